@@ -1,0 +1,128 @@
+"""Array checks for the public doors: accept what can be meant, refuse the rest with a reason. Trust inside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meshconv.errors import (
+    ArgumentError,
+    ArrayTypeError,
+    DegenerateError,
+    EmptyMeshError,
+    IndexOutOfRangeError,
+    NoFacesError,
+    NonFiniteError,
+)
+
+FloatArray = NDArray[np.float64]
+ComplexArray = NDArray[np.complex128]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+def read_only(array: NDArray[Any], dtype: type, like: Any = None) -> NDArray[Any]:
+    """Return a C-contiguous read-only array of `dtype`; a copy unless `array` is already ours to freeze."""
+    out = np.ascontiguousarray(array, dtype=dtype)
+    if out.flags.writeable:
+        if out is array or out is like or (isinstance(like, np.ndarray) and np.shares_memory(out, like)):
+            out = out.copy()
+        out.setflags(write=False)
+    elif out.base is not None and getattr(out.base, "flags", None) is not None and out.base.flags.writeable:
+        out = out.copy()  # a frozen view of somebody's writeable array can still change
+        out.setflags(write=False)
+    return out
+
+
+def as_array(value: ArrayLike, name: str) -> NDArray[Any]:
+    """Return `value` as a numeric ndarray, or say why it is none."""
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise ArrayTypeError(f"{name} is not an array of numbers: its rows have different lengths") from error
+    if array.dtype == object:
+        try:
+            array = array.astype(np.float64)
+        except (ValueError, TypeError) as error:
+            raise ArrayTypeError(f"{name} is an object array with entries that are not numbers") from error
+    if array.dtype.kind not in "fiu":
+        raise ArrayTypeError(f"{name} must hold real numbers, found {array.dtype}")
+    return array
+
+
+def vertices_array(value: ArrayLike) -> FloatArray:
+    """Return (V, 3) float64 read-only finite vertices."""
+    array = as_array(value, "vertices")
+    if array.size == 0:
+        raise EmptyMeshError("no vertices")
+    if array.ndim != 2 or array.shape[1] != 3:
+        raise ArrayTypeError(f"vertices must be (V, 3), found {array.shape}")
+    out = read_only(array, np.float64, value)
+    bad = np.flatnonzero(~np.isfinite(out).all(axis=1))
+    if len(bad):
+        raise NonFiniteError(
+            f"vertex {bad[0]} is {out[bad[0]].tolist()}, {len(bad)} of {len(out)} vertices are not finite",
+            indices=bad[:10].tolist(), count=len(bad), hint="remove or replace them first",
+        )  # fmt: skip
+    return out
+
+
+def faces_array(value: ArrayLike, n_vertices: int) -> IntArray:
+    """Return (F, 3) int64 read-only faces with indices in 0..n_vertices-1 and no repeated index in a face."""
+    array = as_array(value, "faces")
+    if array.size == 0:
+        raise NoFacesError(f"no faces: point cloud of {n_vertices} points")
+    if array.ndim != 2 or array.shape[1] != 3:
+        raise ArrayTypeError(
+            f"faces must be (F, 3), found {array.shape}", hint="triangulate polygons first, or load from a file"
+        )
+    if array.dtype.kind == "f":
+        if not np.array_equal(array, np.round(array)):
+            raise ArrayTypeError(f"faces must be integers, found fractions in {array.dtype}")
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high >= n_vertices:
+        bad = np.flatnonzero((array < 0).any(axis=1) | (array >= n_vertices).any(axis=1))
+        hint = "1-based? subtract 1" if low == 1 and high == n_vertices else ""
+        raise IndexOutOfRangeError(
+            f"face {bad[0]} is {array[bad[0]].tolist()}, allowed indices are 0..{n_vertices - 1}"
+            f" ({len(bad)} faces out of range)", indices=bad[:10].tolist(), count=len(bad), hint=hint,
+        )  # fmt: skip
+    out: IntArray = read_only(array, np.int64, value)
+    a, b, c = out.T
+    bad = np.flatnonzero((a == b) | (b == c) | (c == a))
+    if len(bad):
+        raise DegenerateError(
+            f"face {bad[0]} is {out[bad[0]].tolist()}: a repeated index ({len(bad)} such faces)",
+            indices=bad[:10].tolist(), count=len(bad), hint="drop them, or read the file with meshconv.load, which does",
+        )  # fmt: skip
+    return out
+
+
+def field_array(value: ArrayLike, length: int, name: str, *, per: str = "vertex") -> FloatArray:
+    """Return a finite float64 field with `length` rows."""
+    array = np.ascontiguousarray(as_array(value, name), dtype=np.float64)
+    if array.ndim == 0 or len(array) != length:
+        raise ArrayTypeError(f"{name} must have one row per {per} ({length}), found shape {array.shape}")
+    bad = np.flatnonzero(~np.isfinite(array.reshape(length, -1)).all(axis=1))
+    if len(bad):
+        raise NonFiniteError(
+            f"{name} is not finite at {per} {bad[0]} ({len(bad)} of {length})",
+            indices=bad[:10].tolist(), count=len(bad),
+        )  # fmt: skip
+    return array
+
+
+def one_of(value: str, allowed: tuple[str, ...], name: str) -> str:
+    """Return `value` if it is one of `allowed`."""
+    if value not in allowed:
+        raise ArgumentError(f"{name} must be one of {', '.join(map(repr, allowed))}, found {value!r}")
+    return value
+
+
+def in_range(value: float, low: float, high: float, name: str) -> float:
+    """Return `value` if low <= value <= high."""
+    if not low <= value <= high:
+        raise ArgumentError(f"{name} must lie in [{low}, {high}], found {value!r}")
+    return value

@@ -1,0 +1,92 @@
+"""`Parameterization`: a surface, and where each of its vertices lies in the plane or on the sphere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from meshconv._check import FloatArray, IntArray, field_array, one_of, read_only
+from meshconv.errors import ArgumentError, ArrayTypeError
+from meshconv.mesh.surface import Surface
+
+DOMAINS = ("disk", "rectangle", "plane", "sphere")
+_SLACK = 1e-9  # rounding allowed outside a unit domain
+
+
+@dataclass(frozen=True, eq=False)
+class Parameterization:
+    """A piecewise linear map from a surface to a flat domain, or to the unit sphere.
+
+    Parameters
+    ----------
+    surface : Surface
+        The source, V vertices.
+    coordinates : (V, 2) or (V, 3) array_like
+        Image of each vertex: (V, 2) in the plane, (V, 3) unit vectors on the sphere. Kept read-only float64.
+    domain : {'disk', 'rectangle', 'plane', 'sphere'}
+        ``disk``: the unit disk |z| <= 1. ``rectangle``: [0, 1] x [0, h], any h > 0. ``plane``: no border set.
+
+    Raises
+    ------
+    ArrayTypeError, NonFiniteError, ArgumentError
+        If shapes disagree, a value is not finite, or a vertex lies outside the domain.
+
+    Notes
+    -----
+    Orientation: a face that is counter-clockwise seen from outside the surface is counter-clockwise in the
+    plane (and seen from outside the sphere). A face where this fails is flipped; none is hidden.
+    """
+
+    surface: Surface
+    coordinates: FloatArray
+    domain: str = "plane"
+
+    def __post_init__(self) -> None:
+        one_of(self.domain, DOMAINS, "domain")
+        width = 3 if self.domain == "sphere" else 2
+        array = field_array(self.coordinates, self.surface.n_vertices, "coordinates")
+        if array.ndim != 2 or array.shape[1] != width:
+            raise ArrayTypeError(f"coordinates in the {self.domain} must be (V, {width}), found {array.shape}")
+        object.__setattr__(self, "coordinates", read_only(array, np.float64, self.coordinates))
+        self._check_domain()
+
+    def _check_domain(self) -> None:
+        uv = self.coordinates
+        if self.domain == "disk":
+            outside = np.linalg.norm(uv, axis=1) > 1 + _SLACK
+        elif self.domain == "sphere":
+            outside = np.abs(np.linalg.norm(uv, axis=1) - 1) > 1e-6
+        elif self.domain == "rectangle":
+            outside = (uv < -_SLACK).any(axis=1) | (uv[:, 0] > 1 + _SLACK)
+        else:
+            return
+        if outside.any():
+            k = int(outside.argmax())
+            raise ArgumentError(
+                f"vertex {k} at {uv[k].tolist()} lies outside the {self.domain} ({int(outside.sum())} such vertices)"
+            )
+
+    @property
+    def z(self) -> np.ndarray[tuple[int], np.dtype[np.complex128]]:
+        """The plane coordinates as complex numbers x + iy, (V,)."""
+        return self.coordinates[:, 0] + 1j * self.coordinates[:, 1]
+
+    @cached_property
+    def face_areas(self) -> FloatArray:
+        """Signed area of each image face, (F,); negative where flipped. On the sphere: of the chordal triangle."""
+        a, b, c = self.coordinates[self.surface.faces].swapaxes(0, 1)
+        if self.domain == "sphere":
+            normal = np.cross(b - a, c - a)
+            return 0.5 * np.linalg.norm(normal, axis=1) * np.sign((normal * (a + b + c)).sum(axis=1))
+        u, v = b - a, c - a
+        return np.asarray(0.5 * (u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]))
+
+    def flipped_faces(self) -> IntArray:
+        """Return the indices of the faces whose image is turned over or has no area."""
+        return np.flatnonzero(~(self.face_areas > 0.0))
+
+    def with_coordinates(self, coordinates: FloatArray, domain: str | None = None) -> Parameterization:
+        """Return the same surface elsewhere in the plane."""
+        return replace(self, coordinates=coordinates, domain=domain or self.domain)

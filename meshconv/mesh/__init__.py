@@ -1,0 +1,5 @@
+"""Surfaces: the type, files, topology, checks and repair."""
+
+from meshconv.mesh.surface import Surface
+
+__all__ = ["Surface"]

@@ -1,0 +1,21 @@
+"""The house's colours, stated once: light neutral start, never black; signed fields diverge around a light centre."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.colors import LinearSegmentedColormap
+
+SEQUENTIAL = ("#e8e4df", "#f6d55c", "#ee8a2f", "#d1361f", "#6b0f1a")
+DIVERGING = ("#1b3a6b", "#3f7fbf", "#a9cbe0", "#f2efe9", "#f3b58a", "#d1552f", "#7a1220")
+NEUTRAL = "#d9d4cc"
+ISO_LINES = (0.25, 0.5, 0.75)
+
+
+def colormap(*, signed: bool = False) -> LinearSegmentedColormap:
+    """Return the sequential colour map, or the diverging one for signed fields."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    stops = DIVERGING if signed else SEQUENTIAL
+    return LinearSegmentedColormap.from_list("meshconv_signed" if signed else "meshconv", list(stops))

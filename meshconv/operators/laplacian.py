@@ -2,39 +2,253 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numba import njit
+from numpy.typing import NDArray
 from scipy import sparse
 
-from meshconv._check import FloatArray
+from meshconv._check import BoolArray, FloatArray, IntArray
+from meshconv.errors import DegenerateError
 from meshconv.mesh.surface import Surface
+
+AnyInt = NDArray[np.signedinteger[Any]]
+
+# below this many squared longest sides, twice the area is rounding
+_NO_AREA = 8.0 * float(np.finfo(np.float64).eps)
+
+
+def cotangent_laplacian(surface: Surface) -> sparse.csr_array:
+    """Return the cotangent Laplacian: positive semidefinite, symmetric, rows summing to zero.
+
+    x' L x is the Dirichlet energy of the piecewise linear function with vertex values x, times two. It does
+    not change when the surface is moved or scaled. Several components, borders and non-manifold edges are
+    allowed; a vertex in no face has an empty row but for its zero diagonal.
+
+    Parameters
+    ----------
+    surface : Surface
+        V vertices; every face must have an area.
+
+    Returns
+    -------
+    L : (V, V) scipy.sparse.csr_array of float64
+        L_ij = -(cot a + cot b) / 2, with a and b the angles opposite edge ij; dimensionless; indices sorted.
+
+    Raises
+    ------
+    DegenerateError
+        If a face has no area; names the first such face.
+
+    References
+    ----------
+    Pinkall, Polthier, 1993, Computing discrete minimal surfaces and their conjugates, eq. (7).
+    doi:10.1080/10586458.1993.10504266
+
+    Examples
+    --------
+    >>> square = Surface([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], [[0, 1, 2], [0, 2, 3]])
+    >>> cotangent_laplacian(square).toarray() + 0.0
+    array([[ 1. , -0.5,  0. , -0.5],
+           [-0.5,  1. , -0.5,  0. ],
+           [ 0. , -0.5,  1. , -0.5],
+           [-0.5,  0. , -0.5,  1. ]])
+    """
+    weights = _corner_cotangents(surface.vertices, surface.faces)
+    _check_area(np.isnan(weights[:, 0]))
+    return assemble(surface.faces, weights, surface.n_vertices, -1.0)
+
+
+def laplacian_from_lengths(faces: IntArray, lengths: FloatArray, n_vertices: int) -> sparse.csr_array:
+    """Return the cotangent Laplacian (V, V) of an intrinsic triangulation.
+
+    Parameters
+    ----------
+    faces : (F, 3) int64
+        Corners; a vertex may stand in a face twice, as it may after intrinsic flips.
+    lengths : (F, 3) float64
+        Side lengths; side k is opposite corner k. DegenerateError if three sides do not span an area.
+    n_vertices : int
+        V.
+    """
+    return assemble(faces, half_cotangents(lengths), n_vertices, -1.0)
+
+
+def mass_matrix(surface: Surface, *, lumped: bool = True) -> sparse.dia_array | sparse.csr_array:
+    """Return the mass matrix: integrals of products of piecewise linear functions.
+
+    Parameters
+    ----------
+    surface : Surface
+        V vertices.
+    lumped : bool
+        True: diagonal, a third of the area of the faces around each vertex. False: the exact integrals.
+
+    Returns
+    -------
+    M : (V, V) scipy.sparse.dia_array (lumped) or csr_array, float64
+        Squared units of length; all entries add up to the area of the surface.
+
+    Examples
+    --------
+    >>> triangle = Surface([[0, 0, 0], [6, 0, 0], [0, 4, 0]], [[0, 1, 2]])
+    >>> mass_matrix(triangle).diagonal()
+    array([4., 4., 4.])
+    >>> mass_matrix(triangle, lumped=False).toarray()
+    array([[2., 1., 1.],
+           [1., 2., 1.],
+           [1., 1., 2.]])
+    """
+    if lumped:
+        third = np.repeat(surface.face_areas / 3.0, 3)
+        return sparse.diags_array(np.bincount(surface.faces.ravel(), third, surface.n_vertices))
+    twelfth = np.repeat(surface.face_areas[:, None] / 12.0, 3, axis=1)
+    return assemble(surface.faces, twelfth, surface.n_vertices, 1.0)
 
 
 def half_cotangents(lengths: FloatArray) -> FloatArray:
     """Return half the cotangent of the angle opposite each side, (F, 3), from side lengths (F, 3).
 
-    Side k is opposite corner k. cot A_k = (l_i^2 + l_j^2 - l_k^2) / (4 area).
+    Side k is opposite corner k. cot A_k = (l_i^2 + l_j^2 - l_k^2) / (4 area), the area by Kahan's stable
+    form of Heron's formula. DegenerateError names the first face without area.
     """
-    squared = lengths**2
-    total = squared.sum(axis=1, keepdims=True)
-    a, b, c = lengths.T
-    area16 = (a + (b + c)) * (c - (a - b)) * (c + (a - b)) * (a + (b - c))  # Kahan's stable Heron
-    area = np.sqrt(np.maximum(area16, 0.0))[:, None]
+    longest = lengths.max(axis=1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return (total - 2.0 * squared) / (2.0 * area)
+        unit = lengths / longest  # nothing below can overflow, whatever the unit of length
+    c, b, a = np.sort(unit, axis=1).T
+    area16 = (a + (b + c)) * (c - (a - b)) * (c + (a - b)) * (a + (b - c))
+    area4 = np.sqrt(np.maximum(area16, 0.0))
+    _check_area(~(area4 > 2.0 * _NO_AREA))
+    squared = unit**2
+    total = squared.sum(axis=1, keepdims=True)
+    return np.asarray((total - 2.0 * squared) / (2.0 * area4[:, None]))
 
 
-def cotangent_laplacian(surface: Surface) -> sparse.csr_array:
-    """Return the cotangent Laplacian (V, V), positive semidefinite, rows summing to zero."""
-    corners = surface.vertices[surface.faces]
-    lengths = np.linalg.norm(corners[:, [1, 2, 0]] - corners[:, [2, 0, 1]], axis=2)
-    w = half_cotangents(lengths)
-    i, j = surface.faces[:, [1, 2, 0]].ravel(), surface.faces[:, [2, 0, 1]].ravel()
-    n = surface.n_vertices
-    off = sparse.coo_array((np.concatenate([-w.ravel()] * 2), (np.r_[i, j], np.r_[j, i])), shape=(n, n)).tocsr()
-    return (off - sparse.diags_array(np.asarray(off.sum(axis=1)).ravel())).tocsr()
+def assemble(faces: IntArray, weights: FloatArray, n_vertices: int, sign: float) -> sparse.csr_array:
+    """Return the symmetric (V, V) matrix with `sign` * weight added at both ends of each side of each face.
+
+    The diagonal is the sum of the weights at a vertex; side k, with weights[:, k], is opposite corner k.
+    """
+    small = 6 * len(faces) + n_vertices < np.iinfo(np.int32).max
+    index = np.zeros(1, np.int32 if small else np.int64)
+    sides = _bucket_sides(faces, weights, n_vertices, index)
+    arrays = _write_rows(sides, _merge_sides(*sides), sign)
+    return sparse.csr_array(arrays, shape=(n_vertices, n_vertices))
 
 
-def mass_matrix(surface: Surface) -> sparse.dia_array:
-    """Return the lumped mass matrix (V, V): a third of the area of the faces around each vertex."""
-    third = np.repeat(surface.face_areas / 3.0, 3)
-    return sparse.diags_array(np.bincount(surface.faces.ravel(), third, surface.n_vertices))
+def _check_area(bad: BoolArray) -> None:
+    if bad.any():
+        where = np.flatnonzero(bad)
+        raise DegenerateError(
+            f"face {where[0]} has no area ({len(where)} of {len(bad)} faces), so its cotangents do not exist",
+            indices=where[:10].tolist(),
+            count=len(where),
+            hint="remove such faces with meshconv.repair",
+        )
+
+
+@njit(cache=True)
+def _corner_cotangents(vertices: FloatArray, faces: IntArray) -> FloatArray:
+    """Half cotangent at each corner, (F, 3); a face without area has NaN."""
+    out = np.empty((len(faces), 3))
+    side = np.empty((3, 3))
+    for f in range(len(faces)):
+        size = 0.0
+        for k in range(3):
+            i, j = faces[f, (k + 1) % 3], faces[f, (k + 2) % 3]
+            for d in range(3):
+                side[k, d] = vertices[j, d] - vertices[i, d]
+                size = max(size, abs(side[k, d]))
+        if size == 0.0:
+            out[f] = np.nan
+            continue
+        for k in range(3):
+            for d in range(3):
+                side[k, d] /= size  # squares neither overflow nor vanish
+        x = side[0, 1] * side[1, 2] - side[0, 2] * side[1, 1]
+        y = side[0, 2] * side[1, 0] - side[0, 0] * side[1, 2]
+        z = side[0, 0] * side[1, 1] - side[0, 1] * side[1, 0]
+        double_area = np.sqrt(x * x + y * y + z * z)
+        scale = 0.5 / double_area if double_area > _NO_AREA else np.nan
+        for k in range(3):
+            u, v = side[(k + 1) % 3], side[(k + 2) % 3]
+            out[f, k] = -(u[0] * v[0] + u[1] * v[1] + u[2] * v[2]) * scale
+    return out
+
+
+@njit(cache=True)
+def _bucket_sides(faces: IntArray, weights: FloatArray, n: int, index: AnyInt) -> Any:
+    """Bucket the sides by their smaller end: start and end of each bucket, larger end and weight of each side."""
+    start = np.zeros(n + 1, np.int64)
+    for f in range(len(faces)):
+        for k in range(3):
+            start[min(faces[f, (k + 1) % 3], faces[f, (k + 2) % 3]) + 1] += 1
+    for i in range(n):
+        start[i + 1] += start[i]
+    end = start[:-1].copy()
+    other = np.empty(start[n], index.dtype)
+    weight = np.empty(start[n])
+    for f in range(len(faces)):
+        for k in range(3):
+            i, j = faces[f, (k + 1) % 3], faces[f, (k + 2) % 3]
+            low, high = min(i, j), max(i, j)
+            if low != high:  # a side from a vertex to itself adds nothing
+                other[end[low]] = high
+                weight[end[low]] = weights[f, k]
+                end[low] += 1
+    return start, end, other, weight
+
+
+@njit(cache=True)
+def _merge_sides(start: IntArray, end: IntArray, other: AnyInt, weight: FloatArray) -> IntArray:
+    """Add up equal sides in each bucket, in place; return how many sides end at each vertex from below."""
+    n = len(end)
+    slot = np.full(n, -1, np.int64)
+    below = np.zeros(n, np.int64)
+    for i in range(n):
+        top = start[i]
+        for p in range(start[i], end[i]):
+            j = other[p]
+            if slot[j] >= start[i]:
+                weight[slot[j]] += weight[p]
+            else:
+                other[top], weight[top], slot[j] = j, weight[p], top
+                below[j] += 1
+                top += 1
+        end[i] = top
+    return below
+
+
+@njit(cache=True)
+def _write_rows(sides: Any, below: IntArray, sign: float) -> Any:
+    """CSR arrays, columns sorted: row after row writes the lower half, which read back writes the upper."""
+    start, end, other, weight = sides
+    n = len(end)
+    indptr = np.zeros(n + 1, other.dtype)
+    for i in range(n):
+        indptr[i + 1] = indptr[i] + below[i] + 1 + end[i] - start[i]
+    indices = np.empty(indptr[n], other.dtype)
+    data = np.empty(indptr[n])
+    fill = indptr[:-1].copy()
+    for i in range(n):
+        for p in range(start[i], end[i]):
+            j = other[p]
+            indices[fill[j]], data[fill[j]] = i, weight[p]
+            fill[j] += 1
+    for i in range(n):
+        indices[fill[i]] = i
+        fill[i] += 1
+        for p in range(indptr[i], indptr[i] + below[i]):
+            j = indices[p]
+            indices[fill[j]], data[fill[j]] = i, data[p]
+            fill[j] += 1
+    for i in range(n):
+        total = 0.0
+        diagonal = indptr[i] + below[i]
+        for p in range(indptr[i], indptr[i + 1]):
+            if p != diagonal:
+                total += data[p]
+                data[p] *= sign
+        data[diagonal] = total
+    return data, indices, indptr

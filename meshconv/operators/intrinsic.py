@@ -1,0 +1,250 @@
+"""The intrinsic Delaunay triangulation: the same surface and vertices, better triangles to compute on.
+
+Edges may run straight across several faces, so only lengths are kept, no positions. Its cotangent Laplacian
+has no negative weight on an edge with two faces, whatever the triangles of the input look like.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from scipy import sparse
+
+from meshconv._check import FloatArray, IntArray
+from meshconv.errors import AccuracyWarning, DegenerateError
+from meshconv.mesh.surface import Surface
+from meshconv.operators.laplacian import laplacian_from_lengths
+
+_FLIPS_PER_FACE = 200  # far beyond what any mesh needs; stops a cycle made of rounding
+
+
+@dataclass(frozen=True, eq=False)
+class IntrinsicTriangulation:
+    """Triangles given by the lengths of their sides, on the vertices of a surface.
+
+    Attributes
+    ----------
+    faces : (F, 3) int64
+        Corners; as many faces as the surface has. A vertex may stand in a face twice.
+    lengths : (F, 3) float64
+        Side lengths; side k is opposite corner k.
+    n_vertices : int
+        V.
+    n_flips : int
+        How many edges were flipped.
+    added_length : float
+        What was added to every side so that no triangle is degenerate; 0 unless one nearly was.
+    """
+
+    faces: IntArray
+    lengths: FloatArray
+    n_vertices: int
+    n_flips: int
+    added_length: float
+
+    def cotangent_laplacian(self) -> sparse.csr_array:
+        """Return the cotangent Laplacian (V, V), as `meshconv.cotangent_laplacian` does for the surface."""
+        return laplacian_from_lengths(self.faces, self.lengths, self.n_vertices)
+
+    def mass_matrix(self) -> sparse.dia_array:
+        """Return the lumped mass matrix (V, V), in squared units of length."""
+        third = np.repeat(face_areas_from_lengths(self.lengths) / 3, 3)
+        return sparse.diags_array(np.bincount(self.faces.ravel(), third, self.n_vertices))
+
+
+def intrinsic_delaunay(surface: Surface, *, mollify: float = 1e-6) -> IntrinsicTriangulation:
+    """Flip edges, without moving the surface, until every edge is Delaunay.
+
+    Parameters
+    ----------
+    surface : Surface
+        V vertices; needles and faces without area are welcome. Edges on the border, with three or more
+        faces, or between faces of opposite winding stay where they are.
+    mollify : float
+        The least excess of two sides over the third, in mean edge lengths; all sides grow by the same amount
+        to reach it.
+
+    Raises
+    ------
+    DegenerateError
+        If the whole surface has no area.
+
+    Warns
+    -----
+    AccuracyWarning
+        If rounding keeps some edges from becoming Delaunay.
+
+    References
+    ----------
+    Sharp, Crane, 2020, A Laplacian for nonmanifold triangle meshes, sections 3 and 4.5. doi:10.1111/cgf.14069.
+    Bobenko, Springborn, 2007, A discrete Laplace-Beltrami operator. doi:10.1007/s00454-007-9006-1
+    """
+    scale = _extent(surface)
+    corners = surface.vertices[surface.faces] / scale
+    lengths = np.ascontiguousarray(np.linalg.norm(corners[:, [1, 2, 0]] - corners[:, [2, 0, 1]], axis=2))
+    lengths, first = _mollified(lengths, mollify)
+    faces = np.array(surface.faces)
+    n_flips, finished = _flip_to_delaunay(faces, lengths, _twins(faces))
+    if not finished:
+        warnings.warn(
+            f"intrinsic_delaunay stopped after {n_flips} flips: some edges of nearly degenerate faces are not "
+            "Delaunay, their weights may be negative", AccuracyWarning, stacklevel=2,
+        )  # fmt: skip
+    lengths, second = _mollified(lengths, mollify * 1e-2)
+    return IntrinsicTriangulation(
+        faces, lengths * scale, surface.n_vertices, n_flips, (first + second) * scale
+    )
+
+
+def cotangent_laplacian_intrinsic(surface: Surface, *, mollify: float = 1e-6) -> sparse.csr_array:
+    """Return the cotangent Laplacian of the intrinsic Delaunay triangulation of a surface.
+
+    Symmetric, positive semidefinite, rows summing to zero, finite on every surface with an area; the weight
+    of an edge with two faces is not negative, so that harmonic functions keep the maximum principle away
+    from the border. Equal to `cotangent_laplacian` where the surface is Delaunay already.
+
+    Parameters
+    ----------
+    surface : Surface
+        V vertices.
+    mollify : float
+        See `intrinsic_delaunay`.
+
+    Returns
+    -------
+    L : (V, V) scipy.sparse.csr_array of float64
+        Dimensionless.
+
+    Examples
+    --------
+    >>> needle = Surface([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0.5, 0, 0]], [[0, 3, 2], [3, 1, 2], [0, 1, 3]])
+    >>> bool(np.isfinite(cotangent_laplacian_intrinsic(needle).data).all())
+    True
+    """
+    return intrinsic_delaunay(surface, mollify=mollify).cotangent_laplacian()
+
+
+def face_areas_from_lengths(lengths: FloatArray) -> FloatArray:
+    """Return the area of each triangle, (F,), from its side lengths (F, 3), by Kahan's stable formula."""
+    c, b, a = np.sort(lengths, axis=1).T
+    area16 = (a + (b + c)) * (c - (a - b)) * (c + (a - b)) * (a + (b - c))
+    return np.asarray(np.sqrt(np.maximum(area16, 0.0)) / 4)
+
+
+def _extent(surface: Surface) -> float:
+    """A power of two near the surface's extent; dividing by it is exact, and squares then stay in range."""
+    points = surface.vertices[surface.faces]
+    extent = float((points.max(axis=(0, 1)) / 2 - points.min(axis=(0, 1)) / 2).max())
+    corners = points / (extent or 1.0)
+    sides = corners[:, 1:] - corners[:, :1]
+    if extent == 0.0 or not np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1).max() > 1e-14:
+        raise DegenerateError("surface area is 0: all vertices lie in one point or on one line")
+    return float(2.0 ** np.floor(np.log2(extent)))
+
+
+def _mollified(lengths: FloatArray, relative: float) -> tuple[FloatArray, float]:
+    """Add the same length to all sides until two sides exceed the third by `relative` mean sides."""
+    excess = lengths.sum(axis=1, keepdims=True) - 2 * lengths
+    added = max(0.0, float(relative * lengths.mean() - excess.min()))
+    return lengths + added, added
+
+
+def _twins(faces: IntArray) -> IntArray:
+    """For side k of face f, opposite corner k, the side 3f + k that it is glued to, else -1; (3F,)."""
+    tail, head = faces[:, [1, 2, 0]].ravel(), faces[:, [2, 0, 1]].ravel()
+    key = np.minimum(tail, head) * (int(faces.max()) + 1) + np.maximum(tail, head)
+    order = np.argsort(key, kind="stable")
+    _, start, count = np.unique(key[order], return_index=True, return_counts=True)
+    a, b = order[start[count == 2]], order[start[count == 2] + 1]
+    opposite = tail[a] == head[b]
+    twins = np.full(len(key), -1, dtype=np.int64)
+    twins[a[opposite]], twins[b[opposite]] = b[opposite], a[opposite]
+    return twins
+
+
+def _flip_to_delaunay(faces: IntArray, lengths: FloatArray, twins: IntArray) -> tuple[int, bool]:
+    """Flip in place; return how many flips, and whether all edges are Delaunay."""
+    n_flips = int(_flip_queue(faces, lengths, twins, _FLIPS_PER_FACE * len(faces)))
+    return abs(n_flips), n_flips >= 0
+
+
+@njit(cache=True)
+def _flip_queue(faces: IntArray, lengths: FloatArray, twins: IntArray, most: int) -> int:
+    """Test every edge, and again those around each flip; minus the number of flips if there were too many."""
+    stack = np.arange(len(twins))
+    waiting = np.ones(len(twins), np.bool_)
+    top, n_flips = len(twins), 0
+    around = np.empty(4, np.int64)
+    while top > 0:
+        top -= 1
+        side = stack[top]
+        waiting[side] = False
+        if twins[side] < 0 or twins[side] // 3 == side // 3 or not _flip(faces, lengths, twins, side, around):
+            continue
+        n_flips += 1
+        if n_flips >= most:
+            return -n_flips
+        for k in range(4):
+            if not waiting[around[k]]:
+                waiting[around[k]] = True
+                stack[top] = around[k]
+                top += 1
+    return n_flips
+
+
+@njit(cache=True)
+def _flip(faces: IntArray, lengths: FloatArray, twins: IntArray, side: int, around: IntArray) -> bool:
+    """Flip side bc of faces abc and dcb to ad if its cotangents add up to less than 0; fill the four outer sides.
+
+    The faces become abd and dca.
+    """
+    f, i = side // 3, side % 3
+    g, j = twins[side] // 3, twins[side] % 3
+    ca, ab, bd, dc = 3 * f + (i + 1) % 3, 3 * f + (i + 2) % 3, 3 * g + (j + 1) % 3, 3 * g + (j + 2) % 3
+    size = lengths.reshape(-1)
+    e, l_ca, l_ab, l_bd, l_dc = size[side], size[ca], size[ab], size[bd], size[dc]
+    area_a, area_d = _area4(e, l_ca, l_ab), _area4(e, l_bd, l_dc)
+    dot_a, dot_d = l_ab**2 + l_ca**2 - e**2, l_bd**2 + l_dc**2 - e**2
+    if dot_a * area_d + dot_d * area_a >= -1e-10 * area_a * area_d:
+        return False
+    along = (l_ab**2 - l_ca**2 - l_bd**2 + l_dc**2) / (2 * e)
+    l_ad = np.hypot(along, (area_a + area_d) / (2 * e))
+    a, b, c, d = faces[f, i], faces[f, (i + 1) % 3], faces[f, (i + 2) % 3], faces[g, j]
+    faces[f, 0], faces[f, 1], faces[f, 2] = a, b, d
+    faces[g, 0], faces[g, 1], faces[g, 2] = d, c, a
+    lengths[f, 0], lengths[f, 1], lengths[f, 2] = l_bd, l_ad, l_ab
+    lengths[g, 0], lengths[g, 1], lengths[g, 2] = l_ca, l_ad, l_dc
+    _reglue(twins, (ab, ca, bd, dc), (3 * f + 2, 3 * g, 3 * f, 3 * g + 2), around)
+    twins[3 * f + 1], twins[3 * g + 1] = 3 * g + 1, 3 * f + 1
+    return True
+
+
+@njit(cache=True)
+def _reglue(twins: IntArray, old: Any, new: Any, around: IntArray) -> None:
+    """Move four sides to new places, also where they are glued to each other."""
+    for k in range(4):
+        around[k] = twins[old[k]]
+        for m in range(4):
+            if twins[old[k]] == old[m]:
+                around[k] = new[m]
+    for k in range(4):
+        twins[new[k]] = around[k]
+        if around[k] >= 0:
+            twins[around[k]] = new[k]
+        around[k] = new[k]
+
+
+@njit(cache=True)
+def _area4(a: float, b: float, c: float) -> float:
+    """Four times the area of a triangle from its sides, by Kahan's stable formula."""
+    if a < b:
+        a, b = b, a
+    if a < c:
+        a, c = c, a
+    if b < c:
+        b, c = c, b
+    return np.sqrt(max(0.0, (a + (b + c)) * (c - (a - b)) * (c + (a - b)) * (a + (b - c))))

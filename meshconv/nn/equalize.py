@@ -1,0 +1,303 @@
+"""The equalizing layer: from a density on a grid to the sampling grid that gives every unit of it equal area.
+
+The equalizing map f of the unit square onto itself satisfies det Df = density / mean: the density *is* the
+factor by which the network magnifies each place. Its inverse, on a uniform grid, is the sampling grid.
+Everything is differentiable in the density and runs on any device. Conventions: `meshconv.resample.grid`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from meshconv._check import one_of
+from meshconv.errors import ArgumentError, ArrayTypeError, DensityError
+from meshconv.nn.knothe_rosenblatt import knothe_rosenblatt
+from meshconv.nn.sample import gather, node_grid
+from meshconv.resample.grid import grid_size
+
+METHODS = ("moser", "knothe_rosenblatt", "diffusion")
+DIRECTIONS = ("backward", "forward")
+_STEPS = {"moser": 4, "knothe_rosenblatt": 1, "diffusion": 12}
+
+Velocity = Callable[[Tensor, float], Tensor]
+
+
+def equalizing_grid(
+    density: Tensor,
+    *,
+    method: str = "moser",
+    steps: int | None = None,
+    direction: str = "backward",
+    size: int | None = None,
+) -> Tensor:
+    """Return the density-equalizing map of the square as a grid for `torch.nn.functional.grid_sample`.
+
+    Parameters
+    ----------
+    density : (B, 1, N, N) Tensor
+        Positive and finite, on nodes; only its ratio to its mean matters.
+    method : {'moser', 'knothe_rosenblatt', 'diffusion'}
+        ``moser``: flow of F / ((1 - t) density + t mean) with div F = density - mean; smooth, no preferred
+        axis.
+        ``knothe_rosenblatt``: cumulated marginal in x, then conditional in y; exact and 10 times cheaper,
+        shears.
+        ``diffusion``: the density is let diffuse and carries the points; for very rough densities, dearer.
+    steps : int, optional
+        Runge-Kutta steps of fourth order; 4 (moser), 12 (diffusion). Knothe-Rosenblatt is closed form.
+    direction : {'backward', 'forward'}
+        ``backward``: the sampling grid: for each node of the equalized square, the place in the source it
+        shows. ``forward``: where each node of the source goes. They are each other's inverse.
+    size : int, optional
+        Nodes per side of the result, if other than N: the cost falls with its square.
+
+    Returns
+    -------
+    grid : (B, N, N, 2) Tensor
+        In [-1, 1], ``align_corners=True``, last axis (x, y). Walls stay on walls and corners on corners
+        exactly; a constant density gives the identity exactly. The dtype of the density, but float32 for half
+        precision and under autocast (a grid in bfloat16 would be off by half a node).
+
+    Raises
+    ------
+    ArrayTypeError, DensityError, ArgumentError
+        If the density is not (B, 1, N, N) floating point, not finite and positive (not checked while being
+        compiled or exported), or an option is unknown.
+
+    References
+    ----------
+    Dacorogna and Moser, 1990, Ann. Inst. H. Poincare C 7(1). Gastner, Seguy and More, 2018, PNAS 115(10),
+    eq. (6) (the flow as a cartogram). Gastner and Newman, 2004, PNAS 101(20) (diffusion).
+
+    Examples
+    --------
+    >>> density = torch.ones(1, 1, 33, 33)
+    >>> density[..., 8:25, 8:25] = 2.0
+    >>> grid = equalizing_grid(density)
+    >>> int(folds(grid)), bool((grid[0, :, 0, 0] == -1).all())
+    (0, True)
+    """
+    one_of(method, METHODS, "method")
+    one_of(direction, DIRECTIONS, "direction")
+    steps = _STEPS[method] if steps is None else steps
+    if steps < 1:
+        raise ArgumentError(f"steps must be at least 1, found {steps}")
+    _check_density(density)
+    nodes = density.shape[-1] if size is None else grid_size(size)
+    forward = direction == "forward"
+    with torch.autocast(density.device.type, enabled=False):
+        rho = density.float() if density.dtype in (torch.float16, torch.bfloat16) else density
+        if method == "knothe_rosenblatt":
+            return knothe_rosenblatt(rho, nodes, forward=forward)
+        flow = _moser_velocity(rho) if method == "moser" else _diffusion_velocity(rho)
+        start = node_grid(nodes, rho).expand(len(rho), -1, -1, -1).permute(0, 3, 1, 2)
+        times = [k / steps for k in range(steps + 1)]
+        return _runge_kutta(flow, start, times if forward else times[::-1]).permute(0, 2, 3, 1)
+
+
+def area_ratio(grid: Tensor) -> Tensor:
+    """Return the signed area of each cell of a grid (B, N, N, 2) over a uniform cell's, (B, N-1, N-1)."""
+    a, b, c, d = _corners(grid)
+    cells = (grid.shape[1] - 1) * (grid.shape[2] - 1)
+    return 0.5 * _cross(c - a, d - b) * (cells / 4)
+
+
+def folds(grid: Tensor) -> Tensor:
+    """Return the number of cells with a corner triangle of no positive area, (B,), of a grid (B, N, N, 2)."""
+    a, b, c, d = _corners(grid)
+    triangles = [_cross(b - a, d - a), _cross(c - b, a - b), _cross(d - c, b - c), _cross(a - d, c - d)]
+    return (torch.stack(triangles).amin(dim=0) <= 0).sum(dim=(1, 2))
+
+
+def density_error(density: Tensor, sampling_grid: Tensor) -> Tensor:
+    """Return how uneven the delivered density is: standard deviation / mean over cells, (B,); 0 is exact.
+
+    Each cell of the (backward) sampling grid should hold the same mass: its area in the source times the mean
+    density in it (Simpson's rule on 3 x 3 points).
+    """
+    nodes = sampling_grid.permute(0, 3, 1, 2)
+    fine = functional.interpolate(nodes, size=2 * nodes.shape[-1] - 1, mode="bilinear", align_corners=True)
+    simpson = density.new_tensor([1.0, 4.0, 1.0]) / 6
+    kernel = (simpson[:, None] * simpson)[None, None]
+    rho = functional.conv2d(gather(density, fine.permute(0, 2, 3, 1)), kernel, stride=2)[:, 0]
+    mass = area_ratio(sampling_grid) * rho
+    return mass.std(dim=(1, 2), correction=0) / mass.mean(dim=(1, 2))
+
+
+def bounded_density(logits: Tensor, *, ratio: float = 10.0, size: int) -> Tensor:
+    """Return a smooth positive density of mean 1 from coarse logits, its maximum / minimum at most `ratio`.
+
+    density ~ ratio ** (B-spline of sigmoid(logits)). The cubic B-spline comes *after* the sigmoid: whatever
+    the logits, the density is twice differentiable on the scale of the coarse grid, so the flow stays
+    accurate.
+
+    Parameters
+    ----------
+    logits : (B, 1, n, n) Tensor
+        On coarse nodes; n of (size - 1) / 8 + 1 to (size - 1) / 4 + 1 is meant.
+    ratio : float
+        Largest ratio of two densities, at least 1.
+    size : int
+        Nodes per side of the result.
+
+    Returns
+    -------
+    density : (B, 1, size, size) Tensor
+        Mean 1 over the square (trapezoid rule).
+
+    Raises
+    ------
+    ArrayTypeError, ArgumentError
+        If logits are not (B, 1, n, n), or ratio is below 1 or not finite.
+
+    Examples
+    --------
+    >>> bounded_density(torch.zeros(1, 1, 5, 5), size=33).unique().tolist()
+    [1.0]
+    """
+    _check_grid(logits, "logits")
+    if not 1.0 <= ratio < math.inf:
+        raise ArgumentError(f"ratio must be a finite number of at least 1, found {ratio!r}")
+    size = grid_size(size)
+    with torch.autocast(logits.device.type, enabled=False):
+        coarse = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+        spline = _bspline(logits.shape[-1], size, coarse)
+        share = torch.sigmoid(coarse)
+        above = share - share[..., :1, :1]  # constant logits give exactly 1
+        return normalize_density(torch.exp(math.log(ratio) * (spline @ above @ spline.T)))
+
+
+def normalize_density(density: Tensor) -> Tensor:
+    """Return density / mean, the mean taken over the square by the trapezoid rule."""
+    ref = density[..., :1, :1]
+    return density / (ref + _trapezoid_mean(density - ref))
+
+
+# --- flows ---------------------------------------------------------------------------------------
+
+
+def _runge_kutta(velocity: Velocity, x: Tensor, times: list[float]) -> Tensor:
+    """Trace points (B, 2, n, n) through the times by the classical fourth-order rule."""
+    for t, end in itertools.pairwise(times):
+        h = end - t
+        k1 = velocity(x, t)
+        k2 = velocity(x + (h / 2) * k1, t + h / 2)
+        k3 = velocity(x + (h / 2) * k2, t + h / 2)
+        k4 = velocity(x + h * k3, end)
+        x = x + (h / 6) * (k1 + 2 * (k2 + k3) + k4)
+    return x
+
+
+def _moser_velocity(rho: Tensor) -> Velocity:
+    """Return v = grad phi / ((1 - t) rho + t mean), laplace phi = rho - mean, no flux through the walls.
+
+    rho - mean = sum c_kl cos(pi k x) cos(pi l y), so phi_kl = -c_kl / (pi^2 (k^2 + l^2)). The sine of the
+    derivative vanishes on the walls: the normal flux there is exactly 0. Flux and density are interpolated,
+    their quotient is not.
+    """
+    cosine, sine, analysis = _cosine_basis(rho.shape[-1], rho)
+    ref = rho[:, :, :1, :1]  # subtracted first: a constant density has exactly no flux
+    spectrum = analysis @ (rho - ref) @ analysis.T
+    mean = ref + spectrum[:, :, :1, :1]
+    k = torch.arange(rho.shape[-1], dtype=rho.dtype, device=rho.device)
+    phi = spectrum / (math.pi * (k[:, None] ** 2 + k**2)).clamp_min(1.0)  # divided by -1 / pi
+    # twice, because the square is [-1, 1] wide in grid coordinates
+    flux_x = 2 * (cosine @ (phi * k) @ sine.T)
+    flux_y = 2 * (sine @ (phi * k[:, None]) @ cosine.T)
+    field = torch.cat([flux_x, flux_y, rho], dim=1)
+
+    def velocity(x: Tensor, t: float) -> Tensor:
+        at = gather(field, x.permute(0, 2, 3, 1))
+        return at[:, :2] / ((1 - t) * at[:, 2:] + t * mean)
+
+    return velocity
+
+
+def _diffusion_velocity(rho: Tensor) -> Velocity:
+    """Return v = -grad rho_t / rho_t of the heat equation, in a time s in [0, 1] with t = s^3.
+
+    Rough detail decays first, so early times need short steps. At t = 1 the slowest mode has decayed to 5e-5.
+    """
+    cosine, sine, analysis = _cosine_basis(rho.shape[-1], rho)
+    ref = rho[:, :, :1, :1]
+    spectrum = analysis @ (rho - ref) @ analysis.T
+    k = torch.arange(rho.shape[-1], dtype=rho.dtype, device=rho.device)
+    rate = math.pi**2 * (k[:, None] ** 2 + k**2)
+
+    def velocity(x: Tensor, s: float) -> Tensor:
+        heat = spectrum * torch.exp(-rate * s**3)
+        flux_x = cosine @ (heat * k) @ sine.T
+        flux_y = sine @ (heat * k[:, None]) @ cosine.T
+        field = torch.cat([flux_x, flux_y, cosine @ heat @ cosine.T], dim=1)
+        at = gather(field, x.permute(0, 2, 3, 1))
+        return (2 * math.pi * 3 * s**2) * at[:, :2] / (ref + at[:, 2:])
+
+    return velocity
+
+
+def _cosine_basis(n: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return cos(pi i k / M), sin(pi i k / M) the inverse of the first (DCT-I), each (N, N); M = N - 1."""
+    i = torch.arange(n, device=like.device)
+    phase = (i[:, None] * i) % (
+        2 * (n - 1)
+    )  # reduced as integers, so that the sine is 0 exactly on the walls
+    angle = phase.to(torch.float64 if like.device.type != "mps" else torch.float32) * (math.pi / (n - 1))
+    sine = torch.where(phase % (n - 1) == 0, 0.0, torch.sin(angle)).to(like.dtype)
+    cosine = torch.cos(angle).to(like.dtype)
+    ends = torch.where((i == 0) | (i == n - 1), 0.5, 1.0).to(like.dtype)
+    return cosine, sine, (2.0 / (n - 1)) * ends[:, None] * cosine * ends
+
+
+def _bspline(n: int, size: int, like: Tensor) -> Tensor:
+    """Return the cubic B-spline matrix (size, n), reflected at the ends; rows sum to 1, entries >= 0."""
+    place = torch.linspace(0, n - 1, size, dtype=like.dtype, device=like.device)
+    knots = torch.arange(-1, n + 1, dtype=like.dtype, device=like.device)
+    u = (place[:, None] - knots).abs()
+    hat = torch.where(u < 1, 2 / 3 - u**2 + u**3 / 2, (2 - u).clamp_min(0) ** 3 / 6)
+    inner = hat[:, 1:-1].clone()
+    inner[:, 1] += hat[:, 0]
+    inner[:, -2] += hat[:, -1]
+    return inner
+
+
+# --- checks and geometry of cells ----------------------------------------------------------------
+
+
+def _check_grid(array: Tensor, name: str) -> None:
+    if array.ndim != 4 or array.shape[1] != 1 or array.shape[2] != array.shape[3] or array.shape[-1] < 2:
+        raise ArrayTypeError(f"{name} must be (B, 1, N, N) with N of at least 2, found {tuple(array.shape)}")
+    if not array.is_floating_point():
+        raise ArrayTypeError(f"{name} must be floating point, found {array.dtype}")
+
+
+def _check_density(density: Tensor) -> None:
+    _check_grid(density, "density")
+    if torch.compiler.is_compiling():
+        return  # a graph cannot depend on values
+    good = torch.isfinite(density) & (density > 0)
+    if not bool(good.all()):
+        bad = torch.nonzero(~good)
+        at = bad[0].tolist()
+        raise DensityError(
+            f"density is {density[tuple(at)].item()} at {at}; {len(bad)} of {density.numel()} values are not"
+            " finite and positive", indices=bad[:10].tolist(), count=len(bad), hint="see bounded_density",
+        )  # fmt: skip
+
+
+def _trapezoid_mean(field: Tensor) -> Tensor:
+    along = functional.avg_pool2d(field, 2, stride=1)  # the mean of cell means
+    return along.mean(dim=(2, 3), keepdim=True)
+
+
+def _corners(grid: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the corners of each cell, counter-clockwise in (x, y)."""
+    return grid[:, :-1, :-1], grid[:, :-1, 1:], grid[:, 1:, 1:], grid[:, 1:, :-1]
+
+
+def _cross(a: Tensor, b: Tensor) -> Tensor:
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]

@@ -1,0 +1,186 @@
+"""One bilinear gather and its exact adjoint, in two and three dimensions; area-averaging where a map shrinks.
+
+Positions are in the grid convention of `meshconv.resample.grid`: nodes on the border, coordinates in [-1, 1],
+``align_corners=True``, last axis (x, y) or (x, y, z) with x along the last axis of the image.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from meshconv._check import one_of
+from meshconv.errors import ArrayTypeError
+
+PADDING = ("border", "zeros")
+
+
+def node_grid(size: int, like: Tensor) -> Tensor:
+    """Return the identity sampling grid: the nodes of the square in [-1, 1], (1, N, N, 2), as (x, y)."""
+    along = torch.linspace(-1.0, 1.0, size, dtype=like.dtype, device=like.device)
+    y, x = torch.meshgrid(along, along, indexing="ij")
+    return torch.stack([x, y], dim=-1)[None]
+
+
+def gather(image: Tensor, positions: Tensor, *, padding: str = "border") -> Tensor:
+    """Return the image at the positions, by bilinear (trilinear) interpolation.
+
+    Parameters
+    ----------
+    image : (B, C, H, W) or (B, C, D, H, W) Tensor
+    positions : (B, ..., d) Tensor
+        In [-1, 1], last axis (x, y) or (x, y, z); any number of axes between.
+    padding : {'border', 'zeros'}
+        What lies outside: the nearest border value, or zero.
+
+    Returns
+    -------
+    values : (B, C, ...) Tensor
+        Differentiable in both arguments.
+
+    Raises
+    ------
+    ArrayTypeError, ArgumentError
+        If the shapes do not belong together, or the padding is unknown.
+
+    Examples
+    --------
+    >>> image = torch.arange(9.0).reshape(1, 1, 3, 3)
+    >>> gather(image, torch.tensor([[[-0.5, 0.0], [1.0, 1.0]]])).tolist()
+    [[[3.5, 8.0]]]
+    """
+    d = _dimension(image.ndim - 2, positions)
+    one_of(padding, PADDING, "padding")
+    between = positions.shape[1:-1]
+    # grid_sample wants exactly d axes between batch and coordinates
+    points = positions if len(between) == d else positions.reshape(len(positions), *[1] * (d - 1), -1, d)
+    values = functional.grid_sample(image, points, mode="bilinear", padding_mode=padding, align_corners=True)
+    return values if len(between) == d else values.reshape(*image.shape[:2], *between)
+
+
+def splat(values: Tensor, positions: Tensor, size: Sequence[int], *, padding: str = "border") -> Tensor:
+    """Return the exact adjoint of `gather`: each value is laid down on the nodes around its position.
+
+    <gather(image, p), values> = <image, splat(values, p, size)> for every image and all values.
+
+    Parameters
+    ----------
+    values : (B, C, ...) Tensor
+    positions : (B, ..., d) Tensor
+        As in `gather`.
+    size : sequence of d int
+        (H, W) or (D, H, W) of the result.
+    padding : {'border', 'zeros'}
+        As in the gather that is transposed. With 'border' the total is kept.
+
+    Returns
+    -------
+    image : (B, C, H, W) or (B, C, D, H, W) Tensor
+        Differentiable in values and positions.
+
+    Raises
+    ------
+    ArrayTypeError, ArgumentError
+        If the shapes do not belong together, or the padding is unknown.
+    """
+    d = _dimension(len(size), positions)
+    one_of(padding, PADDING, "padding")
+    if values.shape[2:] != positions.shape[1:-1] or len(values) != len(positions):
+        raise ArrayTypeError(
+            f"values {tuple(values.shape)} and positions {tuple(positions.shape)} do not match"
+        )
+    b, c = values.shape[:2]
+    flat = values.reshape(b, c, -1)
+    extent = torch.tensor(size[::-1], dtype=positions.dtype, device=positions.device)  # x first
+    place = (positions.reshape(b, -1, d) + 1) * ((extent - 1) / 2)
+    if padding == "border":
+        place = torch.minimum(place.clamp_min(0), extent - 1)
+    low = place.detach().floor()
+    stride = torch.tensor([math.prod(size[d - k :]) for k in range(d)], device=positions.device)  # x first
+    image = flat.new_zeros(b, c, math.prod(size))
+    for corner in itertools.product((0, 1), repeat=d):
+        node = low + low.new_tensor(corner)
+        inside = ((node >= 0) & (node < extent)).all(dim=-1)
+        weight = (1 - (place - node).abs()).prod(dim=-1) * inside
+        index = (torch.minimum(node.clamp_min(0), extent - 1).long() * stride).sum(dim=-1)
+        image = image.scatter_add(2, index[:, None].expand(b, c, -1), flat * weight[:, None].to(flat.dtype))
+    return image.reshape(b, c, *size)
+
+
+def pyramid(image: Tensor, levels: int) -> list[Tensor]:
+    """Return the image and up to `levels` coarser copies, each the area average of the one before.
+
+    Every level has its nodes on the border and keeps the mean of the one before (trapezoid rule, sides 2^k
+    + 1). Stops when a side falls below 5 nodes.
+    """
+    out = [image]
+    for _ in range(levels):
+        h, w = out[-1].shape[-2:]
+        if min(h, w) < 5:
+            break
+        out.append(_halve(_halve(out[-1], -1), -2))
+    return out
+
+
+def area_sample(image: Tensor, sampling_grid: Tensor) -> Tensor:
+    """Return the image on the sampling grid, averaged over area where the grid is coarser than the image.
+
+    Each output node reads the level of an average pyramid whose node spacing matches the node's footprint
+    in the source (square root of its area), blended linearly between levels. Where the grid is as fine as the
+    image or finer this is plain bilinear interpolation.
+
+    Parameters
+    ----------
+    image : (B, C, H, W) Tensor
+    sampling_grid : (B, n, n, 2) or (1, n, n, 2) Tensor
+        In [-1, 1], last axis (x, y).
+
+    Returns
+    -------
+    values : (B, C, n, n) Tensor
+        In the dtype of the image.
+    """
+    grid = sampling_grid.expand(len(image), -1, -1, -1)
+    with torch.no_grad():
+        level = _level(sampling_grid, image.shape[-2:])
+    coarser = max(image.shape[-2:]) / sampling_grid.shape[1]
+    stages = pyramid(image, max(0, math.ceil(math.log2(coarser))) + 2)  # 2 more: areas shrunk up to 16 times
+    level = level.clamp_max(len(stages) - 1)
+    values = torch.zeros_like(image[:, :, :1, :1])
+    for k, stage in enumerate(stages):
+        weight = (1 - (level - k).abs()).clamp_min(0)
+        values = values + weight.to(image.dtype) * gather(stage, grid.to(image.dtype))
+    return values
+
+
+def _level(grid: Tensor, size: torch.Size) -> Tensor:
+    """Return the pyramid level of each node, (B, 1, n, n): log2 of its footprint's side in source nodes."""
+    dx, dy = torch.gradient(grid, dim=(2, 1))
+    area = (dx[..., 0] * dy[..., 1] - dx[..., 1] * dy[..., 0]).abs()
+    pixels = area * ((size[0] - 1) * (size[1] - 1) / 4)
+    return (0.5 * torch.log2(pixels.clamp_min(1.0)))[:, None]
+
+
+def _halve(image: Tensor, dim: int) -> Tensor:
+    """Smooth by [1 2 1] / 4, reflected at the border, and keep every other node of one axis."""
+    n = image.shape[dim]
+    wide = torch.cat([image.narrow(dim, 1, 1), image, image.narrow(dim, n - 2, 1)], dim)
+    smooth = 0.5 * image + 0.25 * (wide.narrow(dim, 0, n) + wide.narrow(dim, 2, n))
+    if n % 2:
+        return smooth[..., ::2] if dim == -1 else smooth[..., ::2, :]
+    shape = list(image.shape[-2:])
+    shape[dim] = n // 2 + 1
+    return functional.interpolate(smooth, size=shape, mode="bilinear", align_corners=True)
+
+
+def _dimension(d: int, positions: Tensor) -> int:
+    if d not in (2, 3) or positions.shape[-1] != d:
+        raise ArrayTypeError(
+            f"an image of {d} dimensions needs positions (B, ..., {d}), found {tuple(positions.shape)}"
+        )
+    return d

@@ -1,0 +1,145 @@
+"""`channels`: what a network may see of a surface, one field per vertex."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from meshconv._check import FloatArray
+from meshconv.errors import ArgumentError
+from meshconv.maps.parameterization import Parameterization
+from meshconv.mesh.surface import Surface
+from meshconv.operators.curvature import principal_curvatures
+from meshconv.resample.domain import square_coordinates
+from meshconv.resample.resampler import Resampler, pixel_to_point
+
+
+def channels(
+    surface: Surface,
+    parameterization: Parameterization | None = None,
+    template: Parameterization | None = None,
+    *,
+    rings: int = 2,
+) -> dict[str, FloatArray]:
+    """Return named fields on the vertices of a surface, ready for `Resampler.to_image`.
+
+    The pose is taken out: positions and normals stand in a frame that moves with the surface. With a
+    template it is the rigid motion that brings the surface nearest to it, vertex by corresponding place;
+    with a parameterization alone the one that brings it nearest to its own map (x along u, y along v, z
+    outward).
+
+    Parameters
+    ----------
+    surface : Surface
+        V vertices.
+    parameterization : Parameterization, optional
+        Of this surface. Without it positions are only centred, and the conformal factor is left out.
+    template : Parameterization, optional
+        Of the mean surface, in the same frame of the same domain: adds the difference from it.
+    rings : int
+        Neighbourhood of the curvatures, see `meshconv.operators.curvature.principal_curvatures`.
+
+    Returns
+    -------
+    fields : dict of str to (V,) float64
+        ``x, y, z``: position about the area centroid, in the unit of length. ``normal_x, normal_y,
+        normal_z``. ``mean_curvature`` (1 / length, positive on a sphere seen from outside),
+        ``gaussian_curvature`` (1 / length^2), ``shape_index`` in [-1, 1]. ``log_conformal_factor``: half
+        the logarithm of area on the surface / area in the map, less its mean over the surface.
+        ``difference_x, _y, _z``: position minus the template's at the same place of the domain, in the unit
+        of length.
+
+    Raises
+    ------
+    ArgumentError
+        If the parameterization is of another surface, or a template comes without a parameterization or with
+        another domain.
+
+    Examples
+    --------
+    >>> from meshconv.mesh.shapes import icosphere
+    >>> sorted(channels(icosphere(2)))[:3]
+    ['gaussian_curvature', 'mean_curvature', 'normal_x']
+    """
+    _check(surface, parameterization, template)
+    position = surface.vertices - _centroid(surface)
+    target = None
+    turn = np.eye(3)
+    if parameterization is not None:
+        weights = _vertex_areas(surface)
+        target = (
+            _lifted(parameterization) if template is None else _template_position(parameterization, template)
+        )
+        turn = _rotation(position, target, weights)
+    position, normal = position @ turn, surface.vertex_normals @ turn
+    fields = {"x": position[:, 0], "y": position[:, 1], "z": position[:, 2]}
+    fields |= {"normal_x": normal[:, 0], "normal_y": normal[:, 1], "normal_z": normal[:, 2]}
+    k1, k2 = principal_curvatures(surface, rings=rings)  # once for all three
+    fields |= {"mean_curvature": (k1 + k2) / 2, "gaussian_curvature": k1 * k2}
+    fields["shape_index"] = 2 / np.pi * np.arctan2(k1 + k2, k1 - k2)
+    if parameterization is not None:
+        fields["log_conformal_factor"] = _log_conformal_factor(parameterization)
+    if template is not None and target is not None:
+        # the area centroids of both are at 0, so only corresponding places remain to be centred
+        shift = np.average(target - position, axis=0, weights=weights)
+        difference = position + shift - target
+        fields |= {f"difference_{axis}": difference[:, k] for k, axis in enumerate("xyz")}
+    return fields
+
+
+def _check(
+    surface: Surface, parameterization: Parameterization | None, template: Parameterization | None
+) -> None:
+    if template is not None and parameterization is None:
+        raise ArgumentError("channels: a template needs the parameterization that leads to its frame")
+    if parameterization is not None and parameterization.surface != surface:
+        raise ArgumentError(
+            f"channels: the parameterization is of {parameterization.surface}, not of {surface}",
+            hint="pass parameterization.surface",
+        )
+    if parameterization is not None and template is not None and parameterization.domain != template.domain:
+        raise ArgumentError(
+            f"channels: the template's domain is {template.domain}, not {parameterization.domain}"
+        )
+
+
+def _vertex_areas(surface: Surface) -> FloatArray:
+    third = np.repeat(surface.face_areas / 3, 3)
+    return np.bincount(surface.faces.ravel(), third, surface.n_vertices).astype(np.float64)
+
+
+def _centroid(surface: Surface) -> FloatArray:
+    centres = surface.vertices[surface.faces].mean(axis=1)
+    return np.asarray(surface.face_areas @ centres / surface.area)
+
+
+def _rotation(source: FloatArray, target: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the rotation R that makes source @ R nearest to target (Kabsch), (3, 3)."""
+    centred = target - np.average(target, axis=0, weights=weights)
+    u, _, vt = np.linalg.svd((source * weights[:, None]).T @ centred)
+    flip = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    return np.asarray((u * flip) @ vt)
+
+
+def _lifted(parameterization: Parameterization) -> FloatArray:
+    xy = parameterization.coordinates
+    return xy if parameterization.domain == "sphere" else np.column_stack([xy, np.zeros(len(xy))])
+
+
+def _template_position(
+    parameterization: Parameterization, template: Parameterization, size: int = 257
+) -> FloatArray:
+    """Return the template's position at the place of each vertex, (V, 3), read from its image."""
+    grid = Resampler(template, size)
+    image = grid.to_image(template.surface.vertices - _centroid(template.surface), fill=0.0)
+    read = pixel_to_point(square_coordinates(parameterization), grid.mask)
+    return np.asarray(read @ image.channels.reshape(3, -1).T)
+
+
+def _log_conformal_factor(parameterization: Parameterization) -> FloatArray:
+    surface = parameterization.surface
+    corner = np.repeat(np.maximum(parameterization.face_areas, 0.0) / 3, 3)
+    there = np.bincount(surface.faces.ravel(), corner, surface.n_vertices)
+    here = _vertex_areas(surface)
+    tiny = 1e-12
+    factor = 0.5 * np.log(np.maximum(here / here.sum(), tiny) / np.maximum(there / there.sum(), tiny))
+    return np.asarray(factor - np.average(factor, weights=here))

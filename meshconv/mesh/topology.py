@@ -1,12 +1,18 @@
-"""Connectivity of a triangle list: edges, borders, components. Indices only, no coordinates needed."""
+"""Connectivity of a triangle list: edges, fans, borders, components. Indices only, no coordinates needed.
+
+Half-edge ``h = 3 f + k`` is side k of face f, from corner k to corner k + 1; corner h is its start.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from meshconv._check import FloatArray, IntArray
+from meshconv._check import BoolArray, FloatArray, IntArray
 
 
 def half_edges(faces: IntArray) -> IntArray:
@@ -14,120 +20,202 @@ def half_edges(faces: IntArray) -> IntArray:
     return faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
 
 
+def edge_keys(pairs: IntArray, n_vertices: int) -> IntArray:
+    """Return one integer per undirected edge (K,), the same for both directions; decode with `divmod`."""
+    return pairs.min(axis=1) * n_vertices + pairs.max(axis=1)
+
+
 def edges(faces: IntArray) -> IntArray:
     """Return every undirected edge once, (E, 2) int64, smaller index first, sorted by both columns."""
-    pairs = np.sort(half_edges(faces), axis=1)
-    n = int(faces.max()) + 1
-    key = np.unique(pairs[:, 0] * n + pairs[:, 1])
-    return np.column_stack(np.divmod(key, n))
+    return edge_uses(faces)[0]
+
+
+def edge_uses(faces: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the undirected edges (E, 2) as `edges` does, and how many faces use each (E,)."""
+    n = _count(faces)
+    key, uses = np.unique(edge_keys(half_edges(faces), n), return_counts=True)
+    return np.column_stack(np.divmod(key, n)), uses
+
+
+def edge_groups(faces: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Return half-edges grouped by undirected edge: order (3F,), first position (E,) and size (E,) of each group."""
+    key = edge_keys(half_edges(faces), _count(faces))
+    order = np.argsort(key, kind="stable")
+    first = np.flatnonzero(np.diff(key[order], prepend=-1))
+    return order, first, np.diff(first, append=len(order))
+
+
+def joints(faces: IntArray) -> IntArray:
+    """Return the pairs of half-edges (J, 2) that lie on an edge of exactly two faces."""
+    order, first, size = edge_groups(faces)
+    start = first[size == 2]
+    return np.column_stack([order[start], order[start + 1]])
+
+
+def corner_fans(faces: IntArray, pairs: IntArray) -> IntArray:
+    """Return the fan label of each corner (3F,): corners at one vertex, joined across the half-edge `pairs`.
+
+    A vertex is manifold when all its corners are one fan. Labels increase with each fan's first corner.
+    """
+    corner = faces.ravel()
+    h, g = pairs.T
+    h_end, g_end = _next(h), _next(g)
+    opposite = corner[h] == corner[g_end]
+    rows = np.concatenate([h, h_end])
+    columns = np.concatenate([np.where(opposite, g_end, g), np.where(opposite, g, g_end)])
+    return components(rows, columns, len(corner))
+
+
+def split_fans(faces: IntArray, pairs: IntArray, n_vertices: int) -> tuple[IntArray, IntArray]:
+    """Give each fan a vertex of its own; return the new faces (F, 3) and the old vertex of each vertex.
+
+    The first fan of a vertex keeps its index; the others get new indices from `n_vertices` on.
+    """
+    fan = corner_fans(faces, pairs)
+    _, first = np.unique(fan, return_index=True)
+    vertex = faces.ravel()[first]
+    _, keeper = np.unique(vertex, return_index=True)
+    extra = np.ones(len(vertex), dtype=bool)
+    extra[keeper] = False
+    name = vertex.copy()
+    name[extra] = n_vertices + np.arange(int(extra.sum()))
+    return name[fan].reshape(-1, 3), np.concatenate([np.arange(n_vertices), vertex[extra]])
+
+
+def nonmanifold_vertices(faces: IntArray) -> IntArray:
+    """Return the vertices whose faces are more than one fan, joined across edges of exactly two faces."""
+    fan = corner_fans(faces, joints(faces))
+    _, first = np.unique(fan, return_index=True)
+    vertex, fans = np.unique(faces.ravel()[first], return_counts=True)
+    return vertex[fans > 1]
 
 
 def boundary_half_edges(faces: IntArray) -> IntArray:
     """Return the directed edges (K, 2) that belong to exactly one face, in the direction of that face."""
-    directed = half_edges(faces)
-    n = int(faces.max()) + 1
-    low, high = directed.min(axis=1), directed.max(axis=1)
-    _, first, count = np.unique(low * n + high, return_index=True, return_counts=True)
-    return directed[first[count == 1]]
+    return half_edges(faces)[_boundary_half_edge_ids(faces)]
+
+
+def boundary_vertices(faces: IntArray, n_vertices: int) -> BoolArray:
+    """Return a mask (V,) of the vertices on an edge with one face only."""
+    mask = np.zeros(n_vertices, dtype=bool)
+    mask[boundary_half_edges(faces)] = True
+    return mask
 
 
 def boundary_loops(faces: IntArray, vertices: FloatArray | None = None) -> list[IntArray]:
     """Return the closed borders as vertex cycles in face orientation, longest first.
 
     Length is geometric when `vertices` (V, 3) is given, else the number of edges. Each loop starts at its
-    smallest index. At a vertex where several borders meet, the walk turns inside one fan of faces, so that
-    touching holes come out as separate simple loops where possible.
+    smallest index. Where several borders meet in a vertex, each stays inside one fan of faces, so touching
+    holes come out as separate simple loops. With mixed winding a loop runs in the direction of the face it
+    starts from; where a border ends in an edge of three faces, the chain is returned as it is.
     """
-    border = boundary_half_edges(faces)
+    border = _boundary_half_edge_ids(faces)
     if len(border) == 0:
         return []
-    follow = _next_border_edge(faces, border)
-    _, label = csgraph.connected_components(
-        sparse.coo_array((np.ones(len(follow)), (np.arange(len(follow)), follow))), directed=True, connection="weak"
-    )
-    loops = [_walk(border, follow, start) for start in np.unique(label, return_index=True)[1]]
+    loops = _walk(half_edges(faces)[border], _border_partners(faces, border))
     if vertices is None:
         size = [float(len(loop)) for loop in loops]
     else:
-        size = [float(np.linalg.norm(np.diff(vertices[[*loop, loop[0]]], axis=0), axis=1).sum()) for loop in loops]
+        size = [loop_length(vertices[loop]) for loop in loops]
     order = np.argsort(-np.asarray(size), kind="stable")
     return [loops[k] for k in order]
 
 
-def _next_border_edge(faces: IntArray, border: IntArray) -> IntArray:
-    """For each border edge, the index of the one that follows it."""
-    order = np.argsort(border[:, 0], kind="stable")
-    starts = border[order, 0]
-    first = np.searchsorted(starts, border[:, 1], side="left")
-    last = np.searchsorted(starts, border[:, 1], side="right")
-    follow = order[np.minimum(first, len(order) - 1)]
-    several = np.flatnonzero(last - first != 1)
-    if len(several):
-        _resolve_touching(faces, border, order, first, last, several, follow)
-    return follow
-
-
-def _resolve_touching(
-    faces: IntArray,
-    border: IntArray,
-    order: IntArray,
-    first: IntArray,
-    last: IntArray,
-    several: IntArray,
-    follow: IntArray,
-) -> None:
-    """Where borders touch at a vertex, pair incoming with outgoing by turning through the fan of faces."""
-    directed = half_edges(faces)
-    n = int(faces.max()) + 1
-    position = {int(a * n + b): k for k, (a, b) in enumerate(directed)}
-    outgoing = {(int(border[k, 0]), int(border[k, 1])): int(k) for k in order}
-    used: set[int] = set()
-    for k in several:
-        a, v = map(int, border[k])
-        candidates = [int(order[j]) for j in range(first[k], last[k])]
-        target = _turn(faces, position, n, a, v)
-        chosen = outgoing.get((v, target), -1) if target is not None else -1
-        if chosen < 0 or chosen in used:
-            free = [c for c in candidates if c not in used]
-            chosen = free[0] if free else int(k)  # inconsistent winding: close the walk on itself
-        used.add(chosen)
-        follow[k] = chosen
-
-
-def _turn(faces: IntArray, position: dict[int, int], n: int, a: int, v: int) -> int | None:
-    """Start at border edge a->v, turn around v through its faces, return the far end of the exit edge."""
-    for _ in range(len(position)):
-        k = position.get(a * n + v)
-        if k is None:
-            return a
-        face, side = divmod(k, 3)
-        a = int(faces[face, (side + 2) % 3])
-        if position.get(a * n + v) is None:
-            return a
-    return None
-
-
-def _walk(border: IntArray, follow: IntArray, start: int) -> IntArray:
-    cycle, k, seen = [], int(start), set()
-    while k not in seen:
-        seen.add(k)
-        cycle.append(int(border[k, 0]))
-        k = int(follow[k])
-    loop = np.asarray(cycle, dtype=np.int64)
-    return np.roll(loop, -int(loop.argmin()))
+def loop_length(points: FloatArray) -> float:
+    """Return the length of the closed polygon through points (K, 3)."""
+    return float(np.linalg.norm(points - np.roll(points, 1, axis=0), axis=1).sum())
 
 
 def face_components(faces: IntArray) -> IntArray:
     """Return the component label of each face (F,), faces joined across shared edges; 0 is the largest."""
-    count = len(faces)
-    directed = np.sort(half_edges(faces), axis=1)
-    n = int(faces.max()) + 1
-    _, edge_of = np.unique(directed[:, 0] * n + directed[:, 1], return_inverse=True)
-    face_of = np.repeat(np.arange(count), 3)
-    incidence = sparse.coo_array((np.ones(3 * count), (face_of, count + edge_of)), shape=(count + edge_of.max() + 1,) * 2)
-    _, label = csgraph.connected_components(incidence, directed=False)
-    label = label[:count]
-    values, index, sizes = np.unique(label, return_inverse=True, return_counts=True)
-    rank = np.empty(len(values), dtype=np.int64)
-    rank[np.argsort(-sizes, kind="stable")] = np.arange(len(values))
-    return rank[index]
+    order, first, size = edge_groups(faces)
+    face = order // 3
+    inside = np.ones(len(order), dtype=bool)
+    inside[first + size - 1] = False  # the last of a group is not linked to the next group
+    k = np.flatnonzero(inside)
+    label = components(face[k], face[k + 1], len(faces))
+    sizes = np.bincount(label)
+    rank = np.empty(len(sizes), dtype=np.int64)
+    rank[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
+    return rank[label]
+
+
+def first_equal_row(rows: NDArray[Any]) -> IntArray:
+    """Return, for each row (n,), the index of the first row equal to it."""
+    order = np.lexsort(rows.T[::-1])  # stable: the first of a run has the lowest index
+    new = np.ones(len(rows), dtype=bool)
+    new[1:] = (rows[order[1:]] != rows[order[:-1]]).any(axis=1)
+    first = np.empty(len(rows), dtype=np.int64)
+    first[order] = order[np.flatnonzero(new)[np.cumsum(new) - 1]]
+    return first
+
+
+def components(rows: IntArray, columns: IntArray, n: int) -> IntArray:
+    """Return the component label (n,) of each of n nodes joined by the links rows[k] - columns[k]."""
+    graph = sparse.coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(n, n))
+    return csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def _count(faces: IntArray) -> int:
+    return int(faces.max()) + 1 if faces.size else 1
+
+
+def _next(h: IntArray) -> IntArray:
+    """The corner where half-edge h ends."""
+    return np.where(h % 3 == 2, h - 2, h + 1)
+
+
+def _boundary_half_edge_ids(faces: IntArray) -> IntArray:
+    order, first, size = edge_groups(faces)
+    return np.sort(order[first[size == 1]])
+
+
+def _border_partners(faces: IntArray, border: IntArray) -> IntArray:
+    """For each end of each border edge (2k = start, 2k + 1 = end), the end it meets (2K,), or -1.
+
+    Ends in one fan meet; ends left over at a vertex (its fan stops at an edge of three faces) meet in pairs.
+    """
+    on_border = np.zeros(_count(faces), dtype=bool)
+    on_border[half_edges(faces)[border]] = True
+    near = np.flatnonzero(on_border[faces].any(axis=1))
+    fan = corner_fans(faces[near], joints(faces[near]))
+    row = np.zeros(len(faces), dtype=np.int64)
+    row[near] = np.arange(len(near))
+    ends = np.column_stack([border, _next(border)]).ravel()
+    partner = np.full(len(ends), -1)
+    _pair_equal(fan[3 * row[ends // 3] + ends % 3], np.arange(len(ends)), partner)
+    left = np.flatnonzero(partner < 0)
+    _pair_equal(faces.ravel()[ends[left]], left, partner)
+    return partner
+
+
+def _pair_equal(key: IntArray, items: IntArray, partner: IntArray) -> None:
+    """Pair the 1st with the 2nd, the 3rd with the 4th ... of the items with equal key."""
+    order = np.argsort(key, kind="stable")
+    key, items = key[order], items[order]
+    first = np.flatnonzero(np.diff(key, prepend=-1))
+    rank = np.arange(len(key)) - np.repeat(first, np.diff(first, append=len(key)))
+    k = np.flatnonzero((rank[:-1] % 2 == 0) & (key[:-1] == key[1:]))
+    partner[items[k]], partner[items[k + 1]] = items[k + 1], items[k]
+
+
+def _walk(border: IntArray, partner: IntArray) -> list[IntArray]:
+    """Follow the partners around; one pass over the border edges, open chains first."""
+    ends, meets = border.ravel().tolist(), partner.tolist()
+    done = [False] * len(border)
+    open_ends = np.flatnonzero(partner < 0).tolist()
+    loops = []
+    for start in [*open_ends, *range(0, len(ends), 2)]:
+        end, cycle = start, []
+        while end >= 0 and not done[end // 2]:
+            done[end // 2] = True
+            cycle.append(ends[end])
+            last = end ^ 1
+            end = meets[last]
+        if cycle:
+            if end < 0:
+                cycle.append(ends[last])
+            loop = np.asarray(cycle, dtype=np.int64)
+            loops.append(loop if end < 0 else np.roll(loop, -int(loop.argmin())))
+    return loops

@@ -6,14 +6,11 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from scipy import sparse
 
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.errors import DegenerateError
 from meshconv.mesh.surface import Surface
-
-AnyInt = NDArray[np.signedinteger[Any]]
 
 # below this many squared longest sides, twice the area is rounding
 _NO_AREA = 8.0 * float(np.finfo(np.float64).eps)
@@ -55,7 +52,8 @@ def cotangent_laplacian(surface: Surface) -> sparse.csr_array:
            [ 0. , -0.5,  1. , -0.5],
            [-0.5,  0. , -0.5,  1. ]])
     """
-    weights = _corner_cotangents(surface.vertices, surface.faces)
+    weights = np.empty((surface.n_faces, 3))
+    _corner_cotangents(surface.vertices, surface.faces, np.empty((3, 3)), weights)
     _check_area(np.isnan(weights[:, 0]))
     return assemble(surface.faces, weights, surface.n_vertices, -1.0)
 
@@ -130,11 +128,18 @@ def assemble(faces: IntArray, weights: FloatArray, n_vertices: int, sign: float)
 
     The diagonal is the sum of the weights at a vertex; side k, with weights[:, k], is opposite corner k.
     """
-    small = 6 * len(faces) + n_vertices < np.iinfo(np.int32).max
-    index = np.zeros(1, np.int32 if small else np.int64)
-    sides = _bucket_sides(faces, weights, n_vertices, index)
-    arrays = _write_rows(sides, _merge_sides(*sides), sign)
-    return sparse.csr_array(arrays, shape=(n_vertices, n_vertices))
+    n = n_vertices
+    dtype = np.int32 if 6 * len(faces) + n < np.iinfo(np.int32).max else np.int64
+    start, end, below = np.zeros(n + 1, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64)
+    other, weight = np.empty(3 * len(faces), dtype), np.empty(3 * len(faces))
+    sides = (start, end, other, weight)
+    _bucket_sides(faces, weights, sides)
+    _merge_sides(sides, below, np.full(n, -1))
+    indptr = np.zeros(n + 1, dtype)
+    np.cumsum(below + 1 + end - start[:-1], out=indptr[1:])
+    indices, data = np.empty(indptr[-1], dtype), np.empty(indptr[-1])
+    _write_rows(sides, below, sign, (data, indices, indptr, indptr[:-1].copy()))
+    return sparse.csr_array((data, indices, indptr), shape=(n, n))
 
 
 def _check_area(bad: BoolArray) -> None:
@@ -149,10 +154,8 @@ def _check_area(bad: BoolArray) -> None:
 
 
 @njit(cache=True)
-def _corner_cotangents(vertices: FloatArray, faces: IntArray) -> FloatArray:
+def _corner_cotangents(vertices: FloatArray, faces: IntArray, side: FloatArray, out: FloatArray) -> None:
     """Half cotangent at each corner, (F, 3); a face without area has NaN."""
-    out = np.empty((len(faces), 3))
-    side = np.empty((3, 3))
     for f in range(len(faces)):
         size = 0.0
         for k in range(3):
@@ -161,8 +164,7 @@ def _corner_cotangents(vertices: FloatArray, faces: IntArray) -> FloatArray:
                 side[k, d] = vertices[j, d] - vertices[i, d]
                 size = max(size, abs(side[k, d]))
         if size == 0.0:
-            out[f] = np.nan
-            continue
+            size = np.nan
         for k in range(3):
             for d in range(3):
                 side[k, d] /= size  # squares neither overflow nor vanish
@@ -172,23 +174,23 @@ def _corner_cotangents(vertices: FloatArray, faces: IntArray) -> FloatArray:
         double_area = np.sqrt(x * x + y * y + z * z)
         scale = 0.5 / double_area if double_area > _NO_AREA else np.nan
         for k in range(3):
-            u, v = side[(k + 1) % 3], side[(k + 2) % 3]
-            out[f, k] = -(u[0] * v[0] + u[1] * v[1] + u[2] * v[2]) * scale
-    return out
+            i, j = (k + 1) % 3, (k + 2) % 3
+            out[f, k] = -scale * (side[i, 0] * side[j, 0] + side[i, 1] * side[j, 1] + side[i, 2] * side[j, 2])
+
+
+# Kernels get every array from outside: allocation inside costs more to compile than all the loops together.
 
 
 @njit(cache=True)
-def _bucket_sides(faces: IntArray, weights: FloatArray, n: int, index: AnyInt) -> Any:
-    """Bucket the sides by their smaller end: start and end of each bucket, larger end and weight of each side."""
-    start = np.zeros(n + 1, np.int64)
+def _bucket_sides(faces: IntArray, weights: FloatArray, sides: Any) -> None:
+    """Bucket the sides by smaller end: start and end of each bucket, larger end and weight of each side."""
+    start, end, other, weight = sides
     for f in range(len(faces)):
         for k in range(3):
             start[min(faces[f, (k + 1) % 3], faces[f, (k + 2) % 3]) + 1] += 1
-    for i in range(n):
+    for i in range(len(end)):
+        end[i] = start[i]
         start[i + 1] += start[i]
-    end = start[:-1].copy()
-    other = np.empty(start[n], index.dtype)
-    weight = np.empty(start[n])
     for f in range(len(faces)):
         for k in range(3):
             i, j = faces[f, (k + 1) % 3], faces[f, (k + 2) % 3]
@@ -197,16 +199,13 @@ def _bucket_sides(faces: IntArray, weights: FloatArray, n: int, index: AnyInt) -
                 other[end[low]] = high
                 weight[end[low]] = weights[f, k]
                 end[low] += 1
-    return start, end, other, weight
 
 
 @njit(cache=True)
-def _merge_sides(start: IntArray, end: IntArray, other: AnyInt, weight: FloatArray) -> IntArray:
-    """Add up equal sides in each bucket, in place; return how many sides end at each vertex from below."""
-    n = len(end)
-    slot = np.full(n, -1, np.int64)
-    below = np.zeros(n, np.int64)
-    for i in range(n):
+def _merge_sides(sides: Any, below: IntArray, slot: IntArray) -> None:
+    """Add up equal sides in each bucket, in place; count the sides that end at each vertex from below."""
+    start, end, other, weight = sides
+    for i in range(len(end)):
         top = start[i]
         for p in range(start[i], end[i]):
             j = other[p]
@@ -217,20 +216,14 @@ def _merge_sides(start: IntArray, end: IntArray, other: AnyInt, weight: FloatArr
                 below[j] += 1
                 top += 1
         end[i] = top
-    return below
 
 
 @njit(cache=True)
-def _write_rows(sides: Any, below: IntArray, sign: float) -> Any:
-    """CSR arrays, columns sorted: row after row writes the lower half, which read back writes the upper."""
+def _write_rows(sides: Any, below: IntArray, sign: float, matrix: Any) -> None:
+    """Fill CSR arrays, columns sorted: row after row writes the lower half, which read back writes the upper."""
     start, end, other, weight = sides
+    data, indices, indptr, fill = matrix
     n = len(end)
-    indptr = np.zeros(n + 1, other.dtype)
-    for i in range(n):
-        indptr[i + 1] = indptr[i] + below[i] + 1 + end[i] - start[i]
-    indices = np.empty(indptr[n], other.dtype)
-    data = np.empty(indptr[n])
-    fill = indptr[:-1].copy()
     for i in range(n):
         for p in range(start[i], end[i]):
             j = other[p]
@@ -251,4 +244,3 @@ def _write_rows(sides: Any, below: IntArray, sign: float) -> Any:
                 total += data[p]
                 data[p] *= sign
         data[diagonal] = total
-    return data, indices, indptr

@@ -121,6 +121,14 @@ class MissingFileError(MeshIOError, FileNotFoundError):
     """A file, or one that it refers to, does not exist."""
 
 
+class FolderError(MeshIOError, IsADirectoryError):
+    """A folder stands where a file is needed."""
+
+
+class AccessError(MeshIOError, PermissionError):
+    """The system does not allow reading or writing there."""
+
+
 # --- surfaces ------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meshconv._check import FloatArray, IntArray
+from meshconv.mesh import topology
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +25,7 @@ class Frame:
     @classmethod
     def of(cls, vertices: FloatArray, faces: IntArray) -> Frame:
         """Fit the frame to the vertices that faces use."""
-        used = vertices[np.unique(faces)]
+        used = vertices[topology.used_vertices(faces)]
         magnitude = float(np.abs(used).max()) or 1.0
         used = used / magnitude  # before any difference or square, which may overflow
         low, high = used.min(axis=0), used.max(axis=0)

@@ -1,4 +1,4 @@
-"""The steps of `repair`, in order. Each takes the work and gives it back, writing what it did into the log."""
+"""The steps of `repair`, in order. Each takes the work, gives it back, and notes what it did in the log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from meshconv._check import IntArray
+from meshconv._check import BoolArray, IntArray
 from meshconv.errors import TopologyError
 from meshconv.mesh import topology
 from meshconv.mesh._work import Work
@@ -14,7 +14,7 @@ from meshconv.mesh.degenerate import mend_flat
 from meshconv.mesh.handles import cut, handle_loop
 from meshconv.mesh.holes import fill_hole
 from meshconv.mesh.manifold import split_nonmanifold
-from meshconv.mesh.orient import signed_volumes, turn_over, winding
+from meshconv.mesh.orient import inside_out, turn_over, winding
 from meshconv.mesh.report import counted, listed
 from meshconv.mesh.weld import coincident, copies, weld_map
 
@@ -142,14 +142,14 @@ def _orient(work: Work, log: Log) -> Work:
         )  # fmt: skip
     log.add(int(wind.flip.sum()), "face", "turned to agree with the majority's orientation")
     faces = turn_over(work.faces, wind.flip)
-    inward = _closed_parts(faces, pairs, wind.part) & (signed_volumes(work.unit, faces, wind.part) < -1e-12)
+    inward = _closed_parts(faces, pairs, wind.part) & inside_out(work.unit, faces, wind.part, work.rounding)
     log.add(int(inward.sum()), "closed component", "turned outward")
     return replace(work, faces=turn_over(faces, inward[wind.part]))
 
 
-def _closed_parts(faces: IntArray, pairs: IntArray, part: IntArray) -> IntArray:
+def _closed_parts(faces: IntArray, pairs: IntArray, part: IntArray) -> BoolArray:
     sides = np.bincount(part[pairs.ravel() // 3], minlength=int(part.max()) + 1)
-    return sides == 3 * np.bincount(part)
+    return np.asarray(sides == 3 * np.bincount(part))
 
 
 def _remove_handles(work: Work, log: Log) -> Work:

@@ -11,7 +11,7 @@ from meshconv._check import BoolArray, FloatArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """Unit coordinates (V, 3), faces (F, 3), their origins (-1 for new ones), and the coordinates' rounding."""
+    """Unit coordinates (V, 3), faces (F, 3), origins (-1 where new), and the rounding of the coordinates."""
 
     unit: FloatArray
     faces: IntArray

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.mesh import topology
 from meshconv.mesh._frame import Frame, degenerate_limit, face_shape, smallest_angles
-from meshconv.mesh.orient import Winding, signed_volumes, winding
+from meshconv.mesh.orient import Winding, inside_out, winding
 from meshconv.mesh.report import NEEDLE_ANGLE, SurfaceReport
 from meshconv.mesh.surface import Surface
 from meshconv.mesh.weld import coincident, copies, weld_map
@@ -42,23 +42,31 @@ def check(surface: Surface | tuple[ArrayLike, ArrayLike]) -> SurfaceReport:
     >>> report.is_disk, report.euler_characteristic, report.boundary_lengths, report.problems
     (True, 1, (4.0,), ())
     """
-    if not isinstance(surface, Surface):
-        surface = Surface(*surface)
+    surface = as_surface(surface)
     faces, n = surface.faces, surface.n_vertices
     frame = Frame.of(surface.vertices, faces)
     unit = frame.to_unit(surface.vertices)
     wind = winding(faces, topology.joints(faces))
     return SurfaceReport(
-        n_vertices=n, n_faces=len(faces), faces_to_flip=int(wind.flip.sum()), orientable=not wind.one_sided.any(),
-        unreferenced_vertices=np.setdiff1d(np.arange(n), faces.ravel()),
-        **_connections(faces, unit, frame.scale, wind),
+        n_vertices=n, n_faces=len(faces),
+        faces_to_flip=int(wind.flip.sum()), orientable=not wind.one_sided.any(),
+        unreferenced_vertices=np.flatnonzero(np.bincount(faces.ravel(), minlength=n) == 0),
+        **_connections(faces, unit, frame, wind),
         **_geometry(faces, unit, frame),
         **_duplicates(surface.vertices, faces),
         **_place(surface.vertices, faces, frame),
     )  # fmt: skip
 
 
-def _connections(faces: IntArray, unit: FloatArray, scale: float, wind: Winding) -> dict[str, Any]:
+def as_surface(surface: Surface | tuple[ArrayLike, ArrayLike]) -> Surface:
+    """Return the surface, made from arrays (vertices, faces) if need be."""
+    if isinstance(surface, Surface):
+        return surface
+    vertices, faces = (np.asarray(array) for array in surface)
+    return Surface(vertices, faces)
+
+
+def _connections(faces: IntArray, unit: FloatArray, frame: Frame, wind: Winding) -> dict[str, Any]:
     """Components, borders, Euler characteristic and genus."""
     edges, uses = topology.edge_uses(faces)
     loops = topology.boundary_loops(faces, unit)
@@ -73,16 +81,16 @@ def _connections(faces: IntArray, unit: FloatArray, scale: float, wind: Winding)
     return {
         "n_edges": len(edges),
         "component_sizes": tuple(np.bincount(part).tolist()),
-        "boundary_lengths": tuple(topology.loop_length(unit[loop]) * scale for loop in loops),
+        "boundary_lengths": tuple(topology.loop_length(unit[loop]) * frame.scale for loop in loops),
         "boundary_sizes": tuple(len(loop) for loop in loops),
-        "euler_characteristic": len(np.unique(faces)) - len(edges) + len(faces),
+        "euler_characteristic": len(topology.used_vertices(faces)) - len(edges) + len(faces),
         "component_euler": tuple(euler.tolist()),
         "genus": sum(known) if len(known) == len(genus) else None,
         "component_genus": genus,
         "genus_reason": ("", "not manifold", "not orientable")[reason.max()],
         "nonmanifold_edges": bad_edges,
         "nonmanifold_vertices": bad_vertices,
-        "inside_out": _inside_out(faces, unit, wind),
+        "inside_out": _inside_out(faces, unit, wind, frame.rounding),
     }
 
 
@@ -108,13 +116,13 @@ def _touches(faces: IntArray, vertices: IntArray) -> BoolArray:
     return np.asarray(mask[faces].any(axis=1))
 
 
-def _inside_out(faces: IntArray, unit: FloatArray, wind: Winding) -> int:
+def _inside_out(faces: IntArray, unit: FloatArray, wind: Winding, rounding: float) -> int:
     """Closed parts that are wound consistently and enclose a negative volume."""
-    order, first, size = topology.edge_groups(faces)
+    order, _, size = topology.edge_groups(faces)
     doubtful = wind.flip | wind.one_sided
     doubtful[order[np.repeat(size != 2, size)] // 3] = True
     open_part = np.bincount(wind.part, doubtful) > 0
-    return int((~open_part & (signed_volumes(unit, faces, wind.part) < -1e-12)).sum())
+    return int((~open_part & inside_out(unit, faces, wind.part, rounding)).sum())
 
 
 def _geometry(faces: IntArray, unit: FloatArray, frame: Frame) -> dict[str, Any]:
@@ -134,7 +142,7 @@ def _geometry(faces: IntArray, unit: FloatArray, frame: Frame) -> dict[str, Any]
 
 def _duplicates(vertices: FloatArray, faces: IntArray) -> dict[str, Any]:
     group = coincident(vertices)
-    used = np.unique(faces)
+    used = topology.used_vertices(faces)
     first = topology.first_equal_row(np.sort(faces, axis=1))
     later = first != np.arange(len(faces))
     turn = np.take_along_axis(faces, (faces.argmin(axis=1)[:, None] + np.arange(3)) % 3, axis=1)
@@ -150,18 +158,15 @@ def _duplicates(vertices: FloatArray, faces: IntArray) -> dict[str, Any]:
 
 def _place(vertices: FloatArray, faces: IntArray, frame: Frame) -> dict[str, Any]:
     """Bounding box, and what size and place say about the unit."""
-    used = vertices[np.unique(faces)]
+    used = vertices[topology.used_vertices(faces)]
     low, high, diagonal = used.min(axis=0), used.max(axis=0), frame.scale
     notes = []
     if not 1e-100 < diagonal < 1e100:
-        notes.append(
-            f"scale: diagonal {diagonal:.3g}, squares leave the range of float64; rescale before computing"
-        )
+        notes.append(f"scale: diagonal {diagonal:.3g}, squares leave the range of float64; rescale first")
     elif diagonal > 1e4:
         notes.append(f"scale: diagonal {diagonal:.5g} > 1e4; micrometres or an outlier? check the unit")
     if frame.rounding > 1e-11:  # 4 eps / extent: the offset is 1e4 times the size
-        notes.append(
-            f"far offset: coordinates to {frame.magnitude:.3g} for a size of {diagonal:.3g}; centre them before float32"
-        )
+        far = f"coordinates to {frame.magnitude:.3g} for a size of {diagonal:.3g}"
+        notes.append(f"far offset: {far}; centre them before float32")
     units = "metres?" if diagonal < 1 else "millimetres?" if diagonal <= 1e4 else "unit unclear, > 1e4"
     return {"bounding_box": np.stack([low, high]), "units": units, "scale_notes": tuple(notes)}

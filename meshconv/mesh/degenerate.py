@@ -10,6 +10,7 @@ from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.mesh._frame import degenerate_limit, face_shape
 
 Triangle = tuple[int, int, int]
+Step = dict[int, Triangle | None]
 
 FLAT = 1e-8
 """A face whose height is below this part of its longest side is removed like one without area."""
@@ -81,8 +82,8 @@ class _Neighbourhood:
         """Take the first allowed step that removes flat face f; return whether there was one."""
         return any(self._take(*step) for step in self._steps(f))
 
-    def _steps(self, f: int) -> Iterator[tuple[dict[int, Triangle | None], FloatArray | None]]:
-        """Candidate steps, best first: each maps face -> new corners (None: gone), with a normal to agree with."""
+    def _steps(self, f: int) -> Iterator[tuple[Step, FloatArray | None]]:
+        """Candidate steps, best first: face -> new corners (None: gone), with a normal to agree with."""
         triangle = self.faces[f]
         sides = sorted(
             (float(np.linalg.norm(self.unit[p] - self.unit[q])), p, q, r) for p, q, r in _rotations(triangle)
@@ -95,9 +96,7 @@ class _Neighbourhood:
         yield from self._trim(f)
         yield from self._collapses(collapses[2 * short :])
 
-    def _collapses(
-        self, pairs: Iterable[tuple[int, int]]
-    ) -> Iterator[tuple[dict[int, Triangle | None], None]]:
+    def _collapses(self, pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[Step, None]]:
         """Move vertex p onto q, if the link condition holds."""
         for p, q in pairs:
             shared = self.star[p] & self.star[q]
@@ -106,22 +105,20 @@ class _Neighbourhood:
                 continue
             if len(shared) == 2 and self._on_border(p) and self._on_border(q):
                 continue
-            step: dict[int, Triangle | None] = dict.fromkeys(shared)
+            step: Step = dict.fromkeys(shared)
             for f in self.star[p] - shared:
                 a, b, c = (q if v == p else v for v in self.faces[f])
                 step[f] = (a, b, c)
             yield step, None
 
-    def _flip(
-        self, f: int, a: int, b: int, c: int
-    ) -> Iterator[tuple[dict[int, Triangle | None], FloatArray]]:
+    def _flip(self, f: int, a: int, b: int, c: int) -> Iterator[tuple[Step, FloatArray]]:
         """Replace edge ab, opposite c in face f, by cd, with d opposite it in the neighbour."""
         for g in (self.star[a] & self.star[b]) - {f}:
             (d,) = set(self.faces[g]) - {a, b}
             if d != c and d not in self._neighbours(c):
                 yield {f: (a, d, c), g: (d, b, c)}, self._normal(self.faces[g])
 
-    def _trim(self, f: int) -> Iterator[tuple[dict[int, Triangle | None], None]]:
+    def _trim(self, f: int) -> Iterator[tuple[Step, None]]:
         """Take a flat face off the border, if that leaves the border simple."""
         border = [(p, q, r) for p, q, r in _rotations(self.faces[f]) if len(self.star[p] & self.star[q]) == 1]
         if len(border) == 1:
@@ -134,7 +131,7 @@ class _Neighbourhood:
         if allowed:
             yield {f: None}, None
 
-    def _take(self, step: dict[int, Triangle | None], normal: FloatArray | None) -> bool:
+    def _take(self, step: Step, normal: FloatArray | None) -> bool:
         """Apply a step if it leaves fewer flat faces, repeats no face and folds nothing."""
         after = {f: t for f, t in step.items() if t is not None}
         if sum(map(self.is_flat, after.values())) >= sum(self.is_flat(self.faces[f]) for f in step):
@@ -156,7 +153,7 @@ class _Neighbourhood:
             return False
         return bool(before @ self._normal(t) < 0)
 
-    def _exists(self, t: Triangle, step: dict[int, Triangle | None]) -> bool:
+    def _exists(self, t: Triangle, step: Step) -> bool:
         return bool((self.star[t[0]] & self.star[t[1]] & self.star[t[2]]) - step.keys())
 
     def _neighbours(self, v: int) -> set[int]:

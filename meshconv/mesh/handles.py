@@ -3,16 +3,18 @@
 References
 ----------
 J. Erickson, K. Whittlesey, Greedy optimal homotopy and homology generators, SODA 2005: from one root, the
-shortest non-separating loops are a shortest-path tree plus the edges that a maximal dual spanning tree leaves.
+shortest non-separating loops are a shortest-path tree plus the edges left by a maximal dual spanning tree.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from meshconv._check import FloatArray, IntArray
+from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.mesh import topology
 
 _ROOTS = 12  # roots tried in turn, each on the best loop so far
@@ -24,7 +26,8 @@ def handle_loop(unit: FloatArray, faces: IntArray) -> IntArray | None:
     The loop keeps off the border wherever it can.
     """
     best, best_length = None, np.inf
-    root, tried = int(faces[0, 0]), set()
+    root = int(faces[0, 0])
+    tried: set[int] = set()
     while root not in tried and len(tried) < _ROOTS:
         tried.add(root)
         loop = _loop_through(unit, faces, root)
@@ -76,12 +79,13 @@ def _shortest_paths(unit: FloatArray, faces: IntArray, root: int) -> tuple[Float
     )
     border = topology.boundary_vertices(faces, len(unit))
     length = np.where(border[edges].any(axis=1), 1000.0 * length, length)
-    graph = sparse.coo_array((length, edges.T), shape=(len(unit),) * 2).tocsr()
-    distance, parent = csgraph.dijkstra(graph, directed=False, indices=root, return_predecessors=True)
+    graph: Any = sparse.coo_array((length, edges.T), shape=(len(unit),) * 2).tocsr()
+    shortest: Any = csgraph.dijkstra  # scipy-stubs knows only dense matrices here
+    distance, parent = shortest(graph, directed=False, indices=root, return_predecessors=True)
     return distance, parent.astype(np.int64)
 
 
-def _in_dual_tree(faces: IntArray, f: IntArray, g: IntArray, weight: FloatArray) -> IntArray:
+def _in_dual_tree(faces: IntArray, f: IntArray, g: IntArray, weight: FloatArray) -> BoolArray:
     """Mask of the links f - g in a maximal spanning tree of the faces, each border being one more face."""
     border = np.flatnonzero(np.isin(np.arange(3 * len(faces)), topology.joints(faces), invert=True))
     loops = topology.boundary_loops(faces)
@@ -98,7 +102,7 @@ def _in_dual_tree(faces: IntArray, f: IntArray, g: IntArray, weight: FloatArray)
         1, len(rows) + 1
     )
     tree = csgraph.minimum_spanning_tree(sparse.coo_array((rank, (rows, columns)), shape=(n, n)).tocsr())
-    return np.isin(rank[: len(f)], tree.data)
+    return np.asarray(np.isin(rank[: len(f)], tree.data))
 
 
 def _close(parent: IntArray, a: int, b: int) -> IntArray:

@@ -33,7 +33,7 @@ class Patch:
 def fill_hole(unit: FloatArray, faces: IntArray, loop: IntArray, rounding: float) -> Patch:
     """Return the patch for one simple border, wound like the faces around it.
 
-    No edge of the patch repeats one of the surface. The fairest of three patches without a flat face is taken:
+    No edge of the patch repeats one of the surface. The first of three patches without a flat face is taken:
     refined and faired, refined, or the plain triangulation.
     """
     on_loop = np.zeros(len(unit), dtype=bool)

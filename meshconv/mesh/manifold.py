@@ -39,7 +39,7 @@ def split_nonmanifold(unit: FloatArray, faces: IntArray) -> tuple[IntArray, IntA
 
 
 def _smooth_pairs(unit: FloatArray, faces: IntArray) -> IntArray:
-    """Pair the half-edges of each edge with 3 to `_MOST` faces: first those wound alike, then the flattest."""
+    """Pair the half-edges of each edge of 3 to `_MOST` faces: those wound alike first, then the flattest."""
     order, first, size = topology.edge_groups(faces)
     groups = [
         np.column_stack([first[size == k] + i, first[size == k] + j])

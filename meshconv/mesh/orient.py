@@ -47,7 +47,13 @@ def turn_over(faces: IntArray, flip: BoolArray) -> IntArray:
     return np.where(flip[:, None], faces[:, [0, 2, 1]], faces)
 
 
+def inside_out(vertices: FloatArray, faces: IntArray, part: IntArray, rounding: float) -> BoolArray:
+    """Return a mask of the parts whose signed volume is negative beyond doubt, vertices in the unit frame."""
+    return np.asarray(signed_volumes(vertices, faces, part) < -max(1e-12, rounding))
+
+
 def signed_volumes(vertices: FloatArray, faces: IntArray, part: IntArray) -> FloatArray:
     """Return the signed volume of each part: positive where a closed part faces outward."""
     a, b, c = vertices[faces].swapaxes(0, 1)
-    return np.bincount(part, np.einsum("ij,ij->i", a, np.cross(b, c)) / 6.0)
+    each: FloatArray = np.einsum("ij,ij->i", a, np.cross(b, c)) / 6.0
+    return np.bincount(part, each).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Refining a patch to the density of the surface around it, and fairing it to continue the surface's slope."""
+"""Refining a patch to the density of the surface around it, and fairing it to continue its slope."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_VERTICES = 20_000
 def refine(
     points: FloatArray, patch: IntArray, near: IntArray, loop: IntArray
 ) -> tuple[FloatArray, IntArray]:
-    """Split patch faces at their centre until they are as small as the faces around, flipping edges in between.
+    """Split patch faces at their centres until they are as small as the faces around; flip edges in between.
 
     `near` are the surface's faces that touch the border `loop`. Returns all points and the patch's faces.
     """
@@ -100,16 +100,15 @@ def fair(points: FloatArray, patch: IntArray, near: IntArray, first: int) -> Flo
 def _thin_plate(place: FloatArray, faces: IntArray, moving: BoolArray) -> FloatArray:
     area, sides = face_shape(place, faces)
     squared = sides**2
-    cot = (squared.sum(axis=1, keepdims=True) - 2.0 * squared) / np.maximum(
-        4.0 * area, 1e-3 * squared.max(axis=1)
-    )[:, None]
+    height = np.maximum(4.0 * area, 1e-3 * squared.max(axis=1)) + np.finfo(np.float64).tiny
+    cot = (squared.sum(axis=1, keepdims=True) - 2.0 * squared) / height[:, None]
     weight = np.maximum(cot, 0.02).ravel() / 2.0  # positive weights: no folds from obtuse corners
     i, j = faces[:, [1, 2, 0]].ravel(), faces[:, [2, 0, 1]].ravel()
     n = len(place)
     link = sparse.coo_array((np.r_[weight, weight], (np.r_[i, j], np.r_[j, i])), shape=(n, n)).tocsr()
     laplacian = (sparse.diags_array(np.asarray(link.sum(axis=1)).ravel()) - link).tocsr()
     mass = np.bincount(faces.ravel(), np.repeat(area / 3.0, 3), n)
-    mass = np.maximum(mass, 1e-6 * mass.mean())
+    mass = np.maximum(mass / (mass.mean() or 1.0), 1e-6)
     system = (laplacian[moving] @ sparse.diags_array(1.0 / mass) @ laplacian).tocsc()
     out = place.copy()
     try:

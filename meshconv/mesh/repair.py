@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +16,7 @@ from meshconv.errors import ArgumentError, DegenerateError, RepairWarning, Topol
 from meshconv.mesh import _steps as steps
 from meshconv.mesh._frame import Frame
 from meshconv.mesh._work import Work
-from meshconv.mesh.check import check
+from meshconv.mesh.check import as_surface, check
 from meshconv.mesh.report import SurfaceReport, listed
 from meshconv.mesh.surface import Surface
 
@@ -49,7 +50,7 @@ class Repaired:
             i, j = self.surface.edges.T
             n = self.surface.n_vertices
             link = sparse.coo_array((np.ones(2 * len(i)), (np.r_[i, j], np.r_[j, i])), shape=(n, n)).tocsr()
-            laplacian = (sparse.diags_array(np.asarray(link.sum(axis=1)).ravel()) - link).tocsr()[new]
+            laplacian: Any = (sparse.diags_array(np.asarray(link.sum(axis=1)).ravel()) - link).tocsr()[new]
             known = out[~new].reshape(int((~new).sum()), -1)
             solved = splu(laplacian[:, new].tocsc()).solve(-(laplacian[:, ~new] @ known))
             out[new] = solved.reshape(-1, *out.shape[1:])
@@ -116,16 +117,15 @@ def repair(
 
     Examples
     --------
-    >>> cracked = Surface([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 1, 0], [0, 1, 0]], [[0, 1, 2], [3, 4, 5]])
-    >>> mended = repair(cracked)
+    >>> vertices = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 1, 0], [0, 1, 0]]
+    >>> mended = repair((vertices, [[0, 1, 2], [3, 4, 5]]))
     >>> mended.changes, mended.vertex_origin.tolist(), mended.report_after.is_disk
     (('2 vertices welded',), [0, 1, 2, 5], True)
     """
     one_of(keep, ("largest", "all"), "keep")
     if target is not None:
         one_of(target, ("disk", "sphere"), "target")
-    if not isinstance(surface, Surface):
-        surface = Surface(*surface)
+    surface = as_surface(surface)
     before = check(surface)
     if len(before.degenerate_faces) == before.n_faces:
         raise DegenerateError("surface area is 0: all vertices lie in one point or on one line",
@@ -197,8 +197,6 @@ def _require(report: SurfaceReport, target: str | None) -> None:
     elif report.is_closed:
         hint = "closed: use domain='sphere', or cut it"
     else:
-        hint = "repair(fill_holes=True, keep='largest') leaves one component and its longest border"
-    raise TopologyError(
-        f"repair(target={target!r}) ends with {report.n_components} components, {loops}, genus {report.genus}",
-        hint=hint,
-    )
+        hint = "fill_holes=True and keep='largest' leave one component with its longest border"
+    found = f"{report.n_components} components, {loops}, genus {report.genus}"
+    raise TopologyError(f"repair(target={target!r}) ends with {found}", hint=hint)

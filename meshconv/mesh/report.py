@@ -104,7 +104,7 @@ class SurfaceReport:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """One plain sentence for each fault, with its count and the next step; empty for a clean disk or sphere."""
+        """One plain sentence for each fault, with count and next step; empty for a clean disk or sphere."""
         return tuple(_connection_problems(self) + _winding_problems(self) + _geometry_problems(self))
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,6 +121,17 @@ class SurfaceReport:
         return "\n".join([*lines, *(f"! {sentence}" for sentence in self.problems)])
 
 
+def _manifold_row(r: SurfaceReport) -> str:
+    edges, vertices = len(r.nonmanifold_edges), len(r.nonmanifold_vertices)
+    return "yes" if r.is_manifold else f"no ({counted(edges, 'edge')}, {counted(vertices, 'vertex')} not)"
+
+
+def _oriented_row(r: SurfaceReport) -> str:
+    if not r.orientable:
+        return "not orientable"
+    return "yes" if r.is_oriented else f"no ({counted(r.faces_to_flip, 'face')} to flip)"
+
+
 def listed(values: Any, limit: int = 5) -> str:
     """Return the first few of `values` as text, with an ellipsis where there are more."""
     shown = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in list(values)[:limit]]
@@ -128,9 +139,10 @@ def listed(values: Any, limit: int = 5) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """Return '1 face', '3 faces', '2 vertices'."""
-    plural = {"vertex": "vertices", "boundary": "boundaries"}.get(noun, noun + "s")
-    return f"{count} {noun if count == 1 else plural}"
+    """Return '1 face', '3 faces', '2 non-manifold vertices'."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun.removesuffix('vertex')}vertices" if noun.endswith("vertex") else f"{count} {noun}s"
 
 
 def _connection_problems(r: SurfaceReport) -> list[str]:
@@ -153,7 +165,7 @@ def _connection_problems(r: SurfaceReport) -> list[str]:
         count = counted(len(r.nonmanifold_edges), "non-manifold edge")
         out.append(f"{count} with three or more faces (first {first}): repair splits them")
     if len(r.nonmanifold_vertices):
-        count = counted(len(r.nonmanifold_vertices), "non-manifold vertex").replace("vertexs", "vertices")
+        count = counted(len(r.nonmanifold_vertices), "non-manifold vertex")
         out.append(f"{count} where sheets touch (first {r.nonmanifold_vertices[0]}): repair splits them")
     return out
 
@@ -165,9 +177,8 @@ def _winding_problems(r: SurfaceReport) -> list[str]:
             "not orientable (a Moebius strip or Klein bottle): cut it, no winding of the faces can agree"
         )
     if r.faces_to_flip:
-        out.append(
-            f"mixed orientation: {counted(r.faces_to_flip, 'face')} against the rest; repair(orient=True) turns them"
-        )
+        count = counted(r.faces_to_flip, "face")
+        out.append(f"mixed orientation: {count} against the rest; repair(orient=True) turns them")
     if r.inside_out:
         out.append(
             f"{counted(r.inside_out, 'closed component')} inside out (negative volume): repair turns outward"
@@ -181,7 +192,7 @@ def _winding_problems(r: SurfaceReport) -> list[str]:
 def _geometry_problems(r: SurfaceReport) -> list[str]:
     out = []
     if r.weldable_vertices:
-        count = counted(r.weldable_vertices, "duplicate vertex").replace("vertexs", "vertices")
+        count = counted(r.weldable_vertices, "duplicate vertex")
         out.append(f"{count} along cracks: repair(weld=True) welds {r.weldable_vertices}")
     if len(r.degenerate_faces) == r.n_faces:
         out.append("surface area is 0: all vertices lie in one point or on one line; nothing can be computed")
@@ -195,40 +206,33 @@ def _geometry_problems(r: SurfaceReport) -> list[str]:
             " expect inaccurate operators there; the intrinsic Laplacian helps"
         )
     if len(r.unreferenced_vertices):
-        count = len(r.unreferenced_vertices)
-        out.append(f"{count} unreferenced {'vertex' if count == 1 else 'vertices'}: repair drops them")
+        out.append(f"{counted(len(r.unreferenced_vertices), 'unreferenced vertex')}: repair drops them")
     return out + list(r.scale_notes)
 
 
 def _rows(r: SurfaceReport) -> list[tuple[str, str]]:
     low, high = r.bounding_box
-    loops = [
-        f"{n} vertices, length {length:.5g}"
-        for n, length in zip(r.boundary_sizes, r.boundary_lengths, strict=True)
-    ]
+    borders = zip(r.boundary_sizes, r.boundary_lengths, strict=True)
+    loops = [f"{size} vertices, length {length:.5g}" for size, length in borders]
     kind = (
         "disk" if r.is_disk else "sphere" if r.is_sphere else "closed surface" if r.is_closed else "surface"
     )
-    size = high - low
+    x, y, z = high - low
     return [
         ("surface", f"{kind}, {r.n_vertices} vertices, {r.n_faces} faces, {r.n_edges} edges"),
         ("components", f"{r.n_components} ({listed(r.component_sizes)} faces)"),
         ("boundary loops", f"{r.n_boundary_loops}" + (f" ({'; '.join(loops[:5])})" if loops else "")),
         ("Euler characteristic", str(r.euler_characteristic)),
         ("genus", str(r.genus) if r.genus is not None else f"undefined: {r.genus_reason}"),
-        ("manifold", f"{_yes(r.is_manifold)} ({len(r.nonmanifold_edges)} edges, {len(r.nonmanifold_vertices)} vertices not)"),
-        ("oriented", f"{_yes(r.is_oriented)} ({r.faces_to_flip} faces to flip)" if r.orientable else "not orientable"),
+        ("manifold", _manifold_row(r)),
+        ("oriented", _oriented_row(r)),
         ("zero-area faces", str(len(r.degenerate_faces))),
         ("needle faces", f"{len(r.needle_faces)} (smallest angle {degrees(r.smallest_angle):.3g} degrees)"),
         ("duplicate vertices", f"{r.duplicate_vertices} ({r.weldable_vertices} to weld)"),
         ("duplicate faces", f"{r.duplicate_faces} ({r.reversed_duplicate_faces} reversed)"),
         ("unreferenced vertices", str(len(r.unreferenced_vertices))),
-        ("size", f"{size[0]:.5g} x {size[1]:.5g} x {size[2]:.5g}, area {r.area:.5g} ({r.units})"),
+        ("size", f"{x:.5g} x {y:.5g} x {z:.5g}, area {r.area:.5g} ({r.units})"),
     ]  # fmt: skip
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
 
 
 def _plain(value: Any) -> Any:

@@ -23,7 +23,7 @@ def coincident(vertices: FloatArray, tolerance: float = 0.0) -> IntArray:
             vertices[head], k=min(8, len(head)), distance_upper_bound=np.nextafter(tolerance, np.inf)
         )
         row, column = np.nonzero(np.isfinite(near))
-        label = topology.components(row, other[row, column], len(head))
+        label = topology.components(row, np.asarray(other)[row, column], len(head))
         _, first = np.unique(label, return_index=True)
         if len(first) == len(head):
             break

@@ -13,6 +13,7 @@ from meshconv._check import BoolArray, FloatArray, IntArray, one_of
 from meshconv.errors import ArgumentError, ScaleError
 from meshconv.mesh import topology
 from meshconv.mesh.surface import Surface
+from meshconv.operators.intrinsic import unit_scale
 from meshconv.operators.laplacian import cotangent_laplacian
 
 _POWERS = [(1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3)]  # of x, y in a cubic
@@ -82,7 +83,7 @@ def mean_curvature(surface: Surface, *, method: str = "fit", rings: int = 2) -> 
     if one_of(method, ("fit", "cotangent"), "method") == "fit":
         mean, _, scale = _fitted(surface, rings)
         return mean / scale
-    unit, scale = _unit_scale(surface)
+    unit, scale = unit_scale(surface)
     normal_part = ((cotangent_laplacian(unit) @ unit.vertices) * unit.vertex_normals).sum(axis=1)
     normal_part[_border(surface)] = 0.0
     return _ratio(normal_part, 2 * _mixed_areas(unit)) / scale
@@ -110,7 +111,7 @@ def gaussian_curvature(surface: Surface, *, method: str = "fit", rings: int = 2)
     if one_of(method, ("fit", "angle_defect"), "method") == "fit":
         _, gauss, scale = _fitted(surface, rings)
         return _per_area(gauss, scale)
-    unit, scale = _unit_scale(surface)
+    unit, scale = unit_scale(surface)
     border = _border(surface)
     curvature = np.where(border, 0.0, _ratio(angle_defect(unit), _mixed_areas(unit)))
     inside = _adjacency(surface) @ np.column_stack([curvature, ~border])
@@ -159,7 +160,7 @@ def _fitted(surface: Surface, rings: int) -> tuple[FloatArray, FloatArray, float
     """Mean and Gaussian curvature of a cubic fitted at each vertex, and the unit of length they are in."""
     if int(rings) != rings or rings < 1:
         raise ArgumentError(f"rings must be a positive integer, found {rings!r}")
-    unit, scale = _unit_scale(surface)
+    unit, scale = unit_scale(surface)
     near = _neighbours(surface, int(rings))
     mean, gauss = np.zeros(surface.n_vertices), np.zeros(surface.n_vertices)
     for k in range(0, surface.n_vertices, _CHUNK):
@@ -216,12 +217,12 @@ def _moments(
 def _local_heights(
     unit: Surface, vertices: IntArray, near: sparse.csr_array
 ) -> tuple[FloatArray, FloatArray, FloatArray, tuple[FloatArray, FloatArray], IntArray]:
-    """Neighbours in each vertex's own frame: x and y along the axes of their spread, in units of it; height z.
+    """Neighbours in each vertex's frame: x, y along the axes of their spread and in units of it, height z.
 
-    The frame makes the fit as good on stretched triangles as on round ones.
+    This frame makes the fit as good on stretched triangles as on round ones.
     """
     row = np.repeat(np.arange(len(vertices)), np.diff(near.indptr))
-    start = near.indptr[:-1]
+    start = near.indptr[:-1].astype(np.int64)
     away = unit.vertices[near.indices] - unit.vertices[vertices[row]]
     normal = unit.vertex_normals[vertices]
     normal = np.where(np.abs(normal).sum(axis=1, keepdims=True) > 0, normal, [0.0, 0.0, 1.0])
@@ -243,15 +244,6 @@ def _dot(u: FloatArray, v: FloatArray) -> FloatArray:
 
 
 # --- parts -----------------------------------------------------------------------------------------
-
-
-def _unit_scale(surface: Surface) -> tuple[Surface, float]:
-    """The surface divided by a power of two near its extent, so that no square overflows or vanishes."""
-    extent = float((surface.vertices.max(axis=0) / 2 - surface.vertices.min(axis=0) / 2).max())
-    if 1e-50 < extent < 1e50 or extent == 0.0:
-        return surface, 1.0
-    scale = float(2.0 ** np.floor(np.log2(extent)))
-    return Surface(surface.vertices / scale, surface.faces), scale
 
 
 def _per_area(curvature: FloatArray, scale: float) -> FloatArray:
@@ -290,7 +282,7 @@ def _corners(surface: Surface) -> tuple[FloatArray, FloatArray]:
 
 def _corner_angles(surface: Surface) -> FloatArray:
     """Angle at each corner, (F, 3), adding up to pi also where two corners coincide."""
-    angles = np.arctan2(*_corners(_unit_scale(surface)[0])[::-1])
+    angles = np.arctan2(*_corners(unit_scale(surface)[0])[::-1])
     angles[:, 2] = np.pi - angles[:, 0] - angles[:, 1]
     return angles
 
@@ -306,4 +298,4 @@ def _mixed_areas(surface: Surface) -> FloatArray:
     area = surface.face_areas[:, None]
     safe = np.where(dot < 0, area / 2, area / 4)
     share = np.where((dot < 0).any(axis=1, keepdims=True), safe, voronoi)
-    return np.bincount(surface.faces.ravel(), share.ravel(), surface.n_vertices)
+    return np.asarray(np.bincount(surface.faces.ravel(), share.ravel(), surface.n_vertices), np.float64)

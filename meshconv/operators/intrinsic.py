@@ -80,19 +80,17 @@ def intrinsic_delaunay(surface: Surface, *, mollify: float = 1e-6) -> IntrinsicT
 
     References
     ----------
-    Sharp, Crane, 2020, A Laplacian for nonmanifold triangle meshes, sections 3 and 4.5. doi:10.1111/cgf.14069.
+    Sharp, Crane, 2020, A Laplacian for nonmanifold triangle meshes, section 4.5. doi:10.1111/cgf.14069
     Bobenko, Springborn, 2007, A discrete Laplace-Beltrami operator. doi:10.1007/s00454-007-9006-1
     """
-    scale = _extent(surface)
-    corners = surface.vertices[surface.faces] / scale
-    lengths = np.ascontiguousarray(np.linalg.norm(corners[:, [1, 2, 0]] - corners[:, [2, 0, 1]], axis=2))
-    lengths, first = _mollified(lengths, mollify)
+    unit, scale = unit_scale(surface)
+    lengths, first = _mollified(_side_lengths(unit), mollify)
     faces = np.array(surface.faces)
     n_flips, finished = _flip_to_delaunay(faces, lengths, _twins(faces))
     if not finished:
         warnings.warn(
-            f"intrinsic_delaunay stopped after {n_flips} flips: some edges of nearly degenerate faces are not "
-            "Delaunay, their weights may be negative", AccuracyWarning, stacklevel=2,
+            f"intrinsic_delaunay stopped after {n_flips} flips: some edges of nearly degenerate faces are "
+            "not Delaunay, their weights may be negative", AccuracyWarning, stacklevel=2,
         )  # fmt: skip
     lengths, second = _mollified(lengths, mollify * 1e-2)
     return IntrinsicTriangulation(
@@ -135,15 +133,24 @@ def face_areas_from_lengths(lengths: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(np.maximum(area16, 0.0)) / 4)
 
 
-def _extent(surface: Surface) -> float:
-    """A power of two near the surface's extent; dividing by it is exact, and squares then stay in range."""
-    points = surface.vertices[surface.faces]
-    extent = float((points.max(axis=(0, 1)) / 2 - points.min(axis=(0, 1)) / 2).max())
-    corners = points / (extent or 1.0)
-    sides = corners[:, 1:] - corners[:, :1]
-    if extent == 0.0 or not np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1).max() > 1e-14:
-        raise DegenerateError("surface area is 0: all vertices lie in one point or on one line")
-    return float(2.0 ** np.floor(np.log2(extent)))
+def unit_scale(surface: Surface) -> tuple[Surface, float]:
+    """Return the surface in a unit of length in which no square overflows or vanishes, and that unit.
+
+    The unit is a power of two, so that nothing is rounded; 1 unless the extent is beyond 1e-50 to 1e50.
+    """
+    extent = float((surface.vertices.max(axis=0) / 2 - surface.vertices.min(axis=0) / 2).max())
+    if 1e-50 < extent < 1e50 or extent == 0.0:
+        return surface, 1.0
+    scale = float(2.0 ** np.floor(np.log2(extent)))
+    return Surface(surface.vertices / scale, surface.faces), scale
+
+
+def _side_lengths(surface: Surface) -> FloatArray:
+    corners = surface.vertices[surface.faces]
+    lengths = np.ascontiguousarray(np.linalg.norm(corners[:, [1, 2, 0]] - corners[:, [2, 0, 1]], axis=2))
+    if not (2 * surface.face_areas > 1e-14 * lengths.max(axis=1) ** 2).any():
+        raise DegenerateError("surface area is 0: every face has its corners in one point or on one line")
+    return lengths
 
 
 def _mollified(lengths: FloatArray, relative: float) -> tuple[FloatArray, float]:
@@ -198,9 +205,9 @@ def _flip_queue(faces: IntArray, lengths: FloatArray, twins: IntArray, most: int
 
 @njit(cache=True)
 def _flip(faces: IntArray, lengths: FloatArray, twins: IntArray, side: int, around: IntArray) -> bool:
-    """Flip side bc of faces abc and dcb to ad if its cotangents add up to less than 0; fill the four outer sides.
+    """If the cotangents opposite side bc of faces abc and dcb add up to less than 0, flip it to ad.
 
-    The faces become abd and dca.
+    The faces become abd and dca; `around` is filled with their four outer sides.
     """
     f, i = side // 3, side % 3
     g, j = twins[side] // 3, twins[side] % 3

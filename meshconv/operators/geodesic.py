@@ -1,0 +1,190 @@
+"""Geodesic distance by the heat method on the intrinsic Delaunay triangulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import potpourri3d
+from numpy.typing import ArrayLike
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from meshconv._check import FloatArray, IntArray, as_array, one_of
+from meshconv.errors import ArgumentError, ArrayTypeError, IndexOutOfRangeError, SolverError
+from meshconv.mesh.surface import Surface
+from meshconv.operators.intrinsic import (
+    IntrinsicTriangulation,
+    face_areas_from_lengths,
+    intrinsic_delaunay,
+    unit_scale,
+)
+from meshconv.operators.solve import FixedValueSolver, SPDSolver
+
+_TIME = 0.04  # diffusion time in mean edges times extent; shrinking slower than edge^2, the method converges
+
+
+def geodesic_distance(surface: Surface, sources: ArrayLike, *, backend: str = "meshconv") -> FloatArray:
+    """Return the distance along the surface from each vertex to the nearest source.
+
+    For many questions on one surface keep a `GeodesicSolver`.
+
+    Parameters
+    ----------
+    surface : Surface
+        V vertices.
+    sources : int or (K,) int array_like
+        Vertex indices.
+    backend : {'meshconv', 'potpourri3d'}
+        See `GeodesicSolver`.
+
+    Returns
+    -------
+    distance : (V,) float64
+        In units of length; 0 at the sources, infinite at vertices in no face and in other components.
+
+    Examples
+    --------
+    >>> from meshconv.mesh.shapes import disk
+    >>> flat = disk(30)
+    >>> error = geodesic_distance(flat, 0) - np.linalg.norm(flat.vertices, axis=1)
+    >>> bool(abs(error).max() < 0.01)
+    True
+    """
+    return GeodesicSolver(surface, backend=backend).distance(sources)
+
+
+class GeodesicSolver:
+    """Distances along one surface from many sources: factor once, answer many.
+
+    Smooth, first-order accurate: the mean error is about a tenth of an edge on a sphere or disk; near
+    corners of the border and where shortest paths meet it is larger.
+
+    Parameters
+    ----------
+    surface : Surface
+        V vertices; bad triangles are welcome, see `intrinsic_delaunay`.
+    backend : {'meshconv', 'potpourri3d'}
+        ``meshconv``: diffusion time proportional to the edge. ``potpourri3d``: geometry-central's solver with
+        its diffusion time, proportional to the squared edge, which stops improving on fine meshes.
+
+    Raises
+    ------
+    DegenerateError
+        If the surface has no area.
+
+    References
+    ----------
+    Crane, Weischedel, Wardetzky, 2013, Geodesics in heat, algorithm 1. doi:10.1145/2516971.2516977
+    """
+
+    def __init__(self, surface: Surface, *, backend: str = "meshconv") -> None:
+        one_of(backend, ("meshconv", "potpourri3d"), "backend")
+        used = np.unique(surface.faces)
+        self._n = surface.n_vertices
+        self._used = used
+        self._local = np.full(self._n, -1)
+        self._local[used] = np.arange(len(used))
+        part, self._scale = unit_scale(Surface(surface.vertices[used], self._local[surface.faces]))
+        self._component = _components(part)
+        self._solver: _Heat | _Potpourri
+        self._solver = _Heat(part, self._component) if backend == "meshconv" else _Potpourri(part)
+
+    def distance(self, sources: ArrayLike) -> FloatArray:
+        """Return the distance (V,) of each vertex to the nearest of the sources, as `geodesic_distance`."""
+        local = self._local[_source_array(sources, self._n)]
+        if (local < 0).any():
+            bad = np.asarray(sources).ravel()[local < 0]
+            raise ArgumentError(
+                f"source vertex {bad[0]} is in no face", indices=bad[:10].tolist(), count=len(bad)
+            )
+        reached = np.isin(self._component, self._component[local])
+        distance = np.where(reached, self._solver.solve(local), np.inf)
+        if np.isnan(distance).any():
+            raise SolverError("geodesic_distance found no finite distance", hint="repair the surface first")
+        out = np.full(self._n, np.inf)
+        out[self._used] = distance * self._scale
+        return out
+
+
+class _Heat:
+    """Diffuse from the sources, normalise the gradient, and find the function that has it."""
+
+    def __init__(self, surface: Surface, component: IntArray) -> None:
+        triangles = intrinsic_delaunay(surface)
+        L, M = triangles.cotangent_laplacian(), triangles.mass_matrix()
+        first = np.unique(component, return_index=True)[1]  # one vertex of each component is held at zero
+        time = sparse.diags_array(_diffusion_times(surface, triangles, component)[component])
+        self._diffusion = SPDSolver(M + time @ L, coordinates=surface.vertices)
+        self._poisson = FixedValueSolver(L, first, coordinates=surface.vertices)
+        self._pinned = np.zeros(len(first))
+        self._component = component
+        self._faces = triangles.faces
+        self._areas, self._hats = _hat_gradients(triangles)
+
+    def solve(self, sources: IntArray) -> FloatArray:
+        heat = np.zeros(len(self._component))
+        heat[sources] = 1.0
+        flow = np.einsum("fc,fcd->fd", self._diffusion.solve(heat)[self._faces], self._hats)
+        speed = np.linalg.norm(flow, axis=1, keepdims=True)
+        direction = -np.divide(flow, speed, out=np.zeros_like(flow), where=speed > 0)
+        flux = self._areas[:, None] * np.einsum("fcd,fd->fc", self._hats, direction)
+        rhs = np.bincount(self._faces.ravel(), flux.ravel(), len(heat))
+        height = self._poisson.solve(self._pinned, rhs)
+        groups = self._component[sources]
+        count = np.bincount(groups, minlength=len(self._pinned))
+        ground = np.bincount(groups, height[sources], len(self._pinned)) / np.maximum(count, 1)
+        distance = np.maximum(height - ground[self._component], 0.0)
+        distance[sources] = 0.0
+        return np.asarray(distance)
+
+
+class _Potpourri:
+    def __init__(self, surface: Surface) -> None:
+        intrinsic_delaunay(surface)  # refuses a surface without area, on which the library does not return
+        self._solver = potpourri3d.MeshHeatMethodDistanceSolver(surface.vertices, surface.faces)
+
+    def solve(self, sources: IntArray) -> FloatArray:
+        return np.asarray(self._solver.compute_distance_multisource(sources.tolist()))
+
+
+def _diffusion_times(surface: Surface, triangles: IntrinsicTriangulation, component: IntArray) -> FloatArray:
+    """Mean edge times diagonal of the bounding box, for each component."""
+    count = int(component.max()) + 1
+    low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
+    np.minimum.at(low, component, surface.vertices)
+    np.maximum.at(high, component, surface.vertices)
+    group = component[triangles.faces[:, 0]]
+    edge = np.bincount(group, triangles.lengths.mean(axis=1), count) / np.bincount(group, minlength=count)
+    return np.asarray(_TIME * edge * np.linalg.norm(high - low, axis=1))
+
+
+def _hat_gradients(triangles: IntrinsicTriangulation) -> tuple[FloatArray, FloatArray]:
+    """Areas (F,), and the gradients of the corners' hat functions on each face laid out flat, (F, 3, 2)."""
+    a, b, c = triangles.lengths.T
+    areas = face_areas_from_lengths(triangles.lengths)
+    corners = np.zeros((len(a), 3, 2))
+    corners[:, 1, 0] = c
+    corners[:, 2] = np.column_stack([(b**2 + c**2 - a**2) / (2 * c), 2 * areas / c])
+    side = corners[:, [2, 0, 1]] - corners[:, [1, 2, 0]]
+    turned = np.stack([-side[..., 1], side[..., 0]], axis=-1)
+    return areas, turned / (2 * areas)[:, None, None]
+
+
+def _components(surface: Surface) -> IntArray:
+    i, j = surface.edges.T
+    graph = sparse.coo_array((np.ones(len(i)), (i, j)), shape=(surface.n_vertices,) * 2)
+    return np.asarray(csgraph.connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def _source_array(sources: ArrayLike, n: int) -> IntArray:
+    array = np.atleast_1d(as_array(sources, "sources"))
+    if array.ndim != 1 or array.size == 0 or not np.array_equal(array, np.round(array)):
+        raise ArrayTypeError(
+            f"sources must be one vertex index or several, found {array.dtype} {array.shape}"
+        )
+    bad = np.flatnonzero((array < 0) | (array >= n))
+    if len(bad):
+        raise IndexOutOfRangeError(
+            f"source {bad[0]} is {array[bad[0]]}, allowed vertices are 0..{n - 1}",
+            indices=bad[:10].tolist(), count=len(bad),
+        )  # fmt: skip
+    return array.astype(np.int64)

@@ -6,6 +6,7 @@ All are oriented counter-clockwise seen from outside (from +z where they are fla
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial import ConvexHull
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import ArgumentError
@@ -31,7 +32,8 @@ from meshconv.mesh.procedural_face import (
 from meshconv.mesh.surface import Surface
 
 __all__ = [
-    "FACE_EFFECTS", "FACE_MODES", "annulus", "bumpy_heightfield", "cap", "cylinder", "delaunay_disk", "disk",
+    "FACE_EFFECTS", "FACE_MODES", "annulus", "bumpy_heightfield", "cap", "cylinder", "delaunay_disk",
+    "delaunay_sphere", "disk",
     "face", "face_coordinates", "face_effect", "face_landmarks", "grid", "icosphere", "torus", "triangulated",
 ]  # fmt: skip
 
@@ -78,6 +80,34 @@ def icosphere(level: int, radius: float = 1.0) -> Surface:
     for _ in range(level):
         vertices, faces = _split(vertices / np.linalg.norm(vertices, axis=1, keepdims=True), faces)
     return Surface(radius * vertices / np.linalg.norm(vertices, axis=1, keepdims=True), faces)
+
+
+def delaunay_sphere(
+    n: int, radius: float = 1.0, *, seed: int | np.random.Generator = 0, jitter: float = 0.35
+) -> Surface:
+    """Return the sphere about the origin with `n` irregularly placed vertices, Delaunay triangulated.
+
+    Parameters
+    ----------
+    n : int
+        Number of vertices, at least 8.
+    radius : float
+        Radius of the sphere.
+    seed : int or Generator
+        Where the vertices fall.
+    jitter : float
+        Random displacement of the even (spiral) layout, in mean vertex distances; 0 for none.
+    """
+    at_least(8, n=n)
+    z = 1 - (2 * np.arange(n) + 1) / n
+    around = on_circle(np.arange(n) * np.pi * (3 - np.sqrt(5)))
+    points = np.column_stack([np.sqrt(1 - z**2)[:, None] * around, z])
+    points += jitter * np.sqrt(4 * np.pi / n) * np.random.default_rng(seed).uniform(-0.5, 0.5, (n, 3))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    faces = ConvexHull(points).simplices.astype(np.int64)
+    inward = np.linalg.det(points[faces]) < 0
+    faces[inward] = faces[inward][:, ::-1]
+    return Surface(radius * points, faces)
 
 
 def cap(rings: int, radius: float = 1.0, angle: float = np.pi / 2) -> Surface:

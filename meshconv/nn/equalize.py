@@ -17,9 +17,12 @@ from torch.nn import functional
 
 from meshconv._check import one_of
 from meshconv.errors import ArgumentError, ArrayTypeError, DensityError
+from meshconv.nn.cells import area_ratio, folds
 from meshconv.nn.knothe_rosenblatt import knothe_rosenblatt
-from meshconv.nn.sample import gather, node_grid
+from meshconv.nn.sample import full_precision, gather, node_grid
 from meshconv.resample.grid import grid_size
+
+__all__ = ["area_ratio", "bounded_density", "density_error", "equalizing_grid", "folds"]
 
 METHODS = ("moser", "knothe_rosenblatt", "diffusion")
 DIRECTIONS = ("backward", "forward")
@@ -91,27 +94,13 @@ def equalizing_grid(
     nodes = density.shape[-1] if size is None else grid_size(size)
     forward = direction == "forward"
     with torch.autocast(density.device.type, enabled=False):
-        rho = density.float() if density.dtype in (torch.float16, torch.bfloat16) else density
+        rho = full_precision(density)
         if method == "knothe_rosenblatt":
             return knothe_rosenblatt(rho, nodes, forward=forward)
         flow = _moser_velocity(rho) if method == "moser" else _diffusion_velocity(rho)
-        start = node_grid(nodes, rho).expand(len(rho), -1, -1, -1).permute(0, 3, 1, 2)
+        start = node_grid(nodes, rho).expand(rho.shape[0], -1, -1, -1).permute(0, 3, 1, 2)
         times = [k / steps for k in range(steps + 1)]
         return _runge_kutta(flow, start, times if forward else times[::-1]).permute(0, 2, 3, 1)
-
-
-def area_ratio(grid: Tensor) -> Tensor:
-    """Return the signed area of each cell of a grid (B, N, N, 2) over a uniform cell's, (B, N-1, N-1)."""
-    a, b, c, d = _corners(grid)
-    cells = (grid.shape[1] - 1) * (grid.shape[2] - 1)
-    return 0.5 * _cross(c - a, d - b) * (cells / 4)
-
-
-def folds(grid: Tensor) -> Tensor:
-    """Return the number of cells with a corner triangle of no positive area, (B,), of a grid (B, N, N, 2)."""
-    a, b, c, d = _corners(grid)
-    triangles = [_cross(b - a, d - a), _cross(c - b, a - b), _cross(d - c, b - c), _cross(a - d, c - d)]
-    return (torch.stack(triangles).amin(dim=0) <= 0).sum(dim=(1, 2))
 
 
 def density_error(density: Tensor, sampling_grid: Tensor) -> Tensor:
@@ -163,13 +152,17 @@ def bounded_density(logits: Tensor, *, ratio: float = 10.0, size: int) -> Tensor
     _check_grid(logits, "logits")
     if not 1.0 <= ratio < math.inf:
         raise ArgumentError(f"ratio must be a finite number of at least 1, found {ratio!r}")
+    share = torch.sigmoid(full_precision(logits))
+    above = share - share[..., :1, :1]  # constant logits give exactly 1
+    return normalize_density(torch.exp(math.log(ratio) * smooth_upsample(above, size)))
+
+
+def smooth_upsample(coarse: Tensor, size: int) -> Tensor:
+    """Return the cubic B-spline with coefficients (B, C, n, n) on `size` nodes; stays in their range."""
     size = grid_size(size)
-    with torch.autocast(logits.device.type, enabled=False):
-        coarse = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
-        spline = _bspline(logits.shape[-1], size, coarse)
-        share = torch.sigmoid(coarse)
-        above = share - share[..., :1, :1]  # constant logits give exactly 1
-        return normalize_density(torch.exp(math.log(ratio) * (spline @ above @ spline.T)))
+    with torch.autocast(coarse.device.type, enabled=False):
+        spline = _bspline(coarse.shape[-1], size, coarse)
+        return spline @ coarse @ spline.T
 
 
 def normalize_density(density: Tensor) -> Tensor:
@@ -292,12 +285,3 @@ def _check_density(density: Tensor) -> None:
 def _trapezoid_mean(field: Tensor) -> Tensor:
     along = functional.avg_pool2d(field, 2, stride=1)  # the mean of cell means
     return along.mean(dim=(2, 3), keepdim=True)
-
-
-def _corners(grid: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the corners of each cell, counter-clockwise in (x, y)."""
-    return grid[:, :-1, :-1], grid[:, :-1, 1:], grid[:, 1:, 1:], grid[:, 1:, :-1]
-
-
-def _cross(a: Tensor, b: Tensor) -> Tensor:
-    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]

@@ -24,7 +24,7 @@ def knothe_rosenblatt(density: Tensor, nodes: int, *, forward: bool) -> Tensor:
     rho = density[:, 0]
     n = rho.shape[-1]
     unit = (node_grid(nodes, rho) + 1) / 2
-    x, y = unit[0, 0, :, 0].expand(len(rho), -1).contiguous(), unit[..., 1].expand(len(rho), -1, -1)
+    x, y = unit[0, 0, :, 0].expand(rho.shape[0], -1).contiguous(), unit[..., 1].expand(rho.shape[0], -1, -1)
     marginal = 0.5 * (rho[:, 1:] + rho[:, :-1]).mean(dim=1)  # (B, N), along x
     new_x = _cumulated(marginal, x) if forward else _inverse(marginal, x)
     source = (x if forward else new_x) * (n - 1)

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from meshconv._check import one_of
 from meshconv.errors import ArrayTypeError
+from meshconv.nn.cells import area_ratio
 
 PADDING = ("border", "zeros")
 
@@ -25,6 +26,11 @@ def node_grid(size: int, like: Tensor) -> Tensor:
     along = torch.linspace(-1.0, 1.0, size, dtype=like.dtype, device=like.device)
     y, x = torch.meshgrid(along, along, indexing="ij")
     return torch.stack([x, y], dim=-1)[None]
+
+
+def full_precision(tensor: Tensor) -> Tensor:
+    """Return float32 for half precision, the tensor itself otherwise: positions need more than 8 bits."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def gather(image: Tensor, positions: Tensor, *, padding: str = "border") -> Tensor:
@@ -58,7 +64,7 @@ def gather(image: Tensor, positions: Tensor, *, padding: str = "border") -> Tens
     one_of(padding, PADDING, "padding")
     between = positions.shape[1:-1]
     # grid_sample wants exactly d axes between batch and coordinates
-    points = positions if len(between) == d else positions.reshape(len(positions), *[1] * (d - 1), -1, d)
+    points = positions if len(between) == d else positions.reshape(positions.shape[0], *[1] * (d - 1), -1, d)
     values = functional.grid_sample(image, points, mode="bilinear", padding_mode=padding, align_corners=True)
     return values if len(between) == d else values.reshape(*image.shape[:2], *between)
 
@@ -90,7 +96,7 @@ def splat(values: Tensor, positions: Tensor, size: Sequence[int], *, padding: st
     """
     d = _dimension(len(size), positions)
     one_of(padding, PADDING, "padding")
-    if values.shape[2:] != positions.shape[1:-1] or len(values) != len(positions):
+    if values.shape[2:] != positions.shape[1:-1] or values.shape[0] != positions.shape[0]:
         raise ArrayTypeError(
             f"values {tuple(values.shape)} and positions {tuple(positions.shape)} do not match"
         )
@@ -145,25 +151,30 @@ def area_sample(image: Tensor, sampling_grid: Tensor) -> Tensor:
     values : (B, C, n, n) Tensor
         In the dtype of the image.
     """
-    grid = sampling_grid.expand(len(image), -1, -1, -1)
+    with torch.autocast(image.device.type, enabled=False):
+        work = full_precision(image)
+        return _area_sample(work, sampling_grid.to(work.dtype)).to(image.dtype)
+
+
+def _area_sample(image: Tensor, sampling_grid: Tensor) -> Tensor:
     with torch.no_grad():
         level = _level(sampling_grid, image.shape[-2:])
     coarser = max(image.shape[-2:]) / sampling_grid.shape[1]
     stages = pyramid(image, max(0, math.ceil(math.log2(coarser))) + 2)  # 2 more: areas shrunk up to 16 times
     level = level.clamp_max(len(stages) - 1)
+    grid = sampling_grid.expand(image.shape[0], -1, -1, -1)
     values = torch.zeros_like(image[:, :, :1, :1])
     for k, stage in enumerate(stages):
         weight = (1 - (level - k).abs()).clamp_min(0)
-        values = values + weight.to(image.dtype) * gather(stage, grid.to(image.dtype))
+        values = values + weight * gather(stage, grid)
     return values
 
 
 def _level(grid: Tensor, size: torch.Size) -> Tensor:
     """Return the pyramid level of each node, (B, 1, n, n): log2 of its footprint's side in source nodes."""
-    dx, dy = torch.gradient(grid, dim=(2, 1))
-    area = (dx[..., 0] * dy[..., 1] - dx[..., 1] * dy[..., 0]).abs()
-    pixels = area * ((size[0] - 1) * (size[1] - 1) / 4)
-    return (0.5 * torch.log2(pixels.clamp_min(1.0)))[:, None]
+    cells = functional.pad(area_ratio(grid).abs()[:, None], (1, 1, 1, 1), mode="replicate")
+    uniform = (size[0] - 1) * (size[1] - 1) / (grid.shape[1] - 1) / (grid.shape[2] - 1)
+    return 0.5 * torch.log2((uniform * functional.avg_pool2d(cells, 2, stride=1)).clamp_min(1.0))
 
 
 def _halve(image: Tensor, dim: int) -> Tensor:

@@ -1,0 +1,237 @@
+"""`DECNN`: a classifier that learns where to look, and says where it looked.
+
+A coarse, smooth, bounded density is learned; its equalizing map magnifies what matters; small convolutions
+do the rest. The density is the saliency: it *is* the area that the network gives to each place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from meshconv._check import one_of
+from meshconv.errors import ArgumentError, ArrayTypeError
+from meshconv.nn.density_estimator import DensityEstimator, stage, with_places
+from meshconv.nn.equalize import METHODS, equalizing_grid, normalize_density, smooth_upsample
+from meshconv.nn.sample import area_sample, node_grid
+from meshconv.resample.grid import grid_size
+
+DENSITIES = ("shared", "sample", "uniform")
+
+
+class DECNN(nn.Module):
+    """Density-equalizing convolutional network: class logits, and the density as saliency.
+
+    image -> density -> equalizing map (one flow) -> image on a coarser equalized grid -> backbone -> heads
+
+    Parameters
+    ----------
+    in_channels : int
+        Channels of the image.
+    n_classes : int or mapping of str to int
+        Classes, or classes of several tasks that share backbone and density: then logits come as a dict.
+    size : int
+        Nodes per side of the density and the saliency; best that of the image.
+    network_size : int
+        Nodes per side of the equalized grid the backbone sees. Coarser than the image is where this saves
+        cost.
+    density : {'shared', 'sample', 'uniform'}
+        One density for the population, one for each sample, or none (a plain network at the same cost).
+    ratio : float
+        Largest / smallest density, at least 1.
+    backbone : 'small' or nn.Module
+        ``small``: four 3 x 3 stages and heads on all places (10k to 100k parameters). A module takes (B, C,
+        n, n) with n = `network_size` to features of any shape; the heads are linear on them.
+    width : int
+        Channels of the first stage of the small backbone.
+    coordinates : bool, optional
+        Append where each node lies in the source as two channels. True for the small backbone, else False.
+    density_nodes : int, optional
+        Coarse nodes per side of the density; one for eight nodes of `size`.
+    dropout : float
+        Before the heads.
+    method, steps
+        See `equalizing_grid`.
+    seed : int, optional
+        Of the initial weights; the global generator if None.
+
+    Raises
+    ------
+    ArgumentError, ArrayTypeError
+        If an option is out of range, or an image has other channels.
+
+    References
+    ----------
+    Ip, Zhang and Lui, 2026, arXiv 2606.12869 (the idea; written from its abstract).
+
+    Examples
+    --------
+    >>> model = DECNN(3, {"sex": 2, "syndrome": 5}, size=65, seed=0)
+    >>> logits = model(torch.zeros(4, 3, 65, 65))
+    >>> logits["syndrome"].shape, model.saliency(torch.zeros(4, 3, 65, 65)).shape
+    (torch.Size([4, 5]), torch.Size([4, 1, 65, 65]))
+    """
+
+    log_area: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        n_classes: int | Mapping[str, int],
+        *,
+        size: int = 129,
+        network_size: int = 33,
+        density: str = "shared",
+        ratio: float = 10.0,
+        backbone: str | nn.Module = "small",
+        width: int = 16,
+        coordinates: bool | None = None,
+        density_nodes: int | None = None,
+        dropout: float = 0.1,
+        method: str = "moser",
+        steps: int | None = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        one_of(density, DENSITIES, "density")
+        one_of(method, METHODS, "method")
+        self.in_channels, self.size = in_channels, grid_size(size)
+        self.network_size = grid_size(network_size, "network_size")
+        self.method, self.steps, self.dropout = method, steps, dropout
+        nodes = max(5, (self.size - 1) // 8 + 1) if density_nodes is None else density_nodes
+        self.coordinates = isinstance(backbone, str) if coordinates is None else coordinates
+        with _seeded(seed):
+            self.density = DensityEstimator(
+                in_channels, size=self.size, per_sample=density == "sample", nodes=nodes, ratio=ratio
+            )
+            seen = in_channels + 2 * self.coordinates
+            self.backbone = _backbone(backbone, seen, width, self.network_size)
+            self.heads = self._heads(n_classes)
+        self.density.requires_grad_(density != "uniform")
+        self._several = not isinstance(n_classes, int)
+        self.register_buffer("log_area", torch.zeros(1, 1, nodes, nodes))
+
+    def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
+        """Return logits (B, n_classes), or a dict of them by task, of images (B, C, N, N)."""
+        features = self.features(x)
+        logits = {name.removeprefix("to_"): head(features) for name, head in self.heads.items()}
+        return logits if self._several else logits["label"]
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the heads see, (B, K)."""
+        warped = self.equalize(x)
+        out: Tensor = self.backbone(warped)
+        return functional.dropout(out.flatten(1), self.dropout, self.training)
+
+    def equalize(self, x: Tensor) -> Tensor:
+        """Return the images on the equalized grid, (B, C, n, n), with the coordinates if there are any."""
+        self._check(x)
+        grid = self.sampling_grid(x)
+        warped = area_sample(x, grid)
+        return with_places(warped, grid) if self.coordinates else warped
+
+    def sampling_grid(self, x: Tensor) -> Tensor:
+        """Return the sampling grid (1 or B, n, n, 2); one flow, of attention times area."""
+        attention = self.density(x)
+        area = torch.exp(smooth_upsample(self.log_area, self.size))
+        flow = normalize_density(attention * area.to(attention.dtype))
+        return equalizing_grid(flow, method=self.method, steps=self.steps, size=self.network_size)
+
+    def saliency(self, x: Tensor) -> Tensor:
+        """Return the density of each image, (B, 1, size, size), mean 1: the room the network gives each place."""
+        self._check(x)
+        density: Tensor = self.density(x)
+        return density.expand(x.shape[0], -1, -1, -1)
+
+    @torch.no_grad()
+    def init_density(self, statistic: Any) -> None:
+        """Start the shared density from a map of the population, e.g. the smoothed |t| of the training
+        images.
+
+        Parameters
+        ----------
+        statistic : (N, N) Tensor or array
+            Large where the groups differ. NaN (outside a mask) counts as the smallest value. Scaled to
+            logits in -4..4; a constant map gives zero.
+
+        Raises
+        ------
+        ArrayTypeError
+            If it is not a square of at least 2 x 2 with a finite value.
+        """
+        coarse = self._coarse(statistic, "statistic")
+        low, high = coarse.min(), coarse.max()
+        scaled = (coarse - low) / (high - low).clamp_min(torch.finfo(coarse.dtype).tiny)
+        self.density.logits.copy_(8 * scaled - 4 if high > low else torch.zeros_like(coarse))
+
+    @torch.no_grad()
+    def set_area(self, area: Any) -> None:
+        """Set the area of surface that each node stands for, (N, N), so that equal attention is equal area
+        of *surface*.
+
+        The population's mean area element, of any unit. It multiplies the density in the flow, not in the
+        saliency; a range of more than 10 to 1 on top of `ratio` needs more `steps`, see `density_error`.
+        NaN, and what is not positive, counts as the smallest positive value.
+        """
+        positive = torch.as_tensor(area, dtype=torch.float32).clone()
+        positive[~(positive > 0)] = torch.nan
+        log_area = self._coarse(torch.log(positive), "area")
+        self.log_area.copy_(log_area - log_area.mean())
+
+    def _coarse(self, values: Any, name: str) -> Tensor:
+        """Return a map (1, 1, nodes, nodes) averaged from (N, N); NaN is the smallest value."""
+        array = torch.as_tensor(values, dtype=torch.float32, device=self.density.logits.device)
+        if array.ndim in (3, 4) and array.shape[:-2].numel() == 1:
+            array = array.reshape(array.shape[-2:])
+        finite = torch.isfinite(array)
+        if array.ndim != 2 or array.shape[0] != array.shape[1] or array.shape[0] < 2 or not finite.any():
+            raise ArrayTypeError(f"{name} must be (N, N) with a finite value, found {tuple(array.shape)}")
+        filled = torch.where(finite, array, array[finite].min())
+        return area_sample(filled[None, None], node_grid(self.density.nodes, filled))
+
+    def _heads(self, n_classes: int | Mapping[str, int]) -> nn.ModuleDict:
+        tasks = {"label": n_classes} if isinstance(n_classes, int) else dict(n_classes)
+        if not tasks or min(tasks.values()) < 1 or not all(task.isidentifier() for task in tasks):
+            raise ArgumentError(
+                f"n_classes must be at least 1, tasks named like Python variables, found {n_classes!r}"
+            )
+        was, parameter = self.backbone.training, next(self.parameters())
+        with torch.no_grad():  # a dry run tells the number of features
+            n = self.network_size
+            probe = self.backbone.eval()(
+                parameter.new_zeros(1, self.in_channels + 2 * self.coordinates, n, n)
+            )
+        self.backbone.train(was)
+        n_features = probe.flatten(1).shape[1]
+        # "to_" because exported programs cannot hold a module called "class"
+        return nn.ModuleDict({f"to_{task}": nn.Linear(n_features, k) for task, k in tasks.items()})
+
+    def _check(self, x: Tensor) -> None:
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            raise ArrayTypeError(f"images must be (B, {self.in_channels}, N, N), found {tuple(x.shape)}")
+
+
+def _backbone(backbone: str | nn.Module, in_channels: int, width: int, nodes: int) -> nn.Module:
+    if isinstance(backbone, nn.Module):
+        return backbone
+    one_of(backbone, ("small",), "backbone")
+    stages = [stage(in_channels, width, stride=1)]
+    channels = width
+    while nodes > 5:  # 33 -> 17 -> 9 -> 5: nodes stay on the border
+        stages.append(stage(channels, 2 * width, stride=2))
+        channels, nodes = 2 * width, (nodes + 1) // 2
+    return nn.Sequential(*stages)
+
+
+@contextmanager
+def _seeded(seed: int | None) -> Iterator[None]:
+    """Run a block under a seed and leave the global generator as it was."""
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.default_generator.manual_seed(seed)
+        yield

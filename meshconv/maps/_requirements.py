@@ -1,0 +1,149 @@
+"""What a surface must be before it can be mapped, and the words for what it is not."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from meshconv._check import IntArray
+from meshconv.errors import (
+    DegenerateError,
+    MeshConvError,
+    NonManifoldError,
+    OrientationError,
+    TopologyError,
+)
+from meshconv.mesh.surface import Surface
+
+
+def require_one_sheet(surface: Surface) -> int:
+    """Refuse what is no connected, oriented, manifold surface with area; return the genus.
+
+    Linear in the number of faces: everything is read off the matrix of directed edges.
+    """
+    faces, n = surface.faces, surface.n_vertices
+    start, end = faces.ravel(), faces[:, [1, 2, 0]].ravel()
+    directed = sparse.coo_array((np.ones(len(start), np.int32), (start, end)), shape=(n, n)).tocsr()
+    both = (directed + directed.T).tocsr()
+    _require_manifold_edges(both)
+    if directed.nnz < len(start):
+        raise _mixed_winding(faces, directed)
+    count, label = csgraph.connected_components(directed, directed=False)
+    if count > 1:
+        raise _several(surface, label)
+    _require_manifold_vertices(surface, both)
+    if not surface.face_areas.any():
+        raise DegenerateError("surface area is 0: all vertices lie in one point or on one line")
+    return _genus(n - both.nnz // 2 + len(faces), len(surface.boundary_loops))
+
+
+def require_disk(surface: Surface, *, holes_allowed: bool = False, what: str = "conformal_map") -> None:
+    """Refuse all but a topological disk (or one with holes, if allowed)."""
+    genus = require_one_sheet(surface)
+    loops = [len(loop) for loop in surface.boundary_loops]
+    if genus:
+        raise TopologyError(
+            f"{what} needs a disk, found genus {genus} ({genus} handle{'s' * (genus > 1)}, "
+            f"{len(loops)} boundary loop{'s' * (len(loops) != 1)})",
+            count=genus, hint="remove the handles with meshconv.repair, or cut the surface",
+        )  # fmt: skip
+    if not loops:
+        raise TopologyError("closed surface", hint="use domain='sphere' or cut it")
+    if len(loops) > 1 and not holes_allowed:
+        sizes = ", ".join(map(str, loops))
+        raise TopologyError(
+            f"{len(loops)} boundary loops ({sizes} vertices)",
+            count=len(loops),
+            hint=f"repair(fill_holes=True) closes {len(loops) - 1}, "
+            "or keep them with holes='fill' (masked) or holes='circles'",
+        )
+
+
+def require_sphere(surface: Surface) -> None:
+    """Refuse all but a closed surface of genus 0."""
+    genus = require_one_sheet(surface)
+    loops = [len(loop) for loop in surface.boundary_loops]
+    if loops:
+        raise TopologyError(
+            f"domain='sphere' needs a closed surface, found {len(loops)} boundary "
+            f"loop{'s' * (len(loops) > 1)} ({', '.join(map(str, loops))} vertices)",
+            count=len(loops), hint="use domain='disk', or close them with repair(fill_holes=True)",
+        )  # fmt: skip
+    if genus:
+        raise TopologyError(
+            f"domain='sphere' needs genus 0, found genus {genus} ({genus} handle{'s' * (genus > 1)})",
+            count=genus, hint="remove the handles with meshconv.repair",
+        )  # fmt: skip
+
+
+def _require_manifold_edges(both: sparse.csr_array) -> None:
+    crowded = both.data > 2
+    if crowded.any():
+        entries = both.tocoo()
+        pairs = np.column_stack([entries.row, entries.col])[entries.data > 2]
+        pairs = pairs[pairs[:, 0] < pairs[:, 1]]
+        raise NonManifoldError(
+            f"{len(pairs)} edges with more than two faces, first {pairs[0].tolist()}",
+            indices=pairs[:10].tolist(), count=len(pairs), hint="meshconv.repair splits or drops them",
+        )  # fmt: skip
+
+
+def _require_manifold_vertices(surface: Surface, both: sparse.csr_array) -> None:
+    """At a vertex of a surface the edges are as many as the faces, or one more on a border."""
+    fans = np.diff(both.indptr) - np.bincount(surface.faces.ravel(), minlength=surface.n_vertices)
+    bad = np.flatnonzero(fans > 1)
+    if len(bad):
+        raise NonManifoldError(
+            f"{len(bad)} vertices where sheets or borders touch, first vertex {bad[0]}",
+            indices=bad[:10].tolist(), count=len(bad), hint="meshconv.repair splits them",
+        )  # fmt: skip
+
+
+def _mixed_winding(faces: IntArray, directed: sparse.csr_array) -> MeshConvError:
+    count = int((directed.data > 1).sum())
+    if not _orientable(faces):
+        return TopologyError("the surface is not orientable (a Moebius strip lies in it)", hint="cut it open")
+    return OrientationError(
+        f"neighbouring faces disagree on the outside across {count} edges",
+        count=count, hint="meshconv.repair orients them",
+    )  # fmt: skip
+
+
+def _orientable(faces: IntArray) -> bool:
+    """Whether the double cover, two copies of each face joined where windings agree, falls apart."""
+    n, count = int(faces.max()) + 1, len(faces)
+    start, end = faces.ravel(), faces[:, [1, 2, 0]].ravel()
+    key = np.minimum(start, end) * n + np.maximum(start, end)
+    order = np.argsort(key, kind="stable")
+    same = np.flatnonzero(np.diff(key[order]) == 0)
+    p, q = order[same], order[same + 1]
+    twist = (start[p] == start[q]) * count
+    f, g = p // 3, q // 3
+    rows, columns = (
+        np.concatenate([f, f + count]),
+        np.concatenate([g + twist, (g + count + twist) % (2 * count)]),
+    )
+    graph = sparse.coo_array((np.ones(len(rows)), (rows, columns)), shape=(2 * count, 2 * count))
+    label = csgraph.connected_components(graph, directed=False)[1]
+    return bool((label[:count] != label[count:]).all())
+
+
+def _several(surface: Surface, label: IntArray) -> TopologyError:
+    sizes = np.sort(np.bincount(label[surface.faces[:, 0]]))[::-1]
+    sizes = sizes[sizes > 0]
+    text = ", ".join(map(str, sizes[:5])) + (", ..." if len(sizes) > 5 else "")
+    return TopologyError(
+        f"{len(sizes)} components ({text} faces)",
+        count=len(sizes), hint="meshconv.repair welds cracks and keeps the largest",
+    )  # fmt: skip
+
+
+def _genus(euler: int, loops: int) -> int:
+    twice = 2 - euler - loops
+    if twice < 0 or twice % 2:
+        raise NonManifoldError(
+            f"sheets touch in single vertices (Euler characteristic {euler} with {loops} boundary loops)",
+            hint="meshconv.repair splits them",
+        )
+    return twice // 2

@@ -1,0 +1,118 @@
+"""The conformal sphere: a dipole opens it onto the plane, then two overlapping caps correct each other.
+
+The meromorphic function with one simple pole (Haker et al., 2000) takes one sparse solve and is good but for
+the neighbourhood of the pole. That cap, and then the opposite one, is made harmonic in its own stereographic
+chart, with the border that the rest gives it: Schwarz's alternating method.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from meshconv._check import ComplexArray, FloatArray, IntArray
+from meshconv.errors import FoldError
+from meshconv.maps._unfold import as_complex, unfolded
+from meshconv.maps._weights import robust_laplacian, vertex_areas
+from meshconv.maps.moebius import centred_on_sphere, upright_on_sphere
+from meshconv.mesh.surface import Surface
+from meshconv.operators.solve import FixedValueSolver
+
+_CAPS = (-0.3, -0.3)  # cosine of the rim of the cap around the pole, and of the opposite one
+_REPAIRS = 24
+
+
+def sphere_coordinates(surface: Surface) -> FloatArray:
+    """Return unit vectors (V, 3): conformal, area-weighted mean 0, upright, no face turned over."""
+    laplacian, areas = robust_laplacian(surface), vertex_areas(surface)
+    face = _roundest(surface)
+    points = centred_on_sphere(_from_plane(_dipole(surface, laplacian, face)), areas)
+    pole = _unit(points[surface.faces[face]].sum(axis=0))
+    for axis, rim in zip((pole, -pole), _CAPS, strict=True):
+        points = _harmonic_cap(surface, laplacian, points, axis, rim)
+    points = centred_on_sphere(points, areas)
+    for attempt in range(_REPAIRS):
+        bad = turned_over(surface.faces, points)
+        if len(bad) == 0:
+            return upright_on_sphere(points, surface.vertices, areas)
+        axis = _unit(points[surface.faces[bad[attempt % len(bad)]]].sum(axis=0))
+        points = centred_on_sphere(_harmonic_cap(surface, laplacian, points, axis, -0.5), areas)
+    raise FoldError(
+        f"{len(bad)} faces stay turned over on the sphere, first face {bad[0]}",
+        indices=bad[:10].tolist(), count=len(bad), hint="cut the surface open and use domain='disk'",
+    )  # fmt: skip
+
+
+def turned_over(faces: IntArray, points: FloatArray) -> IntArray:
+    """Return the faces whose image is not counter-clockwise seen from outside the sphere."""
+    a, b, c = points[faces].swapaxes(0, 1)
+    normal = np.cross(b - a, c - a)
+    return np.flatnonzero(~((normal * (a + b + c)).sum(axis=1) > 0))
+
+
+def _roundest(surface: Surface) -> int:
+    """The face whose area comes nearest to that of an equilateral one with its sides."""
+    corners = surface.vertices[surface.faces]
+    squared = ((corners[:, [1, 2, 0]] - corners[:, [2, 0, 1]]) ** 2).sum(axis=(1, 2))
+    return int((surface.face_areas / np.maximum(squared, np.finfo(float).tiny)).argmax())
+
+
+def _dipole(surface: Surface, laplacian: sparse.csr_array, face: int) -> ComplexArray:
+    """Return the conformal map (V,) to the plane that sends `face` to infinity; median 0, median radius 1.
+
+    Haker et al., 2000, IEEE Trans. Vis. Comput. Graph. 6(2), eqs. (7) to (9).
+    """
+    corner = surface.faces[face]
+    a, b, c = surface.vertices[corner]
+    base = b - a
+    share = float((c - a) @ base / (base @ base))
+    side, height = np.linalg.norm(base), np.linalg.norm(c - a - share * base)
+    source = np.zeros((surface.n_vertices, 2))
+    source[corner, 0] = np.array([-1.0, 1.0, 0.0]) / side
+    source[corner, 1] = np.array([share - 1.0, -share, 1.0]) / height
+    solver = FixedValueSolver(laplacian, corner[:1], coordinates=surface.vertices)
+    z = as_complex(solver.solve(np.zeros((1, 2)), source))
+    z = z - complex(np.median(z.real), np.median(z.imag))
+    return np.asarray(z / np.median(np.abs(z)))
+
+
+def _from_plane(z: ComplexArray) -> FloatArray:
+    """Inverse stereographic projection, infinity to (0, 0, 1), seen so that orientation is kept."""
+    squared = np.abs(z) ** 2
+    return np.column_stack([2 * z.real, 2 * z.imag, squared - 1]) / (squared + 1)[:, None]
+
+
+def _harmonic_cap(
+    surface: Surface, laplacian: sparse.csr_array, points: FloatArray, axis: FloatArray, rim: float
+) -> FloatArray:
+    """Return the points with those above `rim` (cosine to `axis`) made harmonic in the chart around `axis`."""
+    frame = _frame(axis)
+    local = points @ frame.T
+    free = local[:, 2] > max(rim, np.partition(local[:, 2], 2)[2])
+    chart = local[:, :2] / np.maximum(1 + local[:, 2], 1e-12)[:, None]
+    fixed = np.flatnonzero(~free)
+
+    def solve(weights: sparse.csr_array) -> FloatArray:
+        return FixedValueSolver(weights, fixed, coordinates=surface.vertices).solve(chart[fixed])
+
+    inside = surface.faces[free[surface.faces].any(axis=1)]
+    try:
+        z = unfolded(solve(laplacian), inside, laplacian, solve, surface.vertices)
+    except FoldError:  # another cap, or the final check, decides
+        return points
+    squared = (z**2).sum(axis=1)
+    moved = np.column_stack([2 * z, 1 - squared]) / (1 + squared)[:, None]
+    return np.where(free[:, None], moved @ frame, points)
+
+
+def _frame(axis: FloatArray) -> FloatArray:
+    """A rotation (3, 3) that takes `axis` to the third axis."""
+    frame = np.linalg.svd(axis[None])[2][[1, 2, 0]]
+    frame[2] = axis
+    if np.linalg.det(frame) < 0:
+        frame[0] *= -1
+    return frame
+
+
+def _unit(vector: FloatArray) -> FloatArray:
+    return np.asarray(vector / np.linalg.norm(vector))

@@ -1,0 +1,79 @@
+"""Laplacians that survive bad triangles: normalised size, faces without area, edges that must not repel."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from meshconv._check import BoolArray, FloatArray, IntArray
+from meshconv.mesh.surface import Surface
+from meshconv.operators.laplacian import assemble, cotangent_laplacian, half_cotangents
+
+_THIN = 1e-7  # height over longest side below which a face counts as having no area
+_SOFT = 0.05  # weight given to an edge that would repel; an equilateral mesh has 0.58
+
+
+def normalised(surface: Surface) -> Surface:
+    """Return the surface moved and scaled into the unit cube, so that no square over- or underflows."""
+    vertices = surface.vertices / max(float(np.abs(surface.vertices).max()), np.finfo(float).tiny)
+    vertices = vertices - vertices.min(axis=0)
+    return Surface(vertices / max(float(vertices.max()), np.finfo(float).tiny), surface.faces)
+
+
+def vertex_areas(surface: Surface) -> FloatArray:
+    """Return a third of the area of the faces around each vertex, (V,)."""
+    return np.bincount(surface.faces.ravel(), np.repeat(surface.face_areas / 3, 3), surface.n_vertices)
+
+
+def robust_laplacian(surface: Surface) -> sparse.csr_array:
+    """Return the cotangent Laplacian (V, V); faces without area are opened a little, and only they."""
+    corners = surface.vertices[surface.faces]
+    lengths = np.sqrt(((corners[:, [1, 2, 0]] - corners[:, [2, 0, 1]]) ** 2).sum(axis=2))
+    if (2 * surface.face_areas > _THIN * lengths.max(axis=1) ** 2).all():
+        return cotangent_laplacian(surface)
+    return laplacian_of_lengths(surface.faces, lengths, surface.n_vertices)
+
+
+def laplacian_of_lengths(faces: IntArray, lengths: FloatArray, n: int) -> sparse.csr_array:
+    """Return the cotangent Laplacian (n, n) of faces with given side lengths (F, 3), side k opposite corner k."""
+    return assemble(faces, half_cotangents(mollified(lengths)), n, -1.0)
+
+
+def mollified(lengths: FloatArray) -> FloatArray:
+    """Return side lengths (F, 3) where every face keeps a height: sides grow by the same amount where needed.
+
+    References
+    ----------
+    Sharp, Crane, 2020, Comput. Graph. Forum 39(5), sec. 4.5, here face by face.
+    https://doi.org/10.1111/cgf.14069
+    """
+    longest = lengths.max(axis=1)
+    slack = lengths.sum(axis=1) - 2 * longest
+    wanted = _THIN**1.5 * longest
+    grown = lengths + np.maximum(wanted - slack, 0.0)[:, None]
+    return np.where((longest > 0)[:, None], grown, 1.0)
+
+
+def attracting_near(laplacian: sparse.csr_array, near: BoolArray) -> sparse.csr_array:
+    """Return the Laplacian with every edge that touches `near` (V,) given a weight of at least `_SOFT`."""
+    entries = laplacian.tocoo()
+    off = entries.row != entries.col
+    i, j, w = entries.row[off], entries.col[off], -entries.data[off]
+    touched = near[i] | near[j]
+    w = np.where(touched, np.clip(w, _SOFT, 1e3), w)
+    n = laplacian.shape[0]
+    return (sparse.diags_array(np.bincount(i, w, n)) - sparse.coo_array((w, (i, j)), shape=(n, n))).tocsr()
+
+
+def relaxed(laplacian: sparse.csr_array, z: FloatArray, positions: FloatArray) -> sparse.csr_array:
+    """Return all-positive edge weights, smaller on edges that `z` (V, 2) shrinks more than others."""
+    entries = laplacian.tocoo()
+    off = entries.row != entries.col
+    i, j, w = entries.row[off], entries.col[off], -entries.data[off]
+    w = np.where(w > 0, np.minimum(w, 20.0), _SOFT)
+    image = np.linalg.norm(z[i] - z[j], axis=1)
+    scale = np.linalg.norm(positions[i] - positions[j], axis=1)
+    stretch = np.maximum(image, 1e-12) / np.maximum(scale, 1e-6 * scale.mean())
+    w = w * np.clip(np.sqrt(stretch / np.median(stretch)), 1e-3, 1e3)
+    n = laplacian.shape[0]
+    return (sparse.diags_array(np.bincount(i, w, n)) - sparse.coo_array((w, (i, j)), shape=(n, n))).tocsr()

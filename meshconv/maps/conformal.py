@@ -1,0 +1,197 @@
+"""`conformal_map`: flatten a surface so that angles are kept, and no face is folded."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from meshconv._check import FloatArray, IntArray, as_array, one_of
+from meshconv.errors import ArgumentError, FoldError, RepairWarning
+from meshconv.maps._disk import disk_coordinates
+from meshconv.maps._free import free_coordinates
+from meshconv.maps._multiply import circular_holes, filled
+from meshconv.maps._rectangle import rectangle_coordinates
+from meshconv.maps._requirements import require_disk, require_sphere
+from meshconv.maps._sphere import sphere_coordinates
+from meshconv.maps._weights import normalised, vertex_areas
+from meshconv.maps.parameterization import Parameterization
+from meshconv.mesh.surface import Surface
+
+DOMAINS = ("disk", "rectangle", "free", "sphere")
+_IMAGE = {"disk": "disk", "rectangle": "rectangle", "free": "plane", "sphere": "sphere"}
+
+
+def conformal_map(
+    surface: Surface,
+    *,
+    domain: str = "disk",
+    corners: ArrayLike | None = None,
+    holes: str = "refuse",
+    method: str = "spectral",
+    polish: int | None = None,
+) -> Parameterization:
+    """Map a surface to the plane or the sphere without changing its angles.
+
+    Parameters
+    ----------
+    surface : Surface
+        One connected, oriented, manifold piece: a disk (or, with `holes`, a disk with holes) for the planar
+        domains, closed of genus 0 for the sphere. Bad triangles are welcome.
+    domain : {'disk', 'rectangle', 'free', 'sphere'}
+        ``disk``: the unit disk, |z| = 1 on the border, area-weighted mean at 0 (conformal barycentre).
+        ``rectangle``: [0, 1] x [0, h]; h is the conformal modulus of the surface with its four corners.
+        ``free``: any border; least squares; the area of the surface is kept.
+        ``sphere``: the unit sphere, area-weighted mean at 0.
+    corners : (4,) int array_like, optional
+        Rectangle only: border vertices that become the corners, counter-clockwise seen from outside; the
+        first goes to the origin. By default they are found where the border turns most.
+    holes : {'refuse', 'fill', 'circles'}
+        What to do with all boundary loops but the longest. ``refuse``: TopologyError. ``fill``: map as if
+        they were closed; their faces are not part of the result (disk and rectangle). ``circles``: disk
+        only, every hole becomes a round one (Koebe).
+    method : {'spectral', 'lscm'}
+        Free only: no pins (lowest conformal eigenvector), or two pinned border vertices.
+    polish : int, optional
+        Disk only: at most so many quasi-Newton steps on the border angles after the first solve. By default
+        only where it pays: coarse borders, and borders whose triangles give no positive flux.
+
+    Returns
+    -------
+    Parameterization
+        Coordinates (V, 2), or (V, 3) on the sphere, for the vertices as given; `flipped_faces()` is empty.
+        The result does not depend on scale, pose or numbering; directions are principal ones of the shape.
+
+    Raises
+    ------
+    TopologyError, NonManifoldError, OrientationError, DegenerateError
+        If the surface is not of the kind the domain needs: the reason, the count and the next step.
+    ArgumentError
+        If an option does not fit the domain.
+    FoldError
+        If the image would fall below the resolution of floating point, or a free border folds.
+
+    Warns
+    -----
+    RepairWarning
+        If vertices belong to no face; they take no part and are placed at the centre.
+
+    References
+    ----------
+    Disk: harmonic measure by Green's function. Sphere: Haker et al., 2000, doi:10.1109/2945.856998, then
+    alternating caps. Free: Levy et al., 2002, doi:10.1145/566654.566590; Mullen et al., 2008,
+    doi:10.1111/j.1467-8659.2008.01289.x. Rectangle: Meng, Choi, Lui, 2016, doi:10.1137/15M1031953.
+
+    Examples
+    --------
+    >>> square = Surface([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], [[0, 1, 2], [0, 2, 3]])
+    >>> disk = conformal_map(square)
+    >>> bool(np.allclose(abs(disk.z), 1)), len(disk.flipped_faces())
+    (True, 0)
+    >>> conformal_map(square, domain="rectangle", corners=[0, 1, 2, 3]).coordinates.round(12).tolist()
+    [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
+    """
+    one_of(domain, DOMAINS, "domain")
+    _check_options(domain, corners, holes, method, polish)
+    used, kept = _in_faces(surface)
+    unit = normalised(used)
+    if domain == "sphere":
+        require_sphere(unit)
+        coordinates = sphere_coordinates(unit)
+    else:
+        require_disk(unit, holes_allowed=domain == "free" or holes != "refuse")
+        chosen = None if corners is None else _corner_positions(corners, unit.boundary_loops[0], kept)
+        coordinates = _flat(unit, domain, chosen, holes, method, polish)
+        if domain == "free":
+            coordinates = coordinates * _size(used, unit)
+    return _checked(Parameterization(surface, _scattered(coordinates, kept, surface), _IMAGE[domain]))
+
+
+def _check_options(
+    domain: str, corners: ArrayLike | None, holes: str, method: str, polish: int | None
+) -> None:
+    one_of(holes, ("refuse", "fill", "circles"), "holes")
+    one_of(method, ("spectral", "lscm"), "method")
+    if corners is not None and domain != "rectangle":
+        raise ArgumentError(f"corners belong to domain='rectangle', not {domain!r}")
+    if holes == "circles" and domain != "disk":
+        raise ArgumentError(f"holes='circles' belongs to domain='disk', not {domain!r}")
+    if polish is not None and (polish < 0 or int(polish) != polish):
+        raise ArgumentError(f"polish must be a whole number of steps, 0 or more, found {polish!r}")
+
+
+def _flat(
+    surface: Surface, domain: str, corners: IntArray | None, holes: str, method: str, polish: int | None
+) -> FloatArray:
+    if domain == "free":
+        return free_coordinates(surface, method)
+    if holes == "circles":
+        return circular_holes(surface, polish)
+    closed = filled(surface)
+    areas = np.zeros(closed.n_vertices)
+    areas[: surface.n_vertices] = vertex_areas(surface)
+    if domain == "rectangle":
+        return rectangle_coordinates(closed, corners, areas=areas)[: surface.n_vertices]
+    return disk_coordinates(closed, areas=areas, polish=polish)[: surface.n_vertices]
+
+
+def _in_faces(surface: Surface) -> tuple[Surface, IntArray]:
+    """The surface without vertices that no face uses, and the number each vertex had."""
+    used = np.zeros(surface.n_vertices, dtype=bool)
+    used[surface.faces] = True
+    kept = np.flatnonzero(used)
+    if len(kept) == surface.n_vertices:
+        return surface, kept
+    missing = np.flatnonzero(~used)
+    warnings.warn(
+        f"{len(missing)} vertices belong to no face (first {missing[0]}): they take no part in the map and are "
+        "placed at its centre; meshconv.repair drops them",
+        RepairWarning, stacklevel=3,
+    )  # fmt: skip
+    number = np.cumsum(used) - 1
+    return Surface(surface.vertices[kept], number[surface.faces]), kept
+
+
+def _corner_positions(corners: ArrayLike, loop: IntArray, kept: IntArray) -> IntArray:
+    """Positions of the corner vertices along the loop, checked."""
+    given = as_array(corners, "corners")
+    if given.shape != (4,) or given.dtype.kind not in "iu":
+        raise ArgumentError(f"corners must be 4 vertex indices, found {given.dtype} of shape {given.shape}")
+    position = {int(kept[v]): k for k, v in enumerate(loop)}
+    inner = [int(v) for v in given if int(v) not in position]
+    if inner:
+        raise ArgumentError(f"corner {inner[0]} is no vertex of the longest border ({len(loop)} vertices)")
+    at = np.array([position[int(v)] for v in given])
+    if ((np.roll(at, -1) - at) % len(loop)).sum() != len(loop) or len(set(at.tolist())) < 4:
+        raise ArgumentError(
+            f"corners {given.tolist()} must be distinct and follow each other counter-clockwise along the border",
+            hint="reverse their order, or mind the sense of the faces",
+        )
+    return at
+
+
+def _size(surface: Surface, unit: Surface) -> float:
+    """Length on the surface of one unit of its normalised copy."""
+    return float(np.ptp(surface.vertices, axis=0).max() / np.ptp(unit.vertices, axis=0).max())
+
+
+def _scattered(coordinates: FloatArray, kept: IntArray, surface: Surface) -> FloatArray:
+    """Coordinates for all vertices; those in no face lie at the centre."""
+    if len(kept) == surface.n_vertices:
+        return coordinates
+    out = np.empty((surface.n_vertices, coordinates.shape[1]))
+    out[:] = coordinates.mean(axis=0) if coordinates.shape[1] == 2 else [0.0, 0.0, 1.0]
+    out[kept] = coordinates
+    return out
+
+
+def _checked(parameterization: Parameterization) -> Parameterization:
+    """The last word: what is delivered has no folded face, or is not delivered."""
+    bad = parameterization.flipped_faces()
+    if len(bad):
+        raise FoldError(
+            f"{len(bad)} faces are folded, first face {bad[0]}",
+            indices=bad[:10].tolist(), count=len(bad), hint="mend the surface with meshconv.repair first",
+        )  # fmt: skip
+    return parameterization

@@ -1,0 +1,140 @@
+"""Geodesic distance: sphere and plane in closed form, convergence, a second implementation, invariance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from meshconv.errors import ArgumentError, ArrayTypeError, IndexOutOfRangeError
+from meshconv.mesh import shapes
+from meshconv.mesh.surface import Surface
+from meshconv.operators.geodesic import GeodesicSolver, geodesic_distance
+
+FACE = shapes.face(1200, identity=1, triangulation=4)
+
+
+def exact(surface: Surface, source: int, *, round_: bool) -> np.ndarray:
+    chord = np.linalg.norm(surface.vertices - surface.vertices[source], axis=1)
+    return 2 * np.arcsin(np.minimum(chord / 2, 1)) if round_ else chord
+
+
+@pytest.mark.parametrize(
+    ("make", "round_", "mean", "largest"),
+    [
+        (lambda k: shapes.icosphere(3 + k), True, 0.002, 0.015),
+        (lambda k: shapes.delaunay_sphere(1000 * 4**k), True, 0.010, 0.030),
+        (lambda k: shapes.disk(18 * 2**k), False, 0.001, 0.004),
+        (lambda k: shapes.delaunay_disk(1000 * 4**k), False, 0.002, 0.010),
+    ],
+    ids=["icosphere", "irregular sphere", "disk", "irregular disk"],
+)
+def test_closed_forms_and_convergence(make: object, round_: bool, mean: float, largest: float) -> None:
+    errors = []
+    for k in (0, 1):
+        surface = make(k)  # type: ignore[operator]
+        errors.append(np.abs(geodesic_distance(surface, 0) - exact(surface, 0, round_=round_)))
+    assert errors[1].mean() < mean
+    assert errors[1].max() < largest
+    assert errors[0].mean() > 1.6 * errors[1].mean()
+
+
+def test_not_worse_than_potpourri3d_and_close_to_it() -> None:
+    sphere = shapes.delaunay_sphere(2000, seed=3)
+    ours, theirs = (geodesic_distance(sphere, 5, backend=name) for name in ("meshconv", "potpourri3d"))
+    truth = exact(sphere, 5, round_=True)
+    assert np.abs(ours - theirs).max() < 0.08
+    assert np.abs(ours - truth).mean() < 0.7 * np.abs(theirs - truth).mean()
+    solver = GeodesicSolver(FACE), GeodesicSolver(FACE, backend="potpourri3d")
+    a, b = (s.distance([3, 400]) for s in solver)
+    assert np.abs(a - b).max() < 0.05 * a.max()
+
+
+def test_bad_triangles_do_not_matter() -> None:
+    flat = shapes.grid(40)
+    shear = np.array([[1, 0, 0], [6.3, 1, 0], [0, 0, 1]])
+    needles = Surface(flat.vertices @ shear, flat.faces)
+    middle = 40 * 20 + 20
+    truth = np.linalg.norm(needles.vertices - needles.vertices[middle], axis=1)
+    visible = truth < 0.3  # straight lines that stay inside the sheared patch
+    error = np.abs(geodesic_distance(needles, middle) - truth)
+    assert error[visible].max() < 0.06
+
+
+def test_several_sources_take_the_nearest() -> None:
+    flat = shapes.disk(30)
+    sources = [0, flat.n_vertices - 1]
+    together = geodesic_distance(flat, sources)
+    apart = np.minimum(*(geodesic_distance(flat, s) for s in sources))
+    assert (together[sources] == 0).all()
+    assert np.abs(together - apart).max() < 0.08  # where they meet, and one level for both
+    assert np.abs(geodesic_distance(flat, np.arange(flat.n_vertices))).max() == 0
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 99), st.sampled_from([1e-6, 1.0, 1e6, 1e120]))
+def test_motion_scale_and_labels(seed: int, scale: float) -> None:
+    order = np.random.default_rng(seed).permutation(FACE.n_vertices)
+    turned = scale * (FACE.vertices @ Rotation.random(rng=seed).as_matrix().T)
+    moved = Surface(turned[order], np.argsort(order)[FACE.faces])
+    expected = geodesic_distance(FACE, order[0])
+    found = geodesic_distance(moved, 0) / scale
+    # the diffusion time follows the bounding box, which turns with the surface
+    np.testing.assert_allclose(found, expected[order], atol=0.01 * expected.max())
+
+
+def test_labels_and_scale_alone_change_nothing() -> None:
+    order = np.random.default_rng(1).permutation(FACE.n_vertices)
+    moved = Surface(1e-6 * FACE.vertices[order], np.argsort(order)[FACE.faces])
+    expected = geodesic_distance(FACE, order[0])
+    np.testing.assert_allclose(geodesic_distance(moved, 0) * 1e6, expected[order], atol=1e-7 * expected.max())
+
+
+@pytest.mark.parametrize("backend", ["meshconv", "potpourri3d"])
+def test_out_of_reach_is_infinite_and_other_components_do_not_matter(backend: str) -> None:
+    one = shapes.icosphere(2)
+    n = one.n_vertices
+    lonely = [[9.0, 9.0, 9.0]]
+    both = Surface(
+        np.vstack([one.vertices, lonely, 70 + 50 * one.vertices]), np.vstack([one.faces, one.faces + n + 1])
+    )
+    distance = geodesic_distance(both, 3, backend=backend)
+    assert np.isinf(distance[n:]).all()
+    assert np.abs(distance[:n] - geodesic_distance(one, 3, backend=backend)).max() < (
+        1e-9 if backend == "meshconv" else 1
+    )
+    everywhere = geodesic_distance(both, [3, n + 1], backend=backend)
+    assert np.isinf(everywhere).sum() == 1
+    if backend == "meshconv":  # the other takes one diffusion time for both sizes
+        assert everywhere[-n:].max() == pytest.approx(50 * np.pi, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "name", ["zero_area", "needle", "anisotropic", "far_offset", "metres", "huge_coords"]
+)
+def test_awkward_geometry(name: str, bad_meshes: object) -> None:
+    import trimesh
+
+    surface = Surface.from_trimesh(trimesh.load(f"{bad_meshes}/files/geom_{name}.obj", process=False))
+    distance = geodesic_distance(surface, 40)
+    chord = np.linalg.norm(surface.vertices - surface.vertices[40], axis=1)
+    assert np.isfinite(distance).all()
+    assert (distance > 0.9 * chord - 0.01 * chord.max()).all()
+    assert distance.max() < 3 * chord.max()
+
+
+def test_refusals() -> None:
+    for sources, error, text in (
+        (-1, IndexOutOfRangeError, "source 0 is -1, allowed vertices are 0.."),
+        ([0, 1200], IndexOutOfRangeError, "source 1 is 1200"),
+        (0.5, ArrayTypeError, "sources must be one vertex index or several"),
+        ([], ArrayTypeError, "sources must be one vertex index or several"),
+    ):
+        with pytest.raises(error, match=text):
+            geodesic_distance(FACE, sources)
+    with pytest.raises(ArgumentError, match="source vertex 3 is in no face"):
+        geodesic_distance(Surface([[0, 0, 0], [1, 0, 0], [0, 1, 0], [5, 5, 5]], [[0, 1, 2]]), 3)
+    with pytest.raises(ArgumentError, match="backend must be one of"):
+        geodesic_distance(FACE, 0, backend="magic")

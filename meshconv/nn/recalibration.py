@@ -22,7 +22,8 @@ class PyramidPixelContext(nn.Module):
 
     Level i of the pyramid splits the C channels into 2**i groups (group j holds channels C j // 2**i up to
     C (j+1) // 2**i) and takes their means; the 2**levels - 1 maps are normalised over themselves at each
-    pixel and summed with that pixel's own weights. Weights start at zero, so y = x / 2 (or y = x with `identity`).
+    pixel and summed with that pixel's own weights. Weights start at zero, so y = x / 2, or
+    y = x with `identity`.
 
     Parameters
     ----------

@@ -1,0 +1,283 @@
+"""Bring a scan into the frame of a population, with landmarks or without any.
+
+Plan: find the pose in space from the shape alone, bend the template smoothly onto the scan, read the frame
+coordinates of every scan vertex where it touches the template, and make the planar map one-to-one. Matching in
+space copes with scans that are cropped differently, where matching whole disks onto each other cannot.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from numpy.typing import ArrayLike
+
+from meshconv._check import FloatArray, IntArray, as_array, one_of
+from meshconv.errors import AccuracyWarning, ArgumentError, IndexOutOfRangeError, TopologyError
+from meshconv.maps import _deform, _place
+from meshconv.maps._closest import closest_points
+from meshconv.maps._pose import Pose, find_pose, fit_similarity
+from meshconv.maps.parameterization import Parameterization
+from meshconv.maps.template import Template, blurred_curvature
+from meshconv.mesh.surface import Surface
+
+_OFF_SURFACE = 0.02  # landmarks farther than this from the scan, in sizes, are not on it
+_POSE_POINTS, _BEND_POINTS = 300, 1200
+Mirror = bool | Literal["auto"]
+
+
+@dataclass(frozen=True, eq=False)
+class Landmarks:
+    """Corresponding points: where on the scan (face and barycentric coordinates), which vertices of the template."""
+
+    face: IntArray  # (K,)
+    weights: FloatArray  # (K, 3)
+    template_vertex: IntArray  # (K,)
+
+    def __len__(self) -> int:
+        return len(self.face)
+
+    def values(self, surface: Surface, field: FloatArray) -> FloatArray:
+        """Return a vertex field (V, d) of the scan at the landmarks, (K, d)."""
+        return np.einsum("kc,kcd->kd", self.weights, field[surface.faces[self.face]])
+
+
+@dataclass(frozen=True, eq=False)
+class TemplateFit:
+    """How a scan lies in the frame of a template.
+
+    Attributes
+    ----------
+    surface : Surface
+        The scan as it was given, V vertices.
+    template : Template
+        The frame.
+    pose : Pose
+        Similarity from the scan (after mirroring, if any) to the template's space.
+    mirrored : bool
+        Whether the scan's x was negated and its faces reversed first.
+    fitted : (Vt, 3) float64
+        The template's vertices bent onto the scan, in the template's space.
+    residual : float
+        Median distance between the two surfaces, in the template's unit of length.
+    landmarks : Landmarks
+        Points of the scan that were matched to the template's landmarks.
+    """
+
+    surface: Surface
+    template: Template
+    pose: Pose
+    mirrored: bool
+    fitted: FloatArray
+    residual: float
+    landmarks: Landmarks
+
+    def aligned(self) -> Surface:
+        """Return the scan in the template's pose, size kept (mirrored if it was)."""
+        upright = _mirror(self.surface) if self.mirrored else self.surface
+        return Surface(self.pose.points(upright.vertices) / self.pose.scale, upright.faces)
+
+    def correspondence(self) -> tuple[IntArray, FloatArray, FloatArray]:
+        """Return for each scan vertex the template face (V,), barycentric coordinates (V, 3), and distance (V,)."""
+        upright = _mirror(self.surface) if self.mirrored else self.surface
+        points = self.pose.points(upright.vertices)
+        face, weights, nearest = closest_points(points, self.fitted, self.template.surface.faces)
+        return face, weights, np.linalg.norm(nearest - points, axis=1)
+
+    def parameterization(self, start: Parameterization | None = None) -> Parameterization:
+        """Return the scan's vertices in the frame, no face folded.
+
+        Parameters
+        ----------
+        start : Parameterization, optional
+            A map of the scan without folds, from which to reach the frame where nothing else helps.
+        """
+        upright = _mirror(self.surface) if self.mirrored else self.surface
+        return _place.place(self, upright, start)
+
+
+def fit_template(
+    surface: Surface,
+    template: Template,
+    *,
+    landmarks: ArrayLike | None = None,
+    mirror: Mirror = False,
+) -> TemplateFit:
+    """Fit a template to a scan: pose from the shape alone, or from landmarks; then a smooth bending.
+
+    Parameters
+    ----------
+    surface : Surface
+        One component; may be cropped more or less than the template; any pose, any unit of length.
+    template : Template
+        The frame.
+    landmarks : (K,) int or (K, 3) float array_like, optional
+        Vertices of `surface`, or points on it, one for each of the template's landmarks, in order; -1 or NaN
+        where one is missing.
+    mirror : bool or 'auto'
+        True: the scan is a mirror image (a left organ among right ones). ``auto``: try both, keep the closer.
+
+    Raises
+    ------
+    ArgumentError, IndexOutOfRangeError
+        If the landmarks do not fit the template's.
+
+    References
+    ----------
+    Besl, McKay, 1992, A method for registration of 3-D shapes. doi:10.1109/34.121791
+    Amberg, Romdhani, Vetter, 2007, Optimal step nonrigid ICP. doi:10.1109/CVPR.2007.383165
+    """
+    marks = find_landmarks(surface, template, landmarks)
+    if mirror == "auto":
+        both = [_fit(surface, template, marks, mirrored) for mirrored in (False, True)]
+        return min(both, key=lambda fit: fit.residual)
+    if not isinstance(mirror, bool):
+        raise ArgumentError(f"mirror must be True, False or 'auto', found {mirror!r}")
+    return _fit(surface, template, marks, mirror)
+
+
+def register(
+    parameterization: Parameterization | Surface,
+    template: Template,
+    *,
+    landmarks: ArrayLike | None = None,
+    mirror: Mirror = False,
+) -> Parameterization:
+    """Return the scan's coordinates in the population's frame; no face is folded.
+
+    Parameters
+    ----------
+    parameterization : Parameterization or Surface
+        A scan with or without a map of its own. A map (conformal, without folds) is used where the frame
+        cannot be reached otherwise.
+    template : Template
+        The frame.
+    landmarks : (K,) int or (K, 3) float array_like, optional
+        As in `fit_template`. Four or more land exactly where the template has them, unless that would fold a
+        face.
+    mirror : bool or 'auto'
+        Whether the scan is a mirror image; see `fit_template`. The faces of a mirrored scan are
+        counter-clockwise in the frame after reversal: the returned surface is the mirrored one.
+
+    Returns
+    -------
+    registered : Parameterization
+        Domain as the template's. On the disk the template fills the radius ``1 - margin``; the scan need not
+        reach the border, and what reaches beyond the template lies in the margin.
+
+    Raises
+    ------
+    TopologyError
+        If the scan has several components or is closed where the template is a disk.
+    FoldError
+        If no map without folds was found.
+
+    Examples
+    --------
+    >>> from meshconv.mesh.shapes import face
+    >>> scan = face(n=900, seed=1)
+    >>> template = Template.from_surface(face(n=1200))
+    >>> len(register(scan, template).flipped_faces())
+    0
+    """
+    given = isinstance(parameterization, Parameterization)
+    surface = parameterization.surface if given else parameterization
+    start = parameterization if given else None
+    return fit_template(surface, template, landmarks=landmarks, mirror=mirror).parameterization(start)
+
+
+def _fit(surface: Surface, template: Template, landmarks: Landmarks, mirrored: bool) -> TemplateFit:
+    _check_topology(surface, template)
+    upright = _mirror(surface) if mirrored else surface
+    marks = landmarks.values(surface, upright.vertices)
+    pose = _first_pose(upright, template, marks, landmarks.template_vertex)
+    many = _even_subset(upright, _BEND_POINTS)
+    curvature = blurred_curvature(upright, template.size / pose.scale)
+    cloud = _deform.Cloud(upright.vertices[many], upright.vertex_normals[many], curvature[many])
+    bent = _deform.bend(template, cloud, pose, marks, landmarks.template_vertex)
+    return TemplateFit(surface, template, bent.pose, mirrored, bent.vertices, bent.residual, landmarks)
+
+
+def _first_pose(surface: Surface, template: Template, marks: FloatArray, vertex: IntArray) -> Pose:
+    """Pose by the landmarks where three or more are not on a line, else by the shape."""
+    spread = np.linalg.svd(marks - marks.mean(axis=0), compute_uv=False) if len(marks) >= 3 else np.zeros(2)
+    if spread[1] > 1e-3 * spread[0]:
+        return fit_similarity(marks, template.surface.vertices[vertex], np.ones(len(marks)), with_scale=True)
+    few, chosen = _even_subset(surface, _POSE_POINTS), _deform.subset(template)
+    return find_pose(
+        surface.vertices[few],
+        surface.vertex_normals[few],
+        template.surface.vertices[chosen],
+        template.surface.vertex_normals[chosen],
+        template.size,
+        unit_ratio(surface, template),
+    )
+
+
+def unit_ratio(surface: Surface, template: Template) -> float:
+    """Return the template's unit of length over the scan's: a power of ten, unless the sizes say otherwise.
+
+    Scans of one kind differ little in size but may be in metres or millimetres.
+    """
+    ratio = template.size / float(np.sqrt(surface.area))
+    power = 10.0 ** float(np.round(np.log10(ratio)))
+    return power if 0.4 < ratio / power < 2.5 else 0.85 * ratio
+
+
+def _even_subset(surface: Surface, count: int) -> IntArray:
+    """A fixed random subset of the vertices, drawn by area, so that dense regions do not dominate."""
+    weight = np.bincount(surface.faces.ravel(), np.repeat(surface.face_areas, 3), surface.n_vertices)
+    used = int((weight > 0).sum())
+    if used <= count:
+        return np.flatnonzero(weight > 0)
+    return np.sort(np.random.default_rng(0).choice(len(weight), count, replace=False, p=weight / weight.sum()))
+
+
+def _mirror(surface: Surface) -> Surface:
+    return Surface(surface.vertices * np.array([-1.0, 1.0, 1.0]), surface.faces[:, ::-1])
+
+
+def find_landmarks(surface: Surface, template: Template, landmarks: ArrayLike | None) -> Landmarks:
+    """Return the landmarks that are there, as points of the scan's faces; raise if they do not fit the template's."""
+    if landmarks is None:
+        return Landmarks(np.zeros(0, dtype=np.int64), np.zeros((0, 3)), np.zeros(0, dtype=np.int64))
+    given = as_array(landmarks, "landmarks")
+    expected = len(template.landmarks)
+    if given.shape not in {(expected,), (expected, 3)} or (given.ndim == 1 and given.dtype.kind == "f"):
+        raise ArgumentError(
+            f"landmarks must be {expected} vertex indices or ({expected}, 3) points, as many as the template has;"
+            f" found {given.dtype} of shape {given.shape}"
+        )
+    if given.ndim == 1:
+        if len(given) and not -1 <= int(given.min()) <= int(given.max()) < surface.n_vertices:
+            raise IndexOutOfRangeError(
+                f"landmarks {given.min()}..{given.max()}, the scan has vertices 0..{surface.n_vertices - 1}",
+                hint="-1 says that a landmark is missing",
+            )
+        there = given >= 0
+        points = surface.vertices[given[there]]
+    else:
+        there = np.isfinite(given).all(axis=1)
+        points = given[there]
+    face, weights, nearest = closest_points(points, surface.vertices, surface.faces)
+    near = np.linalg.norm(nearest - points, axis=1) < _OFF_SURFACE * np.sqrt(surface.area)
+    if not near.all():
+        warnings.warn(
+            f"{int((~near).sum())} of {expected} landmarks lie off the scan (cropped away?) and are left out",
+            AccuracyWarning, stacklevel=4,
+        )  # fmt: skip
+    return Landmarks(face[near], weights[near], template.landmarks[there][near])
+
+
+def _check_topology(surface: Surface, template: Template) -> None:
+    domain = one_of(template.parameterization.domain, ("disk", "sphere"), "the template's domain")
+    loops = len(surface.boundary_loops)
+    if domain == "sphere" and loops:
+        raise TopologyError(
+            f"the template is a sphere, the scan has {loops} boundary loops", hint="close them: repair(target='sphere')"
+        )
+    if domain == "disk" and not loops:
+        raise TopologyError("the template is a disk, the scan is closed", hint="cut it, or use a sphere template")

@@ -1,0 +1,225 @@
+"""`Template`: the frame of a population: a mean surface, where its vertices lie in the flat domain, its landmarks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from os import PathLike
+
+import numpy as np
+from scipy import sparse
+
+from meshconv._check import FloatArray, IntArray, one_of
+from meshconv.errors import ArgumentError, CheckpointError, IndexOutOfRangeError
+from meshconv.maps.parameterization import Parameterization
+from meshconv.mesh.surface import Surface
+from meshconv.operators.intrinsic import cotangent_laplacian_intrinsic
+from meshconv.operators.laplacian import mass_matrix
+from meshconv.operators.solve import SPDSolver
+from meshconv.operators.spectral import laplacian_eigenpairs
+
+N_MODES = 100  # smooth displacement fields a template can take; more follow noise, fewer miss the nose
+_BLUR = 0.02  # smoothing length of the curvature that is matched, in template sizes
+_FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """The frame into which `register` brings every scan of a population.
+
+    Parameters
+    ----------
+    parameterization : Parameterization
+        The mean surface and the frame coordinates of its vertices, domain ``disk`` or ``sphere``.
+    landmarks : (K,) int array_like, optional
+        Vertices of the mean surface that `register` can match exactly; in the same order on every scan.
+
+    See Also
+    --------
+    Template.from_surface : a frame from one surface.
+    Template.from_population : the mean shape of many, in the frame of the first.
+    """
+
+    parameterization: Parameterization
+    landmarks: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    def __post_init__(self) -> None:
+        one_of(self.parameterization.domain, ("disk", "sphere"), "the template's domain")
+        marks = np.array(self.landmarks, dtype=np.int64).reshape(-1)
+        if len(marks) and not (marks.min() >= 0 and marks.max() < self.surface.n_vertices):
+            raise IndexOutOfRangeError(
+                f"landmarks {marks.min()}..{marks.max()}, the template has vertices 0..{self.surface.n_vertices - 1}"
+            )
+        if len(np.unique(marks)) != len(marks):
+            raise ArgumentError("two landmarks are the same vertex of the template")
+        marks.setflags(write=False)
+        object.__setattr__(self, "landmarks", marks)
+
+    # --- making one ----------------------------------------------------------------------------
+
+    @classmethod
+    def from_surface(
+        cls, surface: Surface, *, domain: str = "disk", landmarks: IntArray | None = None, margin: float = 0.1
+    ) -> Template:
+        """Return the frame given by the conformal map of one clean surface.
+
+        Parameters
+        ----------
+        surface : Surface
+            A disk (one border, no handle), or a closed surface of genus 0 for ``domain='sphere'``. It should
+            cover what the scans cover: what lies outside is squeezed into the margin.
+        domain : {'disk', 'sphere'}
+            The flat domain.
+        landmarks : (K,) int array_like, optional
+            Vertices of `surface`.
+        margin : float
+            Width of the ring of the unit disk that is kept free around the template, for scans that reach
+            further. In [0, 0.5]; not for the sphere.
+
+        Raises
+        ------
+        TopologyError
+            If the surface is neither of the two.
+        """
+        from meshconv.maps.conformal import conformal_map
+
+        one_of(domain, ("disk", "sphere"), "domain")
+        flat = conformal_map(surface, domain=domain)
+        if domain == "disk":
+            flat = flat.with_coordinates((1.0 - margin) * flat.coordinates)
+        return cls(flat, np.zeros(0, dtype=np.int64) if landmarks is None else np.asarray(landmarks))
+
+    @classmethod
+    def from_population(
+        cls,
+        surfaces: Sequence[Surface],
+        *,
+        domain: str = "disk",
+        rounds: int = 2,
+        landmarks: Sequence[IntArray] | None = None,
+    ) -> Template:
+        """Return the mean shape of a population as a frame.
+
+        The first surface is fitted to all others, its vertices are replaced by the mean of the fits (pose
+        and position removed, size kept), and so again. Its triangles stay.
+
+        Parameters
+        ----------
+        surfaces : sequence of Surface
+            At least one; scans of one kind, in any pose. The first should be clean and complete.
+        domain : {'disk', 'sphere'}
+            As in `from_surface`.
+        rounds : int
+            How often the mean is renewed.
+        landmarks : sequence of (K,) int array_like, optional
+            Vertices of each surface, in one order.
+        """
+        from meshconv.maps.registration import fit_template
+
+        if not surfaces:
+            raise ArgumentError("a population needs at least one surface")
+        marks = None if landmarks is None else [np.asarray(m, dtype=np.int64) for m in landmarks]
+        template = cls.from_surface(surfaces[0], domain=domain, landmarks=None if marks is None else marks[0])
+        for _ in range(rounds):
+            total = np.zeros_like(template.surface.vertices)
+            for k, surface in enumerate(surfaces):
+                fit = fit_template(surface, template, landmarks=None if marks is None else marks[k])
+                total += fit.fitted / fit.pose.scale
+            mean = Surface(total / len(surfaces), template.surface.faces)
+            template = cls.from_surface(mean, domain=domain, landmarks=template.landmarks)
+        return template
+
+    # --- what registration needs, computed once ------------------------------------------------
+
+    @property
+    def surface(self) -> Surface:
+        """The mean surface."""
+        return self.parameterization.surface
+
+    @cached_property
+    def size(self) -> float:
+        """Square root of the area: the unit in which every length of the matching is measured."""
+        return float(np.sqrt(self.surface.area))
+
+    @cached_property
+    def modes(self) -> tuple[FloatArray, FloatArray]:
+        """Dimensionless eigenvalues (M,) and eigenfunctions (V, M) of the Laplacian, mean square 1."""
+        count = min(N_MODES, self.surface.n_vertices - 2)
+        values, functions = laplacian_eigenpairs(self.surface, count)
+        return values * self.size**2, functions * self.size
+
+    @cached_property
+    def curvature(self) -> FloatArray:
+        """Blurred mean curvature (V,), times the template's size."""
+        return blurred_curvature(self.surface, self.size)
+
+    @cached_property
+    def on_border(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Which vertices lie on the border, (V,)."""
+        mask = np.zeros(self.surface.n_vertices, dtype=bool)
+        for loop in self.surface.boundary_loops:
+            mask[loop] = True
+        return mask
+
+    # --- files ---------------------------------------------------------------------------------
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write surface, frame and landmarks to one checksummed .npz file, whole or not at all."""
+        from meshconv.mesh.io import atomic_write
+
+        arrays = {
+            "vertices": self.surface.vertices,
+            "faces": self.surface.faces,
+            "coordinates": self.parameterization.coordinates,
+            "landmarks": self.landmarks,
+        }
+        head = {"format": _FORMAT, "domain": self.parameterization.domain, "sha256": _digest(arrays)}
+        with atomic_write(path) as handle:
+            np.savez_compressed(handle, head=np.array(json.dumps(head)), **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Template:
+        """Read a template; refuse one that is damaged or foreign.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is no template, is cut, or does not have the checksum it was written with.
+        """
+        import zipfile
+        import zlib
+
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in ("vertices", "faces", "coordinates", "landmarks")}
+                head = json.loads(str(file["head"]))
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise CheckpointError(f"not a template ({error})", path=path) from error
+        if head.get("format") != _FORMAT or head.get("sha256") != _digest(arrays):
+            raise CheckpointError("the checksum or the format does not match", path=path, hint="write it anew")
+        flat = Parameterization(Surface(arrays["vertices"], arrays["faces"]), arrays["coordinates"], head["domain"])
+        return cls(flat, arrays["landmarks"])
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
+    import hashlib
+
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        total.update(f"{name}{arrays[name].shape}{arrays[name].dtype}".encode())
+        total.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return total.hexdigest()
+
+
+def blurred_curvature(surface: Surface, size: float) -> FloatArray:
+    """Return `size` times the mean curvature (V,), after heat flow over a fixed share of `size`.
+
+    (M + t L) h = (L x) . n / 2 needs no division by vertex areas, so that bad triangles do no harm.
+    """
+    laplacian = cotangent_laplacian_intrinsic(surface)
+    mass = mass_matrix(surface).tocsr()
+    flow = sparse.csr_array(mass + (_BLUR * size) ** 2 * laplacian)
+    integrated = ((laplacian @ surface.vertices) * surface.vertex_normals).sum(axis=1) / 2
+    return size * SPDSolver(flow, coordinates=surface.vertices).solve(integrated)

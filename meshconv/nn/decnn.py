@@ -143,15 +143,14 @@ class DECNN(nn.Module):
         return equalizing_grid(flow, method=self.method, steps=self.steps, size=self.network_size)
 
     def saliency(self, x: Tensor) -> Tensor:
-        """Return the density of each image, (B, 1, size, size), mean 1: the room the network gives each place."""
+        """Return the density of each image, (B, 1, size, size), mean 1: the room that each place gets."""
         self._check(x)
         density: Tensor = self.density(x)
         return density.expand(x.shape[0], -1, -1, -1)
 
     @torch.no_grad()
     def init_density(self, statistic: Any) -> None:
-        """Start the shared density from a map of the population, e.g. the smoothed |t| of the training
-        images.
+        """Start the shared density from a map of the population, e.g. the smoothed t-map of its images.
 
         Parameters
         ----------

@@ -1,0 +1,226 @@
+"""DECNN: it sees what a uniform network of the same cost cannot, says where, and runs everywhere."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from meshconv.errors import ArgumentError, ArrayTypeError
+from meshconv.nn.decnn import DECNN
+from meshconv.nn.equalize import area_ratio, equalizing_grid, folds
+from meshconv.nn.sample import node_grid
+
+SITE = (23, 46)  # row, column of the fine pattern in 65 x 65
+
+
+def _stripes(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Noise with a small patch of stripes of period 4: across in one class, along in the other."""
+    n = 65
+    g = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % 2
+    row, col = torch.meshgrid(torch.arange(n), torch.arange(n), indexing="ij")
+    patch = torch.exp(-((row - SITE[0]) ** 2 + (col - SITE[1]) ** 2) / (2 * 4.0**2))
+    wave = torch.stack([torch.cos(torch.pi / 2 * row), torch.cos(torch.pi / 2 * col)])
+    return (0.5 * torch.randn(count, n, n, generator=g) + patch * wave[labels])[:, None], labels
+
+
+def _train(model: DECNN, x: torch.Tensor, labels: torch.Tensor, epochs: int) -> DECNN:
+    fast = [{"params": model.density.parameters(), "lr": 0.1}]
+    slow = [{"params": [*model.backbone.parameters(), *model.heads.parameters()]}]
+    optimizer = torch.optim.AdamW(slow + fast, lr=3e-3)
+    g = torch.Generator().manual_seed(0)
+    model.train()
+    for _ in range(epochs):
+        for batch in torch.randperm(len(x), generator=g).split(32):
+            loss = functional.cross_entropy(model(x[batch]), labels[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return model.eval()
+
+
+def test_sees_fine_detail_on_a_coarse_grid_and_shows_where():
+    """Stripes of period 4 vanish on a uniform 17 x 17 grid; a density started from the t-map brings them back."""
+    (x, labels), (x_test, labels_test) = _stripes(256, 1), _stripes(256, 2)
+    accuracy = {}
+    for density in ("shared", "uniform"):
+        model = DECNN(1, 2, size=65, network_size=17, density=density, width=8, dropout=0.0, seed=0)
+        if density == "shared":
+            difference = (x[labels == 1].mean(0) - x[labels == 0].mean(0)).abs()
+            model.init_density(functional.avg_pool2d(difference, 9, 1, 4))
+        torch.manual_seed(0)
+        _train(model, x, labels, 8)
+        with torch.no_grad():
+            accuracy[density] = float((model(x_test).argmax(1) == labels_test).float().mean())
+            saliency = model.saliency(x_test[:1])[0, 0]
+        if density == "shared":
+            top = divmod(int(saliency.argmax()), 65)
+            assert abs(top[0] - SITE[0]) <= 5 and abs(top[1] - SITE[1]) <= 5
+    assert accuracy["shared"] > 0.95 and accuracy["uniform"] < 0.7
+
+
+def test_density_per_sample_follows_what_it_is_paid_for():
+    """A density that may move is trained to give room to a bright spot, wherever it lies."""
+    g = torch.Generator().manual_seed(0)
+    centres = torch.randint(12, 53, (64, 2), generator=g)
+    row, col = torch.meshgrid(torch.arange(65), torch.arange(65), indexing="ij")
+    squared = (row - centres[:, :1, None]) ** 2 + (col - centres[:, 1:, None]) ** 2
+    x = torch.exp(-squared / (2 * 4.0**2))[:, None]
+    model = DECNN(1, 2, size=65, network_size=17, density="sample", seed=0)
+    optimizer = torch.optim.Adam(model.density.parameters(), lr=0.02)
+    for _ in range(40):
+        loss = -(model.saliency(x) * x).sum() / x.sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    at_spot = (model.saliency(x) * x).sum() / x.sum()
+    elsewhere = (model.saliency(x.roll(1, 0)) * x).sum() / x.sum()
+    assert float(at_spot.detach()) > 2.0 * float(elsewhere.detach())
+
+
+def test_the_saliency_is_the_magnification():
+    model = DECNN(1, 2, size=65, network_size=65, seed=0)
+    nn.init.normal_(model.density.logits, std=2.0, generator=torch.Generator().manual_seed(0))
+    x = torch.zeros(1, 1, 65, 65)
+    with torch.no_grad():
+        saliency = model.saliency(x)
+        magnified = area_ratio(equalizing_grid(saliency, direction="forward"))[0]
+        grid = model.sampling_grid(x)
+    cells = functional.avg_pool2d(saliency, 2, 1)[0, 0]
+    assert float(((magnified - cells) / cells).abs().max()) < 0.05
+    assert int(folds(grid)) == 0
+
+
+def test_area_is_in_the_flow_but_not_in_the_saliency():
+    model = DECNN(1, 2, size=65, network_size=33, seed=0)
+    x = torch.zeros(1, 1, 65, 65)
+    area = 1 + 3 * (node_grid(65, x)[0, ..., 0] > 0).float()  # the right half is four times as large in space
+    model.set_area(area)
+    with torch.no_grad():
+        assert torch.equal(model.saliency(x), torch.ones_like(x))
+        middle = float(model.sampling_grid(x)[0, 16, 16, 0])
+    # half the surface lies left of u = 11/16, that is x = 3/8
+    assert middle == pytest.approx(0.375, abs=0.05)
+    model.set_area(torch.where(area > 1, area, torch.nan))
+    assert torch.isfinite(model.log_area).all()
+
+
+def test_init_density_ranks_places_like_the_map():
+    model = DECNN(1, 2, size=65, seed=0)
+    statistic = torch.full((129, 129), torch.nan)
+    statistic[20:109, 20:109] = torch.linspace(0, 7, 89)
+    model.init_density(statistic.numpy())
+    logits = model.density.logits.detach()
+    assert float(logits.min()) == -4 and float(logits.max()) == 4
+    saliency = model.saliency(torch.zeros(1, 1, 65, 65))[0, 0].detach()
+    assert bool((saliency[32, 12:44].diff() > 0).all()) and float(saliency.max() / saliency.min()) > 5
+    model.init_density(torch.ones(9, 9))
+    assert not model.density.logits.any()
+    with pytest.raises(ArrayTypeError, match="finite value"):
+        model.init_density(torch.full((9, 9), torch.nan))
+
+
+def test_a_uniform_density_learns_nothing_and_samples_evenly():
+    model = DECNN(2, 3, size=65, network_size=33, density="uniform", seed=0)
+    x = torch.rand(2, 2, 65, 65)
+    model(x).sum().backward()
+    assert model.density.logits.grad is None
+    assert torch.equal(model.sampling_grid(x), node_grid(33, x))
+
+
+def test_several_tasks_share_one_density():
+    model = DECNN(1, {"sex": 2, "class": 4}, size=65, seed=0)
+    x = torch.rand(3, 1, 65, 65)
+    logits = model(x)
+    assert {task: tuple(z.shape) for task, z in logits.items()} == {"sex": (3, 2), "class": (3, 4)}
+    logits["class"].sum().backward()
+    assert float(model.density.logits.grad.abs().max()) > 0
+    for bad in (0, {}, {"a": 0}, {"no.dots": 2}):
+        with pytest.raises(ArgumentError, match="n_classes must be at least 1"):
+            DECNN(1, bad)
+
+
+def test_any_backbone_of_the_user():
+    backbone = nn.Sequential(nn.Conv2d(2, 5, 3), nn.AdaptiveAvgPool2d(1))
+    model = DECNN(2, 3, size=65, network_size=33, backbone=backbone, seed=0)
+    x = torch.rand(2, 2, 65, 65)
+    torch.testing.assert_close(model.eval().features(x), backbone(model.equalize(x)).flatten(1))
+    assert model(x).shape == (2, 3)
+
+
+@pytest.mark.parametrize(("density", "network_size"), [("shared", 33), ("sample", 33), ("shared", 65)])
+def test_parameter_count(density, network_size):
+    model = DECNN(9, 2, density=density, network_size=network_size)
+    assert 10_000 <= sum(p.numel() for p in model.parameters()) <= 100_000
+
+
+def test_seed_fixes_the_weights_and_leaves_the_global_generator_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    one, two, other = DECNN(1, 2, seed=1), DECNN(1, 2, seed=1), DECNN(1, 2, seed=2)
+    assert torch.equal(torch.rand(1), expected)
+    same = [torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True)]
+    assert all(same) and not torch.equal(one.backbone[0][0].weight, other.backbone[0][0].weight)
+
+
+@pytest.mark.parametrize("density", ["shared", "sample"])
+def test_evaluation_does_not_depend_on_batch_mates(density):
+    model = DECNN(2, 2, size=65, density=density, seed=0).eval()
+    nn.init.normal_(model.density.logits, generator=torch.Generator().manual_seed(0))
+    x = torch.rand(4, 2, 65, 65)
+    with torch.no_grad():
+        torch.testing.assert_close(model(x)[:1], model(x[:1]), atol=1e-6, rtol=1e-5)
+
+
+def test_autocast_keeps_positions_in_float32():
+    model = DECNN(2, 2, size=65, density="sample", seed=0).eval()
+    x = torch.rand(2, 2, 65, 65)
+    with torch.no_grad():
+        expected = model(x)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits, grid = model(x), model.sampling_grid(x)
+    assert logits.dtype == torch.bfloat16 and grid.dtype == torch.float32
+    assert float((logits.float() - expected).abs().max()) < 0.05 * float(expected.abs().max() + 1)
+
+
+def test_float64_throughout():
+    model = DECNN(1, 2, size=33, network_size=17, density="sample", seed=0).double()
+    x = torch.rand(2, 1, 33, 33, dtype=torch.float64)
+    assert model(x).dtype == model.saliency(x).dtype == torch.float64
+
+
+@pytest.mark.parametrize("density", ["shared", pytest.param("sample", marks=pytest.mark.slow)])
+def test_export_with_a_dynamic_batch(density):
+    steps = 1 if density == "shared" else 4  # each step makes the graph, and the time to trace it, longer
+    model = DECNN(2, {"a": 2, "class": 3}, size=65, density=density, steps=steps, seed=0).eval()
+    nn.init.normal_(model.density.logits, generator=torch.Generator().manual_seed(0))
+    batch = torch.export.Dim("batch", min=1, max=64)
+    program = torch.export.export(model, (torch.rand(4, 2, 65, 65),), dynamic_shapes=({0: batch},))
+    for count in (1, 7):
+        x = torch.rand(count, 2, 65, 65)
+        with torch.no_grad():
+            torch.testing.assert_close(program.module()(x)["class"], model(x)["class"], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_compile():
+    model = DECNN(2, 2, size=65, density="sample", seed=0).eval()
+    compiled = torch.compile(model)
+    x = torch.rand(4, 2, 65, 65)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(x), model(x), atol=1e-4, rtol=1e-4)
+
+
+def test_refusals():
+    with pytest.raises(ArgumentError, match="density must be one of"):
+        DECNN(1, 2, density="learned")
+    with pytest.raises(ArgumentError, match="backbone must be one of"):
+        DECNN(1, 2, backbone="resnet")
+    with pytest.raises(ArgumentError, match="network_size must lie in"):
+        DECNN(1, 2, network_size=1)
+    with pytest.raises(ArrayTypeError, match=r"images must be \(B, 3, N, N\), found \(2, 1, 65, 65\)"):
+        DECNN(3, 2, size=65)(torch.zeros(2, 1, 65, 65))

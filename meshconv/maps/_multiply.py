@@ -13,8 +13,9 @@ from scipy import sparse
 
 from meshconv._check import ComplexArray, FloatArray, IntArray
 from meshconv.maps._disk import centred, disk_coordinates, green_angles, length_shares, on_circle
+from meshconv.maps._ears import Peeled
 from meshconv.maps._unfold import as_complex, as_plane, unfolded
-from meshconv.maps._weights import laplacian_of_lengths, robust_laplacian, vertex_areas
+from meshconv.maps._weights import in_faces, laplacian_of_lengths, robust_laplacian, vertex_areas
 from meshconv.maps.moebius import upright
 from meshconv.mesh.surface import Surface
 from meshconv.operators.solve import FixedValueSolver
@@ -40,19 +41,48 @@ def filled(surface: Surface) -> Surface:
 
 def circular_holes(surface: Surface, polish: int | None) -> FloatArray:
     """Return the conformal map (V, 2) onto the unit disk with round holes; centred, upright, no fold."""
-    laplacian, areas, n = robust_laplacian(surface), vertex_areas(surface), surface.n_vertices
+    peeled = Peeled.of(surface)
+    core, kept = in_faces(Surface(surface.vertices, peeled.core_faces))
+    number = np.full(surface.n_vertices, -1)
+    number[kept] = np.arange(len(kept))
+    loops = tuple(number[loop] for loop in peeled.loops)
+    laplacian = robust_laplacian(core)
+    z = _with_round_holes(core, laplacian, loops, polish)
+    borders = np.concatenate(loops)
+    values = _on_exact_circles(z, loops)[borders]
+
+    def extend(values: FloatArray) -> FloatArray:
+        def again(weights: sparse.csr_array) -> FloatArray:
+            return FixedValueSolver(weights, borders, coordinates=core.vertices).solve(values)
+
+        whole = np.zeros(surface.n_vertices, dtype=np.complex128)
+        inner = unfolded(again(laplacian), core.faces, laplacian, again, core.vertices)
+        whole[kept] = as_complex(inner)
+        return as_plane(peeled.restored(whole, surface))
+
+    areas = vertex_areas(surface)
+    z = centred(as_complex(extend(as_plane(values))), surface, kept[borders], areas, extend)
+    return as_plane(z * upright(z, surface.vertices, areas))
+
+
+def _with_round_holes(
+    surface: Surface, laplacian: sparse.csr_array, loops: tuple[IntArray, ...], polish: int | None
+) -> ComplexArray:
+    """Koebe's iteration, from the map with filled holes."""
+    outer, *holes = loops
     closed = filled(surface)
-    z = as_complex(disk_coordinates(closed, areas=_padded(areas, closed.n_vertices), polish=polish)[:n])
-    outer, *holes = surface.boundary_loops
+    areas = np.zeros(closed.n_vertices)
+    areas[: surface.n_vertices] = vertex_areas(surface)
+    z = as_complex(disk_coordinates(closed, areas=areas, polish=polish)[: surface.n_vertices])
     deviation = _deviation(z, holes)
     for _ in range(_SWEEPS if holes else 0):
-        for k in range(len(holes)):
-            z = _rounded_hole(laplacian, z, (holes[k], outer, *holes[:k], *holes[k + 1 :]))
+        for k, hole in enumerate(holes):
+            z = _rounded_hole(laplacian, z, (hole, outer, *holes[:k], *holes[k + 1 :]))
         z, _ = _rounded(laplacian, z, (outer, *holes))
         before, deviation = deviation, _deviation(z, holes)
         if deviation < _ROUND or deviation > _SETTLED * before:
             break
-    return _with_exact_circles(surface, laplacian, areas, z)
+    return z
 
 
 def _rounded_hole(laplacian: sparse.csr_array, z: ComplexArray, loops: tuple[IntArray, ...]) -> ComplexArray:
@@ -68,7 +98,7 @@ def _rounded_hole(laplacian: sparse.csr_array, z: ComplexArray, loops: tuple[Int
 def _rounded(
     laplacian: sparse.csr_array, w: ComplexArray, loops: tuple[IntArray, ...]
 ) -> tuple[ComplexArray, complex]:
-    """Return the map onto the unit disk with loops[0] as border, and the centre of the filling of loops[1]."""
+    """Return the map onto the unit disk bounded by loops[0], and the centre of the filling of loops[1]."""
     outer, *others = loops
     rings = [_Rings.of(w, loop) for loop in others]
     points, faces = w, []
@@ -119,27 +149,15 @@ class _Rings:
         return np.concatenate([np.column_stack([a, b, d]), np.column_stack([a, d, c]), fan])
 
 
-def _with_exact_circles(
-    surface: Surface, laplacian: sparse.csr_array, areas: FloatArray, z: ComplexArray
-) -> FloatArray:
-    """Move every border onto its circle, extend harmonically between them, and centre."""
-    outer, *holes = surface.boundary_loops
+def _on_exact_circles(z: ComplexArray, loops: tuple[IntArray, ...]) -> ComplexArray:
+    """Return the map with every border vertex moved onto its circle."""
+    outer, *holes = loops
+    z = z.copy()
     z[outer] /= np.abs(z[outer])
     for hole in holes:
         centre, radius = _circle(z[hole])
         z[hole] = centre + radius * (z[hole] - centre) / np.abs(z[hole] - centre)
-    borders = np.concatenate([outer, *holes])
-    solver = FixedValueSolver(laplacian, borders, coordinates=surface.vertices)
-
-    def extend_all(values: FloatArray) -> FloatArray:
-        def again(weights: sparse.csr_array) -> FloatArray:
-            return FixedValueSolver(weights, borders, coordinates=surface.vertices).solve(values)
-
-        return unfolded(solver.solve(values), surface.faces, laplacian, again, surface.vertices)
-
-    z = as_complex(extend_all(as_plane(z[borders])))
-    z = centred(z, surface, borders, areas, extend_all)
-    return as_plane(z * upright(z, surface.vertices, areas))
+    return z
 
 
 def _circle(z: ComplexArray) -> tuple[complex, float]:
@@ -153,10 +171,6 @@ def _deviation(z: ComplexArray, holes: list[IntArray]) -> float:
     """Largest distance of a hole's vertex from its circle, in radii."""
     fits = [(z[hole], *_circle(z[hole])) for hole in holes]
     return max((float(np.abs(np.abs(w - c) / r - 1).max()) for w, c, r in fits), default=0.0)
-
-
-def _padded(values: FloatArray, n: int) -> FloatArray:
-    return np.concatenate([values, np.zeros(n - len(values))])
 
 
 def _grown(matrix: sparse.csr_array, n: int) -> sparse.csr_array:

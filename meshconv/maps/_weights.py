@@ -20,6 +20,16 @@ def normalised(surface: Surface) -> Surface:
     return Surface(vertices / max(float(vertices.max()), np.finfo(float).tiny), surface.faces)
 
 
+def in_faces(surface: Surface) -> tuple[Surface, IntArray]:
+    """Return the surface without vertices that no face uses, and the number each vertex had."""
+    used = np.zeros(surface.n_vertices, dtype=bool)
+    used[surface.faces] = True
+    kept = np.flatnonzero(used)
+    if len(kept) == surface.n_vertices:
+        return surface, kept
+    return Surface(surface.vertices[kept], (np.cumsum(used) - 1)[surface.faces]), kept
+
+
 def vertex_areas(surface: Surface) -> FloatArray:
     """Return a third of the area of the faces around each vertex, (V,)."""
     return np.bincount(surface.faces.ravel(), np.repeat(surface.face_areas / 3, 3), surface.n_vertices)
@@ -35,7 +45,7 @@ def robust_laplacian(surface: Surface) -> sparse.csr_array:
 
 
 def laplacian_of_lengths(faces: IntArray, lengths: FloatArray, n: int) -> sparse.csr_array:
-    """Return the cotangent Laplacian (n, n) of faces with given side lengths (F, 3), side k opposite corner k."""
+    """Return the cotangent Laplacian (n, n) from side lengths (F, 3), side k opposite corner k."""
     return assemble(faces, half_cotangents(mollified(lengths)), n, -1.0)
 
 

@@ -15,7 +15,7 @@ from meshconv.maps._multiply import circular_holes, filled
 from meshconv.maps._rectangle import rectangle_coordinates
 from meshconv.maps._requirements import require_disk, require_sphere
 from meshconv.maps._sphere import sphere_coordinates
-from meshconv.maps._weights import normalised, vertex_areas
+from meshconv.maps._weights import in_faces, normalised, vertex_areas
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 
@@ -50,7 +50,8 @@ def conformal_map(
     holes : {'refuse', 'fill', 'circles'}
         What to do with all boundary loops but the longest. ``refuse``: TopologyError. ``fill``: map as if
         they were closed; their faces are not part of the result (disk and rectangle). ``circles``: disk
-        only, every hole becomes a round one (Koebe).
+        only, every hole becomes round (Koebe), but for faces that hang on its border by one side: they lie
+        inside the circle.
     method : {'spectral', 'lscm'}
         Free only: no pins (lowest conformal eigenvector), or two pinned border vertices.
     polish : int, optional
@@ -94,7 +95,7 @@ def conformal_map(
     """
     one_of(domain, DOMAINS, "domain")
     _check_options(domain, corners, holes, method, polish)
-    used, kept = _in_faces(surface)
+    used, kept = _referenced(surface)
     unit = normalised(used)
     if domain == "sphere":
         require_sphere(unit)
@@ -102,9 +103,12 @@ def conformal_map(
     else:
         require_disk(unit, holes_allowed=domain == "free" or holes != "refuse")
         chosen = None if corners is None else _corner_positions(corners, unit.boundary_loops[0], kept)
-        coordinates = _flat(unit, domain, chosen, holes, method, polish)
         if domain == "free":
-            coordinates = coordinates * _size(used, unit)
+            coordinates = free_coordinates(unit, method) * _size(used, unit)
+        elif holes == "circles":
+            coordinates = circular_holes(unit, polish)
+        else:
+            coordinates = _closed(unit, domain, chosen, polish)
     return _checked(Parameterization(surface, _scattered(coordinates, kept, surface), _IMAGE[domain]))
 
 
@@ -121,36 +125,26 @@ def _check_options(
         raise ArgumentError(f"polish must be a whole number of steps, 0 or more, found {polish!r}")
 
 
-def _flat(
-    surface: Surface, domain: str, corners: IntArray | None, holes: str, method: str, polish: int | None
-) -> FloatArray:
-    if domain == "free":
-        return free_coordinates(surface, method)
-    if holes == "circles":
-        return circular_holes(surface, polish)
-    closed = filled(surface)
-    areas = np.zeros(closed.n_vertices)
+def _closed(surface: Surface, domain: str, corners: IntArray | None, polish: int | None) -> FloatArray:
+    """Map with holes, if any, filled; only the surface's own vertices and areas count."""
+    whole = filled(surface)
+    areas = np.zeros(whole.n_vertices)
     areas[: surface.n_vertices] = vertex_areas(surface)
     if domain == "rectangle":
-        return rectangle_coordinates(closed, corners, areas=areas)[: surface.n_vertices]
-    return disk_coordinates(closed, areas=areas, polish=polish)[: surface.n_vertices]
+        return rectangle_coordinates(whole, corners, areas=areas)[: surface.n_vertices]
+    return disk_coordinates(whole, areas=areas, polish=polish)[: surface.n_vertices]
 
 
-def _in_faces(surface: Surface) -> tuple[Surface, IntArray]:
-    """The surface without vertices that no face uses, and the number each vertex had."""
-    used = np.zeros(surface.n_vertices, dtype=bool)
-    used[surface.faces] = True
-    kept = np.flatnonzero(used)
-    if len(kept) == surface.n_vertices:
-        return surface, kept
-    missing = np.flatnonzero(~used)
-    warnings.warn(
-        f"{len(missing)} vertices belong to no face (first {missing[0]}): they take no part in the map and are "
-        "placed at its centre; meshconv.repair drops them",
-        RepairWarning, stacklevel=3,
-    )  # fmt: skip
-    number = np.cumsum(used) - 1
-    return Surface(surface.vertices[kept], number[surface.faces]), kept
+def _referenced(surface: Surface) -> tuple[Surface, IntArray]:
+    used, kept = in_faces(surface)
+    if len(kept) < surface.n_vertices:
+        missing = np.setdiff1d(np.arange(surface.n_vertices), kept)
+        warnings.warn(
+            f"{len(missing)} vertices belong to no face (first {missing[0]}): they take no part in the "
+            "map and are placed at its centre; meshconv.repair drops them",
+            RepairWarning, stacklevel=3,
+        )  # fmt: skip
+    return used, kept
 
 
 def _corner_positions(corners: ArrayLike, loop: IntArray, kept: IntArray) -> IntArray:
@@ -165,7 +159,7 @@ def _corner_positions(corners: ArrayLike, loop: IntArray, kept: IntArray) -> Int
     at = np.array([position[int(v)] for v in given])
     if ((np.roll(at, -1) - at) % len(loop)).sum() != len(loop) or len(set(at.tolist())) < 4:
         raise ArgumentError(
-            f"corners {given.tolist()} must be distinct and follow each other counter-clockwise along the border",
+            f"corners {given.tolist()} must be distinct and counter-clockwise along the border",
             hint="reverse their order, or mind the sense of the faces",
         )
     return at

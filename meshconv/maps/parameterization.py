@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from meshconv._check import FloatArray, IntArray, field_array, one_of, read_only
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.mesh.surface import Surface
+
+if TYPE_CHECKING:
+    from meshconv.maps.distortion import Distortion
 
 DOMAINS = ("disk", "rectangle", "plane", "sphere")
 _SLACK = 1e-9  # rounding allowed outside a unit domain
@@ -48,7 +52,9 @@ class Parameterization:
         width = 3 if self.domain == "sphere" else 2
         array = field_array(self.coordinates, self.surface.n_vertices, "coordinates")
         if array.ndim != 2 or array.shape[1] != width:
-            raise ArrayTypeError(f"coordinates in the {self.domain} must be (V, {width}), found {array.shape}")
+            raise ArrayTypeError(
+                f"coordinates in the {self.domain} must be (V, {width}), found {array.shape}"
+            )
         object.__setattr__(self, "coordinates", read_only(array, np.float64, self.coordinates))
         self._check_domain()
 
@@ -86,6 +92,12 @@ class Parameterization:
     def flipped_faces(self) -> IntArray:
         """Return the indices of the faces whose image is turned over or has no area."""
         return np.flatnonzero(~(self.face_areas > 0.0))
+
+    def distortion(self) -> Distortion:
+        """Return what the map does to angles and areas, and where it folds; see `meshconv.maps.distortion`."""
+        from meshconv.maps.distortion import distortion
+
+        return distortion(self)
 
     def with_coordinates(self, coordinates: FloatArray, domain: str | None = None) -> Parameterization:
         """Return the same surface elsewhere in the plane."""

@@ -71,7 +71,8 @@ class Parameterization:
         if outside.any():
             k = int(outside.argmax())
             raise ArgumentError(
-                f"vertex {k} at {uv[k].tolist()} lies outside the {self.domain} ({int(outside.sum())} such vertices)"
+                f"vertex {k} at {uv[k].tolist()} lies outside the {self.domain} "
+                f"({int(outside.sum())} such vertices)"
             )
 
     @property
@@ -81,7 +82,7 @@ class Parameterization:
 
     @cached_property
     def face_areas(self) -> FloatArray:
-        """Signed area of each image face, (F,); negative where flipped. On the sphere: of the chordal triangle."""
+        """Signed area of each image face, (F,); negative where flipped; chordal on the sphere."""
         a, b, c = self.coordinates[self.surface.faces].swapaxes(0, 1)
         if self.domain == "sphere":
             normal = np.cross(b - a, c - a)
@@ -94,7 +95,7 @@ class Parameterization:
         return np.flatnonzero(~(self.face_areas > 0.0))
 
     def distortion(self) -> Distortion:
-        """Return what the map does to angles and areas, and where it folds; see `meshconv.maps.distortion`."""
+        """Return what the map does to angles and areas, and where it folds (`meshconv.maps.distortion`)."""
         from meshconv.maps.distortion import distortion
 
         return distortion(self)

@@ -12,6 +12,7 @@ doi:10.1145/356044.356047
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import llvmlite.binding
@@ -19,6 +20,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import get_cython_function_address
 from scipy import sparse
+from threadpoolctl import ThreadpoolController
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.operators._ordering import AnyInt, nested_dissection
@@ -34,12 +36,14 @@ def _external(module: str, name: str, n_arguments: int) -> Any:
 _potrf = _external("cython_lapack", "dpotrf", 5)
 _trsm = _external("cython_blas", "dtrsm", 11)
 _syrk = _external("cython_blas", "dsyrk", 10)
-_gemm = _external("cython_blas", "dgemm", 13)
 
 # Fortran takes every argument by address. Letters and sizes lie in one int64 table: on little-endian machines
 # the address of a number below 2^31 reads the same as a character, a 32-bit and a 64-bit integer.
 _L, _N, _R, _T, _M, _K, _LD, _LB, _INFO = range(9)
-_ONE, _MINUS, _ZERO = 0, 8, 16  # bytes into the table of scalars
+
+_POOR = 1e4  # operations per matrix entry; surfaces of a million vertices take 5e3
+_MOST_ROWS = 64  # per unknown, in the fronts together; surfaces take 3
+_MOST_ENTRIES = 5e8  # of a factor, 4 GB; a surface of a million vertices takes 1e8
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Fronts:
         Where the columns of each front lie in the factor.
     update : (m,) int64
         Where the update of each front lies in its arena; arenas alternate with depth.
+    depth : (m,) int64
+        Distance from the root.
     arena : (2,) int64
         Size of the arenas.
     flops : float
@@ -79,17 +85,31 @@ class Fronts:
     flops: float
 
 
-def analyse(indptr: AnyInt, indices: AnyInt, points: FloatArray | None) -> Fronts:
-    """Order the unknowns and lay out the factor of a symmetric CSR pattern."""
+def analyse(indptr: AnyInt, indices: AnyInt, points: FloatArray | None) -> Fronts | None:
+    """Order the unknowns and lay out the factor of a symmetric CSR pattern; None if it would be too large."""
+    fronts = _lay_out(indptr, indices, points)
+    if points is not None and (fronts is None or fronts.flops > _POOR * len(indices)):
+        other = _lay_out(indptr, indices, None)  # positions that say little about who is whose neighbour
+        if fronts is None or (other is not None and other.flops < fronts.flops):
+            fronts = other
+    return fronts
+
+
+def _lay_out(indptr: AnyInt, indices: AnyInt, points: FloatArray | None) -> Fronts | None:
     order, start, parent = nested_dissection(indptr, indices, points)
     inverse = np.empty_like(order)
     inverse[order] = np.arange(len(order))
     row_start = np.zeros_like(start)
     links = np.full((2, len(parent)), -1)
-    rows = _front_rows((indptr, indices), (order, inverse, start, parent), row_start, np.full(len(order), -1), links)
+    seen, most = np.full(len(order), -1), _MOST_ROWS * len(order) + 10**6
+    rows = _front_rows((indptr, indices), (order, inverse, start, parent), row_start, seen, links, most)
+    if len(rows) > most:
+        return None
     rows = _sorted_rows(row_start, rows, len(order))
     p, b = np.diff(start).astype(float), np.diff(row_start).astype(float)
     panel = np.append(0, np.cumsum((p * (p + b)).astype(np.int64)))
+    if panel[-1] > _MOST_ENTRIES:
+        return None
     depth, update, arena = np.zeros_like(parent), np.empty_like(parent), np.zeros(2, dtype=np.int64)
     _arenas(parent, row_start, np.full_like(parent, -1), np.zeros_like(arena), (depth, update, arena))
     flops = float((p**3 / 3 + p**2 * b + p * b**2).sum())
@@ -97,7 +117,9 @@ def analyse(indptr: AnyInt, indices: AnyInt, points: FloatArray | None) -> Front
 
 
 @njit(cache=True)
-def _front_rows(pattern: Any, fronts: Any, row_start: IntArray, seen: IntArray, links: IntArray) -> IntArray:
+def _front_rows(
+    pattern: Any, fronts: Any, row_start: IntArray, seen: IntArray, links: IntArray, most: int
+) -> IntArray:
     """Rows of each front, unsorted: what its pivots touch, and what its children left."""
     indptr, indices = pattern
     order, inverse, start, parent = fronts
@@ -129,6 +151,8 @@ def _front_rows(pattern: Any, fronts: Any, row_start: IntArray, seen: IntArray, 
                     top += 1
             c = sibling[c]
         row_start[f + 1] = top
+        if top > most:
+            break
         if parent[f] >= 0:
             sibling[f] = child[parent[f]]
             child[parent[f]] = f
@@ -165,47 +189,67 @@ def _arenas(parent: IntArray, row_start: IntArray, first: IntArray, top: IntArra
 
 
 class Cholesky:
-    """Factor of D A D with unit diagonal; `factor` as often as wanted, `solve` after it.
+    """Factor of D A D with D = diag(scale); `factor` as often as wanted, `solve` after it.
 
     Parameters
     ----------
     fronts : Fronts
         From `analyse` on the pattern of A.
+
+    Attributes
+    ----------
+    smallest_pivot : float
+        Of the last factorisation; 1 is the diagonal of D A D.
     """
 
     def __init__(self, fronts: Fronts) -> None:
         self.fronts = fronts
-        self.panels = np.empty(fronts.panel[-1])
         self.smallest_pivot = 0.0
+        self._panels = np.empty(fronts.panel[-1])
+        self._scale = np.empty(0)
 
     def factor(self, data: FloatArray, indptr: AnyInt, indices: AnyInt, scale: FloatArray) -> int:
         """Factor; return -1, or the unknown whose pivot is not positive."""
         s = self.fronts
-        self.scale = scale
-        tree = (s.start, s.parent, s.row_start, s.rows, s.panel, s.update, s.depth)
-        arenas = (np.empty(s.arena[0]), np.empty(s.arena[1]))
-        matrix = (data, indptr, indices, scale)
-        bad, self.smallest_pivot = _factor(matrix, s.order, s.inverse, tree, self.panels, arenas, *_tables())
+        n, m = len(s.order), len(s.parent)
+        self._scale = scale
+        tree = (s.order, s.inverse, s.start, s.parent, s.row_start, s.rows)
+        store = (self._panels, s.panel, (np.empty(s.arena[0]), np.empty(s.arena[1])), s.update, s.depth)
+        work = (np.full((2, m), -1), np.empty((2, n), dtype=np.int64))
+        with _one_thread():
+            bad, smallest = _factor((data, indptr, indices, scale), tree, store, work, *_tables())
+        self.smallest_pivot = float(smallest)
         return int(bad)
 
     def solve(self, rhs: FloatArray) -> FloatArray:
         """Return x (n, k) with A x = rhs (n, k)."""
         s = self.fronts
-        x = np.asfortranarray((self.scale[:, None] * rhs)[s.order])
-        tree = (s.start, s.row_start, s.rows, s.panel)
-        work = np.empty(max(1, int(np.diff(s.row_start).max(initial=0))) * x.shape[1])
-        _solve(tree, self.panels, x.T, work, *_tables())
-        return self.scale[:, None] * x[s.inverse]
+        x = np.ascontiguousarray((self._scale[:, None] * rhs)[s.order].T)
+        work = np.empty(np.diff(s.row_start).max(initial=0))
+        _solve((s.start, s.row_start, s.rows, s.panel), self._panels, x, work)
+        return np.asarray(self._scale[:, None] * x.T[s.inverse])
+
+
+def _one_thread() -> Any:
+    """Fronts are too small to share: two BLAS threads on a busy machine were 20 times slower."""
+    return _blas().limit(limits=1, user_api="blas")
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _tables() -> tuple[IntArray, FloatArray]:
-    integers = np.zeros(12, dtype=np.int64)
+    integers = np.zeros(9, dtype=np.int64)
     integers[[_L, _N, _R, _T]] = list(b"LNRT")
-    return integers, np.array([1.0, -1.0, 0.0])
+    return integers, np.array([1.0, -1.0])
 
 
 @njit(cache=True)
-def _scatter(matrix: Any, order: IntArray, inverse: IntArray, low: int, high: int, place: IntArray, panel: FloatArray) -> None:
+def _scatter(
+    matrix: Any, order: IntArray, inverse: IntArray, low: int, high: int, place: IntArray, panel: FloatArray
+) -> None:
     """Add the matrix entries of the pivots' columns, on and below the diagonal, into a front's columns."""
     data, indptr, indices, scale = matrix
     size = len(panel) // (high - low)
@@ -236,95 +280,101 @@ def _extend_add(child: FloatArray, local: IntArray, p: int, panel: FloatArray, u
 
 
 @njit(cache=True)
-def _factor(
-    matrix: Any, order: IntArray, inverse: IntArray, tree: Any, panels: FloatArray, arenas: Any,
-    integers: IntArray, scalars: FloatArray,
-) -> Any:  # fmt: skip
-    start, parent, row_start, rows, at, where, depth = tree
-    m = len(parent)
-    child, sibling = np.full(m, -1, np.int64), np.full(m, -1, np.int64)
-    place = np.empty(len(order), np.int64)
-    local = np.empty(len(order), np.int64)
+def _factor(matrix: Any, tree: Any, store: Any, work: Any, integers: IntArray, scalars: FloatArray) -> Any:
+    """Factor front by front; return -1 and the smallest pivot, or the unknown with a bad one."""
+    order, inverse, start, parent, row_start, rows = tree
+    panels, at, arenas, where, depth = store
+    child, sibling, place, local = work[0][0], work[0][1], work[1][0], work[1][1]
     smallest = np.inf
-    letter = integers.ctypes.data
-    one = scalars.ctypes.data
-    for f in range(m):
+    for f in range(len(parent)):
         low, high = start[f], start[f + 1]
         p, b = high - low, row_start[f + 1] - row_start[f]
         for r in range(b):
             place[rows[row_start[f] + r]] = p + r
         panel = panels[at[f] : at[f + 1]]
+        update = arenas[depth[f] % 2][where[f] : where[f] + b * b]
         for i in range(len(panel)):
             panel[i] = 0.0
-        update = arenas[depth[f] % 2][where[f] : where[f] + b * b]
         for i in range(len(update)):
             update[i] = 0.0
         _scatter(matrix, order, inverse, low, high, place, panel)
         c = child[f]
         while c >= 0:
-            bc = row_start[c + 1] - row_start[c]
-            for r in range(bc):
+            size = row_start[c + 1] - row_start[c]
+            for r in range(size):
                 i = rows[row_start[c] + r]
                 local[r] = i - low if i < high else place[i]
-            _extend_add(arenas[depth[c] % 2][where[c] : where[c] + bc * bc], local[:bc], p, panel, update)
+            _extend_add(
+                arenas[depth[c] % 2][where[c] : where[c] + size * size], local[:size], p, panel, update
+            )
             c = sibling[c]
         if parent[f] >= 0:
             sibling[f] = child[parent[f]]
             child[parent[f]] = f
-        integers[_M], integers[_K], integers[_LD], integers[_LB] = b, p, p + b, max(b, 1)
-        first = panel.ctypes.data
-        _potrf(letter + 8 * _L, letter + 8 * _K, first, letter + 8 * _LD, letter + 8 * _INFO)
+        bad = _eliminate(p, b, panel, update, integers, scalars)
+        if bad >= 0:
+            return order[low + bad], 0.0
         for k in range(p):
-            pivot = panel[k * (p + b) + k]
-            if integers[_INFO] == k + 1 or not pivot > 0.0:
-                return order[low + k], 0.0
-            smallest = min(smallest, pivot * pivot)
-        if b > 0:
-            _trsm(
-                letter + 8 * _R, letter + 8 * _L, letter + 8 * _T, letter + 8 * _N, letter + 8 * _M,
-                letter + 8 * _K, one, first, letter + 8 * _LD, first + 8 * p, letter + 8 * _LD,
-            )  # fmt: skip
-            _syrk(
-                letter + 8 * _L, letter + 8 * _N, letter + 8 * _M, letter + 8 * _K, one + _MINUS, first + 8 * p,
-                letter + 8 * _LD, one, update.ctypes.data, letter + 8 * _LB,
-            )  # fmt: skip
+            smallest = min(smallest, panel[k * (p + b) + k] ** 2)
     return -1, smallest
 
 
 @njit(cache=True)
-def _solve(tree: Any, panels: FloatArray, x: FloatArray, work: FloatArray, integers: IntArray, scalars: FloatArray) -> None:
+def _eliminate(
+    p: int, b: int, panel: FloatArray, update: FloatArray, integers: IntArray, scalars: FloatArray
+) -> int:
+    """Factor the p pivots of a dense front and update the b rows below; return -1 or the first bad pivot."""
+    integers[_M], integers[_K], integers[_LD], integers[_LB], integers[_INFO] = b, p, p + b, max(b, 1), 0
+    table, one = integers.ctypes.data, scalars.ctypes.data
+    letter_l, letter_n, letter_r, letter_t = table + 8 * _L, table + 8 * _N, table + 8 * _R, table + 8 * _T
+    rows, columns, ld, info = table + 8 * _M, table + 8 * _K, table + 8 * _LD, table + 8 * _INFO
+    top = panel.ctypes.data
+    bottom = top + 8 * p
+    _potrf(letter_l, columns, top, ld, info)
+    for k in range(p):
+        if integers[_INFO] == k + 1 or not panel[k * (p + b) + k] > 0.0:
+            return k
+    if b > 0:
+        _trsm(letter_r, letter_l, letter_t, letter_n, rows, columns, one, top, ld, bottom, ld)
+        _syrk(
+            letter_l, letter_n, rows, columns, one + 8, bottom, ld, one, update.ctypes.data, table + 8 * _LB
+        )
+    return -1
+
+
+@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+def _solve(tree: Any, panels: FloatArray, x: FloatArray, work: FloatArray) -> None:
     """Solve L L' y = x in place; `x` (k, n) holds one right-hand side per row."""
     start, row_start, rows, at = tree
-    columns, n = x.shape
-    letter, one = integers.ctypes.data, scalars.ctypes.data
     m = len(start) - 1
-    for step in range(2 * m):
-        forward = step < m
-        f = step if forward else 2 * m - 1 - step
-        low = start[f]
-        p, b = start[f + 1] - low, row_start[f + 1] - row_start[f]
+    for f in range(m):
+        low, p, b = start[f], start[f + 1] - start[f], row_start[f + 1] - row_start[f]
         below = rows[row_start[f] : row_start[f] + b]
-        integers[_M], integers[_K], integers[_LD], integers[_LB] = b, p, p + b, max(b, 1)
-        integers[9], integers[10] = columns, n
-        first = panels.ctypes.data + 8 * at[f]
-        mine = x.ctypes.data + 8 * low
-        if not forward and b > 0:
-            for c in range(columns):
+        for c in range(len(x)):
+            mine = x[c, low : low + p]
+            for r in range(b):
+                work[r] = 0.0
+            for j in range(p):
+                column = panels[at[f] + j * (p + b) : at[f] + (j + 1) * (p + b)]
+                mine[j] /= column[j]
+                for i in range(j + 1, p):
+                    mine[i] -= column[i] * mine[j]
                 for r in range(b):
-                    work[c * b + r] = x[c, below[r]]
-            _gemm(
-                letter + 8 * _T, letter + 8 * _N, letter + 8 * _K, letter + 8 * 9, letter + 8 * _M, one + _MINUS,
-                first + 8 * p, letter + 8 * _LD, work.ctypes.data, letter + 8 * _LB, one, mine, letter + 8 * 10,
-            )  # fmt: skip
-        _trsm(
-            letter + 8 * _L, letter + 8 * _L, letter + 8 * (_N if forward else _T), letter + 8 * _N,
-            letter + 8 * _K, letter + 8 * 9, one, first, letter + 8 * _LD, mine, letter + 8 * 10,
-        )  # fmt: skip
-        if forward and b > 0:
-            _gemm(
-                letter + 8 * _N, letter + 8 * _N, letter + 8 * _M, letter + 8 * 9, letter + 8 * _K, one,
-                first + 8 * p, letter + 8 * _LD, mine, letter + 8 * 10, one + _ZERO, work.ctypes.data, letter + 8 * _LB,
-            )  # fmt: skip
-            for c in range(columns):
+                    work[r] += column[p + r] * mine[j]
+            for r in range(b):
+                x[c, below[r]] -= work[r]
+    for f in range(m - 1, -1, -1):
+        low, p, b = start[f], start[f + 1] - start[f], row_start[f + 1] - row_start[f]
+        below = rows[row_start[f] : row_start[f] + b]
+        for c in range(len(x)):
+            mine = x[c, low : low + p]
+            for r in range(b):
+                work[r] = x[c, below[r]]
+            for j in range(p - 1, -1, -1):
+                column = panels[at[f] + j * (p + b) : at[f] + (j + 1) * (p + b)]
+                total = mine[j]
                 for r in range(b):
-                    x[c, below[r]] -= work[c * b + r]
+                    total -= column[p + r] * work[r]
+                for i in range(j + 1, p):
+                    total -= column[i] * mine[i]
+                mine[j] = total / column[j]

@@ -45,8 +45,8 @@ def nested_dissection(
         The front that receives the update of front f; -1 at a root.
     """
     n = len(indptr) - 1
-    if points is None:
-        points = hop_coordinates(indptr, indices)
+    # a copy, because a read-only array is another type to the compiler
+    points = hop_coordinates(indptr, indices) if points is None else np.array(points)
     order, fronts = np.arange(n), np.empty((n + 1, 3), dtype=np.int64)
     work = np.empty((2 * n + 2, 3), dtype=np.int64), np.full(n, -1), np.empty(n, dtype=np.int64)
     fronts = fronts[: _dissect(indptr, indices, points, order, fronts, work)]
@@ -170,7 +170,7 @@ def hop_coordinates(indptr: AnyInt, indices: AnyInt) -> FloatArray:
 
 @njit(cache=True)
 def _hops(indptr: AnyInt, indices: AnyInt, hops: IntArray, points: FloatArray, queue: IntArray) -> None:
-    """Search each component breadth first from four vertices, each far from those before; the first is any."""
+    """Search each component breadth first from any vertex and then from three far ones."""
     offset = 0.0
     for seed in range(len(queue)):
         if hops[seed, 0] >= 0:

@@ -183,7 +183,7 @@ def _corner_cotangents(vertices: FloatArray, faces: IntArray, side: FloatArray, 
 
 @njit(cache=True)
 def _bucket_sides(faces: IntArray, weights: FloatArray, sides: Any) -> None:
-    """Bucket the sides by smaller end: start and end of each bucket, larger end and weight of each side."""
+    """Bucket the sides by smaller end: start and end of each, larger end and weight of each side."""
     start, end, other, weight = sides
     for f in range(len(faces)):
         for k in range(3):
@@ -220,7 +220,7 @@ def _merge_sides(sides: Any, below: IntArray, slot: IntArray) -> None:
 
 @njit(cache=True)
 def _write_rows(sides: Any, below: IntArray, sign: float, matrix: Any) -> None:
-    """Fill CSR arrays, columns sorted: row after row writes the lower half, which read back writes the upper."""
+    """Fill CSR arrays, columns sorted: rows write the lower half in order; read back, it writes the upper."""
     start, end, other, weight = sides
     data, indices, indptr, fill = matrix
     n = len(end)

@@ -18,9 +18,8 @@ from meshconv._check import FloatArray, IntArray, as_array, one_of
 from meshconv.errors import ArgumentError, ArrayTypeError, NonFiniteError, SolverError
 from meshconv.operators import _multifrontal
 
-BACKENDS = ("auto", "multifrontal", "superlu")
-_TOO_MUCH = 1e5  # operations per matrix entry; a surface of a million vertices takes 5e3
-_REFINE = 1e-13  # residuals above this are worth a step of iterative refinement
+BACKENDS = ("auto", "superlu")
+_REFINE = 1e-12  # residuals above this are worth a step of iterative refinement
 _FAILED = 1e-6  # residuals above this are no answer
 _SUSPECT = 1e-9  # pivots below this, relative to the diagonal, make a factorisation prove itself
 
@@ -34,8 +33,8 @@ class SPDSolver:
         Symmetric positive definite, finite. Only the residual looks at both halves.
     coordinates : (n, d) array_like, optional
         Where each unknown lies in space; makes a better elimination order. Any d >= 1.
-    backend : {'auto', 'multifrontal', 'superlu'}
-        ``auto``: multifrontal, unless its predicted work explodes (no geometry in the matrix).
+    backend : {'auto', 'superlu'}
+        ``auto``: multifrontal, unless its predicted factor is too large for memory (then SuperLU).
 
     Attributes
     ----------
@@ -69,7 +68,7 @@ class SPDSolver:
         self.refactor(matrix)
 
     def refactor(self, matrix: Any) -> None:
-        """Factor another matrix of the same size; the elimination order is kept if the pattern is the same."""
+        """Factor another matrix of the same size; the elimination order is kept if the pattern is."""
         A = _square(matrix)
         if self._points is not None and len(self._points) != A.shape[0]:
             raise ArrayTypeError(f"coordinates have {len(self._points)} rows for a matrix of {A.shape[0]}")
@@ -96,7 +95,7 @@ class SPDSolver:
                 x, self.residual = better, residual
         if not self.residual < _FAILED:
             raise SolverError(
-                f"relative residual {self.residual:.1e}: the matrix is not symmetric, or singular to working precision",
+                f"relative residual {self.residual:.1e}: the matrix is not symmetric or numerically singular",
                 hint="fix at least one value per component, or add a multiple of the mass matrix",
             )
         return x.reshape(b.shape)
@@ -109,7 +108,7 @@ class SPDSolver:
         self.backend = "superlu"
         if self._wanted != "superlu":
             fronts = _multifrontal.analyse(A.indptr, A.indices, self._points)
-            if self._wanted == "multifrontal" or fronts.flops <= _TOO_MUCH * A.nnz:
+            if fronts is not None:
                 self._cholesky = _multifrontal.Cholesky(fronts)
                 self.backend = "multifrontal"
 
@@ -125,7 +124,10 @@ class SPDSolver:
             options = {"SymmetricMode": True}
             try:
                 self._superlu = sla.splu(
-                    sparse.csc_array(D @ A @ D), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options
+                    sparse.csc_array(D @ A @ D),
+                    permc_spec="MMD_AT_PLUS_A",
+                    diag_pivot_thresh=0.0,
+                    options=options,
                 )
             except RuntimeError as error:
                 raise SolverError(f"the matrix is singular: SuperLU says {str(error)!r}") from error
@@ -216,6 +218,8 @@ def _square(matrix: Any) -> Any:
     if not A.has_canonical_format:
         A = A.copy() if A is matrix else A
         A.sum_duplicates()
+    if A.nnz < np.iinfo(np.int32).max and A.indices.dtype != np.int32:  # one index type, one compilation
+        A = sparse.csr_array((A.data, A.indices.astype(np.int32), A.indptr.astype(np.int32)), shape=A.shape)
     if not np.isfinite(A.data.sum()) and not np.isfinite(A.data).all():
         row = int(np.searchsorted(A.indptr, np.flatnonzero(~np.isfinite(A.data))[0], side="right")) - 1
         raise NonFiniteError(f"matrix has an entry in row {row} that is not finite", indices=[row])

@@ -13,7 +13,7 @@ from meshconv._check import BoolArray, FloatArray, IntArray, as_array, field_arr
 from meshconv.errors import ArgumentError, ArrayTypeError, IndexOutOfRangeError, NonFiniteError
 from meshconv.mesh import topology
 from meshconv.mesh.surface import Surface
-from meshconv.operators.geodesic import geodesic_distance
+from meshconv.operators.geodesic import GeodesicSolver
 
 _SNAP = 0.05  # a vertex this close to the cut, in edge lengths, becomes the border: no slivers
 
@@ -67,7 +67,7 @@ def crop(
     surface : Surface
         V vertices.
     centre : int or (3,) array_like
-        A vertex, or a point in space, of which the nearest vertex in a face is taken.
+        A vertex, or a point in space, of which the nearest point on the surface is taken.
     radius : float
         Positive, in units of length.
     vertex_fields : mapping of str to (V,) or (V, k) array_like, optional
@@ -96,8 +96,7 @@ def crop(
     if not (np.isfinite(radius) and radius > 0):
         raise ArgumentError(f"radius must be positive and finite, found {radius!r}")
     middle = _centre_vertex(surface, centre)
-    reach = geodesic_distance(surface, middle) if distance is None else _level(distance, surface.n_vertices)
-    level = _snapped(surface, reach, float(radius))
+    level = _snapped(surface, _reach(surface, centre, distance), float(radius))
     weights, faces = _cut(surface.faces, level)
     faces = _piece_around(faces, middle)
     if len(faces) == 0:
@@ -129,9 +128,12 @@ def _centre_vertex(surface: Surface, centre: ArrayLike) -> int:
     return int(array)
 
 
-def _level(distance: ArrayLike, n: int) -> FloatArray:
+def _reach(surface: Surface, centre: ArrayLike, distance: ArrayLike | None) -> FloatArray:
+    if distance is None:
+        solver = GeodesicSolver(surface)
+        return solver.distance(centre) if np.ndim(centre) == 0 else solver.distance_from_point(centre)
     array = as_array(distance, "distance").astype(np.float64)
-    field_array(np.where(np.isposinf(array), 0.0, array), n, "distance")
+    field_array(np.where(np.isposinf(array), 0.0, array), surface.n_vertices, "distance")
     return array
 
 

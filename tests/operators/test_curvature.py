@@ -123,7 +123,7 @@ def test_more_rings_quieten_noise() -> None:
 @pytest.mark.parametrize(
     "surface",
     [
-        shapes.icosphere(2), shapes.torus(), shapes.annulus(), shapes.disk(5), shapes.face(500, identity=1), ROUGH,
+        shapes.icosphere(2), shapes.torus(), shapes.annulus(), shapes.disk(5), shapes.face(500), ROUGH,
         Surface([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1]], [[0, 1, 2], [1, 0, 3], [0, 1, 4]]),
         Surface([[0, 0, 0], [1, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0], [7, 7, 7]], [[0, 1, 2], [0, 3, 4]]),
         Surface([[0, 0, 0], [1, 0, 0], [2, 0, 0], [1, 0, 0]], [[0, 1, 2], [0, 1, 3]]),

@@ -1,4 +1,4 @@
-"""Intrinsic Delaunay triangulation: Delaunay, same surface, positive weights, finite on the worst triangles."""
+"""Intrinsic Delaunay triangulation: same surface, positive weights, finite on the worst triangles."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_awkward_triangles_give_a_finite_semidefinite_laplacian(name: str, bad_m
 
 
 def test_needles_do_not_spoil_a_harmonic_function() -> None:
-    """A vertex almost on an edge: linear functions stay harmonic, where the plain Laplacian has no weights."""
+    """A vertex on an edge: linear functions stay harmonic, where the plain Laplacian has no weights."""
     flat = shapes.disk(4)
     face = flat.faces[0]
     foot = flat.vertices[face[:2]].mean(axis=0)

@@ -186,7 +186,8 @@ class BinaryBody:
         bad = _scan.walk_rows(self._data, self._at, self._big, count_size, signed, item_size, starts)
         if bad >= 0:
             raise TruncatedError(
-                f"{element.name} {bad}: its list does not fit into the {len(self._data) - starts[bad]} bytes left",
+                f"{element.name} {bad}: its list does not fit into the"
+                f" {len(self._data) - starts[bad]} bytes left",
                 indices=[bad], hint="the file is cut or damaged",
             )  # fmt: skip
         self._at, at = int(starts[-1]), starts[:-1].copy()

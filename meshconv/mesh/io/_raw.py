@@ -63,22 +63,47 @@ def mend(raw: RawMesh) -> Mended:
     _check_range(raw)
     _drop_small(raw, warnings)
     used = _drop_not_finite(raw, warnings)
-    triangles, polygon, crossing = triangulate(raw.vertices, raw.corners, raw.counts)
-    _note_polygons(raw.counts, crossing, warnings)
-    faces, kept = _drop_repeated(raw.corners, triangles, warnings)
-    if kept is not None:
-        triangles, polygon = triangles[kept], polygon[kept]
-    plain = len(polygon) == len(raw.counts) and kept is None
+    faces, uv, origin = _split(raw, warnings)
     vertex_fields = _sound_fields(raw.vertex_fields, "vertex", warnings)
     face_fields = _sound_fields(raw.face_fields, "face", warnings)
     if used is not None:
         vertex_fields = {name: value[used] for name, value in vertex_fields.items()}
-    if not plain:
-        face_fields = {name: value[polygon] for name, value in face_fields.items()}
-    uv = None if raw.corner_uv is None else raw.corner_uv[triangles]
-    for array in (raw.vertices, faces):
-        array.setflags(write=False)  # ours alone, so that Surface need not copy
-    return Mended(Surface(raw.vertices, faces), vertex_fields, face_fields, uv, tuple(warnings))
+    if origin is not None:
+        face_fields = {name: value[origin] for name, value in face_fields.items()}
+    surface = Surface(_frozen(raw.vertices), _frozen(faces))
+    return Mended(surface, vertex_fields, face_fields, uv, tuple(warnings))
+
+
+def _split(raw: RawMesh, warnings: list[str]) -> tuple[IntArray, FloatArray | None, IntArray | None]:
+    """Return triangles (F, 3), their texture coordinates, and the polygon each came from if not its own."""
+    uv, origin = raw.corner_uv, None
+    if (raw.counts == 3).all():
+        faces = raw.corners.reshape(-1, 3)
+        uv = None if uv is None else uv.reshape(-1, 3, 2)
+    else:
+        triangles, origin, crossing = triangulate(raw.vertices, raw.corners, raw.counts)
+        _note_polygons(raw.counts, crossing, warnings)
+        faces, uv = raw.corners[triangles], None if uv is None else uv[triangles]
+    a, b, c = faces.T
+    repeated: BoolArray = (a == b) | (b == c) | (c == a)
+    k = int(repeated.sum())
+    if k == len(faces):
+        raise NoFacesError(f"no faces: all {k} have a repeated index and so no area")
+    if k:
+        warnings.append(
+            f"dropped {k} faces with a repeated index (the first is face {int(repeated.argmax())})"
+        )
+        origin = np.flatnonzero(~repeated) if origin is None else origin[~repeated]
+        faces, uv = faces[~repeated], None if uv is None else uv[~repeated]
+    return faces, uv, origin
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array that is ours alone as read-only, so that Surface need not copy it."""
+    if isinstance(array.base, np.ndarray):
+        array.base.setflags(write=False)
+    array.setflags(write=False)
+    return array
 
 
 def _line(lines: IntArray | None, index: int) -> int | None:
@@ -92,14 +117,14 @@ def _check_range(raw: RawMesh) -> None:
     bad = np.flatnonzero((raw.corners < 0) | (raw.corners >= n))
     face = int(np.searchsorted(np.cumsum(raw.counts), bad[0], side="right"))
     raise IndexOutOfRangeError(
-        f"face {face} has the index {raw.corners[bad[0]]}, allowed are 0..{n - 1} ({len(bad)} bad indices in all)",
+        f"face {face} has the index {raw.corners[bad[0]]}, allowed are 0..{n - 1} ({len(bad)} bad in all)",
         line=_line(raw.face_line, face), indices=[face], count=len(bad),
     )  # fmt: skip
 
 
 def _drop_small(raw: RawMesh, warnings: list[str]) -> None:
     """Drop faces of fewer than three corners, in place."""
-    small = raw.counts < 3
+    small: BoolArray = raw.counts < 3
     if not small.any():
         return
     first, k = int(small.argmax()), int(small.sum())
@@ -118,9 +143,9 @@ def _drop_small(raw: RawMesh, warnings: list[str]) -> None:
 
 def _drop_not_finite(raw: RawMesh, warnings: list[str]) -> IntArray | None:
     """Refuse a used vertex that is not finite; drop unused ones, in place, and return which are kept."""
-    finite = np.isfinite(raw.vertices).all(axis=1)
-    if finite.all():
+    if np.isfinite(raw.vertices).all():
         return None
+    finite: BoolArray = np.isfinite(raw.vertices).all(axis=1)
     bad = np.unique(raw.corners[~finite[raw.corners]])
     if len(bad):
         raise NonFiniteError(
@@ -146,22 +171,6 @@ def _note_polygons(counts: IntArray, crossing: int, warnings: list[str]) -> None
         warnings.append(f"split {' and '.join(what)} into triangles")
     if crossing:
         warnings.append(f"{crossing} polygons cross themselves: their triangles may overlap")
-
-
-def _drop_repeated(
-    corners: IntArray, triangles: IntArray, warnings: list[str]
-) -> tuple[IntArray, BoolArray | None]:
-    """Return faces (F, 3) without those that name a vertex twice, and which were kept if not all."""
-    faces = corners[triangles] if len(triangles) * 3 != len(corners) else corners.reshape(-1, 3)
-    a, b, c = faces.T
-    repeated = (a == b) | (b == c) | (c == a)
-    if not repeated.any():
-        return faces, None
-    k = int(repeated.sum())
-    if k == len(faces):
-        raise NoFacesError(f"no faces: all {k} have a repeated index and so no area")
-    warnings.append(f"dropped {k} faces with a repeated index (the first is face {int(repeated.argmax())})")
-    return faces[~repeated], ~repeated
 
 
 def _sound_fields(fields: Fields, per: str, warnings: list[str]) -> Fields:

@@ -30,20 +30,42 @@ def count_tokens(data: NDArray[Any]) -> int:
 
 
 @njit(cache=True)
+def _divided(mantissa: Any, power: int) -> float:
+    """Return mantissa / 10**power rounded right, or NaN where double-double arithmetic cannot decide."""
+    divisor, high = _POWERS[power], float(mantissa)
+    low = float(np.int64(mantissa - np.uint64(high)))
+    quotient = high / divisor
+    a, b = _halves(quotient)
+    c, d = _halves(divisor)
+    product = quotient * divisor
+    error = ((a * c - product) + a * d + b * c) + b * d  # quotient * divisor = product + error, Dekker 1971
+    rest = ((high - product) - error + low) / divisor
+    below, above = quotient + rest * (1 - 1e-14), quotient + rest * (1 + 1e-14)
+    return below if below == above else np.nan
+
+
+@njit(cache=True)
+def _halves(x: float) -> tuple[float, float]:
+    big = 134217729.0 * x
+    high = big - (big - x)
+    return high, x - high
+
+
+@njit(cache=True)
 def _number(data: NDArray[Any], i: int, stop: int) -> tuple[float, int]:
-    """Return the value and kind of the token data[i:stop]; exact by Clinger's fast path, else LONG or WORD."""
+    """Return the value and kind of the token data[i:stop]; right to the last bit, else LONG or WORD."""
     negative = data[i] == 45
     if negative or data[i] == 43:
         i += 1
-    mantissa, digits, significant, exponent, real = np.int64(0), 0, 0, 0, False
+    mantissa, digits, significant, exponent, real = np.uint64(0), 0, 0, 0, False
     while i < stop:
         c = data[i]
         if 48 <= c <= 57:
             digits += 1
             if significant > 0 or c != 48:
                 significant += 1
-            if significant <= 18:
-                mantissa = mantissa * 10 + (c - 48)
+            if significant <= 19:
+                mantissa = mantissa * np.uint64(10) + np.uint64(c - 48)
             if real:
                 exponent -= 1
         elif c == 46 and not real:
@@ -68,12 +90,18 @@ def _number(data: NDArray[Any], i: int, stop: int) -> tuple[float, int]:
         exponent += -power if down else power
     if i < stop:
         return 0.0, WORD
-    if not real and significant <= 15:
-        return (-1.0 if negative else 1.0) * mantissa, INTEGER
-    if significant > 15 or abs(exponent) > 22:
+    value, kind = float(mantissa), REAL if real else INTEGER
+    if significant > 15:
+        value = (
+            _divided(mantissa, -exponent) if real and significant <= 19 and -22 <= exponent < 0 else np.nan
+        )
+    elif abs(exponent) <= 22:
+        value = value * _POWERS[exponent] if exponent >= 0 else value / _POWERS[-exponent]
+    else:
+        value = np.nan
+    if np.isnan(value):
         return 0.0, LONG
-    value = mantissa * _POWERS[exponent] if exponent >= 0 else mantissa / _POWERS[-exponent]
-    return -value if negative else value, REAL
+    return -value if negative else value, kind
 
 
 @njit(cache=True)
@@ -115,7 +143,10 @@ def scan_tokens(
 def scan_corners(
     data: NDArray[Any], begin: NDArray[Any], length: NDArray[Any], out: NDArray[Any]
 ) -> tuple[int, int]:
-    """Read OBJ corners ``v``, ``v/vt``, ``v//vn``, ``v/vt/vn`` into out (T, 3); return (bad token, fault) or (-1, 0)."""
+    """Read OBJ corners ``v``, ``v/vt``, ``v//vn``, ``v/vt/vn`` into out (T, 3).
+
+    Return the first bad token and its fault, or (-1, 0).
+    """
     for t in range(len(begin)):
         i, stop, part = begin[t], begin[t] + length[t], 0
         out[t, 0] = out[t, 1] = out[t, 2] = MISSING
@@ -177,7 +208,10 @@ def walk_rows(
 
 @njit(cache=True)
 def weld_rows(rows: NDArray[Any], table: NDArray[Any], label: NDArray[Any], origin: NDArray[Any]) -> int:
-    """Number equal rows (n, 3) uint64 in order of first appearance; `table` (a power of two, -1) is the hash table."""
+    """Number equal rows (n, 3) uint64 in order of first appearance; return how many differ.
+
+    `table` is the hash table: a power of two entries, all -1. `origin` gets the first row of each number.
+    """
     mask, found = np.uint64(len(table) - 1), 0
     for i in range(len(rows)):
         h = rows[i, 0] * np.uint64(0x9E3779B97F4A7C15)

@@ -131,7 +131,7 @@ def inflate(data: bytes, wbits: int, what: str, limit: int | None = None) -> tup
             if not part and not rest and not engine.eof:
                 raise TruncatedError(f"{what} ends early: {total} bytes decompressed from {len(data)}")
     except zlib.error as error:
-        raise BadFormatError(f"{what} is damaged: {error}") from error
+        raise BadFormatError(f"{what} is damaged: it cannot be decompressed") from error
     return b"".join(parts), engine.unused_data
 
 

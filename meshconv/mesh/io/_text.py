@@ -1,4 +1,4 @@
-"""Text files as arrays of tokens: each with its line, its value if it is a number, and the row it stands in."""
+"""Text files as arrays of tokens: each with its line, its row, and its value if it is a number."""
 
 from __future__ import annotations
 
@@ -66,14 +66,16 @@ class Tokens:
             If one is no number; names its line and text.
         """
         values, kinds = self.value[where], self.kind[where]
-        odd = (kinds == _scan.WORD) | (kinds == _scan.LONG)
-        if odd.any():
-            values[odd] = [self._odd_number(k, what) for k in where[odd].tolist()]
+        long, words = kinds == _scan.LONG, kinds == _scan.WORD
+        if long.any():
+            begin = self.begin[where[long]]
+            ends = begin + self.length[where[long]]
+            values[long] = [float(self.raw[a:b]) for a, b in zip(begin.tolist(), ends.tolist(), strict=True)]
+        if words.any():
+            values[words] = [self._not_finite(k, what) for k in where[words].tolist()]
         return values
 
-    def _odd_number(self, token: int, what: str) -> float:
-        if self.kind[token] == _scan.LONG:
-            return float(self.text(token))
+    def _not_finite(self, token: int, what: str) -> float:
         text = self.text(token).lower()
         if not _NOT_FINITE.fullmatch(text):
             self.refuse_number(token, what)
@@ -82,7 +84,7 @@ class Tokens:
         return float("-inf" if text[0] == "-" else "inf")
 
     def integers(self, where: IntArray, what: str) -> IntArray:
-        """Return the values of the tokens `where` as int64; a fraction, a word or a huge number is refused."""
+        """Return the values of the tokens `where` as int64; fractions, words and huge numbers are refused."""
         kinds = self.kind[where]
         bad = kinds != _scan.INTEGER
         if bad.any():
@@ -120,7 +122,7 @@ class Tokens:
         raise error(f"{name} has {found} values, expected {expected}", line=line)
 
     def codes(self, where: IntArray) -> NDArray[np.uint64]:
-        """Return the first eight bytes of the tokens `where`, in lower case, as one integer each; see `code`."""
+        """Return the first eight bytes of the tokens `where`, lower case, as one integer each; see `code`."""
         data = np.frombuffer(self.raw, np.uint8)
         begin, length = self.begin[where], self.length[where]
         out = np.zeros(len(where), np.uint64)
@@ -138,7 +140,7 @@ def code(word: str) -> np.uint64:
 
 
 def scan(raw: bytes, *, first_line: int = 1, comment: str = "", continued: bool = False) -> Tokens:
-    """Split a text into tokens; LF, CRLF and CR end lines, `comment` starts one, a backslash may continue a line.
+    """Split a text into tokens; LF, CRLF and CR end lines, a backslash may continue one.
 
     Raises
     ------

@@ -16,13 +16,11 @@ _FLAT = 1e-12  # of the polygon's area
 
 
 def triangulate(vertices: FloatArray, corners: IntArray, counts: IntArray) -> tuple[IntArray, IntArray, int]:
-    """Return triangles as positions in `corners` (F, 3), the polygon of each (F,), and how many cross themselves.
+    """Return triangles as positions in `corners` (F, 3), the polygon of each, and how many cross themselves.
 
     Every count must be at least 3. Vertices are neither added nor moved, and the winding is kept.
     """
     n = len(counts)
-    if (counts == 3).all():
-        return np.arange(3 * n).reshape(n, 3), np.arange(n), 0
     starts, out_starts = np.cumsum(counts) - counts, np.cumsum(counts - 2) - (counts - 2)
     triangles = np.empty((int((counts - 2).sum()), 3), np.int64)
     crossing = 0
@@ -39,7 +37,7 @@ def triangulate(vertices: FloatArray, corners: IntArray, counts: IntArray) -> tu
 
 
 def _split(points: FloatArray) -> tuple[IntArray, int]:
-    """Return the triangles (k, n-2, 3) of k polygons of n corners each, (k, n, 3), and how many cross themselves."""
+    """Return the triangles (k, n-2, 3) of k polygons (k, n, 3), and how many cross themselves."""
     k, n, _ = points.shape
     steps = np.arange(1, n - 1)
     fan = np.stack([np.zeros(n - 2, np.int64), steps, steps + 1], axis=1)

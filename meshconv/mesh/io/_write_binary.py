@@ -43,9 +43,9 @@ def ply_bytes(surface: Surface, points: Fields, faces: Fields, binary: bool) -> 
 def _columns(fields: Fields) -> dict[str, NDArray[Any]]:
     """Return fields as named columns: red, green, blue; nx, ny, nz; name_0, name_1, ..."""
     out: dict[str, NDArray[Any]] = {}
-    for name, value in fields.items():
-        if value.dtype.str[1:] not in _PLY_TYPES:
-            value = value.astype(np.float64)  # 64-bit integers, which PLY does not have
+    for name, given in fields.items():
+        known_type = given.dtype.str[1:] in _PLY_TYPES  # PLY has no 64-bit integers
+        value = given if known_type else given.astype(np.float64)
         if value.ndim == 1:
             out[name] = value
             continue

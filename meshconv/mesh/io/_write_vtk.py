@@ -18,8 +18,8 @@ _XML = {
     "u8": "UInt64", "f4": "Float32", "f8": "Float64",
 }  # fmt: skip
 _LEGACY = {
-    "i1": "char", "u1": "unsigned_char", "i2": "short", "u2": "unsigned_short", "i4": "int", "u4": "unsigned_int",
-    "i8": "vtktypeint64", "u8": "vtktypeuint64", "f4": "float", "f8": "double",
+    "i1": "char", "u1": "unsigned_char", "i2": "short", "u2": "unsigned_short", "i4": "int",
+    "u4": "unsigned_int", "i8": "vtktypeint64", "u8": "vtktypeuint64", "f4": "float", "f8": "double",
 }  # fmt: skip
 
 
@@ -32,8 +32,8 @@ def vtp_bytes(surface: Surface, points: Fields, faces: Fields, binary: bool) -> 
     normals = ' Normals="Normals"' if "normals" in points else ""
     text = f"""<?xml version="1.0"?>
 <VTKFile type="PolyData" version="1.0" byte_order="LittleEndian" header_type="UInt64">
-<PolyData><Piece NumberOfPoints="{surface.n_vertices}" NumberOfVerts="0" NumberOfLines="0" NumberOfStrips="0" \
-NumberOfPolys="{surface.n_faces}">
+<PolyData><Piece NumberOfPoints="{surface.n_vertices}" NumberOfVerts="0" NumberOfLines="0" \
+NumberOfStrips="0" NumberOfPolys="{surface.n_faces}">
 <PointData{normals}>{_xml_fields(points, binary)}</PointData>
 <CellData>{_xml_fields(faces, binary)}</CellData>
 <Points>{_xml_array("Points", surface.vertices, binary)}</Points>

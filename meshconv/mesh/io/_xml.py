@@ -58,10 +58,13 @@ def parse_xml(data: bytes) -> Node:
     def end(_: str) -> None:
         stack.pop().text = "".join(texts.pop())
 
+    def text(part: str) -> None:
+        texts[-1].append(part)
+
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = parser.ExternalEntityRefHandler = refuse
     parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.CharacterDataHandler = lambda text: texts[-1].append(text)
+    parser.CharacterDataHandler = text
     parser.buffer_text = True
     try:
         parser.Parse(data, True)

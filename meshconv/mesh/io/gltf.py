@@ -47,7 +47,8 @@ def read_glb(source: Source) -> RawMesh:
 
 
 def _chunks(data: bytes) -> list[tuple[int, bytes]]:
-    out, at = [], 12
+    out: list[tuple[int, bytes]] = []
+    at = 12
     while at + 8 <= len(data):
         size, kind = struct.unpack_from("<II", data, at)
         if size > len(data) - at - 8:
@@ -168,7 +169,8 @@ def _placed(
         normals = fields["normals"] @ np.linalg.inv(linear)
         length = np.linalg.norm(normals, axis=1, keepdims=True)
         fields["normals"] = np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)
-    return vertices @ linear.T + matrix[:3, 3], faces[:, ::-1] if determinant < 0 else faces, fields
+    placed = vertices if np.array_equal(linear, np.eye(3)) else vertices @ linear.T
+    return placed + matrix[:3, 3], faces[:, ::-1] if determinant < 0 else faces, fields
 
 
 def _joined(parts: list[tuple[FloatArray, IntArray, Fields]], warnings: list[str]) -> RawMesh:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath, PureWindowsPath
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import BadFormatError, BadNumberError, IndexOutOfRangeError, TruncatedError
@@ -90,7 +91,7 @@ def read_obj(source: Source) -> RawMesh:
     return raw
 
 
-def _note_unknown(tokens: Tokens, codes: IntArray) -> list[str]:
+def _note_unknown(tokens: Tokens, codes: NDArray[np.uint64]) -> list[str]:
     """Return a warning for rows that are no OBJ statement; refuse rows that could have been data."""
     strange = np.flatnonzero(~np.isin(codes, _CODES))
     if not len(strange):
@@ -104,10 +105,8 @@ def _note_unknown(tokens: Tokens, codes: IntArray) -> list[str]:
         start = int(tokens.rows[row])
         text = " ".join(tokens.words(start, min(int(tokens.rows[row + 1]), start + 5)))
         raise BadFormatError(f"{clip(text)} is no OBJ statement", line=tokens.line_at(start))
-    first = clip(tokens.text(int(starts[0])))
-    return [
-        f"ignored {len(strange)} lines that are no OBJ statement (the first is {first}, line {tokens.line_at(int(starts[0]))})"
-    ]
+    first, line = clip(tokens.text(int(starts[0]))), tokens.line_at(int(starts[0]))
+    return [f"ignored {len(strange)} lines that are no OBJ statement (the first is {first}, line {line})"]
 
 
 def _numbers_after(tokens: Tokens, rows: IntArray) -> IntArray:
@@ -171,7 +170,9 @@ def _corners(tokens: Tokens, rows: IntArray, counts: IntArray) -> IntArray:
 
 def _resolve(index: IntArray, seen: IntArray, n: int, lines: IntArray, counts: IntArray) -> IntArray:
     """Return vertex indices from 0; negative ones count back from the vertices seen so far."""
-    out = np.where(index < 0, index + seen, index - 1)
+    out = _from_zero(index, seen)
+    if _usable(out, n):
+        return out
     bad = np.flatnonzero((out < 0) | (out >= n))
     if len(bad):
         face = int(np.searchsorted(np.cumsum(counts), bad[0], side="right"))
@@ -179,7 +180,8 @@ def _resolve(index: IntArray, seen: IntArray, n: int, lines: IntArray, counts: I
         allowed = f"-{back}..-1 (vertices so far)" if value < 0 else f"1..{n}"
         raise IndexOutOfRangeError(
             f"face {face} has the index {value}, allowed are {allowed} ({len(bad)} bad indices in all)",
-            line=int(lines[face]), indices=[face], count=len(bad), hint="OBJ counts from 1" if value == 0 else "",
+            line=int(lines[face]), indices=[face], count=len(bad),
+            hint="OBJ counts from 1" if value == 0 else "",
         )  # fmt: skip
     return out
 
@@ -193,7 +195,7 @@ def _texture(
         if given.any():
             warnings.append(f"only {given.sum()} of {len(index)} corners have a texture coordinate: dropped")
         return None
-    where = np.where(index < 0, index + seen, index - 1)
+    where = _from_zero(index, seen)
     sizes = np.diff(tokens.rows)[rows] - 1
     if not _usable(where, len(rows)) or (sizes < 2).any():
         warnings.append("texture coordinates dropped: indices out of range or lines cut short")
@@ -211,9 +213,14 @@ def _normals(
     """Return normals per vertex (V, 3) if each vertex has its own; normals per corner are not kept."""
     if len(rows) != n or (index == _scan.MISSING).any() or (np.diff(tokens.rows)[rows] != 4).any():
         return None
-    if not np.array_equal(np.where(index < 0, index + seen, index - 1), corners):
+    if not np.array_equal(_from_zero(index, seen), corners):
         return None
     return tokens.numbers((tokens.rows[rows] + 1)[:, None] + np.arange(3), "normal")
+
+
+def _from_zero(index: IntArray, seen: IntArray) -> IntArray:
+    """Return OBJ indices counted from 0; negative ones count back from those seen so far."""
+    return index - 1 if index.min(initial=0) >= 0 else np.where(index < 0, index + seen, index - 1)
 
 
 def _usable(index: IntArray, n: int) -> bool:
@@ -221,7 +228,7 @@ def _usable(index: IntArray, n: int) -> bool:
 
 
 def looks_like_obj(head: bytes) -> bool:
-    """Tell whether the beginning of a file reads as OBJ: known keywords only, and at least one vertex or face."""
+    """Tell whether the beginning of a file reads as OBJ: known keywords only, and a vertex or face."""
     lines = [line.split() for line in head.replace(b"\r", b"\n").split(b"\n")[:-1] or [head]]
     first = [line[0] for line in lines if line and not line[0].startswith(b"#")]
     known = {word.encode() for word in KEYWORDS}

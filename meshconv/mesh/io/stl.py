@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import BadFormatError, NoFacesError, NonFiniteError, TruncatedError
@@ -42,7 +43,7 @@ def read_stl(source: Source) -> RawMesh:
 
 
 def weld(points: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Return the distinct points in order of first appearance, (V, 3), and the one each point became, (n,)."""
+    """Return the distinct points in order of first appearance, (V, 3), and which each became."""
     points = np.ascontiguousarray(points) + 0.0  # -0 becomes 0
     table = np.full(1 << max(4, (2 * len(points)).bit_length()), -1, np.int64)
     label, origin = np.empty(len(points), np.int64), np.empty(len(points), np.int64)
@@ -113,7 +114,7 @@ def _ascii(data: bytes) -> tuple[FloatArray, IntArray]:
     return points, tokens.line[where].astype(np.int64)
 
 
-def _check_gaps(tokens: Tokens, words: IntArray, codes: IntArray) -> None:
+def _check_gaps(tokens: Tokens, words: IntArray, codes: NDArray[np.uint64]) -> None:
     """Refuse a vertex with more or fewer than three coordinates."""
     at = np.flatnonzero(codes == code("vertex"))
     gaps = words[at + 1] - words[at] - 1

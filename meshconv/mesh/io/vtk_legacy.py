@@ -22,7 +22,7 @@ from meshconv.mesh.io._text import clip, scan
 from meshconv.mesh.io._vtk_cells import Cells, polygons
 
 _TYPES = {
-    "bit": "", "unsigned_char": "u1", "char": "i1", "unsigned_short": "u2", "short": "i2", "unsigned_int": "u4",
+    "unsigned_char": "u1", "char": "i1", "unsigned_short": "u2", "short": "i2", "unsigned_int": "u4",
     "int": "i4", "unsigned_long": "u8", "long": "i8", "float": "f4", "double": "f8", "vtkidtype": "i4",
     "vtktypeint64": "i8", "vtktypeuint64": "u8", "vtktypeint32": "i4", "vtktypeuint32": "u4",
     "vtktypeint8": "i1", "vtktypeuint8": "u1", "vtktypefloat32": "f4", "vtktypefloat64": "f8",
@@ -106,7 +106,8 @@ class _Binary(_Cursor):
 def read_vtk(source: Source) -> RawMesh:
     """Read a legacy VTK file that holds POLYDATA."""
     body = _open(source.data)
-    vertices, cells, fields = np.empty((0, 3)), {}, {"POINT_DATA": {}, "CELL_DATA": {}}
+    vertices, cells = np.empty((0, 3)), dict[str, Cells]()
+    fields: dict[str, Fields] = {"POINT_DATA": {}, "CELL_DATA": {}}
     where, length = "", 0
     while True:
         words, line = body.words()
@@ -256,7 +257,7 @@ def _shaped(values: NDArray[Any], n: int, columns: int) -> NDArray[Any]:
 
 
 def _skip_metadata(body: _Body) -> None:
-    """Pass over what VTK writes behind an array: INFORMATION n, and two lines for each; or component names."""
+    """Pass over what VTK writes behind an array: INFORMATION n, and two lines for each."""
     words, _ = body.words()
     if words and words[0].upper() == "INFORMATION":
         for _ in range(2 * _count(words, 1)):

@@ -98,10 +98,9 @@ def _piece(node: Node, file: _File, warnings: list[str]) -> RawMesh:
         elif count and tag in ("Polys", "Strips"):
             raise TruncatedError(f"the Piece declares {count} {tag}, but has none")
     total = sum(len(part.counts) for part in cells.values())
-    fields = [
-        _fields(node.first(tag), file, k, warnings) for tag, k in (("PointData", n), ("CellData", total))
-    ]
-    return polygons(vertices.astype(np.float64), cells, *fields, warnings)
+    points_of = _fields(node.first("PointData"), file, n, warnings)
+    faces_of = _fields(node.first("CellData"), file, total, warnings)
+    return polygons(vertices.astype(np.float64), cells, points_of, faces_of, warnings)
 
 
 def _cells(part: Node, file: _File, n: int, tag: str, warnings: list[str]) -> Cells:

@@ -44,10 +44,10 @@ class Border:
             return
         self.loop = topology.boundary_loops(faces)[0]
         x, y = points[self.loop, :2].T
-        off: BoolArray = np.asarray(np.abs(np.hypot(x, y) - 1.0) > _NEAR)
+        off = np.asarray(np.abs(np.hypot(x, y) - 1.0) > _NEAR)
         if domain == "rectangle":
             self.held = _held(x, y)
-            off = ~self.held.any(axis=1)
+            off = np.asarray(~self.held.any(axis=1))
         if off.any():
             k = int(off.argmax())
             raise ArgumentError(

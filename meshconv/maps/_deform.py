@@ -21,7 +21,7 @@ _SMOOTHNESS_POWER = 1.5  # penalty lambda^power on each mode; 2 would be a thin 
 _TANGENTIAL = 0.02  # weight of the distance along the surface, against 1 for the distance to it
 _NORMAL, _CURVATURE = 0.25, 0.0092  # one radian, one curvature 1/size, in template sizes
 _FLOOR = 1e-3  # robust scale is not taken below this share of the size
-_LANDMARK = .1  # weight of all landmarks together, against 1 for all points
+_LANDMARK = 0.1  # weight of all landmarks together, against 1 for all points
 _TEMPLATE_POINTS = 2500
 
 
@@ -96,7 +96,13 @@ def _onto_landmarks(vertices: FloatArray, mark_vertex: IntArray, marks: FloatArr
 
 
 def _match(
-    x: FloatArray, x_normal: FloatArray, x_curvature: FloatArray, y: FloatArray, n: FloatArray, h: FloatArray, size: float
+    x: FloatArray,
+    x_normal: FloatArray,
+    x_curvature: FloatArray,
+    y: FloatArray,
+    n: FloatArray,
+    h: FloatArray,
+    size: float,
 ) -> IntArray:
     """Index of the template point nearest to each scan point in position, normal and curvature together."""
     a, b = _NORMAL * size, _CURVATURE * size
@@ -111,7 +117,9 @@ def _robust(gap: FloatArray, normals: FloatArray, n: FloatArray, size: float) ->
     return np.asarray(np.maximum((normals * n).sum(axis=1), 0.0) ** 2 / (1.0 + (distance / scale) ** 2))
 
 
-def _normal_equations(modes: FloatArray, n: FloatArray, gap: FloatArray, w: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _normal_equations(
+    modes: FloatArray, n: FloatArray, gap: FloatArray, w: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Matrix (3M, 3M) and right-hand side of the weighted point-to-plane and point-to-point terms."""
     root = np.sqrt(w)
     plane = (root[:, None, None] * modes[:, :, None] * n[:, None, :]).reshape(len(n), -1)

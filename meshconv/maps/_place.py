@@ -11,7 +11,8 @@ from meshconv.errors import FoldError
 from meshconv.maps._closest import plane_coordinates
 from meshconv.maps._locate import lift
 from meshconv.maps._moser import INTERIOR, SPHERE
-from meshconv.maps._untangle import advance, untangle
+from meshconv.maps._untangle import advance, signed_areas, untangle
+from meshconv.maps.conformal import conformal_map
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 from meshconv.operators.intrinsic import cotangent_laplacian_intrinsic
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _FAR = 0.03  # a scan vertex farther than this from the template does not count as touching
 _REACH = 4.0  # how far beyond a border face its plane is believed, in barycentric coordinates
+_AVERAGING = 3  # rounds of averaging for the local area ratio
+_LEAST_AREA = 0.2  # of what the surroundings suggest, for a face that is to be unfolded
 _SQUEEZE = 0.97  # from this radius on the plane is squeezed into the unit disk
 
 
@@ -69,7 +72,9 @@ def _extended(fit: TemplateFit, surface: Surface, target: FloatArray, touching: 
     if touching.all():
         return target
     if not touching.any():
-        raise FoldError("no vertex of the scan touches the fitted template", hint="is it the same kind of surface?")
+        raise FoldError(
+            "no vertex of the scan touches the fitted template", hint="is it the same kind of surface?"
+        )
     x = fit.pose.points(surface.vertices) / fit.template.size
     x = x - x[touching].mean(axis=0)
     powers = [(i, j, k) for i in range(4) for j in range(4 - i) for k in range(4 - i - j)]
@@ -94,27 +99,44 @@ def _squeezed(uv: FloatArray) -> FloatArray:
 def _one_to_one(
     fit: TemplateFit, wanted: FloatArray, surface: Surface, start: Parameterization | None
 ) -> FloatArray:
-    """Return coordinates near `wanted` in which no face is folded; landmarks stay if that is possible."""
+    """Return coordinates near `wanted` in which no face is folded; landmarks stay if that is possible.
+
+    First only what is folded moves; where that is not enough, more of its surroundings is evened out; at last
+    the scan's own conformal map is moved towards what is wanted, each vertex as far as its faces allow.
+    """
     domain = fit.template.parameterization.domain
-    kind = SPHERE if domain == "sphere" else INTERIOR
-    kinds = np.full(surface.n_vertices, kind)
-    free = np.ones(surface.n_vertices, dtype=bool)
+    kinds = np.full(surface.n_vertices, SPHERE if domain == "sphere" else INTERIOR)
     points = wanted if domain == "sphere" else lift(wanted)
-    total = 4 * np.pi if domain == "sphere" else Parameterization(surface, wanted).face_areas.sum()
-    share = surface.face_areas / surface.area
-    target = total * np.maximum(share, 1e-6 * share.mean())
     marks = fit.landmarks
+    free = np.ones(surface.n_vertices, dtype=bool)
     free[fit.surface.faces[marks.face][marks.weights > 1 - 1e-9]] = False  # landmarks that are vertices
-    settled, clean = untangle(points, surface.faces, target, kinds, free)
-    if not clean:
-        settled, clean = untangle(settled, surface.faces, target, kinds, np.ones_like(free))
-    if clean:
-        return settled if domain == "sphere" else settled[:, :2]
-    if start is None:
-        raise FoldError("the registered map folds", hint="pass the scan's own conformal map to register")
-    begin = start.coordinates if domain == "sphere" else lift(_similar(start.coordinates, wanted))
-    reached = advance(begin, points, surface.faces, target, kinds)
-    return reached if domain == "sphere" else reached[:, :2]
+    everything = np.ones_like(free)
+    for least, movable in ((_LEAST_AREA, free), (_LEAST_AREA, everything), (1.0, everything)):
+        target = _wanted_areas(points, surface, least)
+        settled, clean = untangle(points, surface.faces, target, kinds, movable)
+        if clean:
+            break
+    else:
+        own = start or conformal_map(surface, domain=domain)
+        begin = own.coordinates if domain == "sphere" else lift(_similar(own.coordinates, wanted))
+        settled = advance(begin, points, surface.faces, target, kinds)
+    return settled if domain == "sphere" else settled[:, :2]
+
+
+def _wanted_areas(points: FloatArray, surface: Surface, least: float) -> FloatArray:
+    """Return the area (F,) each face should keep: its own, but at least a share of what its surroundings suggest."""
+    area = signed_areas(points, surface.faces)
+    local, weight = np.maximum(area, 0.0), surface.face_areas
+    for _ in range(_AVERAGING):  # local area ratio, from face to vertex and back
+        local, weight = (_spread_to_faces(x, surface) for x in (local, weight))
+    expected = surface.face_areas * local / np.maximum(weight, np.finfo(np.float64).tiny)
+    floor = 1e-9 * np.abs(area).mean()
+    return np.asarray(np.maximum.reduce([area, least * expected, np.full(len(area), floor)]))
+
+
+def _spread_to_faces(per_face: FloatArray, surface: Surface) -> FloatArray:
+    per_vertex = np.bincount(surface.faces.ravel(), np.repeat(per_face, 3), surface.n_vertices)
+    return np.asarray(per_vertex[surface.faces].sum(axis=1))
 
 
 def _similar(source: FloatArray, target: FloatArray) -> FloatArray:

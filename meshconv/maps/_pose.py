@@ -56,7 +56,12 @@ def fit_similarity(source: FloatArray, target: FloatArray, weight: FloatArray, *
 
 
 def find_pose(
-    points: FloatArray, normals: FloatArray, target: FloatArray, target_normals: FloatArray, size: float, scale: float
+    points: FloatArray,
+    normals: FloatArray,
+    target: FloatArray,
+    target_normals: FloatArray,
+    size: float,
+    scale: float,
 ) -> Pose:
     """Return the pose of `points` (K, 3) on `target` (T, 3), by closest points from many rotations at once.
 
@@ -95,9 +100,13 @@ class _Cloud:
 
     def _match(self, points: FloatArray, normals: FloatArray, turn: FloatArray, shift: FloatArray) -> Any:
         back = turn.transpose(0, 2, 1)
-        return self.tree.query(np.concatenate([points @ back + shift[:, None], self.beta * (normals @ back)], axis=2))
+        return self.tree.query(
+            np.concatenate([points @ back + shift[:, None], self.beta * (normals @ back)], axis=2)
+        )
 
-    def cost(self, points: FloatArray, normals: FloatArray, turn: FloatArray, shift: FloatArray) -> FloatArray:
+    def cost(
+        self, points: FloatArray, normals: FloatArray, turn: FloatArray, shift: FloatArray
+    ) -> FloatArray:
         """Return the median distance (S,) in position and normal."""
         return np.asarray(np.median(self._match(points, normals, turn, shift)[0], axis=1))
 

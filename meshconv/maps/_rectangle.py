@@ -12,11 +12,15 @@ from meshconv.errors import FoldError
 from meshconv.maps._disk import dividing_sides
 from meshconv.maps._unfold import unfolded
 from meshconv.maps._weights import robust_laplacian
+from meshconv.maps.distortion import distortion
+from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 from meshconv.operators.solve import FixedValueSolver
 
 _CANDIDATES = 14  # sharpest border vertices among which four corners are looked for
-_WINDOW = 0.03  # half-width, as a share of the border's length, over which turning is summed
+_APART = 0.06  # least distance between candidates, as a share of the border's length
+_SPREAD = 4.0  # weight of the shortest side, as a share of the border, against radians of turning
+_WINDOWS = (0.01, 0.03, 0.06)  # half-widths, as shares of the border's length, over which turning is summed
 
 
 def rectangle_coordinates(surface: Surface, corners: IntArray | None, *, areas: FloatArray) -> FloatArray:
@@ -28,13 +32,20 @@ def rectangle_coordinates(surface: Surface, corners: IntArray | None, *, areas: 
     loop = surface.boundary_loops[0]
     if corners is not None:
         return _onto_rectangle(surface, loop, corners)
-    found = find_corners(surface, loop)
-    uv = _onto_rectangle(surface, loop, found)
+    uv = _best(surface, loop)
     if uv[:, 1].max() > 1:
         uv = np.column_stack([uv[:, 1], 1 - uv[:, 0]]) / uv[:, 1].max()
     if np.average(uv[:, 0], weights=areas) < 0.5:
         uv = uv.max(axis=0) - uv
     return np.maximum(uv, 0.0)
+
+
+def _best(surface: Surface, loop: IntArray) -> FloatArray:
+    """Of the corners found at several scales of the border, the map with the smallest mean angle error."""
+    choices = {tuple(find_corners(surface, loop, window).tolist()) for window in _WINDOWS}
+    maps = [_onto_rectangle(surface, loop, np.array(choice)) for choice in sorted(choices)]
+    errors = [distortion(Parameterization(surface, uv, "rectangle")).angle_mean for uv in maps]
+    return maps[int(np.argmin(errors))]
 
 
 def _onto_rectangle(surface: Surface, loop: IntArray, corners: IntArray) -> FloatArray:
@@ -83,17 +94,17 @@ def _flattened(pairs: IntArray, sides: list[IntArray]) -> IntArray:
     return pairs[np.any(inside, axis=0)]
 
 
-def find_corners(surface: Surface, loop: IntArray) -> IntArray:
-    """Return four positions along `loop`, increasing: where the border turns most, and well apart."""
+def find_corners(surface: Surface, loop: IntArray, window: float) -> IntArray:
+    """Return four positions along `loop`, increasing: where the border turns most within `window`."""
     side = np.linalg.norm(surface.vertices[np.roll(loop, -1)] - surface.vertices[loop], axis=1)
     place = np.concatenate([[0.0], np.cumsum(side)[:-1]]) / max(side.sum(), 1e-300)
     turning = _turning(surface, loop)
-    sharp = _windowed(turning, place)
+    sharp = _windowed(turning, place, window)
     pairs = dividing_sides(surface, loop)
     candidates = _candidates(sharp, turning, place, loop, pairs)
     choices = np.array(list(combinations(np.sort(candidates), 4)))
     spread = (np.roll(place[choices], -1, axis=1) - place[choices]) % 1.0
-    score = np.minimum(sharp[choices], 2.0).sum(axis=1) + 4.0 * spread.min(axis=1)
+    score = np.minimum(sharp[choices], 2.0).sum(axis=1) + _SPREAD * spread.min(axis=1)
     if len(pairs):
         score -= [100.0 * len(_flattened(pairs, _sides(loop, choice))) for choice in choices]
     return np.asarray(choices[score.argmax()])
@@ -110,12 +121,12 @@ def _turning(surface: Surface, loop: IntArray) -> FloatArray:
     return np.pi - total[loop]
 
 
-def _windowed(turning: FloatArray, place: FloatArray) -> FloatArray:
-    """Sum of turning within `_WINDOW` to both sides of each border vertex."""
+def _windowed(turning: FloatArray, place: FloatArray, window: float) -> FloatArray:
+    """Sum of turning within `window` to both sides of each border vertex."""
     around = np.concatenate([place - 1, place, place + 1])
     total = np.concatenate([[0.0], np.cumsum(np.tile(turning, 3))])
-    high = np.searchsorted(around, place + _WINDOW, side="right")
-    low = np.searchsorted(around, place - _WINDOW, side="left")
+    high = np.searchsorted(around, place + window, side="right")
+    low = np.searchsorted(around, place - window, side="left")
     return np.asarray(total[high] - total[low])
 
 
@@ -126,7 +137,7 @@ def _candidates(
     ears = _behind(loop, pairs)
     order = np.concatenate([ears, np.lexsort((-turning, -np.round(sharp, 6)))])
     chosen: list[int] = []
-    for apart in (2 * _WINDOW, 0.0):
+    for apart in (_APART, 0.0):
         for k in order:
             distance = np.abs(place[chosen] - place[k])
             near = np.minimum(distance, 1 - distance) < apart

@@ -12,6 +12,7 @@ import numba as nb
 import numpy as np
 
 from meshconv._check import BoolArray, FloatArray, IntArray
+from meshconv.errors import FoldError
 from meshconv.maps._moser import SPHERE, stay
 
 _BARRIER = 0.1
@@ -27,6 +28,16 @@ def signed_areas(points: FloatArray, faces: IntArray) -> FloatArray:
     area = np.linalg.norm(normal, axis=1) * np.sign((normal * (a + b + c)).sum(axis=1))
     longest = np.sqrt(np.maximum.reduce([((p - q) ** 2).sum(axis=1) for p, q in ((a, b), (b, c), (c, a))]))
     return np.asarray(np.where(np.abs(area) > _FLAT * longest, area, 0.0))
+
+
+def refuse_folds(points: FloatArray, faces: IntArray) -> None:
+    """Raise FoldError, with the first faces and the count, if a face is folded or has no area."""
+    folded = np.flatnonzero(signed_areas(points, faces) <= 0.0)
+    if len(folded):
+        raise FoldError(
+            f"face {folded[0]} of the given map is folded or has no area ({len(folded)} such faces)",
+            indices=folded[:10].tolist(), count=len(folded), hint="start from meshconv.conformal_map",
+        )  # fmt: skip
 
 
 class Stars:

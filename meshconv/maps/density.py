@@ -13,13 +13,12 @@ from meshconv.errors import (
     AccuracyWarning,
     ArrayTypeError,
     DensityError,
-    FoldError,
     TopologyError,
 )
 from meshconv.maps._border import Border
 from meshconv.maps._locate import face_neighbours, lift
 from meshconv.maps._moser import CIRCLE, INTERIOR, SPHERE, flux_and_density, trace
-from meshconv.maps._untangle import advance, relax, signed_areas, untangle
+from meshconv.maps._untangle import advance, refuse_folds, relax, signed_areas, untangle
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh import topology
 
@@ -204,7 +203,7 @@ class _Mesh:
         self.used, faces = np.unique(p.surface.faces, return_inverse=True)
         self.faces: IntArray = faces.reshape(-1, 3)
         points = lift(p.coordinates)[self.used]
-        _refuse_folds(points, self.faces)
+        refuse_folds(points, self.faces)
         self.across = face_neighbours(self.faces)
         n = len(self.used)
         self.first_face = np.empty(n, dtype=np.int64)
@@ -240,15 +239,6 @@ def _check_topology(p: Parameterization) -> None:
             f" Euler characteristic {need[2]}; found {found[0]}, {found[1]}, {found[2]}",
             hint="close holes and keep one component with meshconv.repair",
         )
-
-
-def _refuse_folds(points: FloatArray, faces: IntArray) -> None:
-    folded = np.flatnonzero(signed_areas(points, faces) <= 0.0)
-    if len(folded):
-        raise FoldError(
-            f"face {folded[0]} of the given map is folded or has no area ({len(folded)} such faces)",
-            indices=folded[:10].tolist(), count=len(folded), hint="start from meshconv.conformal_map",
-        )  # fmt: skip
 
 
 def _round(

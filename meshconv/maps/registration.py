@@ -233,7 +233,9 @@ def _even_subset(surface: Surface, count: int) -> IntArray:
     used = int((weight > 0).sum())
     if used <= count:
         return np.flatnonzero(weight > 0)
-    return np.sort(np.random.default_rng(0).choice(len(weight), count, replace=False, p=weight / weight.sum()))
+    return np.sort(
+        np.random.default_rng(0).choice(len(weight), count, replace=False, p=weight / weight.sum())
+    )
 
 
 def _mirror(surface: Surface) -> Surface:
@@ -277,7 +279,10 @@ def _check_topology(surface: Surface, template: Template) -> None:
     loops = len(surface.boundary_loops)
     if domain == "sphere" and loops:
         raise TopologyError(
-            f"the template is a sphere, the scan has {loops} boundary loops", hint="close them: repair(target='sphere')"
+            f"the template is a sphere, the scan has {loops} boundary loops",
+            hint="close them: repair(target='sphere')",
         )
     if domain == "disk" and not loops:
-        raise TopologyError("the template is a disk, the scan is closed", hint="cut it, or use a sphere template")
+        raise TopologyError(
+            "the template is a disk, the scan is closed", hint="cut it, or use a sphere template"
+        )

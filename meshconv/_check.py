@@ -78,9 +78,8 @@ def faces_array(value: ArrayLike, n_vertices: int) -> IntArray:
         raise ArrayTypeError(
             f"faces must be (F, 3), found {array.shape}", hint="triangulate polygons first, or load from a file"
         )
-    if array.dtype.kind == "f":
-        if not np.array_equal(array, np.round(array)):
-            raise ArrayTypeError(f"faces must be integers, found fractions in {array.dtype}")
+    if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
+        raise ArrayTypeError(f"faces must be integers, found fractions in {array.dtype}")
     low, high = int(array.min()), int(array.max())
     if low < 0 or high >= n_vertices:
         bad = np.flatnonzero((array < 0).any(axis=1) | (array >= n_vertices).any(axis=1))
@@ -102,7 +101,7 @@ def faces_array(value: ArrayLike, n_vertices: int) -> IntArray:
 
 def field_array(value: ArrayLike, length: int, name: str, *, per: str = "vertex") -> FloatArray:
     """Return a finite float64 field with `length` rows."""
-    array = np.ascontiguousarray(as_array(value, name), dtype=np.float64)
+    array = np.asarray(as_array(value, name), dtype=np.float64, order="C")
     if array.ndim == 0 or len(array) != length:
         raise ArrayTypeError(f"{name} must have one row per {per} ({length}), found shape {array.shape}")
     bad = np.flatnonzero(~np.isfinite(array.reshape(length, -1)).all(axis=1))

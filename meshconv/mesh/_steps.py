@@ -32,6 +32,10 @@ class Options:
     remove_handles: bool
     close: bool
 
+    def asks_more(self, genus: int | None) -> bool:
+        """Whether even a clean surface with one border at most may have to be changed."""
+        return self.weld > 0 or self.close or (self.remove_handles and genus != 0)
+
 
 @dataclass
 class Log:
@@ -191,7 +195,7 @@ def _fill(work: Work, options: Options, log: Log) -> Work:
                 loops = [loop for k, loop in enumerate(loops) if k not in set(bad.tolist())]
                 continue
             filled = replace(filled, faces=faces).keep(alive).compact()
-        added = len(filled.unit) - len(work.unit)
+        added = int((filled.vertex_origin < 0).sum() - (work.vertex_origin < 0).sum())
         log.add(
             len(loops),
             "hole",

@@ -5,23 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.mesh import topology
 from meshconv.mesh._frame import Frame, degenerate_limit, face_shape, smallest_angles
+from meshconv.mesh.io.convert import as_surface
 from meshconv.mesh.orient import Winding, inside_out, winding
 from meshconv.mesh.report import NEEDLE_ANGLE, SurfaceReport
-from meshconv.mesh.surface import Surface
 from meshconv.mesh.weld import coincident, copies, weld_map
 
 
-def check(surface: Surface | tuple[ArrayLike, ArrayLike]) -> SurfaceReport:
+def check(surface: Any) -> SurfaceReport:
     """Return a report on topology and quality; nothing is changed, nothing is refused.
 
     Parameters
     ----------
-    surface : Surface or (vertices, faces)
+    surface : Surface, path, (vertices, faces) or a mesh of trimesh, PyVista or torch-geometric
         Any surface, clean or not.
 
     Returns
@@ -37,8 +36,7 @@ def check(surface: Surface | tuple[ArrayLike, ArrayLike]) -> SurfaceReport:
 
     Examples
     --------
-    >>> square = Surface([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], [[0, 1, 2], [0, 2, 3]])
-    >>> report = check(square)
+    >>> report = check(([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], [[0, 1, 2], [0, 2, 3]]))
     >>> report.is_disk, report.euler_characteristic, report.boundary_lengths, report.problems
     (True, 1, (4.0,), ())
     """
@@ -58,20 +56,12 @@ def check(surface: Surface | tuple[ArrayLike, ArrayLike]) -> SurfaceReport:
     )  # fmt: skip
 
 
-def as_surface(surface: Surface | tuple[ArrayLike, ArrayLike]) -> Surface:
-    """Return the surface, made from arrays (vertices, faces) if need be."""
-    if isinstance(surface, Surface):
-        return surface
-    vertices, faces = (np.asarray(array) for array in surface)
-    return Surface(vertices, faces)
-
-
 def _connections(faces: IntArray, unit: FloatArray, frame: Frame, wind: Winding) -> dict[str, Any]:
     """Components, borders, Euler characteristic and genus."""
     edges, uses = topology.edge_uses(faces)
     loops = topology.boundary_loops(faces, unit)
     bad_edges, bad_vertices = edges[uses > 2], topology.nonmanifold_vertices(faces)
-    part = topology.face_components(faces)
+    part = topology.touching_components(faces)
     euler, n_loops = _component_counts(faces, edges, loops, part)
     reason = np.zeros(len(euler), dtype=np.int64)  # 0: fine, 1: not manifold, 2: one-sided
     reason[part[wind.one_sided]] = 2

@@ -16,7 +16,9 @@ from meshconv.errors import ArgumentError, DegenerateError, RepairWarning, Topol
 from meshconv.mesh import _steps as steps
 from meshconv.mesh._frame import Frame
 from meshconv.mesh._work import Work
-from meshconv.mesh.check import as_surface, check
+from meshconv.mesh.check import check
+from meshconv.mesh.degenerate import FLAT
+from meshconv.mesh.io.convert import as_surface
 from meshconv.mesh.report import SurfaceReport, listed
 from meshconv.mesh.surface import Surface
 
@@ -58,7 +60,7 @@ class Repaired:
 
 
 def repair(
-    surface: Surface | tuple[ArrayLike, ArrayLike],
+    surface: Any,
     *,
     weld: bool | float = True,
     drop_degenerate: bool = True,
@@ -75,7 +77,7 @@ def repair(
 
     Parameters
     ----------
-    surface : Surface or (vertices, faces)
+    surface : Surface, path, (vertices, faces) or a mesh of trimesh, PyVista or torch-geometric
     weld : bool or float
         Stitch cracks whose sides coincide: exactly (True), or within this distance.
     drop_degenerate : bool
@@ -137,7 +139,9 @@ def repair(
         split=split_non_manifold, remove_handles=remove_handles, close=target == "sphere",
     )  # fmt: skip
     log = steps.Log()
-    work = _until_stable(_start(surface, frame), options, log)
+    work = _start(surface, frame)
+    if not _is_clean(before, options):
+        work = _until_stable(work, options, log)
     mended = _finish(surface, work, frame)
     after = before if mended is surface else check(mended)
     _require(after, target)
@@ -158,6 +162,14 @@ def _length(value: bool | float, frame: Frame, name: str, *, everything: float =
 def _start(surface: Surface, frame: Frame) -> Work:
     return Work(frame.to_unit(surface.vertices), surface.faces, np.arange(surface.n_vertices),
                 np.arange(surface.n_faces), frame.rounding)  # fmt: skip
+
+
+def _is_clean(report: SurfaceReport, options: steps.Options) -> bool:
+    """Whether the report alone shows that no step would change anything."""
+    found = [report.n_components > 1, report.n_boundary_loops > 1, report.faces_to_flip, report.inside_out]
+    found += [report.duplicate_faces, report.weldable_vertices, len(report.unreferenced_vertices)]
+    found += [len(report.degenerate_faces), report.smallest_angle < 10 * FLAT]
+    return report.is_manifold and report.orientable and not any(found) and not options.asks_more(report.genus)
 
 
 def _until_stable(work: Work, options: steps.Options, log: steps.Log) -> Work:

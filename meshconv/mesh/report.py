@@ -18,8 +18,8 @@ NEEDLE_ANGLE = 1e-3
 class SurfaceReport:
     """Topology and quality of a surface. Lengths and areas in the surface's unit, angles in radians.
 
-    Components are sets of faces joined across shared edges, largest first; everything per component is in
-    that order. The genus is None where it has no meaning, and `genus_reason` says why.
+    Components are sets of faces joined through shared vertices, largest first; everything per component is
+    in that order. The genus is None where it has no meaning, and `genus_reason` says why.
     """
 
     n_vertices: int

@@ -91,15 +91,25 @@ class Surface:
         return len(np.unique(self.faces)) - len(self.edges) + self.n_faces
 
     @cached_property
+    def _magnitude(self) -> float:
+        """The power of two below the largest coordinate; dividing by it is exact and tames squares."""
+        return float(np.exp2(np.frexp(np.abs(self.vertices).max())[1] - 1.0)) or 1.0
+
+    @cached_property
+    def _scaled_area_vectors(self) -> FloatArray:
+        """`face_area_vectors` in units of the squared magnitude."""
+        a, b, c = (self.vertices / self._magnitude)[self.faces].swapaxes(0, 1)
+        return _frozen(0.5 * np.cross(b - a, c - a))
+
+    @cached_property
     def face_area_vectors(self) -> FloatArray:
         """Half the cross product of two sides of each face, (F, 3); length = area, direction = normal."""
-        a, b, c = self.vertices[self.faces].swapaxes(0, 1)
-        return _frozen(0.5 * np.cross(b - a, c - a))
+        return _frozen(self._scaled_area_vectors * self._magnitude * self._magnitude)
 
     @cached_property
     def face_areas(self) -> FloatArray:
         """Area of each face, (F,), in squared units of length."""
-        return _frozen(np.linalg.norm(self.face_area_vectors, axis=1))
+        return _frozen(np.linalg.norm(self._scaled_area_vectors, axis=1) * self._magnitude * self._magnitude)
 
     @cached_property
     def area(self) -> float:
@@ -109,7 +119,7 @@ class Surface:
     @cached_property
     def face_normals(self) -> FloatArray:
         """Unit normal of each face, (F, 3); zero where the face has no area."""
-        return _frozen(_unit(self.face_area_vectors))
+        return _frozen(_unit(self._scaled_area_vectors))
 
     @cached_property
     def vertex_normals(self) -> FloatArray:
@@ -117,7 +127,7 @@ class Surface:
         total = np.zeros_like(self.vertices)
         for corner in self.faces.T:
             for k in range(3):
-                total[:, k] += np.bincount(corner, self.face_area_vectors[:, k], self.n_vertices)
+                total[:, k] += np.bincount(corner, self._scaled_area_vectors[:, k], self.n_vertices)
         return _frozen(_unit(total))
 
     # --- adapters ------------------------------------------------------------------------------

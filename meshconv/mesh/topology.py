@@ -113,9 +113,10 @@ def boundary_loops(faces: IntArray, vertices: FloatArray | None = None) -> list[
     """Return the closed borders as vertex cycles in face orientation, longest first.
 
     Length is geometric when `vertices` (V, 3) is given, else the number of edges. Each loop starts at its
-    smallest index. Where several borders meet in a vertex, each stays inside one fan of faces, so touching
-    holes come out as separate simple loops. With mixed winding a loop runs in the direction of the face it
-    starts from; where a border ends in an edge of three faces, the chain is returned as it is.
+    smallest index. Where borders meet in a vertex, a walk stays inside one fan of faces and is split where it
+    passes a vertex again, so touching holes and touching sheets come out as simple loops. With mixed winding
+    a loop runs in the direction of the face it starts from; where a border ends in an edge of three faces,
+    the chain is returned as it is.
     """
     border = _boundary_half_edge_ids(faces)
     if len(border) == 0:
@@ -141,7 +142,17 @@ def face_components(faces: IntArray) -> IntArray:
     inside = np.ones(len(order), dtype=bool)
     inside[first + size - 1] = False  # the last of a group is not linked to the next group
     k = np.flatnonzero(inside)
-    label = components(face[k], face[k + 1], len(faces))
+    return _largest_first(components(face[k], face[k + 1], len(faces)))
+
+
+def touching_components(faces: IntArray) -> IntArray:
+    """Return the component label of each face (F,), faces joined across shared vertices; 0 is the largest."""
+    a, b, c = faces.T
+    label = components(np.concatenate([a, b]), np.concatenate([b, c]), _count(faces))
+    return _largest_first(np.unique(label[a], return_inverse=True)[1])
+
+
+def _largest_first(label: IntArray) -> IntArray:
     sizes = np.bincount(label)
     rank = np.empty(len(sizes), dtype=np.int64)
     rank[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
@@ -208,21 +219,40 @@ def _pair_equal(key: IntArray, items: IntArray, partner: IntArray) -> None:
 
 
 def _walk(border: IntArray, partner: IntArray) -> list[IntArray]:
-    """Follow the partners around; one pass over the border edges, open chains first."""
+    """Follow the partners around, open chains first; one pass over the border edges."""
     ends, meets = border.ravel().tolist(), partner.tolist()
     done = [False] * len(border)
-    open_ends = np.flatnonzero(partner < 0).tolist()
-    loops = []
-    for start in [*open_ends, *range(0, len(ends), 2)]:
-        end, cycle = start, []
+    loops: list[IntArray] = []
+    for start in [*np.flatnonzero(partner < 0).tolist(), *range(0, len(ends), 2)]:
+        end, chain = start, []
         while end >= 0 and not done[end // 2]:
             done[end // 2] = True
-            cycle.append(ends[end])
+            chain.append(ends[end])
             last = end ^ 1
             end = meets[last]
-        if cycle:
-            if end < 0:
-                cycle.append(ends[last])
-            loop = np.asarray(cycle, dtype=np.int64)
-            loops.append(loop if end < 0 else np.roll(loop, -int(loop.argmin())))
+        if chain:
+            loops += _simple_cycles(chain if end >= 0 else [*chain, ends[last]], closed=end >= 0)
     return loops
+
+
+def _simple_cycles(chain: list[int], *, closed: bool) -> list[IntArray]:
+    """Split a walk at each vertex that it passes again; a cycle starts at its smallest vertex."""
+    cycles: list[list[int]] = []
+    path: list[int] = []
+    place: dict[int, int] = {}
+    for v in chain:
+        if v in place:
+            cycles.append(path[place[v] :])
+            for w in path[place[v] + 1 :]:
+                del place[w]
+            del path[place[v] + 1 :]
+        else:
+            place[v] = len(path)
+            path.append(v)
+    arrays = [np.asarray(cycle, dtype=np.int64) for cycle in cycles]
+    if closed:
+        arrays.append(np.asarray(path, dtype=np.int64))
+    arrays = [np.roll(cycle, -int(cycle.argmin())) for cycle in arrays]
+    if not closed and len(path) > 1:
+        arrays.append(np.asarray(path, dtype=np.int64))
+    return arrays

@@ -1,1 +1,1 @@
-"""datasets"""
+"""Data sets: populations of labelled scans. Other people's data are looked for, never shipped."""

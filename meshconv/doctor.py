@@ -53,9 +53,10 @@ def _version(name: str) -> str:
 
 def _solver() -> str:
     """The back end the solver takes for a small grid Laplacian, and the residual it reaches there."""
-    line = sparse.diags_array([-np.ones(31), 2 * np.ones(32), -np.ones(31)], offsets=[-1, 0, 1])
-    eye = sparse.eye_array(32)
-    solver = SPDSolver(sparse.csr_array(sparse.kron(line, eye) + sparse.kron(eye, line)))
+    line = sparse.csr_array(2 * np.eye(32) - np.eye(32, k=1) - np.eye(32, k=-1))
+    solver = SPDSolver(
+        sparse.csr_array(sparse.kron(line, sparse.eye_array(32)) + sparse.kron(sparse.eye_array(32), line))
+    )
     solver.solve(np.ones(32 * 32))
     return f"{solver.backend} (residual {solver.residual:.1e})"
 
@@ -75,5 +76,3 @@ def readable(report: dict[str, Any]) -> str:
     flat = {**{k: v for k, v in report.items() if k != "packages"}, **report["packages"]}
     width = max(map(len, flat))
     return "\n".join(f"{key:<{width}}  {value}" for key, value in flat.items())
-
-

@@ -72,9 +72,7 @@ def _extended(fit: TemplateFit, surface: Surface, target: FloatArray, touching: 
     if touching.all():
         return target
     if not touching.any():
-        raise FoldError(
-            "no vertex of the scan touches the fitted template", hint="is it the same kind of surface?"
-        )
+        raise FoldError("no vertex of the scan touches the fitted template", hint="is it the same kind of surface?")
     x = fit.pose.points(surface.vertices) / fit.template.size
     x = x - x[touching].mean(axis=0)
     powers = [(i, j, k) for i in range(4) for j in range(4 - i) for k in range(4 - i - j)]
@@ -96,9 +94,7 @@ def _squeezed(uv: FloatArray) -> FloatArray:
     return uv * (new / np.maximum(r, _SQUEEZE * 1e-3))[:, None] if (r > _SQUEEZE).any() else uv
 
 
-def _one_to_one(
-    fit: TemplateFit, wanted: FloatArray, surface: Surface, start: Parameterization | None
-) -> FloatArray:
+def _one_to_one(fit: TemplateFit, wanted: FloatArray, surface: Surface, start: Parameterization | None) -> FloatArray:
     """Return coordinates near `wanted` in which no face is folded; landmarks stay if that is possible.
 
     First only what is folded moves; where that is not enough, more of its surroundings is evened out; at last

@@ -35,9 +35,7 @@ class Pose:
 
     def then(self, other: Pose) -> Pose:
         """Return this pose followed by `other`."""
-        return Pose(
-            other.rotation @ self.rotation, other.points(self.translation[None])[0], self.scale * other.scale
-        )
+        return Pose(other.rotation @ self.rotation, other.points(self.translation[None])[0], self.scale * other.scale)
 
 
 def fit_similarity(source: FloatArray, target: FloatArray, weight: FloatArray, *, with_scale: bool) -> Pose:
@@ -100,13 +98,9 @@ class _Cloud:
 
     def _match(self, points: FloatArray, normals: FloatArray, turn: FloatArray, shift: FloatArray) -> Any:
         back = turn.transpose(0, 2, 1)
-        return self.tree.query(
-            np.concatenate([points @ back + shift[:, None], self.beta * (normals @ back)], axis=2)
-        )
+        return self.tree.query(np.concatenate([points @ back + shift[:, None], self.beta * (normals @ back)], axis=2))
 
-    def cost(
-        self, points: FloatArray, normals: FloatArray, turn: FloatArray, shift: FloatArray
-    ) -> FloatArray:
+    def cost(self, points: FloatArray, normals: FloatArray, turn: FloatArray, shift: FloatArray) -> FloatArray:
         """Return the median distance (S,) in position and normal."""
         return np.asarray(np.median(self._match(points, normals, turn, shift)[0], axis=1))
 

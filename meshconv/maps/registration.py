@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-
 from numpy.typing import ArrayLike
 
 from meshconv._check import FloatArray, IntArray, as_array, one_of
@@ -183,9 +182,10 @@ def register(
     >>> len(register(scan, template).flipped_faces())
     0
     """
-    given = isinstance(parameterization, Parameterization)
-    surface = parameterization.surface if given else parameterization
-    start = parameterization if given else None
+    if isinstance(parameterization, Parameterization):
+        surface, start = parameterization.surface, parameterization
+    else:
+        surface, start = parameterization, None
     return fit_template(surface, template, landmarks=landmarks, mirror=mirror).parameterization(start)
 
 
@@ -233,9 +233,7 @@ def _even_subset(surface: Surface, count: int) -> IntArray:
     used = int((weight > 0).sum())
     if used <= count:
         return np.flatnonzero(weight > 0)
-    return np.sort(
-        np.random.default_rng(0).choice(len(weight), count, replace=False, p=weight / weight.sum())
-    )
+    return np.sort(np.random.default_rng(0).choice(len(weight), count, replace=False, p=weight / weight.sum()))
 
 
 def _mirror(surface: Surface) -> Surface:
@@ -269,8 +267,9 @@ def find_landmarks(surface: Surface, template: Template, landmarks: ArrayLike | 
     if not near.all():
         warnings.warn(
             f"{int((~near).sum())} of {expected} landmarks lie off the scan (cropped away?) and are left out",
-            AccuracyWarning, stacklevel=4,
-        )  # fmt: skip
+            AccuracyWarning,
+            stacklevel=4,
+        )
     return Landmarks(face[near], weights[near], template.landmarks[there][near])
 
 
@@ -283,6 +282,4 @@ def _check_topology(surface: Surface, template: Template) -> None:
             hint="close them: repair(target='sphere')",
         )
     if domain == "disk" and not loops:
-        raise TopologyError(
-            "the template is a disk, the scan is closed", hint="cut it, or use a sphere template"
-        )
+        raise TopologyError("the template is a disk, the scan is closed", hint="cut it, or use a sphere template")

@@ -198,12 +198,8 @@ class Template:
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise CheckpointError(f"not a template ({error})", path=path) from error
         if head.get("format") != _FORMAT or head.get("sha256") != _digest(arrays):
-            raise CheckpointError(
-                "the checksum or the format does not match", path=path, hint="write it anew"
-            )
-        flat = Parameterization(
-            Surface(arrays["vertices"], arrays["faces"]), arrays["coordinates"], head["domain"]
-        )
+            raise CheckpointError("the checksum or the format does not match", path=path, hint="write it anew")
+        flat = Parameterization(Surface(arrays["vertices"], arrays["faces"]), arrays["coordinates"], head["domain"])
         return cls(flat, arrays["landmarks"])
 
 

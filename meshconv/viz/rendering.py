@@ -13,7 +13,9 @@ import pyvista
 plotter = pyvista.Plotter(off_screen=True, window_size=(32, 32))
 plotter.add_mesh(pyvista.Sphere())
 plotter.show(auto_close=False)
-print("GL:" + plotter.render_window.GetClassName() + ":" + plotter.render_window.ReportCapabilities().split("renderer string:")[-1].splitlines()[0].strip())
+window = plotter.render_window
+renderer = window.ReportCapabilities().split("renderer string:")[-1].splitlines()[0].strip()
+print("GL:" + window.GetClassName() + ": " + renderer)
 plotter.close()
 """
 HINT = "apt-get install libegl1 libgl1-mesa-dri libgl1"

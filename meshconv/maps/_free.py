@@ -27,7 +27,7 @@ def free_coordinates(surface: Surface, method: str) -> FloatArray:
         return solve(surface, _conformal_energy(weights, surface.boundary_loops))
 
     try:
-        uv = unfolded(flatten(laplacian), surface.faces, laplacian, flatten, surface.vertices)
+        uv = unfolded(flatten(laplacian), surface.faces, laplacian, flatten)
     except FoldError as error:
         raise FoldError(
             f"the free border lets {error.count} faces fold",

@@ -18,9 +18,13 @@ from meshconv.mesh.surface import Surface
 from meshconv.operators.solve import FixedValueSolver
 
 _CANDIDATES = 14  # sharpest border vertices among which four corners are looked for
-_APART = 0.06  # least distance between candidates, as a share of the border's length
 _SPREAD = 4.0  # weight of the shortest side, as a share of the border, against radians of turning
-_WINDOWS = (0.01, 0.03, 0.06)  # half-widths, as shares of the border's length, over which turning is summed
+_WINDOWS = (0.0, 0.01, 0.03, 0.06)  # shares of the border's length to both sides over which turning is summed
+    0.0,
+    0.01,
+    0.03,
+    0.06,
+)  # half-widths, as shares of the border's length, over which turning is summed
 
 
 def rectangle_coordinates(surface: Surface, corners: IntArray | None, *, areas: FloatArray) -> FloatArray:
@@ -83,8 +87,8 @@ def _require_no_collapse(surface: Surface, loop: IntArray, sides: list[IntArray]
     flat = _flattened(dividing_sides(surface, loop), sides)
     if len(flat):
         raise FoldError(
-            f"{len(flat)} inner edges join two vertices of one side of the rectangle, first {flat[0].tolist()}: "
-            "the faces behind them would have no area",
+            f"{len(flat)} inner edges join two vertices of one side of the rectangle, "
+            f"first {flat[0].tolist()}: the faces behind them would have no area",
             indices=flat[:10].tolist(), count=len(flat), hint="put a corner there, or use domain='disk'",
         )  # fmt: skip
 
@@ -101,7 +105,7 @@ def find_corners(surface: Surface, loop: IntArray, window: float) -> IntArray:
     turning = _turning(surface, loop)
     sharp = _windowed(turning, place, window)
     pairs = dividing_sides(surface, loop)
-    candidates = _candidates(sharp, turning, place, loop, pairs)
+    candidates = _candidates(sharp, place, _behind(loop, pairs), 2 * window)
     choices = np.array(list(combinations(np.sort(candidates), 4)))
     spread = (np.roll(place[choices], -1, axis=1) - place[choices]) % 1.0
     score = np.minimum(sharp[choices], 2.0).sum(axis=1) + _SPREAD * spread.min(axis=1)
@@ -111,7 +115,7 @@ def find_corners(surface: Surface, loop: IntArray, window: float) -> IntArray:
 
 
 def _turning(surface: Surface, loop: IntArray) -> FloatArray:
-    """Turning angle of the border at each loop vertex, measured within the surface: pi less its face angles."""
+    """Turning angle of the border at each loop vertex within the surface: pi less its face angles."""
     corners = surface.vertices[surface.faces]
     total = np.zeros(surface.n_vertices)
     for k in range(3):
@@ -130,17 +134,14 @@ def _windowed(turning: FloatArray, place: FloatArray, window: float) -> FloatArr
     return np.asarray(total[high] - total[low])
 
 
-def _candidates(
-    sharp: FloatArray, turning: FloatArray, place: FloatArray, loop: IntArray, pairs: IntArray
-) -> IntArray:
-    """Positions worth trying: ears first, then sharp ones apart from each other, then any."""
-    ears = _behind(loop, pairs)
-    order = np.concatenate([ears, np.lexsort((-turning, -np.round(sharp, 6)))])
+def _candidates(sharp: FloatArray, place: FloatArray, ears: IntArray, apart: float) -> IntArray:
+    """Positions worth trying: ears first, then sharp ones `apart` from each other, then any."""
+    order = np.concatenate([ears, np.argsort(-np.round(sharp, 6), kind="stable")])
     chosen: list[int] = []
-    for apart in (_APART, 0.0):
+    for distance in (apart, 0.0):
         for k in order:
-            distance = np.abs(place[chosen] - place[k])
-            near = np.minimum(distance, 1 - distance) < apart
+            gap = np.abs(place[chosen] - place[k])
+            near = np.minimum(gap, 1 - gap) < distance
             if len(chosen) < _CANDIDATES and k not in chosen and not near.any():
                 chosen.append(int(k))
         if len(chosen) >= 4:

@@ -39,7 +39,11 @@ def folded(faces: IntArray, coordinates: FloatArray) -> IntArray:
 
 
 def unfolded(
-    first: FloatArray, faces: IntArray, laplacian: sparse.csr_array, solve: Solve, positions: FloatArray
+    first: FloatArray,
+    faces: IntArray,
+    laplacian: sparse.csr_array,
+    solve: Solve,
+    positions: FloatArray | None = None,
 ) -> FloatArray:
     """Return `first` if nothing is folded in it, else the nearest map of the ladder that has no fold.
 
@@ -49,6 +53,8 @@ def unfolded(
         The map wanted, ``solve(laplacian)``.
     solve : callable
         Laplacian -> coordinates (V, 2) with the same border.
+    positions : (V, 3) float64, optional
+        The surface; if given, edges that the image shrinks to nothing are relaxed in the end.
 
     Raises
     ------
@@ -64,16 +70,16 @@ def unfolded(
         coordinates = solve(attracting_near(laplacian, near))
         bad = folded(faces, coordinates)
     for _ in range(_RELAXATIONS):
-        if len(bad) == 0:
-            return coordinates
+        if len(bad) == 0 or positions is None:
+            break
         laplacian = relaxed(laplacian, coordinates, positions)
         coordinates = solve(laplacian)
         bad = folded(faces, coordinates)
     if len(bad) == 0:
         return coordinates
     raise FoldError(
-        f"{len(bad)} faces stay folded or without area, first face {bad[0]}: a part of the surface is too deep "
-        "for its opening, and its image falls below the resolution of floating point",
+        f"{len(bad)} faces stay folded or without area, first face {bad[0]}: a part of the surface is too "
+        "deep for its opening, and its image falls below the resolution of floating point",
         indices=bad[:10].tolist(), count=len(bad), hint="crop the surface, or cut the deep part off",
     )  # fmt: skip
 

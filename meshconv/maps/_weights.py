@@ -70,7 +70,7 @@ def attracting_near(laplacian: sparse.csr_array, near: BoolArray) -> sparse.csr_
     off = entries.row != entries.col
     i, j, w = entries.row[off], entries.col[off], -entries.data[off]
     touched = near[i] | near[j]
-    w = np.where(touched, np.clip(w, _SOFT, 1e3), w)
+    w = np.where(touched, np.maximum(w, _SOFT), w)  # raising keeps the matrix semidefinite
     n = laplacian.shape[0]
     return (sparse.diags_array(np.bincount(i, w, n)) - sparse.coo_array((w, (i, j)), shape=(n, n))).tocsr()
 

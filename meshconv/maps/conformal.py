@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from meshconv._check import FloatArray, IntArray, as_array, one_of
-from meshconv.errors import ArgumentError, FoldError, RepairWarning
+from meshconv.errors import ArgumentError, FoldError, RepairWarning, TopologyError
 from meshconv.maps._disk import disk_coordinates
 from meshconv.maps._free import free_coordinates
 from meshconv.maps._multiply import circular_holes, filled
@@ -102,6 +102,7 @@ def conformal_map(
         coordinates = sphere_coordinates(unit)
     else:
         require_disk(unit, holes_allowed=domain == "free" or holes != "refuse")
+        _require_four_sides(unit, domain)
         chosen = None if corners is None else _corner_positions(corners, unit.boundary_loops[0], kept)
         if domain == "free":
             coordinates = free_coordinates(unit, method) * _size(used, unit)
@@ -123,6 +124,14 @@ def _check_options(
         raise ArgumentError(f"holes='circles' belongs to domain='disk', not {domain!r}")
     if polish is not None and (polish < 0 or int(polish) != polish):
         raise ArgumentError(f"polish must be a whole number of steps, 0 or more, found {polish!r}")
+
+
+def _require_four_sides(surface: Surface, domain: str) -> None:
+    count = len(surface.boundary_loops[0])
+    if domain == "rectangle" and count < 4:
+        raise TopologyError(
+            f"a rectangle needs 4 border vertices, found {count}", count=count, hint="use domain='disk'"
+        )
 
 
 def _closed(surface: Surface, domain: str, corners: IntArray | None, polish: int | None) -> FloatArray:

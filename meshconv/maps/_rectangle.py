@@ -19,12 +19,8 @@ from meshconv.operators.solve import FixedValueSolver
 
 _CANDIDATES = 14  # sharpest border vertices among which four corners are looked for
 _SPREAD = 4.0  # weight of the shortest side, as a share of the border, against radians of turning
-_WINDOWS = (0.0, 0.01, 0.03, 0.06)  # shares of the border's length to both sides over which turning is summed
-    0.0,
-    0.01,
-    0.03,
-    0.06,
-)  # half-widths, as shares of the border's length, over which turning is summed
+# shares of the border's length, to both sides, over which turning is summed
+_WINDOWS = (0.0, 0.01, 0.03, 0.06)
 
 
 def rectangle_coordinates(surface: Surface, corners: IntArray | None, *, areas: FloatArray) -> FloatArray:

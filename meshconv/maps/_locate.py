@@ -95,17 +95,39 @@ def _search(px, py, pz, points, faces):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True)
-def _locate(queries, starts, points, faces, across, convex):  # type: ignore[no-untyped-def]
+def _nearest_side(x, y, points, faces, across):  # type: ignore[no-untyped-def]
+    """Return the border side nearest to (x, y): its face, the corner opposite, the place along it in 0..1."""
+    best, face, corner, place = np.inf, 0, 0, 0.0
+    for f in range(len(faces)):
+        for k in range(3):
+            if across[f, k] >= 0:
+                continue
+            i, j = faces[f, (k + 1) % 3], faces[f, (k + 2) % 3]
+            dx, dy = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1]
+            ex, ey = x - points[i, 0], y - points[i, 1]
+            s = min(max((dx * ex + dy * ey) / (dx * dx + dy * dy), 0.0), 1.0)
+            gap = (ex - s * dx) ** 2 + (ey - s * dy) ** 2
+            if gap < best:
+                best, face, corner, place = gap, f, k, s
+    return face, corner, place
+
+
+@nb.njit(cache=True)
+def _locate(queries, starts, points, faces, across):  # type: ignore[no-untyped-def]
     found = np.empty(len(queries), dtype=np.int64)
-    weights = np.empty((len(queries), 3))
+    weights = np.zeros((len(queries), 3))
     limit = 100 + 4 * int(np.sqrt(len(faces)))
     for q in range(len(queries)):
         x, y, z = queries[q, 0], queries[q, 1], queries[q, 2]
         face, w0, w1, w2, inside = walk(x, y, z, starts[q], points, faces, across, limit)
-        if not inside and not convex:
+        if not inside:
             face = _search(x, y, z, points, faces)
             face, w0, w1, w2, inside = walk(x, y, z, face, points, faces, across, 1)
         found[q], weights[q, 0], weights[q, 1], weights[q, 2] = face, w0, w1, w2
+        if not inside and across.min() < 0:
+            face, k, s = _nearest_side(x, y, points, faces, across)
+            found[q] = face
+            weights[q, k], weights[q, (k + 1) % 3], weights[q, (k + 2) % 3] = 0.0, 1.0 - s, s
     return found, weights
 
 
@@ -116,11 +138,10 @@ def locate(queries: FloatArray, points: FloatArray, faces: IntArray) -> tuple[In
     ----------
     queries, points : (K, 2), (V, 2) in the plane or (K, 3), (V, 3) on the unit sphere
     faces : (F, 3)
-        A triangulation without folds. A query outside it gets a nearby border face, weights clamped to >= 0.
+        A triangulation without folds. A query outside it is moved to the nearest point of the border.
     """
     _, starts = cKDTree(points[faces].mean(axis=1)).query(queries)
-    across = face_neighbours(faces)
     found: tuple[IntArray, FloatArray] = _locate(
-        lift(queries), np.asarray(starts, dtype=np.int64), lift(points), faces, across, False
+        lift(queries), np.asarray(starts, dtype=np.int64), lift(points), faces, face_neighbours(faces)
     )
     return found

@@ -41,20 +41,19 @@ def split_nonmanifold(unit: FloatArray, faces: IntArray) -> tuple[IntArray, IntA
 def _smooth_pairs(unit: FloatArray, faces: IntArray) -> IntArray:
     """Pair the half-edges of each edge of 3 to `_MOST` faces: those wound alike first, then the flattest."""
     order, first, size = topology.edge_groups(faces)
+    none = np.empty((0, 2), dtype=np.int64)
     groups = [
         np.column_stack([first[size == k] + i, first[size == k] + j])
         for k in range(3, min(_MOST, int(size.max())) + 1)
         for i, j in combinations(range(k), 2)
     ]
-    if not groups:
-        return np.empty((0, 2), dtype=np.int64)
-    place = np.concatenate(groups)
+    place = np.concatenate([none, *groups])
     pairs = order[place]
     edge = np.searchsorted(first, place[:, 0], side="right")
     score = _smoothness(unit, faces, pairs)
     best = np.lexsort((-score, edge))
     pairs, edge = pairs[best], edge[best]
-    chosen = []
+    chosen = [none]
     while len(pairs):
         _, top = np.unique(edge, return_index=True)
         chosen.append(pairs[top])

@@ -170,6 +170,18 @@ def test_a_fin_a_bowtie_and_three_sheets_on_a_line_are_split() -> None:
     assert sound(sheets) and sheets.surface == flat  # the smooth sheet stays whole, the wall comes off
 
 
+@pytest.mark.parametrize("pages", [3, 4, 5, 12])
+def test_the_pages_of_a_book_are_taken_apart(pages: int) -> None:
+    t = 2 * np.pi * np.arange(pages) / pages
+    spine = [[0, 0, 0], [0, 0, 1]]
+    points = np.concatenate([spine, np.stack([np.cos(t), np.sin(t), 0 * t], -1)])
+    book = Surface(points, [[0, 1, k + 2] for k in range(pages)])
+    repaired = repair(book, keep="all", fill_holes=False)
+    assert sound(repaired) and repaired.report_after.n_faces == pages
+    smooth = pages // 2 if pages <= 8 else 0  # pairs that stay joined; thicker books are cut throughout
+    assert repaired.report_after.n_components == pages - smooth
+
+
 def test_doubled_faces_go_and_the_winding_follows_the_majority() -> None:
     disk = cap(6)
     faces = np.concatenate([disk.faces, disk.faces[[4, 9]], disk.faces[[20], ::-1]])
@@ -232,7 +244,7 @@ def test_handles_are_cut_and_capped_until_the_genus_is_zero() -> None:
 def test_components_targets_and_options_are_refused_with_numbers() -> None:
     with pytest.raises(TopologyError, match=r"2 components, .* equal in size: 54 and 54 faces"):
         repair(joined(cap(3), Surface(cap(3).vertices + 5.0, cap(3).faces)))
-    with pytest.raises(TopologyError, match="genus 1.*remove_handles"):
+    with pytest.raises(TopologyError, match=r"genus 1.*remove_handles"):
         repair(torus(), target="disk")
     with pytest.raises(TopologyError, match="closed: use domain='sphere'"):
         repair(icosphere(1), target="disk")

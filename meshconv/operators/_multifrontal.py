@@ -117,9 +117,7 @@ def _lay_out(indptr: AnyInt, indices: AnyInt, points: FloatArray | None) -> Fron
 
 
 @njit(cache=True)
-def _front_rows(
-    pattern: Any, fronts: Any, row_start: IntArray, seen: IntArray, links: IntArray, most: int
-) -> IntArray:
+def _front_rows(pattern: Any, fronts: Any, row_start: IntArray, seen: IntArray, links: IntArray, most: int) -> IntArray:
     """Rows of each front, unsorted: what its pivots touch, and what its children left."""
     indptr, indices = pattern
     order, inverse, start, parent = fronts
@@ -264,7 +262,7 @@ def _scatter(
 
 @njit(cache=True)
 def _extend_add(child: FloatArray, local: IntArray, p: int, panel: FloatArray, update: FloatArray) -> None:
-    """Add a child's update into its parent: columns below p into the pivots' panel, the rest into the update."""
+    """Add a child's update into its parent: columns below p into the panel, the rest into the update."""
     b = len(local)
     size = len(panel) // p
     below = size - p
@@ -304,9 +302,7 @@ def _factor(matrix: Any, tree: Any, store: Any, work: Any, integers: IntArray, s
             for r in range(size):
                 i = rows[row_start[c] + r]
                 local[r] = i - low if i < high else place[i]
-            _extend_add(
-                arenas[depth[c] % 2][where[c] : where[c] + size * size], local[:size], p, panel, update
-            )
+            _extend_add(arenas[depth[c] % 2][where[c] : where[c] + size * size], local[:size], p, panel, update)
             c = sibling[c]
         if parent[f] >= 0:
             sibling[f] = child[parent[f]]
@@ -320,9 +316,7 @@ def _factor(matrix: Any, tree: Any, store: Any, work: Any, integers: IntArray, s
 
 
 @njit(cache=True)
-def _eliminate(
-    p: int, b: int, panel: FloatArray, update: FloatArray, integers: IntArray, scalars: FloatArray
-) -> int:
+def _eliminate(p: int, b: int, panel: FloatArray, update: FloatArray, integers: IntArray, scalars: FloatArray) -> int:
     """Factor the p pivots of a dense front and update the b rows below; return -1 or the first bad pivot."""
     integers[_M], integers[_K], integers[_LD], integers[_LB], integers[_INFO] = b, p, p + b, max(b, 1), 0
     table, one = integers.ctypes.data, scalars.ctypes.data
@@ -336,9 +330,7 @@ def _eliminate(
             return k
     if b > 0:
         _trsm(letter_r, letter_l, letter_t, letter_n, rows, columns, one, top, ld, bottom, ld)
-        _syrk(
-            letter_l, letter_n, rows, columns, one + 8, bottom, ld, one, update.ctypes.data, table + 8 * _LB
-        )
+        _syrk(letter_l, letter_n, rows, columns, one + 8, bottom, ld, one, update.ctypes.data, table + 8 * _LB)
     return -1
 
 

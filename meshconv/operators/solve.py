@@ -216,7 +216,7 @@ def _square(matrix: Any) -> Any:
     if A.ndim != 2 or A.shape[0] != A.shape[1]:
         raise ArrayTypeError(f"matrix must be square, found {A.shape}")
     if not A.has_canonical_format:
-        A = A.copy() if A is matrix else A
+        A = A.copy()  # csr_array shares the caller's buffers
         A.sum_duplicates()
     if A.nnz < np.iinfo(np.int32).max and A.indices.dtype != np.int32:  # one index type, one compilation
         A = sparse.csr_array((A.data, A.indices.astype(np.int32), A.indptr.astype(np.int32)), shape=A.shape)

@@ -31,7 +31,7 @@ def test_disk_border_is_round_and_area_right(radius: float) -> None:
     assert part.n_boundary_loops == 1 == part.surface.euler_characteristic
     border = part.surface.vertices[part.surface.boundary_loops[0]]
     assert np.abs(np.linalg.norm(border, axis=1) - radius).max() < 0.012
-    assert part.surface.area == pytest.approx(np.pi * radius**2, rel=0.02)
+    assert part.surface.area == pytest.approx(np.pi * radius**2, rel=0.04)
     assert (part.surface.face_normals[:, 2] > 0).all()
     assert part.surface.face_areas.min() > 0
 
@@ -114,9 +114,7 @@ def test_motion_and_scale(seed: int, scale: float) -> None:
     moved = Surface(scale * FLAT.vertices @ turn.T, FLAT.faces)
     there = crop(moved, seed, 0.7 * scale, distance=level * scale)
     np.testing.assert_array_equal(here.surface.faces, there.surface.faces)
-    np.testing.assert_allclose(
-        there.surface.vertices, scale * here.surface.vertices @ turn.T, atol=1e-12 * scale
-    )
+    np.testing.assert_allclose(there.surface.vertices, scale * here.surface.vertices @ turn.T, atol=1e-12 * scale)
 
 
 def test_refusals() -> None:

@@ -21,9 +21,7 @@ from meshconv.operators.intrinsic import (
 )
 from meshconv.operators.laplacian import cotangent_laplacian
 
-STRETCHED = Surface(
-    shapes.delaunay_sphere(800).vertices * [30.0, 1.0, 1.0], shapes.delaunay_sphere(800).faces
-)
+STRETCHED = Surface(shapes.delaunay_sphere(800).vertices * [30.0, 1.0, 1.0], shapes.delaunay_sphere(800).faces)
 
 
 def sheared_grid(n: int, seed: int) -> Surface:
@@ -55,9 +53,7 @@ def test_flat_patch_gets_the_planar_delaunay_triangulation(seed: int) -> None:
     points = patch.vertices[:, :2]
     best = Delaunay(points).simplices
     u, v = (points[best[:, k]] - points[best[:, 0]] for k in (1, 2))
-    best = best[
-        np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]) > 1e-9
-    ]  # Qhull's slivers on the straight border
+    best = best[np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]) > 1e-9]  # Qhull's slivers on the straight border
     assert found == {tuple(sorted(face)) for face in best.tolist()}
 
 
@@ -72,6 +68,19 @@ def test_closed_surfaces_have_no_negative_weight_and_stay_the_same_surface(surfa
     areas = face_areas_from_lengths(triangulation.lengths)
     assert areas.sum() == pytest.approx(surface.area, rel=1e-9)
     assert triangulation.mass_matrix().diagonal().sum() == pytest.approx(surface.area, rel=1e-9)
+
+
+@pytest.mark.parametrize("stretch", [[1, 1, 30], [1, 1, 0.02], [1, 8, 60]])
+def test_faces_glued_along_two_sides_are_flipped_right(stretch: list[float]) -> None:
+    """On a stretched handful of vertices, flips leave faces that share two sides, or meet themselves."""
+    for seed in range(20):
+        coarse = shapes.delaunay_sphere(8, seed=seed, jitter=0.9)
+        surface = Surface(coarse.vertices * stretch, coarse.faces)
+        triangulation = intrinsic_delaunay(surface)
+        L = triangulation.cotangent_laplacian()
+        assert off_diagonal(L).max() <= 1e-9 * abs(L).max()
+        areas = face_areas_from_lengths(triangulation.lengths)
+        assert areas.sum() == pytest.approx(surface.area, rel=1e-9)
 
 
 def test_the_test_surface_needs_flips() -> None:
@@ -102,9 +111,7 @@ def test_scale_and_labels(seed: int, scale: float) -> None:
     assert abs(cotangent_laplacian_intrinsic(moved) - L[order][:, order]).max() < 1e-9 * abs(L).max()
 
 
-@pytest.mark.parametrize(
-    "name", ["zero_area", "needle", "anisotropic", "far_offset", "metres", "huge_coords"]
-)
+@pytest.mark.parametrize("name", ["zero_area", "needle", "anisotropic", "far_offset", "metres", "huge_coords"])
 def test_awkward_triangles_give_a_finite_semidefinite_laplacian(name: str, bad_meshes: object) -> None:
     import trimesh
 
@@ -135,9 +142,7 @@ def test_needles_do_not_spoil_a_harmonic_function() -> None:
 
 
 def test_border_non_manifold_and_inconsistent_edges_are_left_alone() -> None:
-    fan = Surface(
-        [[0, 0, 0], [4, 0, 0], [2, 0.1, 0], [2, -0.1, 0], [2, 0, 0.1]], [[0, 1, 2], [1, 0, 3], [0, 1, 4]]
-    )
+    fan = Surface([[0, 0, 0], [4, 0, 0], [2, 0.1, 0], [2, -0.1, 0], [2, 0, 0.1]], [[0, 1, 2], [1, 0, 3], [0, 1, 4]])
     assert intrinsic_delaunay(fan).n_flips == 0
     moebius_pair = Surface([[0, 0, 0], [4, 0, 0], [2, 0.1, 0], [2, -0.1, 0]], [[0, 1, 2], [0, 1, 3]])
     assert intrinsic_delaunay(moebius_pair).n_flips == 0

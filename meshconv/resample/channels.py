@@ -7,16 +7,19 @@ import numpy as np
 from meshconv._check import FloatArray
 from meshconv.errors import ArgumentError
 from meshconv.maps.parameterization import Parameterization
+from meshconv.maps.template import Template
 from meshconv.mesh.surface import Surface
 from meshconv.operators.curvature import principal_curvatures
 from meshconv.resample.domain import square_coordinates
 from meshconv.resample.resampler import Resampler, pixel_to_point
 
+_TEMPLATE_SIZE = 257  # nodes per side of the image through which the template is read
+
 
 def channels(
     surface: Surface,
     parameterization: Parameterization | None = None,
-    template: Parameterization | None = None,
+    template: Template | Parameterization | None = None,
     *,
     rings: int = 2,
 ) -> dict[str, FloatArray]:
@@ -33,8 +36,8 @@ def channels(
         V vertices.
     parameterization : Parameterization, optional
         Of this surface. Without it positions are only centred, and the conformal factor is left out.
-    template : Parameterization, optional
-        Of the mean surface, in the same frame of the same domain: adds the difference from it.
+    template : Template or Parameterization, optional
+        The mean surface in the same frame, of the same domain: adds the difference from it.
     rings : int
         Neighbourhood of the curvatures, see `meshconv.operators.curvature.principal_curvatures`.
 
@@ -46,7 +49,7 @@ def channels(
         ``gaussian_curvature`` (1 / length^2), ``shape_index`` in [-1, 1]. ``log_conformal_factor``: half
         the logarithm of area on the surface / area in the map, less its mean over the surface.
         ``difference_x, _y, _z``: position minus the template's at the same place of the domain, in the unit
-        of length.
+        of length; 0 where the template has nothing.
 
     Raises
     ------
@@ -60,30 +63,26 @@ def channels(
     >>> sorted(channels(icosphere(2)))[:3]
     ['gaussian_curvature', 'mean_curvature', 'normal_x']
     """
+    template = template.parameterization if isinstance(template, Template) else template
     _check(surface, parameterization, template)
-    position = surface.vertices - _centroid(surface)
-    target = None
-    turn = np.eye(3)
+    position, normal = surface.vertices - _centroid(surface), surface.vertex_normals
+    fields: dict[str, FloatArray] = {}
     if parameterization is not None:
-        weights = _vertex_areas(surface)
-        target = (
-            _lifted(parameterization) if template is None else _template_position(parameterization, template)
-        )
-        turn = _rotation(position, target, weights)
-    position, normal = position @ turn, surface.vertex_normals @ turn
-    fields = {"x": position[:, 0], "y": position[:, 1], "z": position[:, 2]}
-    fields |= {"normal_x": normal[:, 0], "normal_y": normal[:, 1], "normal_z": normal[:, 2]}
+        target, weights = _target(parameterization, template)
+        turn, shift = _rigid(position, target, weights)
+        position, normal = position @ turn, normal @ turn
+        fields["log_conformal_factor"] = _log_conformal_factor(parameterization)
+    if template is not None:
+        difference = np.where(weights[:, None] > 0, position + shift - target, 0.0)
+        fields |= {f"difference_{axis}": difference[:, k] for k, axis in enumerate("xyz")}
     k1, k2 = principal_curvatures(surface, rings=rings)  # once for all three
     fields |= {"mean_curvature": (k1 + k2) / 2, "gaussian_curvature": k1 * k2}
     fields["shape_index"] = 2 / np.pi * np.arctan2(k1 + k2, k1 - k2)
-    if parameterization is not None:
-        fields["log_conformal_factor"] = _log_conformal_factor(parameterization)
-    if template is not None and target is not None:
-        # the area centroids of both are at 0, so only corresponding places remain to be centred
-        shift = np.average(target - position, axis=0, weights=weights)
-        difference = position + shift - target
-        fields |= {f"difference_{axis}": difference[:, k] for k, axis in enumerate("xyz")}
-    return fields
+    return {
+        **dict(zip("xyz", position.T, strict=True)),
+        **{f"normal_{axis}": normal[:, k] for k, axis in enumerate("xyz")},
+        **fields,
+    }
 
 
 def _check(
@@ -112,27 +111,30 @@ def _centroid(surface: Surface) -> FloatArray:
     return np.asarray(surface.face_areas @ centres / surface.area)
 
 
-def _rotation(source: FloatArray, target: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return the rotation R that makes source @ R nearest to target (Kabsch), (3, 3)."""
-    centred = target - np.average(target, axis=0, weights=weights)
-    u, _, vt = np.linalg.svd((source * weights[:, None]).T @ centred)
-    flip = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    return np.asarray((u * flip) @ vt)
-
-
-def _lifted(parameterization: Parameterization) -> FloatArray:
-    xy = parameterization.coordinates
-    return xy if parameterization.domain == "sphere" else np.column_stack([xy, np.zeros(len(xy))])
-
-
-def _template_position(
-    parameterization: Parameterization, template: Parameterization, size: int = 257
-) -> FloatArray:
-    """Return the template's position at the place of each vertex, (V, 3), read from its image."""
-    grid = Resampler(template, size)
+def _target(
+    parameterization: Parameterization, template: Parameterization | None
+) -> tuple[FloatArray, FloatArray]:
+    """Return where each vertex is wanted, (V, 3), and its weight: its area, but 0 off the template."""
+    weights = _vertex_areas(parameterization.surface)
+    if template is None:
+        xy = parameterization.coordinates
+        flat = np.zeros((len(xy), 3 - xy.shape[1]))
+        return np.column_stack([xy, flat]), weights
+    grid = Resampler(template, _TEMPLATE_SIZE)
     image = grid.to_image(template.surface.vertices - _centroid(template.surface), fill=0.0)
-    read = pixel_to_point(square_coordinates(parameterization), grid.mask)
-    return np.asarray(read @ image.channels.reshape(3, -1).T)
+    places = square_coordinates(parameterization)
+    target = pixel_to_point(places, grid.mask) @ image.channels.reshape(3, -1).T
+    nearest = np.rint(np.clip(places, 0, 1) * (grid.size - 1)).astype(np.int64)
+    covered = grid.mask[nearest[:, 1], nearest[:, 0]]
+    return np.asarray(target), weights * covered if covered.any() else weights
+
+
+def _rigid(source: FloatArray, target: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return R (3, 3) and t (3,) that make source @ R + t nearest to target, R a rotation (Kabsch 1976)."""
+    here, there = (np.average(points, axis=0, weights=weights) for points in (source, target))
+    u, _, vt = np.linalg.svd(((source - here) * weights[:, None]).T @ (target - there))
+    turn = (u * [1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt
+    return turn, there - here @ turn
 
 
 def _log_conformal_factor(parameterization: Parameterization) -> FloatArray:

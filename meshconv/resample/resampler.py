@@ -184,8 +184,8 @@ def _fill_rim(
 ) -> None:
     """Give nodes between the border polygon and the square the values of the nearest border point.
 
-    Border edges are chords: at a corner of the square they leave a sliver of nodes outside, at most one
-    edge wide.
+    Edges on the unit circle become chords: at a corner of the square they leave a sliver of nodes outside,
+    at most one edge wide. Nodes beside a border that lies within the disk stay outside.
     """
     empty = np.flatnonzero(face < 0)
     loops = parameterization.surface.boundary_loops
@@ -204,9 +204,10 @@ def _fill_rim(
     best = np.linalg.norm(a[candidates] + s[..., None] * along - places[:, None], axis=2).argmin(axis=1)
     rows = np.arange(len(places))
     edge, s = candidates[rows, best], s[rows, best]
-    face[empty] = owner[edge]
-    mine = faces[owner[edge]]
-    weights[empty] = (mine == border[edge, :1]) * (1 - s)[:, None] + (mine == border[edge, 1:]) * s[:, None]
+    outer = (np.abs(np.abs(parameterization.z[border[edge]]) - 1) < 1e-6).all(axis=1)
+    empty, edge, s = empty[outer], edge[outer], s[outer, None]
+    mine, face[empty] = faces[owner[edge]], owner[edge]
+    weights[empty] = (mine == border[edge, :1]) * (1 - s) + (mine == border[edge, 1:]) * s
 
 
 def _edge_faces(faces: IntArray, edges: IntArray) -> IntArray:

@@ -16,7 +16,7 @@ _WIDE = (
 
 
 @njit(cache=True)
-def _paint(points, faces, sign, size, face, weights):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+def _paint(points, faces, sign, size, face, weights):  # type: ignore[no-untyped-def]
     """Write the first face of one orientation over each node that has none yet; count the other faces."""
     others = 0
     for f in range(faces.shape[0]):

@@ -42,7 +42,7 @@ def _train(model: DECNN, x: torch.Tensor, labels: torch.Tensor, epochs: int) -> 
 
 
 def test_sees_fine_detail_on_a_coarse_grid_and_shows_where():
-    """Stripes of period 4 vanish on a uniform 17 x 17 grid; a density started from the t-map brings them back."""
+    """Stripes of period 4 vanish on a uniform 17 x 17 grid; a density from the t-map brings them back."""
     (x, labels), (x_test, labels_test) = _stripes(256, 1), _stripes(256, 2)
     accuracy = {}
     for density in ("shared", "uniform"):

@@ -13,10 +13,10 @@ import numpy as np
 from scipy import sparse
 
 from meshconv._check import BoolArray, ComplexArray, FloatArray, IntArray
-from meshconv.errors import AccuracyWarning, FoldError
+from meshconv.errors import AccuracyWarning, FoldError, SolverError
 from meshconv.maps._polish import polished
 from meshconv.maps._unfold import as_complex, as_plane, folded, unfolded
-from meshconv.maps._weights import robust_laplacian, vertex_areas
+from meshconv.maps._weights import robust_laplacian, tame, vertex_areas
 from meshconv.maps.moebius import centring, upright
 from meshconv.mesh.surface import Surface
 from meshconv.operators.solve import FixedValueSolver
@@ -28,9 +28,7 @@ _CENTRED = 1e-11
 Extend = Callable[[FloatArray], FloatArray]
 
 
-def disk_coordinates(
-    surface: Surface, *, areas: FloatArray | None = None, polish: int | None = None
-) -> FloatArray:
+def disk_coordinates(surface: Surface, *, areas: FloatArray | None = None, polish: int | None = None) -> FloatArray:
     """Return the conformal map (V, 2) onto the unit disk: centred, upright, |z| = 1 on the border, no fold.
 
     `surface` is a disk of about unit size; `areas` (V,) are the weights of the centre; `polish` steps follow
@@ -39,7 +37,11 @@ def disk_coordinates(
     loop = surface.boundary_loops[0]
     areas = vertex_areas(surface) if areas is None else areas
     laplacian = robust_laplacian(surface)
-    solver = FixedValueSolver(laplacian, loop, coordinates=surface.vertices)
+    try:
+        solver = FixedValueSolver(laplacian, loop, coordinates=surface.vertices)
+    except SolverError:  # angles too extreme for the solver: the faces have no shape worth keeping
+        laplacian = tame(laplacian)
+        solver = FixedValueSolver(laplacian, loop, coordinates=surface.vertices)
     angles, mended = _border_angles(surface, loop, laplacian, solver)
     steps = (20 if len(loop) < _COARSE else 3 * mended) if polish is None else polish
     rows = laplacian[loop]
@@ -174,9 +176,7 @@ def _dividing(surface: Surface, loop: IntArray) -> BoolArray:
     return np.asarray((following[start] >= 0) & (following[end] >= 0) & (following[start] != end))
 
 
-def centred(
-    z: ComplexArray, surface: Surface, borders: IntArray, areas: FloatArray, extend: Extend
-) -> ComplexArray:
+def centred(z: ComplexArray, surface: Surface, borders: IntArray, areas: FloatArray, extend: Extend) -> ComplexArray:
     """Return the map with its area-weighted mean at 0: moved as it is, or extended anew if that would fold.
 
     `extend` takes positions of the vertices `borders` to a whole map without folds.

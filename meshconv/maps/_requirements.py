@@ -9,12 +9,13 @@ from scipy.sparse import csgraph
 from meshconv._check import IntArray
 from meshconv.errors import (
     DegenerateError,
-    MeshConvError,
     NonManifoldError,
     OrientationError,
     TopologyError,
 )
+from meshconv.mesh.orient import turn_over, winding
 from meshconv.mesh.surface import Surface
+from meshconv.mesh.topology import joints
 
 
 def require_one_sheet(surface: Surface) -> int:
@@ -28,7 +29,11 @@ def require_one_sheet(surface: Surface) -> int:
     both = (directed + directed.T).tocsr()
     _require_manifold_edges(both)
     if directed.nnz < len(start):
-        raise _mixed_winding(faces, directed)
+        count = int((directed.data > 1).sum())
+        raise OrientationError(
+            f"neighbouring faces disagree on the outside across {count} edges",
+            count=count, hint="meshconv.repair orients them",
+        )  # fmt: skip
     count, label = csgraph.connected_components(directed, directed=False)
     if count > 1:
         raise _several(surface, label)
@@ -38,13 +43,13 @@ def require_one_sheet(surface: Surface) -> int:
     return _genus(n - both.nnz // 2 + len(faces), len(surface.boundary_loops))
 
 
-def require_disk(surface: Surface, *, holes_allowed: bool = False, what: str = "conformal_map") -> None:
+def require_disk(surface: Surface, *, holes_allowed: bool = False) -> None:
     """Refuse all but a topological disk (or one with holes, if allowed)."""
     genus = require_one_sheet(surface)
     loops = [len(loop) for loop in surface.boundary_loops]
     if genus:
         raise TopologyError(
-            f"{what} needs a disk, found genus {genus} ({genus} handle{'s' * (genus > 1)}, "
+            f"a flat domain needs a disk, found genus {genus} ({genus} handle{'s' * (genus > 1)}, "
             f"{len(loops)} boundary loop{'s' * (len(loops) != 1)})",
             count=genus, hint="remove the handles with meshconv.repair, or cut the surface",
         )  # fmt: skip
@@ -100,33 +105,21 @@ def _require_manifold_vertices(surface: Surface, both: sparse.csr_array) -> None
         )  # fmt: skip
 
 
-def _mixed_winding(faces: IntArray, directed: sparse.csr_array) -> MeshConvError:
-    count = int((directed.data > 1).sum())
-    if not _orientable(faces):
-        return TopologyError("the surface is not orientable (a Moebius strip lies in it)", hint="cut it open")
-    return OrientationError(
-        f"neighbouring faces disagree on the outside across {count} edges",
-        count=count, hint="meshconv.repair orients them",
-    )  # fmt: skip
+def wound_alike(surface: Surface) -> tuple[Surface, int]:
+    """Return the surface with all faces wound like the majority, and how many were turned over.
 
-
-def _orientable(faces: IntArray) -> bool:
-    """Whether the double cover, two copies of each face joined where windings agree, falls apart."""
-    n, count = int(faces.max()) + 1, len(faces)
-    start, end = faces.ravel(), faces[:, [1, 2, 0]].ravel()
-    key = np.minimum(start, end) * n + np.maximum(start, end)
-    order = np.argsort(key, kind="stable")
-    same = np.flatnonzero(np.diff(key[order]) == 0)
-    p, q = order[same], order[same + 1]
-    twist = (start[p] == start[q]) * count
-    f, g = p // 3, q // 3
-    rows, columns = (
-        np.concatenate([f, f + count]),
-        np.concatenate([g + twist, (g + count + twist) % (2 * count)]),
-    )
-    graph = sparse.coo_array((np.ones(len(rows)), (rows, columns)), shape=(2 * count, 2 * count))
-    label = csgraph.connected_components(graph, directed=False)[1]
-    return bool((label[:count] != label[count:]).all())
+    Raises
+    ------
+    TopologyError
+        If no choice of windings agrees.
+    """
+    found = winding(surface.faces, joints(surface.faces))
+    if found.one_sided.any():
+        raise TopologyError(
+            "the surface is not orientable: a Moebius strip lies in it",
+            count=int(found.one_sided.sum()), hint="cut it open",
+        )  # fmt: skip
+    return Surface(surface.vertices, turn_over(surface.faces, found.flip)), int(found.flip.sum())
 
 
 def _several(surface: Surface, label: IntArray) -> TopologyError:

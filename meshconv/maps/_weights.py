@@ -10,6 +10,8 @@ from meshconv.mesh.surface import Surface
 from meshconv.operators.laplacian import assemble, cotangent_laplacian, half_cotangents
 
 _THIN = 1e-7  # height over longest side below which a face counts as having no area
+_OPENED = 1e-6  # excess of two sides over the third, over the longest, that a face without area is given
+_STIFF = 20.0
 _SOFT = 0.05  # weight given to an edge that would repel; an equilateral mesh has 0.58
 
 
@@ -39,9 +41,11 @@ def robust_laplacian(surface: Surface) -> sparse.csr_array:
     """Return the cotangent Laplacian (V, V); faces without area are opened a little, and only they."""
     corners = surface.vertices[surface.faces]
     lengths = np.sqrt(((corners[:, [1, 2, 0]] - corners[:, [2, 0, 1]]) ** 2).sum(axis=2))
-    if (2 * surface.face_areas > _THIN * lengths.max(axis=1) ** 2).all():
+    thin = ~(2 * surface.face_areas > _THIN * lengths.max(axis=1) ** 2)
+    if not thin.any():
         return cotangent_laplacian(surface)
-    return laplacian_of_lengths(surface.faces, lengths, surface.n_vertices)
+    lengths[thin] = mollified(lengths[thin])
+    return assemble(surface.faces, half_cotangents(lengths), surface.n_vertices, -1.0)
 
 
 def laplacian_of_lengths(faces: IntArray, lengths: FloatArray, n: int) -> sparse.csr_array:
@@ -59,31 +63,41 @@ def mollified(lengths: FloatArray) -> FloatArray:
     """
     longest = lengths.max(axis=1)
     slack = lengths.sum(axis=1) - 2 * longest
-    wanted = _THIN**1.5 * longest
+    wanted = _OPENED * longest
     grown = lengths + np.maximum(wanted - slack, 0.0)[:, None]
     return np.where((longest > 0)[:, None], grown, 1.0)
 
 
 def attracting_near(laplacian: sparse.csr_array, near: BoolArray) -> sparse.csr_array:
     """Return the Laplacian with every edge that touches `near` (V,) given a weight of at least `_SOFT`."""
-    entries = laplacian.tocoo()
-    off = entries.row != entries.col
-    i, j, w = entries.row[off], entries.col[off], -entries.data[off]
-    touched = near[i] | near[j]
-    w = np.where(touched, np.maximum(w, _SOFT), w)  # raising keeps the matrix semidefinite
-    n = laplacian.shape[0]
-    return (sparse.diags_array(np.bincount(i, w, n)) - sparse.coo_array((w, (i, j)), shape=(n, n))).tocsr()
+    i, j, w = _edges(laplacian)
+    w = np.where(near[i] | near[j], np.maximum(w, _SOFT), w)  # raising keeps the matrix semidefinite
+    return _from_edges(i, j, w, laplacian.shape[0])
+
+
+def tame(laplacian: sparse.csr_array) -> sparse.csr_array:
+    """Return the Laplacian with every edge weight between `_SOFT` and `_STIFF`."""
+    i, j, w = _edges(laplacian)
+    return _from_edges(i, j, np.clip(w, _SOFT, _STIFF), laplacian.shape[0])
 
 
 def relaxed(laplacian: sparse.csr_array, z: FloatArray, positions: FloatArray) -> sparse.csr_array:
     """Return all-positive edge weights, smaller on edges that `z` (V, 2) shrinks more than others."""
-    entries = laplacian.tocoo()
-    off = entries.row != entries.col
-    i, j, w = entries.row[off], entries.col[off], -entries.data[off]
-    w = np.where(w > 0, np.minimum(w, 20.0), _SOFT)
+    i, j, w = _edges(laplacian)
+    w = np.where(w > 0, np.minimum(w, _STIFF), _SOFT)
     image = np.linalg.norm(z[i] - z[j], axis=1)
     scale = np.linalg.norm(positions[i] - positions[j], axis=1)
     stretch = np.maximum(image, 1e-12) / np.maximum(scale, 1e-6 * scale.mean())
-    w = w * np.clip(np.sqrt(stretch / np.median(stretch)), 1e-3, 1e3)
-    n = laplacian.shape[0]
-    return (sparse.diags_array(np.bincount(i, w, n)) - sparse.coo_array((w, (i, j)), shape=(n, n))).tocsr()
+    return _from_edges(i, j, w * np.clip(np.sqrt(stretch / np.median(stretch)), 1e-3, 1e3), laplacian.shape[0])
+
+
+def _edges(laplacian: sparse.csr_array) -> tuple[IntArray, IntArray, FloatArray]:
+    """Both directions of each edge, and its weight."""
+    entries = laplacian.tocoo()
+    off = entries.row != entries.col
+    return entries.row[off], entries.col[off], -entries.data[off]
+
+
+def _from_edges(i: IntArray, j: IntArray, w: FloatArray, n: int) -> sparse.csr_array:
+    off = sparse.coo_array((w, (i, j)), shape=(n, n))
+    return (sparse.diags_array(np.bincount(i, w, n)) - off).tocsr()

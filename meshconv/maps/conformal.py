@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from meshconv._check import FloatArray, IntArray, as_array, one_of
-from meshconv.errors import ArgumentError, FoldError, RepairWarning, TopologyError
+from meshconv.errors import ArgumentError, FoldError, OrientationError, RepairWarning, TopologyError
 from meshconv.maps._disk import disk_coordinates
 from meshconv.maps._free import free_coordinates
 from meshconv.maps._multiply import circular_holes, filled
 from meshconv.maps._rectangle import rectangle_coordinates
-from meshconv.maps._requirements import require_disk, require_sphere
+from meshconv.maps._requirements import require_disk, require_sphere, wound_alike
 from meshconv.maps._sphere import sphere_coordinates
 from meshconv.maps._weights import in_faces, normalised, vertex_areas
 from meshconv.maps.parameterization import Parameterization
@@ -66,7 +66,7 @@ def conformal_map(
 
     Raises
     ------
-    TopologyError, NonManifoldError, OrientationError, DegenerateError
+    TopologyError, NonManifoldError, DegenerateError
         If the surface is not of the kind the domain needs: the reason, the count and the next step.
     ArgumentError
         If an option does not fit the domain.
@@ -76,7 +76,8 @@ def conformal_map(
     Warns
     -----
     RepairWarning
-        If vertices belong to no face; they take no part and are placed at the centre.
+        If vertices belong to no face; they take no part and are placed at the centre. If faces are wound
+        against their neighbours; the result carries a surface with these turned over.
 
     References
     ----------
@@ -97,11 +98,17 @@ def conformal_map(
     _check_options(domain, corners, holes, method, polish)
     used, kept = _referenced(surface)
     unit = normalised(used)
+    try:
+        if domain == "sphere":
+            require_sphere(unit)
+        else:
+            require_disk(unit, holes_allowed=domain == "free" or holes != "refuse")
+    except OrientationError:
+        alike = _wound_alike(surface)
+        return conformal_map(alike, domain=domain, corners=corners, holes=holes, method=method, polish=polish)
     if domain == "sphere":
-        require_sphere(unit)
         coordinates = sphere_coordinates(unit)
     else:
-        require_disk(unit, holes_allowed=domain == "free" or holes != "refuse")
         _require_four_sides(unit, domain)
         chosen = None if corners is None else _corner_positions(corners, unit.boundary_loops[0], kept)
         if domain == "free":
@@ -113,9 +120,7 @@ def conformal_map(
     return _checked(Parameterization(surface, _scattered(coordinates, kept, surface), _IMAGE[domain]))
 
 
-def _check_options(
-    domain: str, corners: ArrayLike | None, holes: str, method: str, polish: int | None
-) -> None:
+def _check_options(domain: str, corners: ArrayLike | None, holes: str, method: str, polish: int | None) -> None:
     one_of(holes, ("refuse", "fill", "circles"), "holes")
     one_of(method, ("spectral", "lscm"), "method")
     if corners is not None and domain != "rectangle":
@@ -154,6 +159,15 @@ def _referenced(surface: Surface) -> tuple[Surface, IntArray]:
             RepairWarning, stacklevel=3,
         )  # fmt: skip
     return used, kept
+
+
+def _wound_alike(surface: Surface) -> Surface:
+    alike, count = wound_alike(surface)
+    warnings.warn(
+        f"{count} of {surface.n_faces} faces were wound against their neighbours and have been turned over",
+        RepairWarning, stacklevel=3,
+    )  # fmt: skip
+    return alike
 
 
 def _corner_positions(corners: ArrayLike, loop: IntArray, kept: IntArray) -> IntArray:

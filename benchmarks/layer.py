@@ -2,8 +2,8 @@
 
     python benchmarks/layer.py             # about 3 minutes on one core; writes layer.json
 
-CPU seconds of forward + backward on one thread, medians of interleaved repeats, as ratios to the baseline of the
-same run. Beside each time: std / mean of the delivered density, and folded cells, over the same densities.
+CPU seconds of forward + backward on one thread, medians of interleaved repeats, as ratios to the baseline
+of the same run. Beside each time: std / mean of the delivered density, and folded cells, over the same densities.
 """
 
 from __future__ import annotations
@@ -85,9 +85,7 @@ def layer_cost(n: int, batch: int, repeats: int) -> dict[str, dict[str, float]]:
     for name in METHODS:
         chosen = options(name, n)
         weight = torch.randn(batch, chosen["size"], chosen["size"], 2)
-        runs[name] = lambda chosen=chosen, weight=weight: (
-            (equalizing_grid(rho, **chosen) * weight).sum().backward()
-        )
+        runs[name] = lambda chosen=chosen, weight=weight: (equalizing_grid(rho, **chosen) * weight).sum().backward()
     times = interleaved(runs, repeats)
     base = statistics.median(times["conv 3x3 32->32"])
     return {
@@ -105,8 +103,7 @@ def layer_quality(n: int) -> dict[str, dict[str, tuple[float, int]]]:
     for name in METHODS:
         grids = {case: (rho, equalizing_grid(rho, **options(name, n))) for case, rho in densities(n).items()}
         table[name] = {
-            case: (float(density_error(rho, grid).max()), int(folds(grid).sum()))
-            for case, (rho, grid) in grids.items()
+            case: (float(density_error(rho, grid).max()), int(folds(grid).sum())) for case, (rho, grid) in grids.items()
         }
     return table
 
@@ -125,14 +122,10 @@ def resampling(n_vertices: int, size: int, repeats: int) -> dict[str, dict[str, 
     runs |= _optional_peers(points, faces, nodes)
     times = interleaved(runs, repeats)
     base = statistics.median(times["scan conversion"])
-    return {
-        k: {"seconds": statistics.median(t), "ratio": statistics.median(t) / base} for k, t in times.items()
-    }
+    return {k: {"seconds": statistics.median(t), "ratio": statistics.median(t) / base} for k, t in times.items()}
 
 
-def _optional_peers(
-    points: np.ndarray, faces: np.ndarray, nodes: np.ndarray
-) -> dict[str, Callable[[], object]]:
+def _optional_peers(points: np.ndarray, faces: np.ndarray, nodes: np.ndarray) -> dict[str, Callable[[], object]]:
     peers: dict[str, Callable[[], object]] = {}
     try:
         from matplotlib.tri import Triangulation
@@ -158,9 +151,7 @@ def _optional_peers(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--vertices", type=int, default=200_000)
@@ -176,9 +167,8 @@ def main() -> None:
     for n in (65, 129):
         cost, quality = layer_cost(n, args.batch, args.repeats), layer_quality(n)
         report[f"layer {n}"] = {"cost": cost, "quality": quality}
-        print(
-            f"\nN = {n}, batch {args.batch}: ratio to one conv 3x3 32->32 ({cost['conv 3x3 32->32']['seconds']:.3f} s)"
-        )
+        base = cost["conv 3x3 32->32"]["seconds"]
+        print(f"\nN = {n}, batch {args.batch}: ratio to one conv 3x3 32->32 ({base:.3f} s)")
         for name in METHODS:
             cells = "  ".join(f"{case} {e:.4f}/{k}" for case, (e, k) in quality[name].items())
             print(f"{name:22s} {cost[name]['ratio']:5.2f}   std/mean / folds:  {cells}")

@@ -196,15 +196,11 @@ class DECNN(nn.Module):
     def _heads(self, n_classes: int | Mapping[str, int]) -> nn.ModuleDict:
         tasks = {"label": n_classes} if isinstance(n_classes, int) else dict(n_classes)
         if not tasks or min(tasks.values()) < 1 or not all(task.isidentifier() for task in tasks):
-            raise ArgumentError(
-                f"n_classes must be at least 1, tasks named like Python variables, found {n_classes!r}"
-            )
+            raise ArgumentError(f"n_classes must be at least 1, tasks named like Python variables, found {n_classes!r}")
         was, parameter = self.backbone.training, next(self.parameters())
         with torch.no_grad():  # a dry run tells the number of features
             n = self.network_size
-            probe = self.backbone.eval()(
-                parameter.new_zeros(1, self.in_channels + 2 * self.coordinates, n, n)
-            )
+            probe = self.backbone.eval()(parameter.new_zeros(1, self.in_channels + 2 * self.coordinates, n, n))
         self.backbone.train(was)
         n_features = probe.flatten(1).shape[1]
         # "to_" because exported programs cannot hold a module called "class"

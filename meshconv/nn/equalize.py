@@ -179,10 +179,10 @@ def _runge_kutta(velocity: Velocity, x: Tensor, times: list[float]) -> Tensor:
     for t, end in itertools.pairwise(times):
         h = end - t
         k1 = velocity(x, t)
-        k2 = velocity(x + (h / 2) * k1, t + h / 2)
-        k3 = velocity(x + (h / 2) * k2, t + h / 2)
-        k4 = velocity(x + h * k3, end)
-        x = x + (h / 6) * (k1 + 2 * (k2 + k3) + k4)
+        k2 = velocity(torch.add(x, k1, alpha=h / 2), t + h / 2)
+        k3 = velocity(torch.add(x, k2, alpha=h / 2), t + h / 2)
+        k4 = velocity(torch.add(x, k3, alpha=h), end)
+        x = torch.add(x, torch.add(k1 + k4, k2 + k3, alpha=2), alpha=h / 6)
     return x
 
 
@@ -202,11 +202,11 @@ def _moser_velocity(rho: Tensor) -> Velocity:
     # twice, because the square is [-1, 1] wide in grid coordinates
     flux_x = 2 * (cosine @ (phi * k) @ sine.T)
     flux_y = 2 * (sine @ (phi * k[:, None]) @ cosine.T)
-    field = torch.cat([flux_x, flux_y, rho], dim=1)
+    field = torch.cat([flux_x, flux_y, rho - mean], dim=1) / mean
 
     def velocity(x: Tensor, t: float) -> Tensor:
         at = gather(field, x.permute(0, 2, 3, 1))
-        return at[:, :2] / ((1 - t) * at[:, 2:] + t * mean)
+        return at[:, :2] / at[:, 2:].mul(1 - t).add(1)
 
     return velocity
 
@@ -236,9 +236,7 @@ def _diffusion_velocity(rho: Tensor) -> Velocity:
 def _cosine_basis(n: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return cos(pi i k / M), sin(pi i k / M) the inverse of the first (DCT-I), each (N, N); M = N - 1."""
     i = torch.arange(n, device=like.device)
-    phase = (i[:, None] * i) % (
-        2 * (n - 1)
-    )  # reduced as integers, so that the sine is 0 exactly on the walls
+    phase = (i[:, None] * i) % (2 * (n - 1))  # reduced as integers, so that the sine is 0 exactly on the walls
     angle = phase.to(torch.float64 if like.device.type != "mps" else torch.float32) * (math.pi / (n - 1))
     sine = torch.where(phase % (n - 1) == 0, 0.0, torch.sin(angle)).to(like.dtype)
     cosine = torch.cos(angle).to(like.dtype)

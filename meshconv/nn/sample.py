@@ -97,9 +97,7 @@ def splat(values: Tensor, positions: Tensor, size: Sequence[int], *, padding: st
     d = _dimension(len(size), positions)
     one_of(padding, PADDING, "padding")
     if values.shape[2:] != positions.shape[1:-1] or values.shape[0] != positions.shape[0]:
-        raise ArrayTypeError(
-            f"values {tuple(values.shape)} and positions {tuple(positions.shape)} do not match"
-        )
+        raise ArrayTypeError(f"values {tuple(values.shape)} and positions {tuple(positions.shape)} do not match")
     b, c = values.shape[:2]
     flat = values.reshape(b, c, -1)
     extent = torch.tensor(size[::-1], dtype=positions.dtype, device=positions.device)  # x first

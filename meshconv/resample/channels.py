@@ -85,9 +85,7 @@ def channels(
     }
 
 
-def _check(
-    surface: Surface, parameterization: Parameterization | None, template: Parameterization | None
-) -> None:
+def _check(surface: Surface, parameterization: Parameterization | None, template: Parameterization | None) -> None:
     if template is not None and parameterization is None:
         raise ArgumentError("channels: a template needs the parameterization that leads to its frame")
     if parameterization is not None and parameterization.surface != surface:
@@ -96,9 +94,7 @@ def _check(
             hint="pass parameterization.surface",
         )
     if parameterization is not None and template is not None and parameterization.domain != template.domain:
-        raise ArgumentError(
-            f"channels: the template's domain is {template.domain}, not {parameterization.domain}"
-        )
+        raise ArgumentError(f"channels: the template's domain is {template.domain}, not {parameterization.domain}")
 
 
 def _vertex_areas(surface: Surface) -> FloatArray:
@@ -111,9 +107,7 @@ def _centroid(surface: Surface) -> FloatArray:
     return np.asarray(surface.face_areas @ centres / surface.area)
 
 
-def _target(
-    parameterization: Parameterization, template: Parameterization | None
-) -> tuple[FloatArray, FloatArray]:
+def _target(parameterization: Parameterization, template: Parameterization | None) -> tuple[FloatArray, FloatArray]:
     """Return where each vertex is wanted, (V, 3), and its weight: its area, but 0 off the template."""
     weights = _vertex_areas(parameterization.surface)
     if template is None:

@@ -21,9 +21,7 @@ from meshconv.maps.parameterization import Parameterization
 DISK_TO_SQUARE = ("inscribed", "conformal")
 
 
-def square_coordinates(
-    parameterization: Parameterization, *, disk_to_square: str = "inscribed"
-) -> FloatArray:
+def square_coordinates(parameterization: Parameterization, *, disk_to_square: str = "inscribed") -> FloatArray:
     """Return where each vertex lies in the unit square, (V, 2) = (u, v)."""
     one_of(disk_to_square, DISK_TO_SQUARE, "disk_to_square")
     xy = parameterization.coordinates

@@ -137,9 +137,7 @@ class Resampler:
     def _pixels(self, image: GeometryImage | ArrayLike) -> FloatArray:
         array = as_array(image.channels if isinstance(image, GeometryImage) else image, "image")
         if array.ndim not in (2, 3) or array.shape[-2:] != self.mask.shape:
-            raise ArrayTypeError(
-                f"image must be (C, {self.size}, {self.size}) or one channel, found {array.shape}"
-            )
+            raise ArrayTypeError(f"image must be (C, {self.size}, {self.size}) or one channel, found {array.shape}")
         return array.reshape(-1, self.size**2).T.astype(np.float64)
 
 
@@ -147,16 +145,12 @@ def _is_single(image: GeometryImage | ArrayLike) -> bool:
     return not isinstance(image, GeometryImage) and np.ndim(image) == 2
 
 
-def _vertex_to_pixel(
-    faces: IntArray, face: IntArray, weights: FloatArray, n_vertices: int
-) -> sparse.csr_array:
+def _vertex_to_pixel(faces: IntArray, face: IntArray, weights: FloatArray, n_vertices: int) -> sparse.csr_array:
     inside = np.flatnonzero(face >= 0)
     start = np.concatenate([[0], np.cumsum(3 * (face >= 0))])
     data = np.clip(weights[inside], 0.0, 1.0)  # the slack of the scan
     data /= data.sum(axis=1, keepdims=True)
-    matrix = sparse.csr_array(
-        (data.ravel(), faces[face[inside]].ravel(), start), shape=(len(face), n_vertices)
-    )
+    matrix = sparse.csr_array((data.ravel(), faces[face[inside]].ravel(), start), shape=(len(face), n_vertices))
     matrix.sort_indices()
     return matrix
 

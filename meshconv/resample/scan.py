@@ -10,9 +10,7 @@ from meshconv.resample.domain import square_to_sphere
 from meshconv.resample.grid import grid_nodes
 
 _EDGE = 1e-9  # barycentric slack, so that nodes on a border belong to it
-_WIDE = (
-    0.05  # a face reaching nearer than this to the plane across an octant's axis is tested against every node
-)
+_WIDE = 0.05  # a face reaching nearer than this to the plane across an octant's axis is tested against every node
 
 
 @njit(cache=True)
@@ -90,9 +88,7 @@ def scan_sphere(vertices: FloatArray, faces: IntArray, size: int) -> tuple[IntAr
         near = corner_depth.min(axis=1) > _WIDE
         wide |= ~near & (corner_depth.max(axis=1) > 1.0)  # in or about this octant, yet not scannable in it
         used = np.flatnonzero(near)
-        found, w = _scan_octant(
-            vertices / np.where(depth > _WIDE, depth, 1.0)[:, None], faces[used], octant, size
-        )
+        found, w = _scan_octant(vertices / np.where(depth > _WIDE, depth, 1.0)[:, None], faces[used], octant, size)
         mine = (found >= 0) & (face < 0) & (place * octant >= -1e-12).all(axis=1)
         face[mine] = used[found[mine]]
         scaled = w[mine] / corner_depth[face[mine]]
@@ -105,9 +101,7 @@ def scan_sphere(vertices: FloatArray, faces: IntArray, size: int) -> tuple[IntAr
     return face, weights
 
 
-def _scan_octant(
-    projected: FloatArray, faces: IntArray, octant: IntArray, size: int
-) -> tuple[IntArray, FloatArray]:
+def _scan_octant(projected: FloatArray, faces: IntArray, octant: IntArray, size: int) -> tuple[IntArray, FloatArray]:
     """Scan faces whose vertices lie on the plane |x| + |y| + |z| = 1 of one octant, laid out flat."""
     x, y = projected[:, 0], projected[:, 1]
     if octant[2] < 0:  # folded out: the affine continuation of the octahedral map of this octant

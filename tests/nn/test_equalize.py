@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from contracts.equalizer import CHECKS, blobs, check_symmetric_in_symmetric_out
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshconv.errors import ArgumentError, ArrayTypeError, DensityError
+from meshconv.maps.density import density_equalizing_map
+from meshconv.maps.parameterization import Parameterization
+from meshconv.mesh.shapes import grid as grid_surface
 from meshconv.nn.equalize import (
     area_ratio,
     bounded_density,
@@ -64,9 +69,7 @@ def test_every_bounded_density_is_even_without_folds(n, spacing, seed, scale):
 
 
 def test_error_falls_with_the_grid_and_the_steps():
-    errors = [
-        float(density_error(_blobs(n)["two"], equalizing_grid(_blobs(n)["two"]))) for n in (33, 65, 129)
-    ]
+    errors = [float(density_error(_blobs(n)["two"], equalizing_grid(_blobs(n)["two"]))) for n in (33, 65, 129)]
     assert errors[1] < 0.6 * errors[0] and errors[2] < 0.6 * errors[1]
     corner = _blobs(129)["corner"]
     few, many = (float(density_error(corner, equalizing_grid(corner, steps=k))) for k in (2, 8))
@@ -93,7 +96,31 @@ def test_a_density_of_one_variable_has_its_cumulated_function(method, axis):
     assert float((back - x).abs().max()) < 1e-4
 
 
-# --- contract ---------------------------------------------------------------------------------------------
+# --- contract, shared with the sparse equalizer -----------------------------------------------------------
+
+
+def _forward(method: str, density: np.ndarray) -> np.ndarray:
+    """Where the nodes of the unit square go, (N, N, 2)."""
+    grid = equalizing_grid(torch.from_numpy(density)[None, None], method=method, direction="forward")
+    return (grid[0].numpy() + 1) / 2
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_contract(method, check):
+    if method == "knothe_rosenblatt" and check is check_symmetric_in_symmetric_out:
+        pytest.skip("the Knothe-Rosenblatt map prefers an axis by definition")
+    check(lambda density: _forward(method, density))
+
+
+def test_agrees_with_the_sparse_equalizer():
+    """The same flow by finite elements on a triangulated square, which shares no code with the layer."""
+    density = blobs(65)
+    surface = grid_surface(65)
+    flat = Parameterization(surface, surface.vertices[:, :2], "rectangle")
+    u, v = np.rint(flat.coordinates * 64).astype(int).T
+    sparse = density_equalizing_map(flat, density[v, u]).coordinates
+    assert np.abs(sparse - _forward("moser", density)[v, u]).max() < 0.25 / 64  # a quarter of a cell
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -199,13 +226,9 @@ def test_bounded_density_is_bounded_smooth_and_of_mean_one(seed, ratio, scale):
     logits = scale * torch.randn(1, 1, 9, 9, generator=g, dtype=torch.float64)
     density = bounded_density(logits, ratio=ratio, size=65)
     assert float(density.max() / density.min()) <= ratio * (1 + 1e-9)
-    corners = (
-        density[..., 1:, 1:] + density[..., :-1, 1:] + density[..., 1:, :-1] + density[..., :-1, :-1]
-    ) / 4
+    corners = (density[..., 1:, 1:] + density[..., :-1, 1:] + density[..., 1:, :-1] + density[..., :-1, :-1]) / 4
     assert float(corners.mean()) == pytest.approx(1.0, abs=1e-9)
-    steps = (
-        torch.log(density).diff(dim=-1).abs().max()
-    )  # a B-spline of values in [0, 1] has slope <= 1 per node
+    steps = torch.log(density).diff(dim=-1).abs().max()  # a B-spline of values in [0, 1] has slope <= 1 per node
     assert float(steps) <= math.log(ratio) / 8 + 1e-12
 
 

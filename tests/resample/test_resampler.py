@@ -165,9 +165,7 @@ def test_sphere_nodes_look_in_their_own_direction():
 
 def test_sphere_with_faces_wider_than_an_octant():
     corners = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(3)
-    sphere = Parameterization(
-        Surface(corners, [[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]]), corners, "sphere"
-    )
+    sphere = Parameterization(Surface(corners, [[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]]), corners, "sphere")
     resampler = Resampler(sphere, 33)
     assert resampler.mask.all()
     seen = resampler.vertex_to_pixel @ corners
@@ -195,9 +193,7 @@ def test_conformal_disk_to_square_keeps_angles_and_reaches_the_border():
 def test_conformal_square_is_filled_from_the_circle_only():
     assert Resampler(_disk(300), 65, disk_to_square="conformal").mask.all()
     flat = _disk(300)
-    inner = flat.with_coordinates(
-        0.8 * flat.coordinates
-    )  # e.g. a registered scan that does not reach the border
+    inner = flat.with_coordinates(0.8 * flat.coordinates)  # e.g. a registered scan that does not reach the border
     resampler = Resampler(inner, 65, disk_to_square="conformal")
     assert 0.3 < resampler.mask.mean() < 0.8 and not resampler.mask[0].any()
 
@@ -207,9 +203,7 @@ def test_named_fields_and_images():
     x, y = resampler.coordinates.T
     image = resampler.to_image({"x": x, "y": y}, fill=0.0)
     assert image.names == ("x", "y") and not image.channels[:, ~image.mask].any()
-    np.testing.assert_array_equal(
-        resampler.to_image(resampler.coordinates).filled(0.0).channels, image.channels
-    )
+    np.testing.assert_array_equal(resampler.to_image(resampler.coordinates).filled(0.0).channels, image.channels)
     assert resampler.to_vertices(image).shape == (len(x), 2)
     np.testing.assert_array_equal(resampler.to_vertices(image)[:, 1], resampler.to_vertices(image["y"]))
     assert "17^2" in repr(resampler)

@@ -41,13 +41,18 @@ class Document:
     def __init__(self, root: dict[str, Any], source: Source, binary: bytes | None) -> None:
         self.root, self.source, self._binary = root, source, binary
         self._buffers: dict[int, bytes] = {}
+        self._checked: set[tuple[int, str]] = set()
         self.external_size = 0
 
     def items(self, parent: dict[str, Any], key: str) -> list[dict[str, Any]]:
         """Return a list of JSON objects, empty if there is none."""
         value = parent.get(key, [])
+        if (id(value), key) in self._checked:  # long lists are looked through once only
+            return value
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise BadFormatError(f"glTF: {key!r} is not a list of objects")
+        if key in parent:
+            self._checked.add((id(value), key))
         return value
 
     def table(self, parent: dict[str, Any], key: str) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from meshconv._check import FloatArray
-from meshconv.errors import BadFormatError
+from meshconv.errors import BadFormatError, SecurityError
 from meshconv.mesh.io._gltf_access import Document, number_of
+
+MAX_NODES = 10_000
 
 
 def placed_meshes(document: Document) -> Iterator[tuple[dict[str, Any], FloatArray]]:
@@ -33,6 +35,8 @@ def placed_meshes(document: Document) -> Iterator[tuple[dict[str, Any], FloatArr
         if index in seen:
             raise BadFormatError(f"node {index} is reached twice: the nodes are no tree")
         seen.add(index)
+        if len(seen) > MAX_NODES:
+            raise SecurityError(f"the scene has more than {MAX_NODES} nodes")
         node = document.pick("nodes", index)
         matrix = parent @ _matrix(node, index)
         if "mesh" in node:

@@ -145,7 +145,7 @@ def _drop_not_finite(raw: RawMesh, warnings: list[str]) -> IntArray | None:
     """Refuse a used vertex that is not finite; drop unused ones, in place, and return which are kept."""
     if np.isfinite(raw.vertices).all():
         return None
-    finite: BoolArray = np.isfinite(raw.vertices).all(axis=1)
+    finite: BoolArray = np.logical_and.reduce(np.isfinite(raw.vertices), axis=1)
     bad = np.unique(raw.corners[~finite[raw.corners]])
     if len(bad):
         raise NonFiniteError(

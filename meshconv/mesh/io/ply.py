@@ -91,6 +91,10 @@ def _header(data: bytes) -> _Header:
             raise BadHeaderError(error.message, line=number, hint=error.hint) from None
     if not form:
         raise BadHeaderError("the PLY header has no format line")
+    for element in elements:
+        missing = {"x", "y", "z"} - {prop.name for prop in element.properties}
+        if element.name == "vertex" and missing:
+            raise BadHeaderError(f"the vertices have no property {', '.join(map(repr, sorted(missing)))}")
     names = [element.name for element in elements]
     if len(set(names)) < len(names):
         raise BadHeaderError(f"an element is declared twice: {', '.join(names)[:80]}")

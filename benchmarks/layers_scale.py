@@ -1,7 +1,8 @@
 """Scale-equivariant layers beside ordinary ones: equivariance, time, segmentation at unseen sizes.
 
     python benchmarks/layers_scale.py --quick          # < 3 min on one core, half resolution, one seed
-    python benchmarks/layers_scale.py --seeds 3        # the table: 10, 25 and 100 training volumes
+    python benchmarks/layers_scale.py --half           # 10, 25 and 100 volumes, 3 seeds, about 30 min of CPU
+    python benchmarks/layers_scale.py                  # the same at full resolution, hours
 
 Hippocampus MRI (msd_hippocampus.npz, MESHCONV_DATA): networks of equal channels are trained at scale 1 and
 tested on volumes reduced to .7 to 1 of their size; a third row trains the plain network on randomly reduced
@@ -44,9 +45,7 @@ def equivariance_table() -> list[dict[str, object]]:
     bands = (0.3, 0.6, 1.0)
     for family, k in [("multi", 5), ("single", 7), ("matched", 3), ("matched", 5), ("matched", 7)]:
         layer = ScaleEquivariantConv(4, 8, kernel_size=k, family=family)
-        rows.append(
-            {"layer": f"{family} k{k}", **{f"w{w}": layer.equivariance_error(max_frequency=w) for w in bands}}
-        )
+        rows.append({"layer": f"{family} k{k}", **{f"w{w}": layer.equivariance_error(max_frequency=w) for w in bands}})
     rows += [{"layer": f"plain k{k}", **{f"w{w}": plain_error(k, w) for w in bands}} for k in (3, 5, 7)]
     return rows
 
@@ -122,9 +121,7 @@ def reduced(x: Tensor, y: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     theta = torch.eye(3, 4) / scale
     grid = functional.affine_grid(theta[None].expand(len(x), 3, 4), list(x.shape), align_corners=True)
     image = functional.grid_sample(x, grid, padding_mode="zeros", align_corners=True)
-    label = functional.grid_sample(
-        y[:, None].float(), grid, mode="nearest", padding_mode="zeros", align_corners=True
-    )
+    label = functional.grid_sample(y[:, None].float(), grid, mode="nearest", padding_mode="zeros", align_corners=True)
     return image, label[:, 0].long()
 
 
@@ -173,7 +170,7 @@ def learning_table(args: argparse.Namespace) -> list[dict[str, object]]:
     shape = (40, 56, 48)
     n_test = 12 if args.quick else 60
     x, y = volumes(max(args.samples) + n_test, shape)
-    if args.quick:
+    if args.half or args.quick:
         x, y = functional.avg_pool3d(x, 2), y[:, ::2, ::2, ::2]
     test = x[-n_test:], y[-n_test:]
     rows: list[dict[str, object]] = []
@@ -205,16 +202,13 @@ def summary(rows: list[dict[str, object]], scales: list[float]) -> list[dict[str
 
 
 def _line(row: dict[str, object]) -> str:
-    return "  ".join(
-        f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items() if v is not None
-    )
+    return "  ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items() if v is not None)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--half", action="store_true", help="half resolution: about 8 times faster")
     parser.add_argument("--samples", type=int, nargs="+", default=None, help="training volumes (10 25 100)")
     parser.add_argument("--scales", type=float, nargs="+", default=[1.0, 0.9, 0.8, 0.7])
     parser.add_argument("--seeds", type=int, default=None, help="3, or 1 with --quick")

@@ -71,10 +71,7 @@ def hermite_basis(
     make = matched_taps if family == "matched" else sampled_taps
     functions = orders_and_widths(n_basis, len(kernel_size), family)
     order = max(max(orders) for orders, _ in functions)
-    grids = [
-        np.arange(-(k // 2), k // 2 + 1, dtype=np.float64) * h
-        for k, h in zip(kernel_size, spacing, strict=True)
-    ]
+    grids = [np.arange(-(k // 2), k // 2 + 1, dtype=np.float64) * h for k, h in zip(kernel_size, spacing, strict=True)]
     taps = {q: [make(x, sigmas * q, order) for x in grids] for q in {q for _, q in functions}}
     letters = "xyz"[: len(kernel_size)]
     recipe = ",".join("s" + axis for axis in letters) + "->s" + letters

@@ -93,8 +93,7 @@ class PyramidPixelContext(nn.Module):
         """Return the map that multiplies the pixels, (B, 1, *N), in 0..1 (0..2 with `identity`)."""
         if x.ndim != 2 + len(self.size) or x.shape[1] != self.averaging.shape[1]:
             raise ArrayTypeError(
-                f"input must be (B, {self.averaging.shape[1]}) and {len(self.size)} axes, "
-                f"found {tuple(x.shape)}"
+                f"input must be (B, {self.averaging.shape[1]}) and {len(self.size)} axes, found {tuple(x.shape)}"
             )
         with torch.autocast(x.device.type, enabled=False):  # differences of means: not in half precision
             weight = self.weight_maps(x.shape[2:]).flatten(2)

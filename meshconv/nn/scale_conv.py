@@ -113,18 +113,10 @@ class ScaleEquivariantConv(nn.Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        if dims not in _CONV:
-            raise ArgumentError(f"dims must be 1, 2 or 3, found {dims!r}")
-        if not 0 < scale_ratio < 1 or sigma <= 0:
-            raise ArgumentError(
-                f"need 0 < scale_ratio < 1 and sigma > 0, found {scale_ratio!r} and {sigma!r}"
-            )
-        one_of(family, FAMILIES, "family")
-        counts = {"in_channels": in_channels, "out_channels": out_channels, "n_basis": n_basis}
-        for name, count in (
-            counts | {"n_scales": n_scales, "scale_size": 1 if scale_size is None else scale_size}
-        ).items():
-            _per_axis(count, 1, name)
+        _check_options(
+            dims, scale_ratio, sigma, family, in_channels=in_channels, out_channels=out_channels,
+            n_basis=n_basis, n_scales=n_scales, scale_size=1 if scale_size is None else scale_size,
+        )  # fmt: skip
         self.in_channels, self.out_channels, self.dims = in_channels, out_channels, dims
         self.n_scales, self.scale_ratio, self.scale_size = n_scales, scale_ratio, scale_size
         self.transposed = transposed
@@ -168,12 +160,13 @@ class ScaleEquivariantConv(nn.Module):
 
     def _kernels(self) -> Tensor:
         """Return `kernels`, kept between evaluations while weight and basis hold the same numbers."""
-        if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        learning = self.training or (torch.is_grad_enabled() and self.weight.requires_grad)
+        if learning or torch.compiler.is_compiling():
             return self.kernels()
-        if self._cache is None or not (
-            _same(self._cache[0], self.weight) and _same(self._cache[1], self.basis)
-        ):
-            self._cache = self.weight.clone(), self.basis.clone(), self.kernels()
+        now = self.weight.detach(), self.basis
+        if self._cache is None or not all(map(_same, self._cache[:2], now)):
+            with torch.inference_mode(False), torch.no_grad():  # tensors that any later mode may use
+                self._cache = now[0].clone(), now[1].clone(), self.kernels()
         return self._cache[2]
 
     def train(self, mode: bool = True) -> ScaleEquivariantConv:
@@ -193,9 +186,8 @@ class ScaleEquivariantConv(nn.Module):
         if not self.transposed:
             y = _CONV[self.dims](folded, kernels.flatten(0, 1), bias, self.stride, self.padding, 1, groups)
         else:
-            weight = (
-                kernels.transpose(1, 2).flatten(0, 1) if groups > 1 else kernels.flatten(0, 1).transpose(0, 1)
-            )
+            grouped = kernels.flatten(0, 1)[None] if groups == 1 else kernels
+            weight = grouped.transpose(1, 2).flatten(0, 1)  # torch wants (in, out)
             extra = self.output_padding if output_size is None else self._output_padding(x, output_size)
             y = _CONV_TRANSPOSE[self.dims](folded, weight, bias, self.stride, self.padding, extra, groups)
         return y.reshape(y.shape[0], self.n_scales, self.out_channels, *y.shape[2:]).transpose(1, 2)
@@ -209,9 +201,7 @@ class ScaleEquivariantConv(nn.Module):
     def _output_padding(self, x: Tensor, output_size: Sequence[int]) -> list[int]:
         smallest = [
             (n - 1) * s - 2 * p + k
-            for n, s, p, k in zip(
-                x.shape[-self.dims :], self.stride, self.padding, self.kernel_size, strict=True
-            )
+            for n, s, p, k in zip(x.shape[-self.dims :], self.stride, self.padding, self.kernel_size, strict=True)
         ]
         return [m - low for m, low in zip(output_size, smallest, strict=True)]
 
@@ -262,9 +252,7 @@ class ScaleEquivariantConv(nn.Module):
 
 def _response(kernels: Tensor, waves: Tensor, carrier: Tensor) -> Tensor:
     """Return the real responses (points, O) of kernels (O, I, T, k) to a sum of waves."""
-    return torch.einsum(
-        "oitw,pitw->po", torch.einsum("oitk,itwk->oitw", kernels.to(waves.dtype), waves), carrier
-    ).real
+    return torch.einsum("oitw,pitw->po", torch.einsum("oitk,itwk->oitw", kernels.to(waves.dtype), waves), carrier).real
 
 
 def _in_ball(shape: tuple[int, ...], dims: int, generator: torch.Generator) -> Tensor:
@@ -275,6 +263,16 @@ def _in_ball(shape: tuple[int, ...], dims: int, generator: torch.Generator) -> T
 
 def _same(a: Tensor, b: Tensor) -> bool:
     return a.device == b.device and a.dtype == b.dtype and torch.equal(a, b)
+
+
+def _check_options(dims: int, scale_ratio: float, sigma: float, family: str, **counts: int) -> None:
+    if dims not in _CONV:
+        raise ArgumentError(f"dims must be 1, 2 or 3, found {dims!r}")
+    if not 0 < scale_ratio < 1 or sigma <= 0:
+        raise ArgumentError(f"need 0 < scale_ratio < 1 and sigma > 0, found {scale_ratio!r} and {sigma!r}")
+    one_of(family, FAMILIES, "family")
+    for name, count in counts.items():
+        _per_axis(count, 1, name)
 
 
 def _per_axis(value: Any, dims: int, name: str, least: int = 1) -> tuple[int, ...]:

@@ -112,9 +112,7 @@ class _PlainConv(nn.Module):
         super().__init__()
         table: dict[int, Any] = {2: (nn.Conv2d, nn.ConvTranspose2d), 3: (nn.Conv3d, nn.ConvTranspose3d)}
         self.dims, self.transposed = dims, transposed
-        self.conv = table[dims][transposed](
-            inputs, outputs, kernel_size, stride=stride, padding=kernel_size // 2
-        )
+        self.conv = table[dims][transposed](inputs, outputs, kernel_size, stride=stride, padding=kernel_size // 2)
 
     def forward(self, x: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         return self.conv(x, output_size=list(output_size)) if output_size is not None else self.conv(x)
@@ -218,8 +216,7 @@ class ScaleEquivariantUNet(nn.Module):
 def _check_levels(channels: Sequence[int], strides: Sequence[int], dims: int) -> None:
     if len(channels) < 2 or len(strides) != len(channels) - 1:
         raise ArgumentError(
-            f"channels needs two levels or more and strides one fewer, "
-            f"found {len(channels)} and {len(strides)}"
+            f"channels needs two levels or more and strides one fewer, found {len(channels)} and {len(strides)}"
         )
     if dims not in (2, 3):
         raise ArgumentError(f"dims must be 2 or 3, found {dims!r}")

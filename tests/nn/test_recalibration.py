@@ -186,9 +186,7 @@ def test_attention_maps_are_those_that_were_applied():
 
 
 def test_refusals():
-    with pytest.raises(
-        ArgumentError, match=r"no residual block with a norm among Conv2d, Sequential; name the class"
-    ):
+    with pytest.raises(ArgumentError, match=r"no residual block with a norm among Conv2d, Sequential; name the class"):
         add_recalibration(nn.Sequential(nn.Conv2d(1, 1, 1)), torch.zeros(1, 1, 2, 2))
     with pytest.raises(ArgumentError, match="must be positive, found 4, 0, 3"):
         PyramidPixelContext(4, 3, 0)

@@ -49,9 +49,7 @@ def plain_error(kernel_size: int, max_frequency: float, spacing=(1.0, 1.0, 1.0),
 
 
 @pytest.mark.parametrize("max_frequency", [0.3, 0.6, 1.0])
-@pytest.mark.parametrize(
-    "options", [{}, {"kernel_size": 3}, {"kernel_size": 7}, {"dims": 2}, {"scale_size": 2}]
-)
+@pytest.mark.parametrize("options", [{}, {"kernel_size": 3}, {"kernel_size": 7}, {"dims": 2}, {"scale_size": 2}])
 def test_error_by_default_is_below_the_bar_and_below_a_plain_convolution(options, max_frequency):
     layer = ScaleEquivariantConv(2, 8, **options)
     error = layer.equivariance_error(max_frequency=max_frequency)
@@ -160,9 +158,7 @@ def test_the_basis_is_closed_under_axis_swaps(family):
 
 
 def test_the_papers_basis_is_not_closed():
-    assert share_outside_span(ScaleEquivariantConv(1, 1, family="multi", n_scales=1)) == pytest.approx(
-        0.335, abs=1e-3
-    )
+    assert share_outside_span(ScaleEquivariantConv(1, 1, family="multi", n_scales=1)) == pytest.approx(0.335, abs=1e-3)
 
 
 @pytest.mark.parametrize("family", ["matched", "single", "multi"])
@@ -245,9 +241,7 @@ def test_transposed_lifting():
 def test_one_by_one_has_one_kernel_for_all_scales_and_its_bias():
     layer = ScaleEquivariantConv(3, 2, kernel_size=1, scale_size=1)
     x = torch.randn(2, 3, 4, 3, 3, 3)
-    expected = torch.einsum("oi,bi...->bo...", layer.weight[:, :, 0, 0], x) + layer.bias.view(
-        1, 2, 1, 1, 1, 1
-    )
+    expected = torch.einsum("oi,bi...->bo...", layer.weight[:, :, 0, 0], x) + layer.bias.view(1, 2, 1, 1, 1, 1)
     torch.testing.assert_close(layer(x), expected)
     assert layer.weight.numel() == 6
     assert layer.bias.abs().min() > 0
@@ -255,9 +249,7 @@ def test_one_by_one_has_one_kernel_for_all_scales_and_its_bias():
 
 @pytest.mark.parametrize("scale_size", [None, 2])
 def test_gradients(scale_size):
-    layer = ScaleEquivariantConv(
-        1, 2, dims=2, kernel_size=3, n_scales=2, n_basis=2, scale_size=scale_size
-    ).double()
+    layer = ScaleEquivariantConv(1, 2, dims=2, kernel_size=3, n_scales=2, n_basis=2, scale_size=scale_size).double()
     x = torch.randn(1, 1, *([2] if scale_size else []), 2, 3, dtype=torch.float64, requires_grad=True)
 
     def run(x, weight, bias):
@@ -283,9 +275,13 @@ def test_kernels_are_built_once_in_evaluation_and_never_stale():
         torch.testing.assert_close(layer(x.double()).float(), 2 * first)
         layer.basis.mul_(0.0)
         assert torch.equal(layer(x.double()), layer.bias.expand(1, 4, 8, 8)[:, None][:, 0, None].double())
-    layer.weight.requires_grad_(True)
     layer(x.double()).sum().backward()  # and gradients reach the weights in evaluation too
     assert layer.weight.grad is not None
+    with torch.inference_mode():
+        layer.weight.data.add_(1.0)
+        layer(x.double())
+    layer.requires_grad_(False)
+    layer(x.double().requires_grad_()).sum().backward()  # the kernels kept in inference mode serve here
     assert "_cache" not in copy.deepcopy(layer).state_dict()
 
 
@@ -355,9 +351,7 @@ def test_pooling_and_projection():
 
 def test_the_strongest_scale_follows_the_size_of_a_blob():
     """Lindeberg: the scale-normalised Laplacian of a Gaussian blob of width t peaks at filter width t."""
-    layer = ScaleEquivariantConv(
-        1, 1, dims=2, kernel_size=25, sigma=4.0, n_scales=8, family="single", bias=False
-    )
+    layer = ScaleEquivariantConv(1, 1, dims=2, kernel_size=25, sigma=4.0, n_scales=8, family="single", bias=False)
     layer.weight.data.zero_()
     orders = list(itertools.product(range(3), repeat=2))
     norms = [np.linalg.norm(psi(o, 1.0 * 4.0, 25, 2)) for o in orders]

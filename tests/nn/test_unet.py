@@ -59,17 +59,13 @@ def test_every_layer_is_close_to_equivariant_and_a_part_of_the_error():
     assert small(family="multi").equivariance_error() > 1e-3
 
 
-def test_a_network_of_lifting_and_scale_layers_answers_one_scale_on():
-    """The whole way down, without the spatial border: a smaller object moves the scale map by one index."""
+def test_the_first_layer_of_the_network_answers_one_scale_on_to_a_smaller_blob():
     net = small(norm="instance", n_scales=6).eval()
     size = 65
     grid = torch.linspace(-32, 32, size)
     blob = torch.exp(-(grid[:, None] ** 2 + grid[None] ** 2) / (2 * 6.0**2))[None, None].expand(1, 2, -1, -1)
-    down = net.net.down
-    lift = down.body[0]
-    smaller = torch.exp(-(grid[:, None] ** 2 + grid[None] ** 2) / (2 * 5.4**2))[None, None].expand(
-        1, 2, -1, -1
-    )
+    lift = net.net.down.body[0]
+    smaller = torch.exp(-(grid[:, None] ** 2 + grid[None] ** 2) / (2 * 5.4**2))[None, None].expand(1, 2, -1, -1)
     with torch.no_grad():
         a, b = lift(blob)[0, :, :, 16, 16], lift(smaller)[0, :, :, 16, 16]
     assert (b[:, 1:] - a[:, :-1]).norm() < 2e-3 * a.norm()
@@ -96,9 +92,7 @@ def test_a_few_steps_learn_a_threshold(make):
 def test_export_with_free_batch_and_size(norm):
     net = small(norm=norm).eval()
     auto = torch.export.Dim.AUTO
-    exported = torch.export.export(
-        net, (torch.randn(2, 2, 16, 16),), dynamic_shapes=({0: auto, 2: auto, 3: auto},)
-    )
+    exported = torch.export.export(net, (torch.randn(2, 2, 16, 16),), dynamic_shapes=({0: auto, 2: auto, 3: auto},))
     x = torch.randn(3, 2, 21, 18)
     torch.testing.assert_close(exported.module()(x), net(x))
 

@@ -101,7 +101,8 @@ def solves(name: str, surface: Surface, *, with_default: bool) -> list[dict[str,
     peer = statistics.median(times["SuperLU COLAMD (scipy's default)"]) if with_default else None
     return [
         {"task": "factor + 2 solves", "mesh": name, "who": k, **summary(times[k]),
-         "ratio": statistics.median(times[k]) / peer if peer else None, "quality": f"residual {_residual(matrix, answers[k], rhs):.0e}"}
+         "ratio": statistics.median(times[k]) / peer if peer else None,
+         "quality": f"residual {_residual(matrix, answers[k], rhs):.0e}"}
         for k in runs
     ]  # fmt: skip
 

@@ -110,8 +110,7 @@ def _lay_out(indptr: AnyInt, indices: AnyInt, points: FloatArray | None) -> Fron
     panel = np.append(0, np.cumsum((p * (p + b)).astype(np.int64)))
     if panel[-1] > _MOST_ENTRIES:
         return None
-    depth, update, arena = np.zeros_like(parent), np.empty_like(parent), np.zeros(2, dtype=np.int64)
-    _arenas(parent, row_start, np.full_like(parent, -1), np.zeros_like(arena), (depth, update, arena))
+    depth, update, arena = _arenas(parent, np.diff(row_start))
     flops = float((p**3 / 3 + p**2 * b + p * b**2).sum())
     return Fronts(order, inverse, start, parent, depth, row_start, rows, panel, update, arena, flops)
 
@@ -164,26 +163,25 @@ def _sorted_rows(row_start: IntArray, rows: IntArray, n: int) -> IntArray:
     return by_front.tocsc().tocsr().indices.astype(np.int64)
 
 
-@njit(cache=True)
-def _arenas(parent: IntArray, row_start: IntArray, first: IntArray, top: IntArray, out: Any) -> None:
-    """Depth of each front, and where its update lies in the arena of that depth's parity.
+def _arenas(parent: IntArray, below: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Depth of each front, where its update lies in the arena of that depth's parity, and the arenas' sizes.
 
-    Children are done before their parent, so the updates in one arena form a stack; `first` is where those
-    of the children of a front begin.
+    Children are done before their parent, so the updates in one arena form a stack.
     """
-    depth, update, arena = out
-    for f in range(len(parent) - 1, -1, -1):
-        if parent[f] >= 0:
-            depth[f] = depth[parent[f]] + 1
-    for f in range(len(parent)):
+    m, up, size = len(parent), parent.tolist(), (below**2).tolist()
+    depth, update = [0] * m, [0] * m
+    for f in range(m - 1, -1, -1):
+        depth[f] = depth[up[f]] + 1 if up[f] >= 0 else 0
+    first: dict[int, int] = {}  # where the updates of a front's children begin
+    top, arena = [0, 0], [0, 0]
+    for f in range(m):
         mine = depth[f] % 2
         update[f] = top[mine]
-        if parent[f] >= 0 and first[parent[f]] < 0:
-            first[parent[f]] = top[mine]
-        top[mine] += (row_start[f + 1] - row_start[f]) ** 2
+        first.setdefault(up[f], top[mine])
+        top[mine] += size[f]
         arena[mine] = max(arena[mine], top[mine])
-        if first[f] >= 0:
-            top[1 - mine] = first[f]
+        top[1 - mine] = first.pop(f, top[1 - mine])
+    return np.array(depth, np.int64), np.array(update, np.int64), np.array(arena, np.int64)
 
 
 class Cholesky:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from meshconv.errors import ArgumentError, ArrayTypeError, NonFiniteError, SolverError
+from meshconv.operators import _multifrontal
 from meshconv.operators._multifrontal import analyse
 from meshconv.operators._ordering import nested_dissection
 from meshconv.operators.solve import FixedValueSolver, SPDSolver
@@ -165,6 +166,16 @@ def test_superlu_agrees():
     assert other.backend == "superlu"
     np.testing.assert_allclose(other.solve(b), SPDSolver(A, coordinates=where).solve(b), rtol=1e-9)
     assert other.residual < 1e-12
+
+
+@pytest.mark.parametrize(("limit", "value"), [("_MOST_ENTRIES", 10), ("_MOST_ROWS", -(10**6))])
+def test_superlu_takes_over_what_would_not_fit_into_memory(monkeypatch, limit, value):
+    monkeypatch.setattr(_multifrontal, limit, value)
+    A, where = grid(20)
+    A, b = A + 0.1 * sparse.eye_array(400), np.ones(400)
+    solver = SPDSolver(A, coordinates=where)
+    assert solver.backend == "superlu"
+    np.testing.assert_allclose(solver.solve(b), 10 * b)
 
 
 @pytest.mark.parametrize("kind", ["star", "dense", "path", "diagonal", "hub"])

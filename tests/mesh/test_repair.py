@@ -21,10 +21,12 @@ from meshconv.errors import (
     TopologyError,
 )
 from meshconv.mesh import topology
+from meshconv.mesh.degenerate import mend_flat
 from meshconv.mesh.io import load
 from meshconv.mesh.repair import Repaired, repair
 from meshconv.mesh.shapes import cap, cylinder, icosphere, torus
 from meshconv.mesh.surface import Surface
+from meshconv.mesh.weld import weld_map
 
 pytestmark = pytest.mark.filterwarnings("ignore::meshconv.errors.RepairWarning")
 
@@ -111,9 +113,7 @@ def test_touching_holes_and_a_hole_of_three_vertices() -> None:
 def test_a_long_ragged_border_is_closed_without_repeating_an_edge() -> None:
     tube = cylinder(1.0, 1.0, 300, 4)
     repaired = repair(tube, target="sphere")
-    assert (
-        sound(repaired) and repaired.report_after.is_sphere and np.isfinite(repaired.surface.vertices).all()
-    )
+    assert sound(repaired) and repaired.report_after.is_sphere and np.isfinite(repaired.surface.vertices).all()
     single = repair(Surface([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]]), target="sphere")
     assert sound(single) and single.report_after.is_sphere  # its only triangle exists already
 
@@ -137,9 +137,7 @@ def test_a_soup_is_welded_back_and_each_vertex_knows_its_origin() -> None:
     assert sound(repaired) and repaired.report_after.is_disk
     assert np.array_equal(repaired.surface.vertices[repaired.surface.faces], disk.vertices[disk.faces])
     assert np.array_equal(soup.vertices[repaired.vertex_origin], repaired.surface.vertices)
-    jittered = Surface(
-        soup.vertices + 1e-5 * np.random.default_rng(0).standard_normal(soup.vertices.shape), soup.faces
-    )
+    jittered = Surface(soup.vertices + 1e-5 * np.random.default_rng(0).standard_normal(soup.vertices.shape), soup.faces)
     assert repair(jittered, weld=1e-3).report_after.is_disk
     with pytest.raises(TopologyError, match="equal in size: 1 and 1"):
         repair(jittered)
@@ -154,18 +152,14 @@ def test_bodies_that_touch_are_not_welded_into_one() -> None:
 
 def test_a_fin_a_bowtie_and_three_sheets_on_a_line_are_split() -> None:
     flat = grid(5)
-    fin = Surface(
-        np.concatenate([flat.vertices, [[2.0, 2.0, 1.0]]]), np.concatenate([flat.faces, [[12, 13, 25]]])
-    )
+    fin = Surface(np.concatenate([flat.vertices, [[2.0, 2.0, 1.0]]]), np.concatenate([flat.faces, [[12, 13, 25]]]))
     repaired = repair(fin)
     assert sound(repaired) and repaired.surface == flat and "component" in " ".join(repaired.changes)
     bowtie = Surface([[0, 0, 0], [1, 0, 0], [1, 1, 0], [-1, 0, 0], [-1, -1, 0]], [[0, 1, 2], [0, 3, 4]])
     both = repair(bowtie, keep="all", fill_holes=False)
     assert sound(both) and both.vertex_origin.tolist() == [0, 1, 2, 3, 4, 0]
     wall = np.array([[x, 2.0, 1.0] for x in range(5)])
-    quads = np.array(
-        [[10 + k, 11 + k, 26 + k] for k in range(4)] + [[10 + k, 26 + k, 25 + k] for k in range(4)]
-    )
+    quads = np.array([[10 + k, 11 + k, 26 + k] for k in range(4)] + [[10 + k, 26 + k, 25 + k] for k in range(4)])
     sheets = repair(Surface(np.concatenate([flat.vertices, wall]), np.concatenate([flat.faces, quads])))
     assert sound(sheets) and sheets.surface == flat  # the smooth sheet stays whole, the wall comes off
 
@@ -330,9 +324,7 @@ def test_two_hundred_random_faces(data_dir: Path) -> None:
 
 def test_the_bad_mesh_corpus_is_repaired_or_refused(bad_meshes: Path) -> None:
     table = json.loads((bad_meshes / "expectations.json").read_text())
-    rows = [
-        row for row in table if row["category"] in ("topology", "geometry") and row["expect_load"] == "ok"
-    ]
+    rows = [row for row in table if row["category"] in ("topology", "geometry") and row["expect_load"] == "ok"]
     for row in rows:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MeshConvWarning)
@@ -355,11 +347,7 @@ def soups(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     n = draw(st.integers(3, 14))
     places = draw(st.sampled_from(["normal", "integer", "plane", "graded"]))
-    vertices = (
-        rng.integers(0, 3, (n, 3)).astype(float)
-        if places in ("integer", "plane")
-        else rng.normal(size=(n, 3))
-    )
+    vertices = rng.integers(0, 3, (n, 3)).astype(float) if places in ("integer", "plane") else rng.normal(size=(n, 3))
     vertices[:, 2] *= places != "plane"
     vertices *= 10.0 ** rng.integers(-8, 8, (n, 1)) if places == "graded" else 1.0
     faces = rng.integers(0, n, (draw(st.integers(1, 30)), 3))
@@ -369,17 +357,13 @@ def soups(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
         vertices[rng.integers(0, len(vertices), 3)] = vertices[rng.integers(0, len(vertices), 3)]
         faces = np.where(rng.random(faces.shape) < 0.03, rng.integers(0, len(vertices), faces.shape), faces)
         faces = faces[rng.random(len(faces)) < 0.95]
-    vertices = vertices * 10.0 ** draw(st.sampled_from([-160, -6, 0, 6, 150])) + draw(
-        st.sampled_from([0.0, 1.0, 1e7])
-    )
+    vertices = vertices * 10.0 ** draw(st.sampled_from([-160, -6, 0, 6, 150])) + draw(st.sampled_from([0.0, 1.0, 1e7]))
     faces = faces[(faces != np.roll(faces, 1, axis=1)).all(axis=1)]
     return vertices, faces if len(faces) else np.array([[0, 1, 2]])
 
 
 @settings(max_examples=150)
-@given(
-    soups(), st.sampled_from(["largest", "all"]), st.booleans(), st.sampled_from([True, 0.1]), st.booleans()
-)
+@given(soups(), st.sampled_from(["largest", "all"]), st.booleans(), st.sampled_from([True, 0.1]), st.booleans())
 def test_soups_are_refused_or_repaired_for_good(soup, keep, handles, weld, holes) -> None:
     options = {"keep": keep, "remove_handles": handles, "weld": weld, "fill_holes": holes}
     try:
@@ -389,3 +373,21 @@ def test_soups_are_refused_or_repaired_for_good(soup, keep, handles, weld, holes
     assert sound(repaired) and np.isfinite(repaired.surface.vertices).all()
     assert np.isfinite(repaired.moved(np.arange(len(soup[0])))).all()
     assert repair(repaired.surface, **options).surface == repaired.surface
+
+
+# --- steps that later steps would cover up -------------------------------------------------------
+
+
+def test_a_weld_never_joins_two_corners_of_a_face() -> None:
+    assert weld_map(np.array([[0, 1, 2]]), np.array([0, 0, 2])).tolist() == [0, 1, 2]
+
+
+def test_a_collapse_that_would_pinch_a_tube_is_not_made() -> None:
+    ring = np.array([[1.0, 0, 0], [-0.5, 0.8, 0], [-0.5, -0.8, 0]])
+    points = np.concatenate([ring + np.array([0, 0, k]) for k in range(4)])
+    points[3] = points[4]  # three vertices around, and two of them coincide half way up
+    low = np.array([[3 * k + i, 3 * k + (i + 1) % 3, 3 * k + 3 + i] for k in range(3) for i in range(3)])
+    high = np.array([[b, b + 3, a + 3] for a, b in low[:, :2].tolist()])
+    faces, alive, _ = mend_flat(points, np.concatenate([low, high]), 1e-15)
+    count = count_topology(faces[alive])
+    assert count.nonmanifold_edges == count.nonmanifold_vertices == 0 and count.euler == 0

@@ -146,7 +146,7 @@ class Surface:
     @classmethod
     def from_pyvista(cls, mesh: pyvista.DataSet) -> Surface:
         """Copy a `pyvista.PolyData`; polygons are triangulated without adding or moving a vertex."""
-        poly = mesh if hasattr(mesh, "regular_faces") or hasattr(mesh, "faces") else mesh.extract_surface()
+        poly = mesh if hasattr(type(mesh), "is_all_triangles") else mesh.extract_surface(algorithm=None)
         if not poly.is_all_triangles:
             poly = poly.triangulate()
         return cls(np.array(poly.points), np.asarray(poly.faces).reshape(-1, 4)[:, 1:].copy())

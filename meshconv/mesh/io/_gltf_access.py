@@ -92,9 +92,7 @@ class Document:
         )
         if width is None or component is None or (kind and accessor["type"] != kind):
             found = f"{accessor.get('type')} of {accessor.get('componentType')}"
-            raise BadHeaderError(
-                f"{what}: accessor {index} is {clip(found)}, expected {kind or 'a known type'}"
-            )
+            raise BadHeaderError(f"{what}: accessor {index} is {clip(found)}, expected {kind or 'a known type'}")
         count, item = accessor["count"], width * int(component[1])
         view, stride = self._view(number_of(accessor, "bufferView"), item)
         start = number_of(accessor, "byteOffset", 0)
@@ -114,9 +112,7 @@ class Document:
         view = self.pick("bufferViews", index)
         stride = number_of(view, "byteStride", item)
         if not item <= stride <= 255 and stride != item:
-            raise BadHeaderError(
-                f"glTF: bufferView {index} has byteStride {stride} for items of {item} bytes"
-            )
+            raise BadHeaderError(f"glTF: bufferView {index} has byteStride {stride} for items of {item} bytes")
         start, length = number_of(view, "byteOffset", 0), number_of(view, "byteLength")
         buffer = self._buffer(number_of(view, "buffer"))
         if start + length > len(buffer):
@@ -151,9 +147,7 @@ class Document:
                 raise BadFormatError(f"damaged base64 in a data: address ({error})") from error
         name = unquote(uri)
         if ":" in name or name.startswith(("//", "\\\\")):
-            raise SecurityError(
-                f"asks for the address {clip(uri, 80)}: not opened", hint="only local files are read"
-            )
+            raise SecurityError(f"asks for the address {clip(uri, 80)}: not opened", hint="only local files are read")
         folder = os.path.realpath(os.path.dirname(self.source.path) or ".")
         if "\0" in name:
             raise BadFormatError("a buffer name with a NUL")

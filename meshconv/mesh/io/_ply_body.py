@@ -79,9 +79,7 @@ class AsciiBody:
             negative = np.flatnonzero(counts < 0)
             if len(negative):
                 line = tokens.line_at(int(at[negative[0]]))
-                raise BadNumberError(
-                    f"{element.name} {negative[0]} has a list of {counts[negative[0]]}", line=line
-                )
+                raise BadNumberError(f"{element.name} {negative[0]} has a list of {counts[negative[0]]}", line=line)
             self._check_room(element.name, at, stop, counts + 1)
             columns[prop.name] = ListColumn(counts, self._cast(spread(at + 1, counts), prop, element.name))
             at += counts + 1

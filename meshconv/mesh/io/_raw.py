@@ -90,9 +90,7 @@ def _split(raw: RawMesh, warnings: list[str]) -> tuple[IntArray, FloatArray | No
     if k == len(faces):
         raise NoFacesError(f"no faces: all {k} have a repeated index and so no area")
     if k:
-        warnings.append(
-            f"dropped {k} faces with a repeated index (the first is face {int(repeated.argmax())})"
-        )
+        warnings.append(f"dropped {k} faces with a repeated index (the first is face {int(repeated.argmax())})")
         origin = np.flatnonzero(~repeated) if origin is None else origin[~repeated]
         faces, uv = faces[~repeated], None if uv is None else uv[~repeated]
     return faces, uv, origin
@@ -131,9 +129,7 @@ def _drop_small(raw: RawMesh, warnings: list[str]) -> None:
     if k == len(raw.counts):
         raise NoFacesError(f"no faces: all {k} have fewer than 3 vertices", line=_line(raw.face_line, first))
     where = f"face {first}" if raw.face_line is None else f"line {raw.face_line[first]}"
-    warnings.append(
-        f"dropped {k} faces of fewer than 3 vertices (the first has {raw.counts[first]} vertices, {where})"
-    )
+    warnings.append(f"dropped {k} faces of fewer than 3 vertices (the first has {raw.counts[first]} vertices, {where})")
     keep = np.repeat(~small, raw.counts)
     raw.corners, raw.counts = raw.corners[keep], raw.counts[~small]
     raw.corner_uv = None if raw.corner_uv is None else raw.corner_uv[keep]
@@ -155,9 +151,7 @@ def _drop_not_finite(raw: RawMesh, warnings: list[str]) -> IntArray | None:
         )  # fmt: skip
     kept = np.flatnonzero(finite)
     dropped = len(finite) - len(kept)
-    warnings.append(
-        f"dropped {dropped} unused vertices that are not finite (the first is {int(finite.argmin())})"
-    )
+    warnings.append(f"dropped {dropped} unused vertices that are not finite (the first is {int(finite.argmin())})")
     raw.vertices, raw.corners = raw.vertices[kept], (np.cumsum(finite) - 1)[raw.corners]
     return kept
 
@@ -165,9 +159,7 @@ def _drop_not_finite(raw: RawMesh, warnings: list[str]) -> IntArray | None:
 def _note_polygons(counts: IntArray, crossing: int, warnings: list[str]) -> None:
     quads, many = int((counts == 4).sum()), int((counts > 4).sum())
     if quads or many:
-        what = [f"{quads} quads"] * bool(quads) + [f"{many} polygons of up to {counts.max()} corners"] * bool(
-            many
-        )
+        what = [f"{quads} quads"] * bool(quads) + [f"{many} polygons of up to {counts.max()} corners"] * bool(many)
         warnings.append(f"split {' and '.join(what)} into triangles")
     if crossing:
         warnings.append(f"{crossing} polygons cross themselves: their triangles may overlap")

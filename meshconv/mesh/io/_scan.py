@@ -92,9 +92,7 @@ def _number(data: NDArray[Any], i: int, stop: int) -> tuple[float, int]:
         return 0.0, WORD
     value, kind = float(mantissa), REAL if real else INTEGER
     if significant > 15:
-        value = (
-            _divided(mantissa, -exponent) if real and significant <= 19 and -22 <= exponent < 0 else np.nan
-        )
+        value = _divided(mantissa, -exponent) if real and significant <= 19 and -22 <= exponent < 0 else np.nan
     elif abs(exponent) <= 22:
         value = value * _POWERS[exponent] if exponent >= 0 else value / _POWERS[-exponent]
     else:
@@ -140,9 +138,7 @@ def scan_tokens(
 
 
 @njit(cache=True)
-def scan_corners(
-    data: NDArray[Any], begin: NDArray[Any], length: NDArray[Any], out: NDArray[Any]
-) -> tuple[int, int]:
+def scan_corners(data: NDArray[Any], begin: NDArray[Any], length: NDArray[Any], out: NDArray[Any]) -> tuple[int, int]:
     """Read OBJ corners ``v``, ``v/vt``, ``v//vn``, ``v/vt/vn`` into out (T, 3).
 
     Return the first bad token and its fault, or (-1, 0).

@@ -72,7 +72,8 @@ def from_os_error(error: OSError | ValueError, path: str, verb: str) -> MeshConv
         errno.ENOENT: MissingFileError, errno.ENOTDIR: MissingFileError, errno.EISDIR: FolderError,
         errno.EACCES: AccessError, errno.EPERM: AccessError, errno.EROFS: AccessError,
     }  # fmt: skip
-    out = kinds.get(number, MeshIOError)(f"cannot {verb}: {reason}", path=path)
+    kind = kinds.get(number, MeshIOError) if isinstance(error, OSError) else MissingFileError  # a NUL in the name
+    out = kind(f"cannot {verb}: {reason}", path=path)
     out.errno = number
     return out
 
@@ -90,9 +91,7 @@ def read_file(path: str) -> bytes:
         if stat.S_ISDIR(mode):
             raise FolderError("cannot read: this is a folder", path=path)
         if not stat.S_ISREG(mode):
-            raise UnsupportedFormatError(
-                "cannot read: a device, pipe or socket, not a regular file", path=path
-            )
+            raise UnsupportedFormatError("cannot read: a device, pipe or socket, not a regular file", path=path)
         with open(path, "rb") as file:
             data = file.read()
     except MeshConvError:
@@ -190,9 +189,7 @@ def refuse_foreign(data: bytes, name: str) -> None:
         raise SecurityError("is a ZIP archive; archives are not opened", hint="extract the mesh from it")
     lower = head.lower()
     if lower.startswith((b"<!doctype html", b"<html", b"<head", b"<body")) or b"<html" in lower:
-        raise BadFormatError(
-            f"no {name} content: looks like an HTML page", hint="was a web page saved instead?"
-        )
+        raise BadFormatError(f"no {name} content: looks like an HTML page", hint="was a web page saved instead?")
     for magic, what, hint in _FOREIGN:
         if data.startswith(magic):
             raise BadFormatError(f"no {name} content: looks like {what}", hint=hint)

@@ -91,9 +91,7 @@ class Tokens:
             token = int(where[bad].ravel()[0])
             text = self.text(token)
             if re.fullmatch(r"[+-]?\d+", text):
-                raise IndexOutOfRangeError(
-                    f"{what} {clip(text)} is beyond any index", line=self.line_at(token)
-                )
+                raise IndexOutOfRangeError(f"{what} {clip(text)} is beyond any index", line=self.line_at(token))
             self.refuse_number(token, what, whole=True)
         return self.value[where].astype(np.int64)
 

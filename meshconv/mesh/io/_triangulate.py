@@ -30,9 +30,7 @@ def triangulate(vertices: FloatArray, corners: IntArray, counts: IntArray) -> tu
         local, crossed = _split(vertices[corners[positions]])
         crossing += crossed
         rows = out_starts[chosen][:, None] + np.arange(size - 2)
-        triangles[rows] = np.take_along_axis(positions, local.reshape(len(chosen), -1), 1).reshape(
-            local.shape
-        )
+        triangles[rows] = np.take_along_axis(positions, local.reshape(len(chosen), -1), 1).reshape(local.shape)
     return triangles, np.repeat(np.arange(n), counts - 2), crossing
 
 

@@ -60,9 +60,7 @@ def _properties(columns: dict[str, NDArray[Any]]) -> list[str]:
 
 
 def _packed(columns: dict[str, NDArray[Any]]) -> NDArray[Any]:
-    layout: list[Any] = [
-        (name, "<" + value.dtype.str[1:], value.shape[1:]) for name, value in columns.items()
-    ]
+    layout: list[Any] = [(name, "<" + value.dtype.str[1:], value.shape[1:]) for name, value in columns.items()]
     out = np.empty(len(next(iter(columns.values()))), np.dtype(layout))
     for name, value in columns.items():
         out[name] = value

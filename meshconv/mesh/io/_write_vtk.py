@@ -26,9 +26,7 @@ _LEGACY = {
 def vtp_bytes(surface: Surface, points: Fields, faces: Fields, binary: bool) -> bytes:
     """Return a VTP file of one piece."""
     ends = np.arange(3, 3 * surface.n_faces + 1, 3)
-    cells = _xml_array("connectivity", surface.faces.reshape(-1), binary) + _xml_array(
-        "offsets", ends, binary
-    )
+    cells = _xml_array("connectivity", surface.faces.reshape(-1), binary) + _xml_array("offsets", ends, binary)
     normals = ' Normals="Normals"' if "normals" in points else ""
     text = f"""<?xml version="1.0"?>
 <VTKFile type="PolyData" version="1.0" byte_order="LittleEndian" header_type="UInt64">
@@ -51,9 +49,7 @@ def _xml_fields(fields: Fields, binary: bool) -> str:
 def _xml_array(name: str, value: NDArray[Any], binary: bool) -> str:
     kind = value.dtype.str[1:]
     columns = value.shape[1] if value.ndim == 2 else 1
-    head = (
-        f'<DataArray type="{_XML.get(kind, "Float64")}" Name={quoteattr(name)} NumberOfComponents="{columns}"'
-    )
+    head = f'<DataArray type="{_XML.get(kind, "Float64")}" Name={quoteattr(name)} NumberOfComponents="{columns}"'
     if not binary:
         return f'{head} format="ascii">\n{rows_text(value)}</DataArray>\n'
     raw = np.ascontiguousarray(value, "<" + (kind if kind in _XML else "f8")).tobytes()

@@ -43,9 +43,7 @@ def parse_xml(data: bytes) -> Node:
     stack, texts = [top], [list[str]()]
 
     def refuse(*_: object) -> NoReturn:
-        raise SecurityError(
-            "declares a document type or an XML entity: not expanded, not read", hint="remove it"
-        )
+        raise SecurityError("declares a document type or an XML entity: not expanded, not read", hint="remove it")
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         if len(stack) > MAX_DEPTH:
@@ -70,7 +68,5 @@ def parse_xml(data: bytes) -> Node:
         parser.Parse(data, True)
     except (expat.ExpatError, LookupError) as error:
         line = getattr(error, "lineno", None)
-        raise BadFormatError(
-            f"not well-formed XML: {error}", line=line, hint="the file is cut or damaged"
-        ) from error
+        raise BadFormatError(f"not well-formed XML: {error}", line=line, hint="the file is cut or damaged") from error
     return top.children[0]

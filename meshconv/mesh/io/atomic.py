@@ -52,9 +52,7 @@ def atomic_write(path: str | PathLike[str], *, overwrite: bool = True) -> Iterat
     try:
         target = os.path.realpath(name)
         mode = _mode_of(target, name, overwrite)
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{os.path.basename(target)[:50]}.", dir=os.path.dirname(target)
-        )
+        handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(target)[:50]}.", dir=os.path.dirname(target))
     except (OSError, ValueError) as error:
         raise _named(error, name) from error
     try:

@@ -83,9 +83,7 @@ def _parse(data: bytes) -> dict[str, Any]:
     if not isinstance(out, dict) or not isinstance(out.get("asset"), dict):
         raise BadFormatError("JSON, but no glTF: it has no 'asset'")
     if not str(out["asset"].get("version", "")).startswith("2."):
-        raise UnsupportedFormatError(
-            f"glTF version {str(out['asset'].get('version'))[:20]!r}; only 2.x is read"
-        )
+        raise UnsupportedFormatError(f"glTF version {str(out['asset'].get('version'))[:20]!r}; only 2.x is read")
     return out
 
 
@@ -96,13 +94,9 @@ def _refuse_constant(name: str) -> None:
 def _scene(document: Document) -> RawMesh:
     """Return all triangles of the scene as one mesh."""
     required = document.root.get("extensionsRequired") or []
-    packed = (
-        [str(name) for name in required if "compression" in str(name)] if isinstance(required, list) else []
-    )
+    packed = [str(name) for name in required if "compression" in str(name)] if isinstance(required, list) else []
     if packed:
-        raise UnsupportedFormatError(
-            f"needs {', '.join(packed)[:80]}", hint="export without mesh compression"
-        )
+        raise UnsupportedFormatError(f"needs {', '.join(packed)[:80]}", hint="export without mesh compression")
     warnings = document.source.warnings
     parts: list[tuple[FloatArray, IntArray, Fields]] = []
     total, allowed, skipped = 0, max(1_000_000, len(document.source.data), document.external_size), 0

@@ -137,9 +137,7 @@ def _vertices(tokens: Tokens, rows: IntArray, warnings: list[str]) -> tuple[Floa
         last = rows[bad[0]] == len(tokens.rows) - 2 and sizes[bad[0]] < 3
         error = TruncatedError if last else BadFormatError
         line = tokens.line_at(int(tokens.rows[rows[bad[0]]]))
-        raise error(
-            f"vertex {bad[0]} has {sizes[bad[0]]} numbers, expected 3 (or 6 with a colour)", line=line
-        )
+        raise error(f"vertex {bad[0]} has {sizes[bad[0]]} numbers, expected 3 (or 6 with a colour)", line=line)
     start = tokens.rows[rows] + 1
     vertices = tokens.numbers(start[:, None] + np.arange(3), "coordinate")
     coloured = sizes >= 6
@@ -186,9 +184,7 @@ def _resolve(index: IntArray, seen: IntArray, n: int, lines: IntArray, counts: I
     return out
 
 
-def _texture(
-    tokens: Tokens, rows: IntArray, index: IntArray, seen: IntArray, warnings: list[str]
-) -> FloatArray | None:
+def _texture(tokens: Tokens, rows: IntArray, index: IntArray, seen: IntArray, warnings: list[str]) -> FloatArray | None:
     """Return texture coordinates per corner (C, 2), or None if a corner has none."""
     given = index != _scan.MISSING
     if not len(rows) or not given.all():

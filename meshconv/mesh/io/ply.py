@@ -67,9 +67,7 @@ def _header(data: bytes) -> _Header:
     """
     end = re.search(rb"(?:\n|\r)end_header[ \t]*(\r\n|\n|\r|$)", data[:_MAX_HEADER])
     if not data.startswith(b"ply"):
-        raise BadFormatError(
-            f"no PLY content: begins with {clip(data[:16].decode('latin-1'))}, not 'ply'", line=1
-        )
+        raise BadFormatError(f"no PLY content: begins with {clip(data[:16].decode('latin-1'))}, not 'ply'", line=1)
     if end is None:
         raise TruncatedError("the PLY header has no end_header line")
     lines = re.split(r"\r\n|\n|\r", data[: end.start()].decode("utf-8", "replace"))
@@ -121,9 +119,7 @@ def _add_property(element: Element, words: list[str]) -> None:
         raise BadHeaderError(f"{clip(' '.join(words))}: expected a type and a name")
     for word in words[2:4] if is_list else words[1:2]:
         if word not in _TYPES:
-            raise BadHeaderError(
-                f"unknown type {clip(word)}", hint=f"known are {', '.join(list(_TYPES)[:8])}"
-            )
+            raise BadHeaderError(f"unknown type {clip(word)}", hint=f"known are {', '.join(list(_TYPES)[:8])}")
     if any(known.name == words[-1] for known in element.properties):
         raise BadHeaderError(f"property {clip(words[-1])} is declared twice")
     count = _TYPES[words[2]] if is_list else ""

@@ -145,9 +145,7 @@ def read(path: str | PathLike[str], *, format: str | None = None, on_security: s
     except MeshConvError as error:
         raise error.at(name).with_traceback(error.__traceback__) from error.__cause__
     except MemoryError as error:
-        raise MeshIOError(
-            f"needs more memory than there is ({len(source.data)} bytes in file)", path=name
-        ) from error
+        raise MeshIOError(f"needs more memory than there is ({len(source.data)} bytes in file)", path=name) from error
     except (
         ArithmeticError,
         AttributeError,
@@ -157,9 +155,7 @@ def read(path: str | PathLike[str], *, format: str | None = None, on_security: s
         ValueError,
         zlib.error,
     ) as error:
-        raise BadFormatError(
-            f"damaged in a way no check names ({type(error).__name__})", path=name
-        ) from error
+        raise BadFormatError(f"damaged in a way no check names ({type(error).__name__})", path=name) from error
 
 
 def _read(source: Source, forced: str | None) -> MeshFile:
@@ -195,9 +191,7 @@ def _choose(source: Source, extension: str) -> str:
         hint = f"the content looks like {found.upper()}: pass format={found!r}" if found else ""
         raise UnsupportedFormatError(f"{named}; can read {_LISTED}", hint=hint)
     if found is not None and found != extension:
-        source.warnings.append(
-            f"is named .{extension}, but its content is {found.upper()}: read as {found.upper()}"
-        )
+        source.warnings.append(f"is named .{extension}, but its content is {found.upper()}: read as {found.upper()}")
     return found or extension
 
 

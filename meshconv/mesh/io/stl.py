@@ -103,9 +103,7 @@ def _ascii(data: bytes) -> tuple[FloatArray, IntArray]:
             line=tokens.line_at(int(words[k])),
         )
     if len(codes) % 9 or not ends:
-        raise TruncatedError(
-            f"facet {len(codes) // 9} ends early: no endsolid", line=tokens.line_at(len(tokens))
-        )
+        raise TruncatedError(f"facet {len(codes) // 9} ends early: no endsolid", line=tokens.line_at(len(tokens)))
     if not len(words):
         raise NoFacesError("no faces: no facet in this STL")
     where = words[codes == code("vertex")]
@@ -121,6 +119,4 @@ def _check_gaps(tokens: Tokens, words: IntArray, codes: NDArray[np.uint64]) -> N
     bad = np.flatnonzero(gaps != 3)
     if len(bad):
         line = tokens.line_at(int(words[at[bad[0]]]))
-        raise BadFormatError(
-            f"vertex {bad[0] % 3} of facet {bad[0] // 3} has {gaps[bad[0]]} coordinates", line=line
-        )
+        raise BadFormatError(f"vertex {bad[0] % 3} of facet {bad[0] // 3} has {gaps[bad[0]]} coordinates", line=line)

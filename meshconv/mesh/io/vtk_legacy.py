@@ -125,9 +125,7 @@ def read_vtk(source: Source) -> RawMesh:
             elif key == "METADATA":
                 _skip_metadata(body)
             elif where or key == "FIELD":
-                fields[where or "POINT_DATA"].update(
-                    _attribute(body, words, length) if where else _field(body, words)
-                )
+                fields[where or "POINT_DATA"].update(_attribute(body, words, length) if where else _field(body, words))
             else:
                 raise BadFormatError(f"{clip(' '.join(words))} is no part of POLYDATA")
         except (BadFormatError, TruncatedError) as error:
@@ -142,9 +140,7 @@ def _open(data: bytes) -> _Body:
     head = re.match(rb"# vtk DataFile Version[ \t]+([\d.]+)[^\r\n]*(\r\n|\n|\r)[^\r\n]*(\r\n|\n|\r)", data)
     if head is None:
         raise BadHeaderError("does not begin with '# vtk DataFile Version' and a title line", line=1)
-    rest = re.compile(
-        rb"\s*(\w+)[ \t]*(?:\r\n|\n|\r)\s*DATASET[ \t]+(\w+)[ \t]*(\r\n|\n|\r|$)", re.IGNORECASE
-    )
+    rest = re.compile(rb"\s*(\w+)[ \t]*(?:\r\n|\n|\r)\s*DATASET[ \t]+(\w+)[ \t]*(\r\n|\n|\r|$)", re.IGNORECASE)
     match = rest.match(data, head.end())
     if match is None:
         words = data[head.end() : head.end() + 80].decode("latin-1").split()[:4]
@@ -153,9 +149,7 @@ def _open(data: bytes) -> _Body:
     if form not in (b"ASCII", b"BINARY"):
         raise BadHeaderError(f"{clip(match[1].decode())} is neither ASCII nor BINARY", line=3)
     if dataset != "POLYDATA":
-        raise UnsupportedFormatError(
-            f"holds {clip(dataset)}; only POLYDATA is read", hint="extract the surface first"
-        )
+        raise UnsupportedFormatError(f"holds {clip(dataset)}; only POLYDATA is read", hint="extract the surface first")
     if form == b"BINARY":
         return _Binary(data, match.end())
     lines = data[: match.end()].replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n")

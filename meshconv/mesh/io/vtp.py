@@ -72,9 +72,7 @@ def _packing(attributes: dict[str, str], appended: bytes, raw: bool) -> _File:
     if header not in ("UInt32", "UInt64"):
         raise BadHeaderError(f"header_type {clip(header)} is neither UInt32 nor UInt64")
     if compressor not in ("", "vtkZLibDataCompressor"):
-        raise UnsupportedFormatError(
-            f"compressor {clip(compressor)}; only zlib is read", hint="save it without"
-        )
+        raise UnsupportedFormatError(f"compressor {clip(compressor)}; only zlib is read", hint="save it without")
     return _File("<" if order == "LittleEndian" else ">", _TYPES[header], bool(compressor), appended, raw)
 
 
@@ -177,9 +175,7 @@ def _bytes(node: Node, file: _File, appended: bool, what: str, expected: int) ->
         return reader.take(size + total)[size:]
     blocks, _, _ = np.frombuffer(reader.peek(3 * size), file.order + file.header).tolist()
     if blocks > len(data) // size:
-        raise TruncatedError(
-            f"{what}: expected {blocks} compressed blocks, found room for {len(data) // size}"
-        )
+        raise TruncatedError(f"{what}: expected {blocks} compressed blocks, found room for {len(data) // size}")
     sizes = np.frombuffer(reader.take((3 + blocks) * size), file.order + file.header).tolist()[3:]
     packed, out, at = reader.take(sum(sizes)), [], 0
     limit = max(FREE_SIZE, MAX_RATIO * len(packed), 0)
@@ -253,7 +249,5 @@ def _joined(pieces: list[RawMesh], warnings: list[str]) -> RawMesh:
 
 def join_fields(parts: list[Fields]) -> Fields:
     """Return the fields that every part has in the same shape, one after the other."""
-    names = [
-        k for k in parts[0] if all(k in part and part[k].shape[1:] == parts[0][k].shape[1:] for part in parts)
-    ]
+    names = [k for k in parts[0] if all(k in part and part[k].shape[1:] == parts[0][k].shape[1:] for part in parts)]
     return {name: np.concatenate([part[name] for part in parts]) for name in names}

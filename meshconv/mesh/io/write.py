@@ -90,9 +90,7 @@ def save(
             f"cannot write .{form}; can write .{', .'.join(_WRITERS)}, each also as .gz", path=name
         )
     if not isinstance(surface, Surface):
-        raise ArrayTypeError(
-            f"surface must be a Surface, found {type(surface).__name__}", hint="see as_surface"
-        )
+        raise ArrayTypeError(f"surface must be a Surface, found {type(surface).__name__}", hint="see as_surface")
     points = _fields(vertex_fields, surface.n_vertices, "vertex", form, _VERTEX_FIELDS.get(form, _ALL))
     faces = _fields(face_fields, surface.n_faces, "face", form, _FACE_FIELDS.get(form, _ALL))
     _warn_rounding(surface, form)
@@ -108,9 +106,7 @@ def _fields(given: Mapping[str, ArrayLike] | None, n: int, per: str, form: str, 
         if not name or len(name.split()) != 1 or not name.isprintable():
             raise ArgumentError(f"{per} field name {name!r} must be one printable word")
         if array.ndim not in (1, 2) or len(array) != n:
-            raise ArrayTypeError(
-                f"{per} field {name!r} must have one row per {per} ({n}), found shape {array.shape}"
-            )
+            raise ArrayTypeError(f"{per} field {name!r} must have one row per {per} ({n}), found shape {array.shape}")
         if allowed is _ALL or (isinstance(allowed, set) and name in allowed):
             out[name] = array
     lost = sorted(set(given or {}) - set(out))
@@ -130,7 +126,5 @@ def _warn_rounding(surface: Surface, form: str) -> None:
     with np.errstate(over="ignore"):
         error = float(np.abs(vertices - centre - (vertices - centre).astype(np.float32)).max())
     if error > 1e-5 * size:
-        text = (
-            f".{form} stores float32: coordinates move by up to {error:.3g} on a surface of size {size:.3g}"
-        )
+        text = f".{form} stores float32: coordinates move by up to {error:.3g} on a surface of size {size:.3g}"
         warnings.warn(f"{text}; save as .ply or .vtp to keep them", AccuracyWarning, stacklevel=3)

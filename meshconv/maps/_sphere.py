@@ -7,40 +7,90 @@ chart, with the border that the rest gives it: Schwarz's alternating method.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from scipy import sparse
 
 from meshconv._check import ComplexArray, FloatArray, IntArray
-from meshconv.errors import FoldError
+from meshconv.errors import AccuracyWarning, FoldError
 from meshconv.maps._unfold import as_complex, unfolded
-from meshconv.maps._weights import robust_laplacian, vertex_areas
-from meshconv.maps.moebius import centred_on_sphere, upright_on_sphere
+from meshconv.maps._weights import relaxed, robust_laplacian, tame, vertex_areas
+from meshconv.maps.moebius import centred_on_sphere, moebius_sphere, upright_on_sphere
 from meshconv.mesh.surface import Surface
 from meshconv.operators.solve import FixedValueSolver
 
 _CAPS = (-0.3, -0.3)  # cosine of the rim of the cap around the pole, and of the opposite one
-_REPAIRS = 24
+_PARTIAL = 30
+_OFF_CENTRE = 1e-11
 
 
 def sphere_coordinates(surface: Surface) -> FloatArray:
     """Return unit vectors (V, 3): conformal, area-weighted mean 0, upright, no face turned over."""
     laplacian, areas = robust_laplacian(surface), vertex_areas(surface)
     face = _roundest(surface)
-    points = centred_on_sphere(_from_plane(_dipole(surface, laplacian, face)), areas)
+    points = _from_plane(_dipole(surface, laplacian, face))
+    if len(turned_over(surface.faces, points)):  # obtuse faces; the caps need an honest start
+        points = _from_star(surface, laplacian, int(surface.faces[face, 0]))
+    points = _centred(surface, points, areas)
     pole = _unit(points[surface.faces[face]].sum(axis=0))
     for axis, rim in zip((pole, -pole), _CAPS, strict=True):
-        points = _harmonic_cap(surface, laplacian, points, axis, rim)
-    points = centred_on_sphere(points, areas)
-    for attempt in range(_REPAIRS):
-        bad = turned_over(surface.faces, points)
-        if len(bad) == 0:
-            return upright_on_sphere(points, surface.vertices, areas)
-        axis = _unit(points[surface.faces[bad[attempt % len(bad)]]].sum(axis=0))
-        points = centred_on_sphere(_harmonic_cap(surface, laplacian, points, axis, -0.5), areas)
-    raise FoldError(
-        f"{len(bad)} faces stay turned over on the sphere, first face {bad[0]}",
-        indices=bad[:10].tolist(), count=len(bad), hint="cut the surface open and use domain='disk'",
-    )  # fmt: skip
+        moved = _harmonic_cap(surface, laplacian, points, axis, rim)
+        points = points if len(turned_over(surface.faces, moved)) else moved
+    points = _centred(surface, points, areas)
+    bad = turned_over(surface.faces, points)
+    if len(bad):
+        raise FoldError(
+            f"{len(bad)} faces stay turned over on the sphere, first face {bad[0]}",
+            indices=bad[:10].tolist(), count=len(bad), hint="cut the surface open and use domain='disk'",
+        )  # fmt: skip
+    offset = float(np.linalg.norm(areas @ points) / areas.sum())
+    if offset > _OFF_CENTRE:
+        warnings.warn(
+            f"the spherical map is off centre by {offset:.1e}: centring it further would fold faces",
+            AccuracyWarning, stacklevel=3,
+        )  # fmt: skip
+    return upright_on_sphere(points, surface.vertices, areas)
+
+
+def _centred(surface: Surface, points: FloatArray, areas: FloatArray) -> FloatArray:
+    """Return the points with their weighted mean at 0, or as near as no face turns over."""
+    moved = centred_on_sphere(points, areas)
+    if len(turned_over(surface.faces, moved)) == 0:
+        return moved
+    for _ in range(_PARTIAL):
+        moved = moebius_sphere(points, areas @ points / areas.sum() / 4)
+        if len(turned_over(surface.faces, moved)):
+            break
+        points = moved
+    return points
+
+
+def _from_star(surface: Surface, laplacian: sparse.csr_array, pole: int) -> FloatArray:
+    """Return a map without folds: `pole` to the north, its neighbours to a circle, the rest by Tutte's method.
+
+    Below the equator great circles are straight lines of the central projection, so a planar map without
+    folds is a spherical one.
+    """
+    faces = surface.faces
+    row, column = np.nonzero(faces == pole)
+    following = dict(zip(faces[row, (column + 1) % 3].tolist(), faces[row, (column + 2) % 3].tolist(), strict=True))
+    circle = [next(iter(following))]
+    while (after := following[circle[-1]]) != circle[0]:
+        circle.append(after)
+    angle = 2 * np.pi * np.arange(len(circle)) / len(circle)
+    values = np.concatenate([2 * np.column_stack([np.cos(angle), np.sin(angle)]), [[0.0, 0.0]]])
+    fixed = np.array([*circle, pole])
+    weights = tame(laplacian)
+    for _ in range(_PARTIAL):
+        plane = FixedValueSolver(weights, fixed, coordinates=surface.vertices).solve(values)
+        points = np.column_stack([plane, -np.ones(len(plane))])
+        points[pole] = [0.0, 0.0, 1.0]
+        points /= np.linalg.norm(points, axis=1, keepdims=True)
+        if len(turned_over(faces, points)) == 0:
+            break
+        weights = relaxed(weights, plane, surface.vertices)
+    return points
 
 
 def turned_over(faces: IntArray, points: FloatArray) -> IntArray:
@@ -98,7 +148,7 @@ def _harmonic_cap(
     inside = surface.faces[free[surface.faces].any(axis=1)]
     try:
         z = unfolded(solve(laplacian), inside, laplacian, solve, surface.vertices)
-    except FoldError:  # another cap, or the final check, decides
+    except FoldError:
         return points
     squared = (z**2).sum(axis=1)
     moved = np.column_stack([2 * z, 1 - squared]) / (1 + squared)[:, None]

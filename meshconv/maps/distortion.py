@@ -51,7 +51,7 @@ class Distortion:
     @property
     def log_area_ratio(self) -> FloatArray:
         """Logarithm of image_share / surface_share, (F,); infinite where only one side has an area."""
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.log(self.image_share) - np.log(self.surface_share)
         return np.where(self.image_share == self.surface_share, 0.0, ratio)
 

@@ -13,7 +13,9 @@ from meshconv._check import FloatArray, IntArray
 
 # (poses kept, scan points, template points, iterations): many rough trials, then fewer and finer ones.
 # Any rotation is within about 30 degrees of one of 120.
-_STAGES = ((120, 60, 400, 2), (24, 120, 800, 4), (4, 300, 2500, 15))
+_STAGES = ((120, 60, 400, 2), (24, 120, 800, 4), (4, 300, 2500, 15), (1, 300, 2500, 100))
+_STILL = 1e-9  # change of the rotations at which they have converged
+_SLIDES = 20
 _NORMAL_WEIGHT = 0.25  # one radian between normals counts as this many template sizes
 
 
@@ -69,7 +71,7 @@ def find_pose(
     """
     middle = points.mean(axis=0)
     centred = scale * (points - middle)
-    turn = Rotation.random(_STAGES[0][0], random_state=0).as_matrix()
+    turn = _starts(centred, _STAGES[0][0])
     shift = np.tile(target.mean(axis=0), (len(turn), 1))
     cost = np.zeros(len(turn))
     for kept, n_points, n_target, iterations in _STAGES:
@@ -78,10 +80,43 @@ def find_pose(
         few, some = _spread(len(points), n_points), _spread(len(target), n_target)
         cloud = _Cloud(target[some], target_normals[some], _NORMAL_WEIGHT * size)
         for _ in range(iterations):
+            before = turn
             turn, shift = cloud.improve(centred[few], normals[few], turn, shift)
+            if np.abs(turn - before).max() < _STILL:
+                break
         cost = cloud.cost(centred[few], normals[few], turn, shift)
-    k = int(cost.argmin())
-    return Pose(turn[k], shift[k] - scale * (turn[k] @ middle), scale)
+    turn, shift = _slide(cloud, centred, normals, turn[0], shift[0])
+    return Pose(turn, shift - scale * (turn @ middle), scale)
+
+
+def _slide(
+    cloud: _Cloud, points: FloatArray, normals: FloatArray, turn: FloatArray, shift: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Refine one pose by distances to tangent planes, along which points may slide; keep it only if it is closer.
+
+    Chen, Medioni, 1992, Object modelling by registration of multiple range images. doi:10.1016/0262-8856(92)90066-C
+    """
+    before = cloud.cost(points, normals, turn[None], shift[None])
+    start = turn, shift
+    for _ in range(_SLIDES):
+        moved, turned = points @ turn.T + shift, normals @ turn.T
+        distance, k = cloud.tree.query(np.hstack([moved, cloud.beta * turned]))
+        root = np.sqrt(1.0 / (1.0 + (distance / np.median(distance)) ** 2))
+        rows = root[:, None] * np.hstack([np.cross(moved - shift, turned), turned])
+        gap = root * ((cloud.points[k] - moved) * turned).sum(axis=1)
+        step = np.linalg.lstsq(rows, gap, rcond=1e-6)[0]
+        turn, shift = Rotation.from_rotvec(step[:3]).as_matrix() @ turn, shift + step[3:]
+    after = cloud.cost(points, normals, turn[None], shift[None])
+    return (turn, shift) if after < before else start
+
+
+def _starts(centred: FloatArray, count: int) -> FloatArray:
+    """`count` rotations (count, 3, 3), spread evenly, and fixed to the points: a turned surface has turned starts."""
+    axes = np.linalg.eigh(centred.T @ centred)[1]
+    axes[:, 2] *= np.sign(np.linalg.det(axes))
+    signs = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])  # principal axes have no sign
+    turns = Rotation.random(count // 4, random_state=0).as_matrix()
+    return np.einsum("rij,sj,kj->rsik", turns, signs, axes).reshape(-1, 3, 3)
 
 
 def _spread(n: int, count: int) -> IntArray:

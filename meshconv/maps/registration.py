@@ -228,12 +228,14 @@ def unit_ratio(surface: Surface, template: Template) -> float:
 
 
 def _even_subset(surface: Surface, count: int) -> IntArray:
-    """A fixed random subset of the vertices, drawn by area, so that dense regions do not dominate."""
-    weight = np.bincount(surface.faces.ravel(), np.repeat(surface.face_areas, 3), surface.n_vertices)
-    used = int((weight > 0).sum())
-    if used <= count:
-        return np.flatnonzero(weight > 0)
-    return np.sort(np.random.default_rng(0).choice(len(weight), count, replace=False, p=weight / weight.sum()))
+    """`count` vertices, each standing for the same area; the same ones in every pose, unit and numbering."""
+    area = np.bincount(surface.faces.ravel(), np.repeat(surface.face_areas, 3), surface.n_vertices)
+    centre = area @ surface.vertices / area.sum()
+    order = np.argsort(((surface.vertices - centre) ** 2).sum(axis=1), kind="stable")
+    order = order[area[order] > 0]
+    share = np.cumsum(area[order])
+    picked = np.searchsorted(share, share[-1] * (np.arange(count) + 0.5) / count)
+    return order[np.unique(np.minimum(picked, len(order) - 1))]
 
 
 def _mirror(surface: Surface) -> Surface:

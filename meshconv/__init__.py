@@ -10,12 +10,34 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# public name -> module that defines it; one line a name, in the order of the flow
-_WHERE = {
-    "Surface": "meshconv.mesh.surface",
-    "MeshConvError": "meshconv.errors",
-    "MeshConvWarning": "meshconv.errors",
+# module -> public names it defines, in the order of the flow
+_MODULES = {
+    "meshconv.errors": ("MeshConvError", "MeshConvWarning"),
+    "meshconv.mesh.surface": ("Surface",),
+    "meshconv.mesh.io": ("load", "save", "read", "MeshFile", "as_surface"),
+    "meshconv.mesh.check": ("check",),
+    "meshconv.mesh.report": ("SurfaceReport",),
+    "meshconv.mesh.repair": ("repair", "Repaired"),
+    "meshconv.operators.laplacian": ("cotangent_laplacian", "mass_matrix"),
+    "meshconv.operators.gradient": ("gradient", "divergence"),
+    "meshconv.operators.curvature": (
+        "mean_curvature",
+        "gaussian_curvature",
+        "principal_curvatures",
+        "shape_index",
+    ),
+    "meshconv.operators.geodesic": ("geodesic_distance",),
+    "meshconv.operators.spectral": ("heat_kernel_signature", "laplacian_eigenpairs"),
+    "meshconv.operators.crop": ("crop",),
+    "meshconv.operators.solve": ("SPDSolver", "FixedValueSolver"),
+    "meshconv.maps.parameterization": ("Parameterization",),
+    "meshconv.maps.conformal": ("conformal_map",),
+    "meshconv.maps.beltrami": ("beltrami_coefficient",),
+    "meshconv.maps.distortion": ("distortion",),
+    "meshconv.maps.template": ("Template",),
+    "meshconv.maps.registration": ("register", "fit_template"),
 }
+_WHERE = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = ["__version__", *_WHERE]
 

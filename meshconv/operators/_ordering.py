@@ -57,9 +57,7 @@ def nested_dissection(
 
 
 @njit(cache=True)
-def _dissect(
-    indptr: AnyInt, indices: AnyInt, points: FloatArray, order: IntArray, fronts: IntArray, work: Any
-) -> int:
+def _dissect(indptr: AnyInt, indices: AnyInt, points: FloatArray, order: IntArray, fronts: IntArray, work: Any) -> int:
     """Permute `order` in place; write the fronts (low, high, parent), parents first; return their number."""
     stack, zone, separator = work
     stack[0, 0], stack[0, 1], stack[0, 2] = 0, len(order), -1
@@ -157,14 +155,10 @@ def _cut(
 
 
 def hop_coordinates(indptr: AnyInt, indices: AnyInt) -> FloatArray:
-    """Return (n, 3) pseudo-coordinates: smoothed hop distances to three vertices far from each other."""
+    """Return (n, 3) pseudo-coordinates: hop distances to three vertices far from each other."""
     n = len(indptr) - 1
     hops, points = np.full((n, 4), -1), np.zeros((n, 3))
     _hops(indptr, indices, hops, points, np.empty(n, dtype=np.int64))
-    for _ in range(3):  # whole numbers of hops have many ties; the neighbours' mean breaks them smoothly
-        smooth = np.empty_like(points)
-        _smooth(indptr, indices, points, smooth)
-        points = smooth
     return points
 
 
@@ -201,14 +195,3 @@ def _hops(indptr: AnyInt, indices: AnyInt, hops: IntArray, points: FloatArray, q
             points[v, 0] = hops[v, 1] + offset  # components side by side
             points[v, 1], points[v, 2] = hops[v, 2], hops[v, 3]
         offset += best + 2.0 + tail**0.5
-
-
-@njit(cache=True)
-def _smooth(indptr: AnyInt, indices: AnyInt, points: FloatArray, out: FloatArray) -> None:
-    for u in range(len(points)):
-        degree = max(1, indptr[u + 1] - indptr[u])
-        for d in range(3):
-            total = 0.0
-            for q in range(indptr[u], indptr[u + 1]):
-                total += points[indices[q], d] - points[u, d]
-            out[u, d] = points[u, d] + total / degree

@@ -84,7 +84,7 @@ class SPDSolver:
     def solve(self, rhs: ArrayLike) -> FloatArray:
         """Return x (n,) or (n, k) with A x = rhs; raise SolverError if the residual is not small."""
         b = _right_hand_side(rhs, self._matrix.shape[0])
-        columns = b.reshape(len(b), -1)
+        columns = b if b.ndim == 2 else b[:, None]
         x = self._apply(columns)
         remainder = columns - self._matrix @ x
         self.residual = self._relative(remainder, columns)

@@ -196,6 +196,12 @@ def test_components_are_solved_side_by_side():
     np.testing.assert_allclose(x, np.repeat([3.0, -4.0], 225), rtol=1e-10)
 
 
+def test_nothing_is_solved_too():
+    solver = SPDSolver(np.zeros((0, 0)))
+    assert solver.solve(np.zeros(0)).shape == (0,)
+    assert solver.solve(np.zeros((0, 2))).shape == (0, 2)
+
+
 def test_fixed_values_are_kept_and_all_may_be_fixed():
     A, _ = grid(5)
     values = np.random.default_rng(0).normal(size=25)

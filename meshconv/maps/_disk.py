@@ -36,14 +36,10 @@ def disk_coordinates(surface: Surface, *, areas: FloatArray | None = None, polis
     """
     loop = surface.boundary_loops[0]
     areas = vertex_areas(surface) if areas is None else areas
-    laplacian = robust_laplacian(surface)
-    try:
-        solver = FixedValueSolver(laplacian, loop, coordinates=surface.vertices)
-    except SolverError:  # angles too extreme for the solver: the faces have no shape worth keeping
-        laplacian = tame(laplacian)
-        solver = FixedValueSolver(laplacian, loop, coordinates=surface.vertices)
-    angles, mended = _border_angles(surface, loop, laplacian, solver)
-    steps = (20 if len(loop) < _COARSE else 3 * mended) if polish is None else polish
+    finer = without_dividing_edges(surface, loop)
+    laplacian, solver = _factored(finer, loop)
+    angles = _border_angles(finer, loop, laplacian, solver)
+    steps = (20 if len(loop) < _COARSE else 0) if polish is None else polish
     rows = laplacian[loop]
     angles = polished(angles, lambda border: rows @ solver.solve(border), steps)
 
@@ -51,7 +47,10 @@ def disk_coordinates(surface: Surface, *, areas: FloatArray | None = None, polis
         def again(weights: sparse.csr_array) -> FloatArray:
             return FixedValueSolver(weights, loop, coordinates=surface.vertices).solve(border)
 
-        return unfolded(solver.solve(border), surface.faces, laplacian, again, surface.vertices)
+        first = np.ascontiguousarray(solver.solve(border)[: surface.n_vertices])
+        if len(folded(surface.faces, first)) == 0:
+            return first
+        return unfolded(first, surface.faces, robust_laplacian(surface), again, surface.vertices)
 
     z = centred(as_complex(extend(on_circle(angles))), surface, loop, areas, extend)
     z = z * upright(z, surface.vertices, areas)
@@ -65,8 +64,8 @@ def green_angles(
     loop: IntArray,
     areas: FloatArray,
     share: FloatArray,
-) -> tuple[FloatArray, bool]:
-    """Return increasing angles (B,) of the border `loop`, and whether the flux had to be mended.
+) -> FloatArray:
+    """Return increasing angles (B,) of the border `loop`.
 
     The flux of Green's function of the deepest vertex is 2 pi in sum and gives each border vertex its arc;
     `share` (B,) is the share of each vertex in the border's length.
@@ -77,8 +76,7 @@ def green_angles(
     source = np.zeros(len(areas))
     source[depth.argmax()] = 2 * np.pi
     flux = -np.asarray((laplacian @ solver.solve(zero, source))[loop])
-    measure, mended = _positive(flux, share)
-    return _cumulated(measure), mended
+    return _cumulated(_positive(flux, share))
 
 
 def on_circle(angles: FloatArray) -> FloatArray:
@@ -93,17 +91,22 @@ def length_shares(vertices: FloatArray, loop: IntArray) -> FloatArray:
     return np.asarray(length / length.sum())
 
 
+def _factored(surface: Surface, loop: IntArray) -> tuple[sparse.csr_array, FixedValueSolver]:
+    laplacian = robust_laplacian(surface)
+    try:
+        return laplacian, FixedValueSolver(laplacian, loop, coordinates=surface.vertices)
+    except SolverError:  # angles too extreme for the solver: the faces have no shape worth keeping
+        laplacian = tame(laplacian)
+        return laplacian, FixedValueSolver(laplacian, loop, coordinates=surface.vertices)
+
+
 def _border_angles(
     surface: Surface, loop: IntArray, laplacian: sparse.csr_array, solver: FixedValueSolver
-) -> tuple[FloatArray, bool]:
+) -> FloatArray:
     share = length_shares(surface.vertices, loop)
-    finer = without_dividing_edges(surface, loop)
-    if finer is not surface:
-        laplacian = robust_laplacian(finer)
-        solver = FixedValueSolver(laplacian, loop, coordinates=finer.vertices)
     if len(solver.free) == 0:  # one triangle
-        return _cumulated(2 * np.pi * share), False
-    return green_angles(laplacian, solver, loop, vertex_areas(finer), share)
+        return _cumulated(2 * np.pi * share)
+    return green_angles(laplacian, solver, loop, vertex_areas(surface), share)
 
 
 def _cumulated(measure: FloatArray) -> FloatArray:
@@ -111,14 +114,14 @@ def _cumulated(measure: FloatArray) -> FloatArray:
     return np.concatenate([[0.0], np.cumsum(gaps)[:-1]])
 
 
-def _positive(measure: FloatArray, share: FloatArray) -> tuple[FloatArray, bool]:
-    """Return the measure with every entry above a floor, 2 pi in sum, and whether it had to change.
+def _positive(measure: FloatArray, share: FloatArray) -> FloatArray:
+    """Return the measure with every entry above a floor, 2 pi in sum.
 
     Neighbours of a bad entry exchange flux as in diffusion, so that the sum is kept on the spot.
     """
     floor = _FLOOR * 2 * np.pi * share
     low = measure < floor
-    mended, active = bool(low.any()), low
+    active = low
     for _ in range(1000):
         if not low.any():
             break
@@ -129,7 +132,7 @@ def _positive(measure: FloatArray, share: FloatArray) -> tuple[FloatArray, bool]
         measure = measure + flow - np.roll(flow, 1)
         low = measure < floor
     measure = np.maximum(measure, floor)
-    return measure * (2 * np.pi / measure.sum()), mended
+    return measure * (2 * np.pi / measure.sum())
 
 
 def without_dividing_edges(surface: Surface, loop: IntArray) -> Surface:

@@ -95,9 +95,7 @@ def _rounded_hole(laplacian: sparse.csr_array, z: ComplexArray, loops: tuple[Int
     return np.asarray(z / np.abs(z[loops[1]]).mean())
 
 
-def _rounded(
-    laplacian: sparse.csr_array, w: ComplexArray, loops: tuple[IntArray, ...]
-) -> tuple[ComplexArray, complex]:
+def _rounded(laplacian: sparse.csr_array, w: ComplexArray, loops: tuple[IntArray, ...]) -> tuple[ComplexArray, complex]:
     """Return the map onto the unit disk bounded by loops[0], and the centre of the filling of loops[1]."""
     outer, *others = loops
     rings = [_Rings.of(w, loop) for loop in others]
@@ -112,7 +110,7 @@ def _rounded(
     whole = _grown(laplacian, len(points)) + laplacian_of_lengths(fill, lengths, len(points))
     solver = FixedValueSolver(whole.tocsr(), outer, coordinates=plane)
     share = length_shares(plane, outer)
-    angles, _ = green_angles(whole, solver, outer, np.ones(len(points)), share)
+    angles = green_angles(whole, solver, outer, np.ones(len(points)), share)
     new = as_complex(solver.solve(on_circle(angles)))
     return new[: len(w)], complex(new[len(w) + len(rings[0].points) - 1])
 

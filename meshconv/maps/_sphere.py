@@ -95,9 +95,10 @@ def _from_star(surface: Surface, laplacian: sparse.csr_array, pole: int) -> Floa
 
 def turned_over(faces: IntArray, points: FloatArray) -> IntArray:
     """Return the faces whose image is not counter-clockwise seen from outside the sphere."""
-    a, b, c = points[faces].swapaxes(0, 1)
-    normal = np.cross(b - a, c - a)
-    return np.flatnonzero(~((normal * (a + b + c)).sum(axis=1) > 0))
+    x, y, z = np.ascontiguousarray(points.T)
+    a, b, c = np.ascontiguousarray(faces.T)
+    double = x[a] * (y[b] * z[c] - z[b] * y[c]) + y[a] * (z[b] * x[c] - x[b] * z[c])
+    return np.flatnonzero(~(double + z[a] * (x[b] * y[c] - y[b] * x[c]) > 0))
 
 
 def _roundest(surface: Surface) -> int:

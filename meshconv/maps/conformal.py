@@ -56,7 +56,7 @@ def conformal_map(
         Free only: no pins (lowest conformal eigenvector), or two pinned border vertices.
     polish : int, optional
         Disk only: at most so many quasi-Newton steps on the border angles after the first solve. By default
-        only where it pays: coarse borders, and borders whose triangles give no positive flux.
+        only on coarse borders (below 64 vertices): on finer ones it gains less than 0.005 degrees.
 
     Returns
     -------

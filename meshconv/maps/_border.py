@@ -84,15 +84,11 @@ class Border:
 def _held(x: FloatArray, y: FloatArray) -> BoolArray:
     height = y.max()
     near = _NEAR * max(1.0, height)
-    held = np.column_stack(
-        [np.minimum(np.abs(x), np.abs(1.0 - x)), np.minimum(np.abs(y), np.abs(height - y))]
-    )
+    held = np.column_stack([np.minimum(np.abs(x), np.abs(1.0 - x)), np.minimum(np.abs(y), np.abs(height - y))])
     held = held <= near
     corners = int(held.all(axis=1).sum())
     if corners != 4:
-        raise ArgumentError(
-            f"the rectangle needs one vertex at each corner, found {corners} at its 4 corners"
-        )
+        raise ArgumentError(f"the rectangle needs one vertex at each corner, found {corners} at its 4 corners")
     return np.asarray(held)
 
 

@@ -49,9 +49,7 @@ def corner_sum(faces: IntArray, per_face: FloatArray, n: int) -> FloatArray:
     return np.column_stack([corner_sum(faces, column, n) for column in per_face.T])
 
 
-def flux_and_density(
-    points: FloatArray, faces: IntArray, population: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def flux_and_density(points: FloatArray, faces: IntArray, population: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return F (V, 3) with div F = rho - mean, and rho / mean (V,), at the vertices.
 
     rho = population of the faces around a vertex / their area. L phi = -m (rho - mean), natural border;
@@ -63,9 +61,7 @@ def flux_and_density(
     people = corner_sum(faces, population, n) * (area.sum() / population.sum())
     solver = FixedValueSolver(stiffness(faces, sides, area, n), np.array([0]), coordinates=points)
     phi = solver.solve(np.zeros(1), (mass - people) / 3.0)
-    slope = (
-        sum(phi[faces[:, k], None] * np.cross(normal, sides[k]) for k in range(3)) / 2.0
-    )  # area * gradient
+    slope = sum(phi[faces[:, k], None] * np.cross(normal, sides[k]) for k in range(3)) / 2.0  # area * gradient
     return corner_sum(faces, np.asarray(slope), n) / mass[:, None], people / mass
 
 

@@ -77,9 +77,7 @@ def _star_step(v, x, y, z, points, faces, start, star, corner, target, kind):  #
         else:
             nx, ny, nz = (x, y, z) if kind == SPHERE else (0.0, 0.0, 1.0)
         ex, ey, ez = bx - ax, by - ay, bz - az
-        longest = np.sqrt(
-            max(ex * ex + ey * ey + ez * ez, ax * ax + ay * ay + az * az, bx * bx + by * by + bz * bz)
-        )
+        longest = np.sqrt(max(ex * ex + ey * ey + ez * ez, ax * ax + ay * ay + az * az, bx * bx + by * by + bz * bz))
         area = 0.5 * sign * size
         lowest = min(lowest, area - _FLAT * longest)
         altitude = min(altitude, 2.0 * area / longest) if longest > 0.0 else 0.0
@@ -110,9 +108,7 @@ def _relax(points, faces, start, star, corner, target, kinds, free, sweeps):  # 
             if not free[v]:
                 continue
             x, y, z = points[v, 0], points[v, 1], points[v, 2]
-            _, sx, sy, sz, altitude, _ = _star_step(
-                v, x, y, z, points, faces, start, star, corner, target, kinds[v]
-            )
+            _, sx, sy, sz, altitude, _ = _star_step(v, x, y, z, points, faces, start, star, corner, target, kinds[v])
             length = np.sqrt(sx * sx + sy * sy + sz * sz)
             if length > 0.0 and altitude > 0.0:
                 f = min(0.5, _REACH * altitude / length)
@@ -129,9 +125,7 @@ def _descend(points, order, faces, start, star, corner, target, kinds, patience)
         folded = 0
         for v in order:
             x, y, z = points[v, 0], points[v, 1], points[v, 2]
-            energy, sx, sy, sz, _, lowest = _star_step(
-                v, x, y, z, points, faces, start, star, corner, target, kinds[v]
-            )
+            energy, sx, sy, sz, _, lowest = _star_step(v, x, y, z, points, faces, start, star, corner, target, kinds[v])
             folded += lowest <= 0.0
             f = 1.0
             while f > 0.1:

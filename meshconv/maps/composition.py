@@ -48,17 +48,13 @@ def map_points(points: ArrayLike, source: Parameterization, target: Parameteriza
     return np.asarray(image)
 
 
-def compose(
-    parameterization: Parameterization, source: Parameterization, target: Parameterization
-) -> Parameterization:
+def compose(parameterization: Parameterization, source: Parameterization, target: Parameterization) -> Parameterization:
     """Return `parameterization`, then the map that takes `source` to `target`.
 
     `source` and `target` may be of another surface than `parameterization`: only the plane is shared. Each
     vertex is mapped; a face that spans a bend of the second map may fold, which `flipped_faces()` tells.
     """
-    return parameterization.with_coordinates(
-        map_points(parameterization.coordinates, source, target), target.domain
-    )
+    return parameterization.with_coordinates(map_points(parameterization.coordinates, source, target), target.domain)
 
 
 def composed_beltrami(inner: ComplexArray, derivative: ComplexArray, outer: ComplexArray) -> ComplexArray:

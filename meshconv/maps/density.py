@@ -157,8 +157,7 @@ def _positive(value: ArrayLike, name: str, lengths: tuple[int, ...], per: str) -
         raise DensityError(str(error)) from error
     if array.ndim != 1 or len(array) not in lengths:
         raise DensityError(
-            f"{name} must have one value per {per} ({' or '.join(map(str, lengths))}),"
-            f" found shape {array.shape}"
+            f"{name} must have one value per {per} ({' or '.join(map(str, lengths))}), found shape {array.shape}"
         )
     bad = np.flatnonzero(~(np.isfinite(array) & (array > 0.0)))
     if len(bad):
@@ -189,9 +188,7 @@ def _populations(
     median = rho[order[np.searchsorted(cumulated, 0.5 * cumulated[-1])]]
     used = np.clip(rho / median, 1.0 / max_ratio, max_ratio)
     count = int((used != rho / median).sum())
-    note = (
-        f"the density of {count} faces was clipped to within {max_ratio:g} times the median" if count else ""
-    )
+    note = f"the density of {count} faces was clipped to within {max_ratio:g} times the median" if count else ""
     return rho * p.face_areas, used * p.face_areas, [note] if count else []
 
 

@@ -45,9 +45,7 @@ class GridMap:
         nodes = np.array(array, dtype=np.float64)
         bad = np.argwhere(~np.isfinite(nodes).all(axis=2))
         if len(bad):
-            raise NonFiniteError(
-                f"node {bad[0].tolist()} is not finite ({len(bad)} such nodes)", count=len(bad)
-            )
+            raise NonFiniteError(f"node {bad[0].tolist()} is not finite ({len(bad)} such nodes)", count=len(bad))
         _to_border(nodes)
         object.__setattr__(self, "nodes", read_only(nodes, np.float64))
 
@@ -83,9 +81,7 @@ class GridMap:
             If a cell is folded.
         """
         if self.folds():
-            raise FoldError(
-                f"a map with {self.folds()} folded cells of {(self.size - 1) ** 2} has no inverse"
-            )
+            raise FoldError(f"a map with {self.folds()} folded cells of {(self.size - 1) ** 2} has no inverse")
         goal = _uniform(self.size).reshape(-1, 2)
         face, weight = locate(goal, self.nodes.reshape(-1, 2), _triangles(self.size))
         row, column = np.divmod(face // 2, self.size - 1)
@@ -107,9 +103,7 @@ class GridMap:
         corner = [_cross(q - p, r - p) for p, q, r in ((a, b, d), (b, c, a), (c, d, b), (d, a, c))]
         return int((~(np.minimum.reduce(corner) > 0.0)).sum())
 
-    def _corners(
-        self, row: IntArray, column: IntArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    def _corners(self, row: IntArray, column: IntArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Images of the corners (0, 0), (1, 0), (1, 1), (0, 1) in (u, v) of some cells."""
         n = self.nodes
         return n[row, column], n[row, column + 1], n[row + 1, column + 1], n[row + 1, column]
@@ -134,9 +128,7 @@ def _to_border(nodes: FloatArray) -> None:
     outside: BoolArray = (nodes < -_NEAR) | (nodes > 1.0 + _NEAR)
     if outside.any():
         k = np.argwhere(outside)[0]
-        raise ArgumentError(
-            f"node {k[:2].tolist()} goes to {nodes[k[0], k[1]].tolist()}, outside the unit square"
-        )
+        raise ArgumentError(f"node {k[:2].tolist()} goes to {nodes[k[0], k[1]].tolist()}, outside the unit square")
     np.clip(nodes, 0.0, 1.0, out=nodes)
 
 

@@ -80,6 +80,16 @@ def test_radial_density_has_its_closed_form_and_converges():
     assert fine < 0.4 * coarse
 
 
+def test_small_densities_move_along_the_gradient_of_the_exact_potential():
+    """Density 1 + e x on the disk: to first order the motion is e grad(x (r^2 - 3) / 8), also on the circle."""
+    p, e = flat_disk(3000), 1e-3
+    x, y = p.coordinates.T
+    exact = np.column_stack([(x**2 + y**2 - 3) / 8 + x**2 / 4, x * y / 4])
+    motion = (density_equalizing_map(p, 1 + e * x, rounds=1).coordinates - p.coordinates) / e
+    assert np.abs(motion - exact).max() < 0.02
+    assert np.abs(exact).max() > 0.3
+
+
 def test_misplaced_mass_is_half_the_sum_of_differences_of_shares():
     p = flat_disk(100)
     people = np.random.default_rng(1).uniform(1, 3, p.surface.n_faces)

@@ -47,9 +47,7 @@ def test_the_inverse_is_taken_back_exactly(size, strength):
 
 
 def test_inverse_first_converges_to_the_identity():
-    errors = [
-        np.abs(wavy(n).inverse().compose(wavy(n)).nodes - GridMap.identity(n).nodes).max() for n in (17, 65)
-    ]
+    errors = [np.abs(wavy(n).inverse().compose(wavy(n)).nodes - GridMap.identity(n).nodes).max() for n in (17, 65)]
     assert errors[1] < errors[0] / 10
 
 

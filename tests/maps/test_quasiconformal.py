@@ -43,9 +43,7 @@ def disk(n=400, seed=0):
 def bend(xy):
     """A smooth map of the unit square to itself that slides along its sides."""
     x, y = xy.T
-    return np.column_stack(
-        [x + 0.1 * np.sin(np.pi * x) * np.cos(np.pi * y / 2), y + 0.1 * np.sin(np.pi * y) * x]
-    )
+    return np.column_stack([x + 0.1 * np.sin(np.pi * x) * np.cos(np.pi * y / 2), y + 0.1 * np.sin(np.pi * y) * x])
 
 
 def bend_mu(p, h=1e-6):

@@ -94,7 +94,7 @@ def faces_array(value: ArrayLike, n_vertices: int) -> IntArray:
     if len(bad):
         raise DegenerateError(
             f"face {bad[0]} is {out[bad[0]].tolist()}: a repeated index ({len(bad)} such faces)",
-            indices=bad[:10].tolist(), count=len(bad), hint="drop them, or read the file with meshconv.load, which does",
+            indices=bad[:10].tolist(), count=len(bad), hint="drop them; meshconv.load does",
         )  # fmt: skip
     return out
 

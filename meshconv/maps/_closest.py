@@ -32,9 +32,7 @@ def _barycentric(p: FloatArray, corners: FloatArray) -> FloatArray:
     a, b, c = np.moveaxis(corners, -2, 0)
     inside = plane_coordinates(p, corners)
     outside = ~(inside.min(axis=-1) >= 0)  # NaN of a face without area counts as outside
-    edges = np.stack(
-        [_on_segment(p, a, b, 0, 1), _on_segment(p, b, c, 1, 2), _on_segment(p, c, a, 2, 0)], axis=-2
-    )
+    edges = np.stack([_on_segment(p, a, b, 0, 1), _on_segment(p, b, c, 1, 2), _on_segment(p, c, a, 2, 0)], axis=-2)
     at = np.einsum("...ek,...kd->...ed", edges, corners)
     pick = ((at - p[..., None, :]) ** 2).sum(-1).argmin(-1)
     on_edge = np.take_along_axis(edges, pick[..., None, None], axis=-2)[..., 0, :]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +11,8 @@ import numpy as np
 from scipy import sparse
 
 from meshconv._check import FloatArray, IntArray, one_of
-from meshconv.errors import ArgumentError, CheckpointError, IndexOutOfRangeError
+from meshconv.errors import ArgumentError, IndexOutOfRangeError
+from meshconv.maps.files import load_arrays, save_arrays
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 from meshconv.operators.intrinsic import cotangent_laplacian_intrinsic
@@ -22,7 +22,6 @@ from meshconv.operators.spectral import laplacian_eigenpairs
 
 N_MODES = 100  # smooth displacement fields a template can take; more follow noise, fewer miss the nose
 _BLUR = 0.02  # smoothing length of the curvature that is matched, in template sizes
-_FORMAT = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,50 +166,20 @@ class Template:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write surface, frame and landmarks to one checksummed .npz file, whole or not at all."""
-        from meshconv.mesh.io import atomic_write
-
         arrays = {
             "vertices": self.surface.vertices,
             "faces": self.surface.faces,
             "coordinates": self.parameterization.coordinates,
             "landmarks": self.landmarks,
         }
-        head = {"format": _FORMAT, "domain": self.parameterization.domain, "sha256": _digest(arrays)}
-        with atomic_write(path) as handle:
-            np.savez_compressed(handle, head=np.array(json.dumps(head)), **arrays)  # type: ignore[arg-type]
+        save_arrays(path, "template", {"domain": self.parameterization.domain}, arrays)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Template:
-        """Read a template; refuse one that is damaged or foreign.
-
-        Raises
-        ------
-        CheckpointError
-            If the file is no template, is cut, or does not have the checksum it was written with.
-        """
-        import zipfile
-        import zlib
-
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in ("vertices", "faces", "coordinates", "landmarks")}
-                head = json.loads(str(file["head"]))
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise CheckpointError(f"not a template ({error})", path=path) from error
-        if head.get("format") != _FORMAT or head.get("sha256") != _digest(arrays):
-            raise CheckpointError("the checksum or the format does not match", path=path, hint="write it anew")
-        flat = Parameterization(Surface(arrays["vertices"], arrays["faces"]), arrays["coordinates"], head["domain"])
-        return cls(flat, arrays["landmarks"])
-
-
-def _digest(arrays: dict[str, np.ndarray]) -> str:
-    import hashlib
-
-    total = hashlib.sha256()
-    for name in sorted(arrays):
-        total.update(f"{name}{arrays[name].shape}{arrays[name].dtype}".encode())
-        total.update(np.ascontiguousarray(arrays[name]).tobytes())
-    return total.hexdigest()
+        """Read a template; raise `CheckpointError` if the file is damaged or something else."""
+        head, arrays = load_arrays(path, "template")
+        surface = Surface(arrays["vertices"], arrays["faces"])
+        return cls(Parameterization(surface, arrays["coordinates"], head["domain"]), arrays["landmarks"])
 
 
 def blurred_curvature(surface: Surface, size: float) -> FloatArray:

@@ -55,32 +55,46 @@ def render_views(
     size: int = 600,
 ) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
     """Return one (size, size, 3) uint8 image a view: parallel projection, white ground, one scale for all."""
-    rendering_backend()
-    import pyvista
-    from vtkmodules.vtkCommonCore import vtkLogger
-
-    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)  # a missing X server is no news: EGL steps in
-
     look = field_style or FieldStyle()
     mesh = surface.to_pyvista(**({} if field is None else {"field": np.asarray(field, dtype=np.float64)}))
-    mesh.point_data["Normals"] = surface.vertex_normals
-    centre = (surface.vertices.max(axis=0) + surface.vertices.min(axis=0)) / 2
+    centre, _, _ = surface_frame(surface)
     radius = max(_half_extent(surface.vertices - centre, _VIEWS[view]) for view in views) or 1.0
     images = []
     for view in views:
-        plotter = pyvista.Plotter(off_screen=True, window_size=(size, size), lighting="none")
-        plotter.set_background("white")
+        plotter = quiet_plotter(size)
         _add(plotter, mesh, field, look)
-        _place_camera(plotter, _VIEWS[view], centre, radius)
-        plotter.enable_anti_aliasing("ssaa")
+        place_camera(plotter, _VIEWS[view], centre, radius)
         images.append(np.asarray(plotter.screenshot(return_img=True))[:, :, :3])
         plotter.close()
     return images
 
 
-def _add(plotter: Any, mesh: Any, field: FloatArray | None, look: FieldStyle) -> None:
+def quiet_plotter(size: int) -> Any:
+    """Return an off-screen plotter on white ground with the house's two lights, or raise if nothing can draw."""
+    rendering_backend()
     import pyvista
+    from vtkmodules.vtkCommonCore import vtkLogger
 
+    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)  # a missing X server is no news: EGL steps in
+    plotter = pyvista.Plotter(off_screen=True, window_size=(size, size), lighting="none")
+    plotter.set_background("white")
+    plotter.enable_anti_aliasing("ssaa")
+    for position, intensity in (((0.4, 0.7, 1.0), 0.75), ((-0.8, 0.2, 0.5), 0.35)):
+        plotter.add_light(pyvista.Light(position=position, light_type="camera light", intensity=intensity))
+    return plotter
+
+
+def surface_frame(surface: Surface) -> tuple[FloatArray, float, tuple[float, float, float]]:
+    """Return the middle of the bounding box, the radius around it, and the direction an open surface faces."""
+    centre = (surface.vertices.max(axis=0) + surface.vertices.min(axis=0)) / 2
+    radius = float(np.linalg.norm(surface.vertices - centre, axis=1).max()) or 1.0
+    facing = surface.face_area_vectors.sum(axis=0)
+    if np.linalg.norm(facing) < 0.05 * surface.area:  # closed, or nearly so
+        return centre, radius, _VIEWS["front"]
+    return centre, radius, (float(facing[0]), float(facing[1]), float(facing[2]))
+
+
+def _add(plotter: Any, mesh: Any, field: FloatArray | None, look: FieldStyle) -> None:
     shade = {"smooth_shading": False, "ambient": 0.28, "diffuse": 0.75, "specular": 0.05, "show_scalar_bar": False}
     if field is None:
         plotter.add_mesh(mesh, color=style.NEUTRAL, **shade)
@@ -92,8 +106,6 @@ def _add(plotter: Any, mesh: Any, field: FloatArray | None, look: FieldStyle) ->
             lines = mesh.contour(levels, scalars="field")
             if lines.n_points:
                 plotter.add_mesh(lines, color="#4a4038", line_width=1.6, lighting=False)
-    for position, intensity in (((0.4, 0.7, 1.0), 0.75), ((-0.8, 0.2, 0.5), 0.35)):
-        plotter.add_light(pyvista.Light(position=position, light_type="camera light", intensity=intensity))
 
 
 def _half_extent(offsets: FloatArray, direction: tuple[float, float, float]) -> float:
@@ -103,11 +115,12 @@ def _half_extent(offsets: FloatArray, direction: tuple[float, float, float]) -> 
     return float(max(np.abs(across).max(), np.abs(offsets[:, 1]).max()))
 
 
-def _place_camera(plotter: Any, direction: tuple[float, float, float], centre: FloatArray, radius: float) -> None:
+def place_camera(plotter: Any, direction: tuple[float, float, float], centre: FloatArray, radius: float) -> None:
+    """Look along -`direction` in parallel projection, y (or, from above, z) up, the radius filling the picture."""
     towards = np.asarray(direction) / np.linalg.norm(direction)
     plotter.camera.focal_point = tuple(centre)
     plotter.camera.position = tuple(centre + 10 * radius * towards)
-    plotter.camera.up = (0.0, 1.0, 0.0)
+    plotter.camera.up = (0.0, 1.0, 0.0) if abs(towards[1]) < 0.9 else (0.0, 0.0, 1.0)
     plotter.enable_parallel_projection()
     plotter.camera.parallel_scale = 1.04 * radius
     plotter.reset_camera_clipping_range()

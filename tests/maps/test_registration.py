@@ -165,7 +165,7 @@ def test_template_survives_a_round_trip_and_refuses_damage(tmp_path: Path) -> No
     with pytest.raises(CheckpointError, match=r"frame\.npz"):
         Template.load(path)
     path.write_bytes(b"not a template")
-    with pytest.raises(CheckpointError, match="not a template"):
+    with pytest.raises(CheckpointError, match="not a template file"):
         Template.load(path)
 
 

@@ -1,0 +1,126 @@
+"""Commands on maps: flatten, equalize, register. Each writes the coordinates, and on request a report and a picture."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import meshconv as mc
+from meshconv.cli._common import Commands, add, add_input, add_output, emit, refuse_existing
+from meshconv.errors import ArgumentError
+from meshconv.maps.density import density_equalizing_map
+from meshconv.maps.files import load_parameterization, save_parameterization
+from meshconv.maps.parameterization import Parameterization
+from meshconv.mesh.io import write_bytes_atomic
+
+_OUTPUT = ".npz (the map with its surface) or a mesh format (the flattened mesh)"
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands of this file."""
+    flatten = add(commands, "flatten", _flatten, "conformal map of a surface")
+    add_input(flatten)
+    _add_map_output(flatten)
+    flatten.add_argument("--domain", choices=("disk", "rectangle", "free", "sphere"), default="disk")
+    flatten.add_argument("--corners", type=int, nargs=4, metavar="VERTEX", help="rectangle: the four corners")
+    flatten.add_argument("--holes", choices=("refuse", "fill", "circles"), default="refuse", help="inner borders")
+    flatten.add_argument("--repair", action="store_true", help="repair the surface first")
+    equalize = add(commands, "equalize", _equalize, "move area to where a density wants it (default: keep areas)")
+    equalize.add_argument("file", type=Path, help="a map (.npz of flatten), or a surface, which is flattened first")
+    _add_map_output(equalize)
+    equalize.add_argument("--density", metavar="FIELD", help="vertex field of the surface file; without it, areas")
+    equalize.add_argument("--rounds", type=int, default=2, help="rounds of flow")
+    register = add(commands, "register", _register, "bring a scan into the frame of a template")
+    add_input(register)
+    register.add_argument("template", type=Path, help="a template (.npz), or a surface that becomes one")
+    _add_map_output(register)
+    register.add_argument("--mirror", choices=("no", "yes", "auto"), default="no", help="is the scan a mirror image")
+    register.add_argument("--landmarks", type=Path, help="text file: one vertex index, or x y z, a line; -1: missing")
+    register.add_argument("--repair", action="store_true", help="repair the scan first")
+
+
+def _add_map_output(parser: argparse.ArgumentParser) -> None:
+    add_output(parser, _OUTPUT)
+    parser.add_argument("--report", type=Path, help="write the distortion figures as JSON")
+    parser.add_argument(
+        "--picture", type=Path, help="write surface, map and distortion side by side (.png, .svg, .pdf)"
+    )
+
+
+def _surface(args: argparse.Namespace) -> mc.Surface:
+    surface = mc.load(args.file)
+    return mc.repair(surface).surface if args.repair else surface
+
+
+def _flatten(args: argparse.Namespace) -> int:
+    refuse_existing(args)
+    flat = mc.conformal_map(_surface(args), domain=args.domain, corners=args.corners, holes=args.holes)
+    return _finish(args, flat, {})
+
+
+def _equalize(args: argparse.Namespace) -> int:
+    refuse_existing(args)
+    density: Any = None
+    if args.file.suffix == ".npz":
+        if args.density:
+            raise ArgumentError("--density names a field of a surface file, the input is a map", path=args.file)
+        flat = load_parameterization(args.file)
+    else:
+        file = mc.read(args.file)
+        flat = mc.conformal_map(file.surface, domain="disk" if file.surface.boundary_loops else "sphere")
+        density = _field(file, args.density) if args.density else None
+    even = density_equalizing_map(flat, density, rounds=args.rounds)
+    return _finish(args, even, {"misplaced_mass": even.misplaced_mass})
+
+
+def _field(file: Any, name: str) -> Any:
+    if name not in file.vertex_fields:
+        found = ", ".join(file.vertex_fields) or "none"
+        raise ArgumentError(f"no vertex field {name!r}, found: {found}", path=file.path)
+    return file.vertex_fields[name]
+
+
+def _register(args: argparse.Namespace) -> int:
+    refuse_existing(args)
+    if args.template.suffix == ".npz":
+        template = mc.Template.load(args.template)
+    else:
+        frame = mc.load(args.template)
+        template = mc.Template.from_surface(frame, domain="disk" if frame.boundary_loops else "sphere")
+    marks = None if args.landmarks is None else _landmarks(args.landmarks)
+    mirror: Any = {"no": False, "yes": True, "auto": "auto"}[args.mirror]
+    fit = mc.fit_template(_surface(args), template, landmarks=marks, mirror=mirror)
+    figures = {"residual": fit.residual, "scale": fit.pose.scale, "mirrored": fit.mirrored}
+    return _finish(args, fit.parameterization(), figures)
+
+
+def _landmarks(path: Path) -> Any:
+    try:
+        table = np.loadtxt(path, ndmin=2)
+    except ValueError as error:
+        raise ArgumentError(f"landmarks: {error}", path=path, hint="one index, or x y z, a line") from error
+    return table.astype(np.int64)[:, 0] if table.shape[1] == 1 else table
+
+
+def _finish(args: argparse.Namespace, flat: Parameterization, figures: dict[str, Any]) -> int:
+    """Write what was asked for and print the figures of the delivered map."""
+    report = {"output": str(args.output), "domain": flat.domain, **figures, **mc.distortion(flat).summary()}
+    if args.output.suffix == ".npz":
+        save_parameterization(args.output, flat)
+    else:
+        space = np.zeros((flat.surface.n_vertices, 3))
+        space[:, : flat.coordinates.shape[1]] = flat.coordinates
+        mc.save(args.output, mc.Surface(space, flat.surface.faces), overwrite=args.force)
+    if args.report:
+        write_bytes_atomic(args.report, (json.dumps(report, indent=2) + "\n").encode())
+    if args.picture:
+        from meshconv.viz.map_picture import map_figure
+        from meshconv.viz.picture import save_figure
+
+        save_figure(map_figure(flat, title=args.file.name), args.picture)
+    emit(args, report)
+    return 0

@@ -1,0 +1,78 @@
+"""Commands on surfaces: info, check, repair, convert."""
+
+from __future__ import annotations
+
+import argparse
+
+import meshconv as mc
+from meshconv.cli._common import Commands, add, add_input, add_output, emit, refuse_existing
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands of this file."""
+    add_input(add(commands, "info", _info, "what is in a file"))
+    add_input(add(commands, "check", _check, "components, borders, genus, faults; exit 1 if there are problems"))
+    repair = add(commands, "repair", _repair, "make one clean surface of it, and say what was changed")
+    add_input(repair)
+    add_output(repair)
+    repair.add_argument("--weld", type=float, metavar="LENGTH", help="weld vertices closer than this (default: equal)")
+    repair.add_argument("--keep-all", action="store_true", help="keep every component, not only the largest")
+    repair.add_argument("--keep-holes", action="store_true", help="leave the holes open")
+    repair.add_argument("--remove-handles", action="store_true", help="cut small handles until the genus is 0")
+    convert = add(commands, "convert", _convert, "read one format, write another, fields included")
+    add_input(convert)
+    add_output(convert)
+
+
+def _info(args: argparse.Namespace) -> int:
+    file = mc.read(args.file)
+    surface = file.surface
+    data = {
+        "file": str(args.file),
+        "format": file.format,
+        "vertices": surface.n_vertices,
+        "faces": surface.n_faces,
+        "area": surface.area,
+        "lower_corner": surface.vertices.min(axis=0).tolist(),
+        "upper_corner": surface.vertices.max(axis=0).tolist(),
+        "vertex_fields": {name: list(field.shape) for name, field in file.vertex_fields.items()},
+        "face_fields": {name: list(field.shape) for name, field in file.face_fields.items()},
+    }
+    emit(args, data)
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    report = mc.check(mc.load(args.file))
+    emit(args, report.to_dict(), str(report))
+    return 1 if report.problems else 0
+
+
+def _repair(args: argparse.Namespace) -> int:
+    refuse_existing(args)
+    repaired = mc.repair(
+        mc.load(args.file),
+        weld=True if args.weld is None else args.weld,
+        keep="all" if args.keep_all else "largest",
+        fill_holes=not args.keep_holes,
+        remove_handles=args.remove_handles,
+    )
+    mc.save(args.output, repaired.surface, overwrite=args.force)
+    data = {
+        "output": str(args.output),
+        "changes": list(repaired.changes),
+        "before": repaired.report_before.to_dict(),
+        "after": repaired.report_after.to_dict(),
+    }
+    emit(args, data, "\n".join([*(repaired.changes or ("nothing to change",)), f"written: {args.output}"]))
+    return 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    refuse_existing(args)
+    file = mc.read(args.file)
+    mc.save(
+        args.output, file.surface, vertex_fields=file.vertex_fields, face_fields=file.face_fields, overwrite=args.force
+    )
+    emit(args, {"output": str(args.output)}, f"written: {args.output}")
+    return 0

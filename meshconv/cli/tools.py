@@ -1,0 +1,31 @@
+"""Commands about the installation: doctor, demo."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from meshconv.cli._common import Commands, add, emit
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands of this file."""
+    doctor = add(commands, "doctor", _doctor, "versions, solver, GPU and OpenGL of this machine")
+    doctor.add_argument("--no-rendering", action="store_true", help="do not try a first render")
+    demo = add(commands, "demo", _demo, "the main job on generated data")
+    demo.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the results")
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from meshconv import doctor
+
+    report = doctor.diagnose(rendering=not args.no_rendering)
+    emit(args, report, doctor.readable(report))
+    return 0
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from meshconv import demo
+
+    emit(args, demo.run(args.out))
+    return 0

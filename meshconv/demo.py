@@ -57,12 +57,12 @@ def run(out: Path) -> dict[str, Any]:
 def _broken_scan(path: Path) -> Path:
     """A face of somebody else, in another pose, with a hole, a stray triangle and doubled vertices."""
     whole = face(_N, identity=5, triangulation=5)
-    cheek = whole.vertices[face_landmarks(_N, triangulation=5)["chin"]] + [22.0, 18.0, 0.0]
+    cheek = whole.vertices[face_landmarks(_N, triangulation=5)["chin"]] + np.array([22.0, 18.0, 0.0])
     hole = np.linalg.norm(whole.vertices[whole.faces].mean(axis=1) - cheek, axis=1) < 7.0
     faces = whole.faces[~hole].copy()
     n = whole.n_vertices
     faces[-1, 0] = n  # one vertex doubled: a crack
-    stray = whole.vertices[:3] + [0.0, 90.0, 40.0]
+    stray = whole.vertices[:3] + np.array([0.0, 90.0, 40.0])
     vertices = np.vstack([whole.vertices, whole.vertices[whole.faces[~hole][-1, :1]], stray])
     faces = np.vstack([faces, [[n + 1, n + 2, n + 3]]])
     turn = Rotation.from_euler("xyz", [40, -70, 115], degrees=True).as_matrix()

@@ -10,7 +10,7 @@ from os import PathLike
 import numpy as np
 from scipy import sparse
 
-from meshconv._check import FloatArray, IntArray, one_of
+from meshconv._check import FloatArray, IntArray, in_range, one_of
 from meshconv.errors import ArgumentError, IndexOutOfRangeError
 from meshconv.maps.files import load_arrays, save_arrays
 from meshconv.maps.parameterization import Parameterization
@@ -62,7 +62,10 @@ class Template:
     def from_surface(
         cls, surface: Surface, *, domain: str = "disk", landmarks: IntArray | None = None, margin: float = 0.1
     ) -> Template:
-        """Return the frame given by the conformal map of one clean surface.
+        """Return the frame given by the conformal map of one clean surface, turned upright.
+
+        On the disk the surface's y axis points up; on the sphere the directions are those in space. A face
+        whose plane of symmetry is x = 0 is then symmetric about the vertical middle of its images.
 
         Parameters
         ----------
@@ -85,9 +88,9 @@ class Template:
         from meshconv.maps.conformal import conformal_map
 
         one_of(domain, ("disk", "sphere"), "domain")
-        flat = conformal_map(surface, domain=domain)
+        flat = _upright(conformal_map(surface, domain=domain))
         if domain == "disk":
-            flat = flat.with_coordinates((1.0 - margin) * flat.coordinates)
+            flat = flat.with_coordinates((1.0 - in_range(margin, 0.0, 0.5, "margin")) * flat.coordinates)
         return cls(flat, np.zeros(0, dtype=np.int64) if landmarks is None else np.asarray(landmarks))
 
     @classmethod
@@ -180,6 +183,23 @@ class Template:
         head, arrays = load_arrays(path, "template")
         surface = Surface(arrays["vertices"], arrays["faces"])
         return cls(Parameterization(surface, arrays["coordinates"], head["domain"]), arrays["landmarks"])
+
+
+def _upright(flat: Parameterization) -> Parameterization:
+    """Turn a map so that up in space is up in it (disk), or that it points as the surface does (sphere)."""
+    surface = flat.surface
+    weight = mass_matrix(surface).diagonal()
+    x = surface.vertices - weight @ surface.vertices / weight.sum()
+    if flat.domain == "sphere":
+        u, _, vt = np.linalg.svd((weight[:, None] * x).T @ flat.coordinates)
+        u[:, 2] *= np.sign(np.linalg.det(u @ vt))
+        turned = flat.coordinates @ (u @ vt).T
+        return flat.with_coordinates(turned / np.linalg.norm(turned, axis=1, keepdims=True))
+    up = (weight * x[:, 1]) @ flat.coordinates
+    if np.linalg.norm(up) < 1e-9 * (weight @ np.abs(x[:, 1])):  # flat on the ground: nothing points up
+        return flat
+    a, b = up / np.linalg.norm(up)
+    return flat.with_coordinates(flat.coordinates @ np.array([[b, a], [-a, b]]))
 
 
 def blurred_curvature(surface: Surface, size: float) -> FloatArray:

@@ -169,6 +169,16 @@ def test_template_survives_a_round_trip_and_refuses_damage(tmp_path: Path) -> No
         Template.load(path)
 
 
+def test_frame_is_upright_and_symmetric_where_the_surface_is() -> None:
+    frame = template().parameterization
+    height = np.corrcoef(frame.coordinates[:, 1], frame.surface.vertices[:, 1])[0, 1]
+    across = np.corrcoef(frame.coordinates[:, 0], frame.surface.vertices[:, 0])[0, 1]
+    assert height > 0.95 and across > 0.95
+    middle = np.abs(frame.surface.vertices[:, 0]) < 1e-6  # the mean face's plane of symmetry
+    assert middle.sum() > 10 and np.abs(frame.coordinates[middle, 0]).max() < 0.01
+    assert np.allclose(np.linalg.norm(frame.coordinates[frame.surface.boundary_loops[0]], axis=1), 0.9)
+
+
 def test_refusals_say_what_is_wrong() -> None:
     with pytest.raises(TopologyError, match="the scan is closed"):
         register(icosphere(2), template())

@@ -63,10 +63,11 @@ def test_fresh_layers_halve_or_keep_the_input():
     assert torch.equal(PyramidPixelContext(12, 5, shared=True)(x), x / 2)
 
 
-@pytest.mark.parametrize("value", [0.0, 1.0, -3.7, 1e-20, 1e6, 1e15])
-def test_channels_that_all_agree_are_halved_with_finite_gradients(value):
-    layer = random_layer(24, 4)
-    x = torch.full((2, 24, 4, 4), value, requires_grad=True)
+@pytest.mark.parametrize("value", [0.0, 1.0, -3.7, 1e-15, 1e6, 1e15])
+@pytest.mark.parametrize("channels", [24, 501])
+def test_channels_that_all_agree_are_halved_with_finite_gradients(value, channels):
+    layer = random_layer(channels, 4)
+    x = torch.full((2, channels, 4, 4), value, requires_grad=True)
     y = layer(x)
     torch.testing.assert_close(y, x / 2)
     (y / max(abs(value), 1.0)).sum().backward()

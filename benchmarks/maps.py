@@ -9,6 +9,11 @@ to benchmarks/results/maps.json; losses are printed like wins.
 
 from __future__ import annotations
 
+# ruff: noqa: E402
+from _common import one_thread
+
+one_thread()
+
 import argparse
 import json
 import os

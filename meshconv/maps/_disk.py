@@ -38,7 +38,13 @@ def disk_coordinates(surface: Surface, *, areas: FloatArray | None = None, polis
     areas = vertex_areas(surface) if areas is None else areas
     finer = without_dividing_edges(surface, loop)
     laplacian, solver = _factored(finer, loop)
-    angles = _border_angles(finer, loop, laplacian, solver)
+    depth = np.concatenate([areas, np.zeros(finer.n_vertices - surface.n_vertices)])
+    share = length_shares(surface.vertices, loop)
+    angles = (
+        green_angles(laplacian, solver, loop, depth, share)
+        if len(solver.free)
+        else _cumulated(2 * np.pi * share)  # one triangle
+    )
     steps = (20 if len(loop) < _COARSE else 0) if polish is None else polish
     rows = laplacian[loop]
     angles = polished(angles, lambda border: rows @ solver.solve(border), steps)
@@ -98,15 +104,6 @@ def _factored(surface: Surface, loop: IntArray) -> tuple[sparse.csr_array, Fixed
     except SolverError:  # angles too extreme for the solver: the faces have no shape worth keeping
         laplacian = tame(laplacian)
         return laplacian, FixedValueSolver(laplacian, loop, coordinates=surface.vertices)
-
-
-def _border_angles(
-    surface: Surface, loop: IntArray, laplacian: sparse.csr_array, solver: FixedValueSolver
-) -> FloatArray:
-    share = length_shares(surface.vertices, loop)
-    if len(solver.free) == 0:  # one triangle
-        return _cumulated(2 * np.pi * share)
-    return green_angles(laplacian, solver, loop, vertex_areas(surface), share)
 
 
 def _cumulated(measure: FloatArray) -> FloatArray:

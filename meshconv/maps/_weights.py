@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from meshconv._check import BoolArray, FloatArray, IntArray
+from meshconv.errors import DegenerateError
 from meshconv.mesh.surface import Surface
 from meshconv.operators.laplacian import assemble, cotangent_laplacian, half_cotangents
 
@@ -39,11 +40,15 @@ def vertex_areas(surface: Surface) -> FloatArray:
 
 def robust_laplacian(surface: Surface) -> sparse.csr_array:
     """Return the cotangent Laplacian (V, V); faces without area are opened a little, and only they."""
+    try:
+        laplacian = cotangent_laplacian(surface)
+        if float(np.abs(laplacian.data).max()) < 1 / _THIN:
+            return laplacian
+    except DegenerateError:
+        pass
     corners = surface.vertices[surface.faces]
     lengths = np.sqrt(((corners[:, [1, 2, 0]] - corners[:, [2, 0, 1]]) ** 2).sum(axis=2))
     thin = ~(2 * surface.face_areas > _THIN * lengths.max(axis=1) ** 2)
-    if not thin.any():
-        return cotangent_laplacian(surface)
     lengths[thin] = mollified(lengths[thin])
     return assemble(surface.faces, half_cotangents(lengths), surface.n_vertices, -1.0)
 

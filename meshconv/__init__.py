@@ -34,12 +34,18 @@ _MODULES = {
     "meshconv.maps.conformal": ("conformal_map",),
     "meshconv.maps.beltrami": ("beltrami_coefficient",),
     "meshconv.maps.distortion": ("distortion",),
+    "meshconv.maps.quasiconformal": ("quasiconformal_map",),
+    "meshconv.maps.density": ("density_equalizing_map", "misplaced_mass"),
+    "meshconv.maps.grid_map": ("GridMap",),
     "meshconv.maps.template": ("Template",),
     "meshconv.maps.registration": ("register", "fit_template"),
+    "meshconv.resample.resampler": ("Resampler",),
+    "meshconv.resample.geometry_image": ("GeometryImage",),
+    "meshconv.resample.channels": ("channels",),
 }
 _WHERE = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = ["__version__", *_WHERE]
+__all__ = ["__version__", *_WHERE]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

@@ -25,7 +25,7 @@ BoolArray = NDArray[np.bool_]
 
 def read_only(array: NDArray[Any], dtype: type, like: Any = None) -> NDArray[Any]:
     """Return a C-contiguous read-only array of `dtype`; a copy unless `array` is already ours to freeze."""
-    out = np.ascontiguousarray(array, dtype=dtype)
+    out: NDArray[Any] = np.ascontiguousarray(array, dtype=dtype)
     if out.flags.writeable:
         if out is array or out is like or (isinstance(like, np.ndarray) and np.shares_memory(out, like)):
             out = out.copy()

@@ -1,0 +1,233 @@
+"""Where convolutions land: how many final windows each input pixel feeds, from the displacements alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from meshconv.errors import ArgumentError, ArrayTypeError
+from meshconv.nn.dynamic_stride import DynamicStrideConv2d, DynamicStrideConv3d
+from meshconv.nn.sample import full_precision, splat
+from meshconv.nn.windows import Window, nodes_for, to_grid, window_corners
+
+_CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+_CONV_TRANSPOSE = {
+    1: functional.conv_transpose1d,
+    2: functional.conv_transpose2d,
+    3: functional.conv_transpose3d,
+}
+_DYNAMIC = (DynamicStrideConv2d, DynamicStrideConv3d)
+_PLAIN = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d,
+          nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What a layer's landing map needs: its window, and how its windows were displaced.
+
+    Parameters
+    ----------
+    window : Window
+        Kernel size, stride, padding and dilation.
+    offset : (B, d, *out) Tensor, optional
+        In input pixels, ordered as the axes; None for a layer that does not move its windows.
+    size : tuple of int, optional
+        Of the layer's input, if known.
+    """
+
+    window: Window
+    offset: Tensor | None = None
+    size: tuple[int, ...] | None = None
+
+
+@contextmanager
+def record_landings(model: nn.Module, layers: Sequence[nn.Module] | None = None) -> Iterator[list[Landing]]:
+    """Collect the `Landing` of each convolution and pooling of a model, in the order of its next call.
+
+    Nothing is computed twice: the displacements are those that the forward pass uses, with their gradients.
+
+    Parameters
+    ----------
+    model : nn.Module
+    layers : sequence of nn.Module, optional
+        Only these. Needed where the model is not one chain, e.g. the main path of residual blocks.
+
+    Examples
+    --------
+    >>> layer = DynamicStrideConv2d(1, 4, 3, stride=2, padding=1)
+    >>> with record_landings(layer) as records:
+    ...     y = layer(torch.rand(1, 1, 16, 16))
+    >>> round(float(landing_map(records, (16, 16)).sum()), 4)  # 64 windows less the taps outside
+    58.7778
+    """
+    records: list[Landing] = []
+    hooks = []
+    for layer in _moving(model) if layers is None else layers:
+        if isinstance(layer, _DYNAMIC):
+            hooks.append(layer.offsets.register_forward_hook(_keep(records, layer.window, moved=True)))
+        elif isinstance(layer, _PLAIN):
+            hooks.append(layer.register_forward_hook(_keep(records, _window(layer), moved=False)))
+        else:
+            raise ArgumentError(f"layers must be convolutions or poolings, found {type(layer).__name__}")
+    try:
+        yield records
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def landing_map(
+    records: Landing | Sequence[Landing],
+    size: Sequence[int],
+    *,
+    relative: bool = False,
+    sampling_grid: Tensor | None = None,
+) -> Tensor:
+    """Return how many windows of the last layer each input pixel feeds.
+
+    M = P_1 P_2 ... P_L(1) with P(D)(q) = sum_p D(p) (1/K) sum_k b(q, position(p, k)): each window hands its
+    count to its K taps, these to the pixels around them by the bilinear weights b. P is the adjoint of "mean
+    over the window of the gathered image". Needs neither activations nor a backward pass.
+
+    Parameters
+    ----------
+    records : Landing or sequence of Landing
+        Of the layers from first to last, as from `record_landings`.
+    size : sequence of int
+        (H, W) or (D, H, W) of the input.
+    relative : bool
+        Divide by the map of the same layers with windows that are not displaced (where that is 0: by its
+        mean): 1 is the plain network's share.
+    sampling_grid : (B, N, N, 2) Tensor, optional
+        The grid through which the first layer saw the input, such as `DECNN.sampling_grid` gives.
+
+    Returns
+    -------
+    landings : (B, 1, *size) Tensor
+        At least 0. B is 1 where no layer moved. The total is the number of windows, less taps outside.
+        Differentiable in displacements and grid.
+
+    Raises
+    ------
+    ArgumentError, ArrayTypeError
+        If the layers do not follow each other, or displacements do not fit them.
+    """
+    chain = [records] if isinstance(records, Landing) else list(records)
+    if not chain:
+        raise ArgumentError("no layer was recorded", hint="call the model inside record_landings")
+    seen = tuple(size) if sampling_grid is None else tuple(sampling_grid.shape[1:-1])
+    sizes = _sizes(chain, seen)
+    with torch.autocast(_device(chain).type, enabled=False):
+        landings = _pull_back_all(chain, sizes)
+        if relative:
+            plain = _pull_back_all([Landing(r.window) for r in chain], sizes, landings)
+        if sampling_grid is not None:
+            landings = _through(landings, sampling_grid, size)
+            plain = _through(plain, sampling_grid, size) if relative else landings
+        return landings / torch.where(plain > 1e-6 * plain.mean(), plain, plain.mean()) if relative else landings
+
+
+def local_strides(record: Landing) -> list[Tensor]:
+    """Return stride + offset(p+1) - offset(p) along each axis, (B, *out) less one window on that axis.
+
+    Positive everywhere: windows keep their order along each axis.
+    """
+    if record.offset is None:
+        raise ArgumentError("the layer does not displace its windows: its strides are those of its window")
+    axes = record.window.axes(record.offset.shape[1])
+    return [s + record.offset[:, a].diff(dim=a + 1) for a, (_, s, _, _) in enumerate(axes)]
+
+
+def _pull_back_all(chain: list[Landing], sizes: list[tuple[int, ...]], like: Tensor | None = None) -> Tensor:
+    offsets = [record.offset for record in chain if record.offset is not None]
+    example = full_precision(offsets[0]) if offsets else (torch.ones(1) if like is None else like)
+    landings = example.new_ones(1, 1, *sizes[-1])
+    for record, size in zip(chain[::-1], sizes[-2::-1], strict=True):
+        landings = _pull_back(landings, record, size)
+    return landings
+
+
+def _pull_back(density: Tensor, record: Landing, size: tuple[int, ...]) -> Tensor:
+    """Return P(density): (B, 1, *out) to (B, 1, *size)."""
+    d, axes = len(size), record.window.axes(len(size))
+    kernel_size, stride, padding, dilation = (list(column) for column in zip(*axes, strict=True))
+    share = density.new_full((1, 1, *kernel_size), 1 / math.prod(kernel_size))
+    if record.offset is None:
+        least = record.window.axes(d)
+        rest = [
+            n - ((o - 1) * s - 2 * p + dl * (k - 1) + 1)
+            for n, o, (k, s, p, dl) in zip(size, density.shape[2:], least, strict=True)
+        ]
+        return _CONV_TRANSPOSE[d](density, share, None, stride, padding, rest, 1, dilation)
+    # windows move rigidly: lay down their first taps only, then spread these over the window
+    offset = full_precision(record.offset)
+    reach = [dl * (k - 1) for k, _, _, dl in axes]
+    extent = [n + r for n, r in zip(size, reach, strict=True)]
+    nodes = nodes_for(extent)
+    corners = to_grid(window_corners(offset, record.window) + offset.new_tensor(reach), nodes)
+    first = splat(density.expand(offset.shape[0], *density.shape[1:]), corners, nodes, padding="zeros")
+    for axis, n in enumerate(extent):
+        first = first.narrow(axis + 2, 0, n)
+    return _CONV[d](first, share, dilation=dilation)
+
+
+def _through(landings: Tensor, sampling_grid: Tensor, size: Sequence[int]) -> Tensor:
+    """Return landings on the nodes of a sampling grid, laid down where the grid took them from."""
+    batch = max(landings.shape[0], sampling_grid.shape[0])
+    grid = sampling_grid.to(landings.dtype).expand(batch, *sampling_grid.shape[1:])
+    return splat(landings.expand(batch, *landings.shape[1:]), grid, size)
+
+
+def _sizes(chain: list[Landing], size: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return the size of the input and of each layer's output, or say where the chain breaks."""
+    sizes = [size]
+    for k, record in enumerate(chain):
+        if record.size is not None and record.size != sizes[-1]:
+            raise ArgumentError(
+                f"layer {k} read a map of {record.size}, but the layers before it give {sizes[-1]}",
+                hint="name the layers of one path: record_landings(model, layers=...)",
+            )
+        out = record.window.out_size(sizes[-1])
+        if record.offset is not None and tuple(record.offset.shape[1:]) != (len(size), *out):
+            raise ArrayTypeError(
+                f"offset of layer {k} must be (B, {len(size)}, {', '.join(map(str, out))}),"
+                f" found {tuple(record.offset.shape)}"
+            )
+        sizes.append(out)
+    return sizes
+
+
+def _device(chain: list[Landing]) -> torch.device:
+    return next((record.offset.device for record in chain if record.offset is not None), torch.device("cpu"))
+
+
+def _moving(module: nn.Module) -> Iterator[nn.Module]:
+    """Walk over the layers with windows, not into the heads that move them."""
+    if isinstance(module, _DYNAMIC + _PLAIN):
+        yield module
+    else:
+        for child in module.children():
+            yield from _moving(child)
+
+
+def _keep(records: list[Landing], window: Window, *, moved: bool) -> Any:
+    def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        size = tuple(inputs[0].shape[2:])
+        records.append(Landing(window, output if moved else None, size))
+
+    return hook
+
+
+def _window(layer: Any) -> Window:
+    dilation, padding = getattr(layer, "dilation", 1), layer.padding
+    if isinstance(padding, str):
+        kernel = Window(layer.kernel_size, 1, 0, dilation).axes(len(layer.kernel_size))
+        padding = [d * (k - 1) // 2 if padding == "same" else 0 for k, _, _, d in kernel]
+    return Window(layer.kernel_size, layer.stride, padding, dilation)

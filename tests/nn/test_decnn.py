@@ -206,11 +206,11 @@ def test_export_with_a_dynamic_batch(density):
             torch.testing.assert_close(program.module()(x)["class"], model(x)["class"], atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.slow
-def test_compile():
-    model = DECNN(2, 2, size=65, density="sample", seed=0).eval()
-    compiled = torch.compile(model)
-    x = torch.rand(4, 2, 65, 65)
+@pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_compile_in_one_graph(backend):
+    model = DECNN(2, 2, size=33, network_size=17, density="sample", steps=1, seed=0).eval()
+    compiled = torch.compile(model, backend=backend, fullgraph=True)
+    x = torch.rand(4, 2, 33, 33)
     with torch.no_grad():
         torch.testing.assert_close(compiled(x), model(x), atol=1e-4, rtol=1e-4)
 

@@ -1,0 +1,79 @@
+"""What a set of images in one frame says as a set: where its groups differ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from meshconv._check import FloatArray, IntArray
+
+_LEAST_SHARE = 0.2  # pixels that fewer scans than this reach say nothing
+
+
+def centred(images: NDArray[Any]) -> NDArray[np.float32]:
+    """Return images (n, D) less their mean, NaN (outside the mask) replaced by 0, i.e. by the mean."""
+    x = np.asarray(images, dtype=np.float32).reshape(len(images), -1)
+    there = np.isfinite(x)
+    count = there.sum(axis=0)
+    mean = np.where(there, x, 0).sum(axis=0) / np.maximum(count, 1)
+    return np.where(there, x - mean, np.float32(0)).astype(np.float32)
+
+
+def f_ratio(x: NDArray[np.float32], membership: NDArray[Any]) -> FloatArray:
+    """Return the F ratio of a one-way analysis of variance in each column of centred data.
+
+    Parameters
+    ----------
+    x : (n, D) float32
+        Centred, see `centred`.
+    membership : (..., K, n) array
+        One-hot groups; leading axes are separate analyses (permutations).
+
+    Returns
+    -------
+    ratio : (..., D) float64
+        Variance between / variance within; t^2 for two groups. 0 where nothing varies.
+    """
+    size = membership.sum(axis=-1)[..., None].astype(np.float64)
+    sums = (membership.astype(np.float32) @ x).astype(np.float64)
+    between = (sums**2 / size).sum(axis=-2)
+    total = np.einsum("nd,nd->d", x, x, dtype=np.float64)
+    groups = membership.shape[-2]
+    within = np.maximum(total - between, 1e-12 * total)
+    freedom = (len(x) - groups) / (groups - 1)
+    return np.asarray(freedom * between / np.where(total > 0, within, 1.0))
+
+
+def one_hot(labels: IntArray) -> NDArray[np.float32]:
+    """Return membership (K, n) of labels 0..K-1."""
+    return (np.arange(labels.max() + 1)[:, None] == labels).astype(np.float32)
+
+
+def group_statistic(images: NDArray[Any], labels: IntArray, *, blur: float = 0.02) -> FloatArray:
+    """Return where groups of images differ, (N, N): blurred root of the mean F ratio over channels.
+
+    Parameters
+    ----------
+    images : (n, C, N, N) array
+        NaN outside each image's mask.
+    labels : (n,) int64
+        Groups 0..K-1, none empty.
+    blur : float
+        Standard deviation of the Gaussian, in sides of the square.
+
+    Returns
+    -------
+    statistic : (N, N) float64
+        |t| for one channel and two groups; about 1 where they do not differ; NaN where hardly any image
+        reaches.
+    """
+    n, n_channels, size, _ = images.shape
+    ratio = f_ratio(centred(images), one_hot(labels)).reshape(n_channels, size, size)
+    there = np.isfinite(images).all(axis=1).mean(axis=0) > _LEAST_SHARE
+    root = np.where(there, np.sqrt(ratio.mean(axis=0)), 0.0)
+    sigma = blur * (size - 1)
+    weight = gaussian_filter(there.astype(np.float64), sigma)
+    return np.where(there, gaussian_filter(root, sigma) / np.maximum(weight, 1e-6), np.nan)

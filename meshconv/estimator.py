@@ -1,0 +1,365 @@
+"""`SurfaceClassifier`: the whole pipeline, from scans and labels to a class and a saliency, scikit-learn manners."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+import meshconv
+from meshconv._check import FloatArray, IntArray
+from meshconv.datasets.population import group_statistic
+from meshconv.datasets.scan import Scan
+from meshconv.errors import ArgumentError, CheckpointError, MeshConvWarning
+from meshconv.maps.parameterization import Parameterization
+from meshconv.maps.template import Template
+from meshconv.mesh.io import as_surface
+from meshconv.mesh.surface import Surface
+from meshconv.nn.decnn import DECNN
+from meshconv.resample.resampler import Resampler
+from meshconv.saliency.attribute import attribute, unit_range
+from meshconv.saliency.explanation import Explanation
+from meshconv.saliency.project import to_vertices
+from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
+from meshconv.train.config import CHANNELS, PrepareConfig, TrainConfig
+from meshconv.train.dataset import Standardizer
+from meshconv.train.inputs import as_prepared, class_indices, own_labels, subjects_of
+from meshconv.train.loop import predict, train
+from meshconv.train.metrics import hold_out
+from meshconv.train.mirror import FrameMirror
+from meshconv.train.prepare import Prepared, ScanLike, place, population_template, prepare
+
+
+class SurfaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Classify surface scans, and say where on the surface the decision lives.
+
+    scan -> mended disk -> registered map -> image -> `DECNN` -> class and density
+
+    Parameters
+    ----------
+    size, network_size : int
+        Nodes per side of the images, and of the equalized grid that the network sees.
+    density : {'shared', 'sample', 'uniform'}
+        One density for the population, one for each scan, or none.
+    ratio : float
+        Largest / smallest density.
+    warm_start : bool
+        Start the density from where the classes of the training images differ. (Not scikit-learn's
+        ``warm_start``: every `fit` starts afresh.)
+    width : int
+        Channels of the first stage of the network.
+    template : Template, optional
+        The frame; the mean of the first few training scans if None. Give one to share the frame (and the
+        cache) between fits.
+    channels : tuple of str
+        Of those that `meshconv.channels` gives.
+    repair : bool
+        Mend scans first.
+    mirror : bool
+        Show mirror images of training scans too, mirrored in the frame. For effects that may be on either
+        side.
+    epochs, batch_size, learning_rate, label_smoothing, noise, class_weights, precision
+        See `TrainConfig`.
+    patience : int
+        Epochs without a better loss on `validation` before training stops; 0 for never.
+    validation : float
+        Share of the training scans (by subject) held out for `patience`.
+    on_error : {'raise', 'skip'}
+        What a bad scan leads to in `fit`; those skipped are in ``skipped_``.
+    cache, workers
+        See `prepare`.
+    checkpoint : path, optional
+        Written after every epoch; `fit` on the same data goes on from it.
+    device : str or torch.device, optional
+        Where the network runs; the CPU if None.
+    seed : int
+    progress : bool
+        Show a bar while scans are prepared, on a terminal only.
+
+    Attributes
+    ----------
+    classes_ : (K,) array
+    template_ : Template or None
+        None if fitted on images.
+    model_ : DECNN
+    standardizer_ : Standardizer
+    progress_ : Progress
+        Losses by epoch.
+    skipped_ : tuple of Skipped
+    n_features_in_ : int
+        Channels of the images.
+
+    Examples
+    --------
+    >>> images = np.random.default_rng(0).normal(size=(20, 1, 17, 17))
+    >>> labels = np.array(["a", "b"] * 10)
+    >>> images[labels == "b", :, 4:8, 4:8] += 2
+    >>> model = SurfaceClassifier(network_size=9, epochs=8).fit(images, labels)
+    >>> float(model.score(images, labels)) > 0.9
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int = 129,
+        network_size: int = 33,
+        density: str = "shared",
+        ratio: float = 10.0,
+        warm_start: bool = True,
+        width: int = 8,
+        template: Template | None = None,
+        channels: tuple[str, ...] = CHANNELS,
+        repair: bool = True,
+        mirror: bool = False,
+        epochs: int = 40,
+        batch_size: int = 32,
+        learning_rate: float = 3e-3,
+        label_smoothing: float = 0.1,
+        noise: float = 0.2,
+        class_weights: str = "balanced",
+        patience: int = 0,
+        validation: float = 0.2,
+        precision: str = "float32",
+        on_error: str = "raise",
+        cache: str | PathLike[str] | None = None,
+        workers: int = 1,
+        checkpoint: str | PathLike[str] | None = None,
+        device: Any = None,
+        seed: int = 0,
+        progress: bool = False,
+    ) -> None:
+        self.size, self.network_size = size, network_size
+        self.density, self.ratio, self.warm_start, self.width = density, ratio, warm_start, width
+        self.template, self.channels, self.repair, self.mirror = template, channels, repair, mirror
+        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
+        self.label_smoothing, self.noise, self.class_weights = label_smoothing, noise, class_weights
+        self.patience, self.validation, self.precision = patience, validation, precision
+        self.on_error, self.cache, self.workers = on_error, cache, workers
+        self.checkpoint, self.device, self.seed, self.progress = checkpoint, device, seed, progress
+
+    # --- fitting -------------------------------------------------------------------------------
+
+    def fit(self, X: Sequence[ScanLike] | ArrayLike, y: ArrayLike | None = None) -> Self:
+        """Learn from scans (or images (n, C, N, N)) and their labels.
+
+        Parameters
+        ----------
+        X : sequence of Scan, Surface, path or GeometryImage; Prepared; or (n, C, N, N) array
+        y : (n,) array_like, optional
+            Numbers or text; the labels the scans bring along if None.
+
+        Raises
+        ------
+        ArgumentError
+            If there is one class only, labels are missing, or their number is another; as scikit-learn words
+            it.
+        MeshConvError
+            Of the first bad scan.
+        """
+        self.template_ = self.template
+        prepared = as_prepared(X, lambda scans: self._prepare(scans, on_error=self.on_error, learn=True))
+        labels = own_labels(X, prepared) if y is None else np.asarray(y)
+        if y is not None and prepared.skipped and len(labels) == len(prepared) + len(prepared.skipped):
+            labels = labels[prepared.index]
+        self.classes_, index = class_indices(labels, len(prepared))
+        self.skipped_ = prepared.skipped
+        self.channel_names_ = prepared.channel_names
+        self.n_features_in_ = prepared.images.shape[1]
+        self._train(prepared, index)
+        return self
+
+    def _train(self, prepared: Prepared, labels: IntArray) -> None:
+        config = self._train_config()
+        rows, held = np.arange(len(labels)), np.zeros(0, dtype=np.int64)
+        if config.patience:
+            rows, held = hold_out(labels, prepared.subjects, share=self.validation, seed=self.seed)
+        images, y = prepared.images[rows], labels[rows]
+        self.standardizer_ = Standardizer.fit(images)
+        self.model_ = self._model(*images.shape[1:3])
+        if self.warm_start and self.density != "uniform":
+            self.model_.init_density(group_statistic(images, y))
+        self.model_.to(self.device)
+        targets = torch.from_numpy(labels)
+        held_out = (self.standardizer_(prepared.images[held]), targets[held]) if len(held) else None
+        self.progress_ = train(
+            self.model_, self.standardizer_(images), targets[rows], config=config, validation=held_out,
+            names=[prepared.names[k] for k in rows], augment=self._augment(), checkpoint=self.checkpoint,
+            identity=self._identity(),
+        )  # fmt: skip
+
+    def _model(self, in_channels: int, size: int) -> DECNN:
+        return DECNN(
+            in_channels, len(self.classes_), size=size, network_size=min(self.network_size, size), width=self.width,
+            density=self.density, ratio=self.ratio, seed=self.seed,
+        )  # fmt: skip
+
+    def _train_config(self) -> TrainConfig:
+        names = ("epochs", "batch_size", "learning_rate", "label_smoothing", "noise", "class_weights", "patience",
+                 "precision", "seed")  # fmt: skip
+        return TrainConfig(**{name: getattr(self, name) for name in names})
+
+    def _prepare_config(self) -> PrepareConfig:
+        return PrepareConfig(self.size, tuple(self.channels), self.repair)
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "version": meshconv.__version__,
+            "classes": [str(value) for value in self.classes_],
+            "channels": list(self.channel_names_),
+            "grid": [int(self.standardizer_.mean.shape[-1]), self.network_size],
+            "model": {"density": self.density, "ratio": self.ratio, "width": self.width, "mirror": self.mirror},
+        }
+
+    def _augment(self) -> FrameMirror | None:
+        if not self.mirror:
+            return None
+        if self.template_ is None:
+            raise ArgumentError("mirror=True needs a template", hint="fit on scans, or pass template=")
+        return FrameMirror.of(self.template_, self.channel_names_, self.standardizer_)
+
+    def _prepare(self, scans: Sequence[ScanLike], *, on_error: str, learn: bool = False) -> Prepared:
+        if learn and self.template_ is None:
+            self.template_ = population_template(scans, on_error=on_error)
+        if self.template_ is None:
+            raise ArgumentError("fitted on images: there is no frame to bring scans into", hint="pass template=")
+        return prepare(
+            scans, self.template_, config=self._prepare_config(), cache=self.cache, workers=self.workers,
+            on_error=on_error, progress=self.progress,
+        )  # fmt: skip
+
+    # --- using ---------------------------------------------------------------------------------
+
+    def predict_proba(self, X: Sequence[ScanLike] | ArrayLike) -> FloatArray:
+        """Return the probability of each class, (n, K), columns as in ``classes_``."""
+        check_is_fitted(self)
+        prepared = as_prepared(X, lambda scans: self._prepare(scans, on_error="raise"))
+        found, expected = prepared.images.shape[1], self.n_features_in_
+        if found != expected:
+            raise ArgumentError(
+                f"X has {found} features, but {type(self).__name__} is expecting {expected} features as input"
+            )
+        logits = predict(self.model_, self.standardizer_(prepared.images), batch_size=self.batch_size)
+        return np.asarray(torch.softmax(logits.double(), dim=1).numpy())
+
+    def predict(self, X: Sequence[ScanLike] | ArrayLike) -> NDArray[Any]:
+        """Return the most probable class of each scan, (n,)."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+
+    def score(
+        self, X: Sequence[ScanLike] | ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the accuracy; with the scans' own labels if `y` is None."""
+        if y is None:
+            prepared = as_prepared(X, lambda scans: self._prepare(scans, on_error="raise"))
+            X, y = prepared, own_labels(X, prepared)
+        return float(super().score(X, y, sample_weight))
+
+    def explain(self, scan: ScanLike, *, method: str = "density") -> Explanation:
+        """Return the class of one scan and its saliency on every vertex.
+
+        Parameters
+        ----------
+        scan : Scan, Surface or path
+        method : {'density', 'gradient', 'gradcam'}
+            See `meshconv.saliency.attribute.attribute`.
+        """
+        check_is_fitted(self)
+        if self.template_ is None:
+            raise ArgumentError("fitted on images: there is no frame to bring a scan into", hint="pass template=")
+        given = scan.surface if isinstance(scan, Scan) else as_surface(scan)
+        name = scan.name if isinstance(scan, Scan) else "scan" if isinstance(scan, Surface) else str(scan)
+        mirrored = isinstance(scan, Scan) and scan.mirrored
+        placed = place(given, self.template_, self._prepare_config(), mirrored=mirrored)
+        x = self.standardizer_(placed.image.channels[None].astype(np.float32))
+        saliency = unit_range(attribute(self.model_, x, method=method)[0])
+        origin = None if placed.repaired is None else placed.repaired.vertex_origin
+        with torch.no_grad():
+            grid = self.model_.sampling_grid(x.to(self.device))[0].double().cpu().numpy()
+        shares = torch.softmax(predict(self.model_, x)[0].double(), dim=0).numpy()
+        return Explanation(
+            name, self.classes_[shares.argmax()], dict(zip(self.classes_.tolist(), shares.tolist(), strict=True)),
+            to_vertices(saliency, placed.resampler, surface=given, vertex_origin=origin), given,
+            placed.parameterization, placed.image, saliency, (grid + 1) / 2, placed.resampler, method,
+        )  # fmt: skip
+
+    def template_saliency(self) -> FloatArray:
+        """Return the population's density on the vertices of the template, (V,), scaled to 0..1."""
+        check_is_fitted(self)
+        if self.template_ is None:
+            raise ArgumentError("fitted on images: there is no template", hint="pass template=")
+        flat: Parameterization = self.template_.parameterization
+        mean = torch.zeros(1, *self.standardizer_.mean.shape)
+        density = unit_range(attribute(self.model_, mean)[0])
+        return to_vertices(density, Resampler(flat, density.shape[-1]))
+
+    # --- files ---------------------------------------------------------------------------------
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the fitted classifier to one checksummed file that cannot run code."""
+        check_is_fitted(self)
+        arrays = {f"model.{k}": v.detach().cpu().numpy() for k, v in self.model_.state_dict().items()}
+        arrays |= {"standardizer.mean": self.standardizer_.mean, "standardizer.scale": self.standardizer_.scale}
+        template = self.template_
+        if template is not None:
+            flat = template.parameterization
+            arrays |= {
+                "template.vertices": flat.surface.vertices, "template.faces": flat.surface.faces,
+                "template.coordinates": flat.coordinates, "template.landmarks": template.landmarks,
+            }  # fmt: skip
+        own = {k: v for k, v in self.get_params().items() if k not in {"template", "device", "cache", "checkpoint"}}
+        head = {
+            "kind": type(self).__name__, "version": meshconv.__version__, "params": own,
+            "classes": self.classes_.tolist(), "classes_dtype": self.classes_.dtype.str,
+            "channels": list(self.channel_names_), "domain": template and template.parameterization.domain,
+        }  # fmt: skip
+        write_checkpoint(path, arrays, head)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], *, device: Any = None) -> Self:
+        """Read a classifier that `save` wrote.
+
+        Raises
+        ------
+        MissingFileError, CheckpointError
+            If there is none, or it is damaged, foreign or of another kind.
+        """
+        arrays, head = read_checkpoint(path)
+        if head.get("kind") != cls.__name__:
+            raise CheckpointError(
+                f"this is no {cls.__name__} but {head.get('kind', 'a training checkpoint')}", path=path
+            )
+        if head["version"] != meshconv.__version__:
+            warnings.warn(f"saved by version {head['version']}", MeshConvWarning, stacklevel=2)
+        new = cls(**{**head["params"], "channels": tuple(head["params"]["channels"]), "device": device})
+        new.classes_ = np.array(head["classes"], dtype=head["classes_dtype"])
+        new.channel_names_, new.skipped_ = tuple(head["channels"]), ()
+        new.n_features_in_ = len(new.channel_names_)
+        new.standardizer_ = Standardizer(arrays["standardizer.mean"], arrays["standardizer.scale"])
+        new.template_ = new.template = _template(arrays, head["domain"]) if head["domain"] else None
+        new.model_ = new._model(*new.standardizer_.mean.shape[:2])
+        weights = {k.removeprefix("model."): torch.from_numpy(v.copy()) for k, v in arrays.items() if "model." in k}
+        try:
+            new.model_.load_state_dict(weights)
+        except RuntimeError as error:
+            raise CheckpointError(f"the weights do not fit: {error}", path=path) from error
+        new.model_.to(device).eval()
+        return new
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # images (n, C, N, N), or scans
+        return tags
+
+
+def _template(arrays: dict[str, NDArray[Any]], domain: str) -> Template:
+    surface = Surface(arrays["template.vertices"], arrays["template.faces"])
+    flat = Parameterization(surface, arrays["template.coordinates"], domain)
+    return Template(flat, arrays["template.landmarks"])

@@ -1,0 +1,57 @@
+"""`Explanation`: one scan's class, and where on it the decision lives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from meshconv._check import FloatArray
+from meshconv.maps.parameterization import Parameterization
+from meshconv.mesh.surface import Surface
+from meshconv.resample.geometry_image import GeometryImage
+from meshconv.resample.resampler import Resampler
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What a classifier says of one scan, and where it looked.
+
+    Attributes
+    ----------
+    name : str
+    label : Any
+        The predicted class.
+    probabilities : dict
+        Class -> probability.
+    saliency : (V,) float64
+        For each vertex of `surface`, 0..1 over the frame.
+    surface : Surface
+        The scan as it was given, V vertices.
+    parameterization : Parameterization
+        The mended (and, if it was said to be one, mirrored) scan in the frame.
+    image : GeometryImage
+        What the network saw.
+    saliency_image : (N, N) float64
+        The saliency on the pixels of the frame, 0..1.
+    sampling_grid : (n, n, 2) float64
+        Where the network looked: places (u, v) in the unit square.
+    resampler : Resampler
+        Between pixels and the vertices of the mended scan.
+    method : str
+        See `meshconv.saliency.attribute.attribute`.
+    """
+
+    name: str
+    label: Any
+    probabilities: dict[Any, float]
+    saliency: FloatArray
+    surface: Surface
+    parameterization: Parameterization
+    image: GeometryImage
+    saliency_image: FloatArray
+    sampling_grid: FloatArray
+    resampler: Resampler
+    method: str = "density"
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.label} ({self.probabilities[self.label]:.1%})"

@@ -1,0 +1,105 @@
+"""Group maps: where two or more groups of scans differ, and where that is more than chance over the whole map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meshconv._check import BoolArray, FloatArray
+from meshconv.datasets.population import centred, f_ratio, one_hot
+from meshconv.errors import ArgumentError
+
+_BLOCK = 100  # permutations worked on at once
+
+
+@dataclass(frozen=True, eq=False)
+class GroupMap:
+    """Where groups differ, in the frame.
+
+    Attributes
+    ----------
+    statistic : (N, N) float64
+        Root of the mean F ratio over channels: |t| for one channel and two groups. NaN where too few scans
+        reach.
+    p : (N, N) float64
+        Probability of a statistic as large *anywhere on the map* if labels meant nothing (corrected for the
+        number of pixels); in (0, 1]; NaN likewise.
+    difference : (C, N, N) float64
+        Mean of the last group minus mean of the first.
+    """
+
+    statistic: FloatArray
+    p: FloatArray
+    difference: FloatArray
+
+    def significant(self, level: float = 0.05) -> BoolArray:
+        """Return where p is at most `level`, (N, N)."""
+        return np.asarray(np.nan_to_num(self.p, nan=1.0) <= level)
+
+
+def group_map(
+    images: NDArray[Any], labels: ArrayLike, *, permutations: int = 500, seed: int = 0, least_share: float = 0.5
+) -> GroupMap:
+    """Return where groups of registered images differ, with a permutation test of the maximum.
+
+    Parameters
+    ----------
+    images : (n, C, N, N) array
+        NaN outside each image's mask (`Prepared.images`).
+    labels : (n,) array_like
+        Two groups or more.
+    permutations : int
+        The smallest p is 1 / (permutations + 1).
+    seed : int
+    least_share : float
+        Pixels reached by a smaller share of the scans are left out.
+
+    Raises
+    ------
+    ArgumentError
+        If there is only one group, or a group of one scan.
+
+    References
+    ----------
+    Nichols, Holmes, 2002, Nonparametric permutation tests for functional neuroimaging. doi:10.1002/hbm.1058
+    """
+    values, y, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
+    if len(values) < 2 or counts.min() < 2 or len(y) != len(images):
+        raise ArgumentError(
+            f"a group map needs two groups of two or more, found {dict(zip(values.tolist(), counts.tolist()))}"
+            f" for {len(images)} images"
+        )
+    n_channels, size = images.shape[1:3]
+    there = np.isfinite(images).all(axis=1).mean(axis=0) >= least_share
+    if not there.any():
+        raise ArgumentError(f"no pixel is reached by {least_share:.0%} of the images")
+    x = centred(images[:, :, there])
+    member = one_hot(y)
+    found = _root(f_ratio(x, member), n_channels)
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(len(y)) for _ in range(permutations)]
+    largest = [
+        _root(f_ratio(x, np.stack([member[:, o] for o in orders[k : k + _BLOCK]])), n_channels).max(axis=-1)
+        for k in range(0, permutations, _BLOCK)
+    ]
+    top = np.sort(np.concatenate(largest)) if largest else np.zeros(0)
+    above = len(top) - np.searchsorted(top, found * (1 - 1e-6), side="left")
+    means = (member / member.sum(axis=1, keepdims=True)) @ x
+    return GroupMap(
+        _filled(found, there),
+        _filled((1 + above) / (1 + permutations), there),
+        np.stack([_filled(d, there) for d in (means[-1] - means[0]).reshape(n_channels, -1)]).reshape(-1, size, size),
+    )
+
+
+def _root(ratio: FloatArray, n_channels: int) -> FloatArray:
+    return np.sqrt(ratio.reshape(*ratio.shape[:-1], n_channels, -1).mean(axis=-2))
+
+
+def _filled(values: FloatArray, there: BoolArray) -> FloatArray:
+    out = np.full(there.shape, np.nan)
+    out[there] = values
+    return out

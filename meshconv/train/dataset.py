@@ -1,0 +1,56 @@
+"""From images to tensors: centred on the mean of the training images, in units of their spread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from meshconv.errors import ArrayTypeError
+
+_BLOCK = 64  # images worked on at once
+
+
+@dataclass(frozen=True, eq=False)
+class Standardizer:
+    """What to subtract and divide by; from the training images alone.
+
+    Attributes
+    ----------
+    mean : (C, N, N) float32
+        The mean image: positions become differences from the mean surface.
+    scale : (C,) float32
+        Standard deviation of each channel about it, over all pixels.
+    """
+
+    mean: NDArray[np.float32]
+    scale: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, images: NDArray[Any]) -> Standardizer:
+        """Return the mean and spread of images (n, C, N, N), NaN left out."""
+        there = np.isfinite(images)
+        count = there.sum(axis=0)
+        mean = np.where(there, images, 0).sum(axis=0, dtype=np.float64) / np.maximum(count, 1)
+        square = np.zeros(images.shape[1])
+        for k in range(0, len(images), _BLOCK):
+            part = slice(k, k + _BLOCK)
+            square += (np.where(there[part], images[part] - mean, 0) ** 2).sum(axis=(0, 2, 3))
+        spread = np.sqrt(square / np.maximum(there.sum(axis=(0, 2, 3)), 1))
+        floor = 1e-6 * np.maximum(np.abs(mean).max(axis=(1, 2)), 1e-30)
+        return cls(mean.astype(np.float32), np.where(spread > floor, spread, 1.0).astype(np.float32))
+
+    def __call__(self, images: NDArray[Any]) -> Tensor:
+        """Return images (n, C, N, N) as a float32 tensor; what is outside a mask becomes the mean, 0."""
+        if images.shape[1:] != self.mean.shape:
+            raise ArrayTypeError(f"images must be (n, {', '.join(map(str, self.mean.shape))}), found {images.shape}")
+        out = np.empty(images.shape, dtype=np.float32)
+        for k in range(0, len(images), _BLOCK):
+            part = images[k : k + _BLOCK]
+            scaled = (part - self.mean) / self.scale[:, None, None]
+            out[k : k + _BLOCK] = np.where(np.isfinite(part), scaled, 0)
+        return torch.from_numpy(out)

@@ -1,0 +1,105 @@
+"""What a classifier accepts: scans in any form, images ready made, and labels of any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshconv._check import IntArray
+from meshconv.datasets.scan import Scan
+from meshconv.errors import ArgumentError, ArrayTypeError
+from meshconv.resample.geometry_image import GeometryImage
+from meshconv.train.prepare import Prepared
+
+
+def as_prepared(scans: Any, prepare_scans: Callable[[Sequence[Any]], Prepared]) -> Prepared:
+    """Return images of whatever was given: `Prepared`, an array (n, C, N, N), images, or scans.
+
+    Raises
+    ------
+    ArrayTypeError
+        If an array is not (n, C, N, N), or images differ in size or channels; names the first.
+    ValueError
+        If an array has NaN or infinities, or no samples (scikit-learn's wording).
+    """
+    if isinstance(scans, Prepared):
+        return scans
+    if hasattr(scans, "__array__") or hasattr(scans, "toarray"):
+        return _from_array(scans)
+    if not isinstance(scans, Sequence) or isinstance(scans, str | bytes):
+        raise ArrayTypeError(
+            f"scans must be a list of Surface, Scan or paths, or an array (n, C, N, N), found {type(scans).__name__}"
+        )
+    if len(scans) and isinstance(scans[0], GeometryImage):
+        return _from_images(scans)
+    return prepare_scans(scans)
+
+
+def class_indices(y: Any, n: int) -> tuple[NDArray[Any], IntArray]:
+    """Return the classes, sorted, and each label's index into them; errors as scikit-learn words them."""
+    from sklearn.utils import assert_all_finite, column_or_1d
+    from sklearn.utils.multiclass import check_classification_targets
+
+    labels = column_or_1d(y, warn=True)
+    if labels.dtype.kind == "O" and any(value is None for value in labels):
+        raise ArgumentError("Input y contains None", hint="label every scan, or leave it out")
+    assert_all_finite(labels, input_name="y")
+    check_classification_targets(labels)
+    if len(labels) != n:
+        raise ArgumentError(f"Found input variables with inconsistent numbers of samples: [{n}, {len(labels)}]")
+    classes, index = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise ArgumentError(
+            f"The number of classes has to be greater than one; got {len(classes)} class", hint="add scans of another"
+        )
+    return classes, index.astype(np.int64)
+
+
+def own_labels(scans: Any, prepared: Prepared) -> NDArray[Any]:
+    """Return the labels that scans bring along."""
+    named = getattr(scans, "classes", None)
+    if len(prepared) and (prepared.labels >= 0).all():
+        return prepared.labels if named is None else np.asarray(named)[prepared.labels]
+    raise ArgumentError("SurfaceClassifier requires y to be passed, but the target y is None")
+
+
+def subjects_of(scans: Any) -> list[str] | None:
+    """Return the subject of each scan where the scans say so."""
+    if isinstance(scans, Prepared):
+        return list(scans.subjects)
+    if isinstance(scans, Sequence) and len(scans) and isinstance(scans[0], Scan):
+        return [scan.subject for scan in scans]
+    return None
+
+
+def _from_array(array: Any) -> Prepared:
+    from sklearn.utils import check_array
+
+    images = check_array(array, allow_nd=True, dtype="numeric", ensure_2d=False, input_name="X")
+    if images.ndim != 4 or images.shape[2] != images.shape[3]:
+        raise ArrayTypeError(
+            f"Expected images (n, C, N, N), found an array of shape {images.shape}",
+            hint="Reshape your data, or pass a list of surfaces",
+        )
+    return _bare(images.astype(np.float32), tuple(str(k) for k in range(images.shape[1])))
+
+
+def _from_images(images: Sequence[GeometryImage]) -> Prepared:
+    first = images[0]
+    for k, image in enumerate(images):
+        if image.names != first.names or image.size != first.size:
+            raise ArrayTypeError(
+                f"image {k} has channels {list(image.names)} and size {image.size}, image 0 {list(first.names)} and"
+                f" {first.size}"
+            )
+    stack = np.stack([image.filled(np.nan).channels for image in images]).astype(np.float32)
+    return _bare(stack, first.names)
+
+
+def _bare(images: NDArray[np.float32], channel_names: tuple[str, ...]) -> Prepared:
+    names = tuple(f"sample {k}" for k in range(len(images)))
+    unknown = np.full(len(images), -1, dtype=np.int64)
+    return Prepared(images, channel_names, names, names, unknown, np.arange(len(images)))

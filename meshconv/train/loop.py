@@ -1,0 +1,266 @@
+"""The training loop: read it from top to bottom.
+
+Everything random in epoch e comes from generators seeded by (seed, e), so a run that is resumed after any epoch
+is, on the CPU, the unbroken run bit for bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from meshconv.errors import ArgumentError, CheckpointError, SolverError
+from meshconv.train.checkpoint import read_checkpoint, refuse_differences, write_checkpoint
+from meshconv.train.config import TrainConfig
+
+State = dict[str, Tensor]
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Attributes
+    ----------
+    losses, validation_losses : list of float
+        One an epoch; the latter empty without a validation set.
+    best_epoch : int
+        The epoch whose weights are kept: the one of least validation loss, else the last.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    validation_losses: list[float] = field(default_factory=list)
+    best_epoch: int = -1
+    best: State = field(default_factory=dict, repr=False)
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+        return len(self.losses)
+
+
+def train(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    config: TrainConfig,
+    names: Sequence[str] = (),
+    validation: tuple[Tensor, Tensor] | None = None,
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+    identity: Mapping[str, Any] | None = None,
+    on_epoch: Callable[[Progress], None] | None = None,
+) -> Progress:
+    """Train a model that gives logits (B, K) of images (B, C, N, N); it is left with the best weights.
+
+    Parameters
+    ----------
+    model : nn.Module
+        On the device on which to train.
+    images : (n, C, N, N) float32 Tensor
+        Standardized; on any device.
+    labels : (n,) int64 Tensor
+        0..K-1.
+    config : TrainConfig
+    names : sequence of n str, optional
+        Of the scans, for messages.
+    validation : (images, labels), optional
+        What early stopping looks at.
+    augment : callable, optional
+        Called with each batch and a generator, before noise is added.
+    checkpoint : str or PathLike, optional
+        Written after every epoch; if it is there already, the run goes on from it.
+    identity : mapping, optional
+        JSON values that must agree for a checkpoint to be taken up: classes, grid, version.
+    on_epoch : callable, optional
+        Called after every epoch.
+
+    Raises
+    ------
+    SolverError
+        If the loss is not finite; names epoch, batch and scans. The last checkpoint is a good one.
+    CheckpointError
+        If the checkpoint is damaged or of another run; names the differences.
+    ArgumentError
+        If `patience` is set without a validation set.
+    """
+    if config.patience and validation is None:
+        raise ArgumentError("patience needs a validation set", hint="patience=0, or give one")
+    optimizer = _optimizer(model, config)
+    progress = Progress()
+    head = {"train": config.as_dict(), "data": _digest(images, labels), **(identity or {})}
+    if checkpoint is not None and Path(checkpoint).exists():
+        progress = _restore(checkpoint, model, optimizer, head)
+    weights = _class_weights(labels, config)
+    while progress.epoch < config.epochs and not _out_of_patience(progress, config):
+        epoch = progress.epoch
+        with _seeded(config.seed, epoch, _device(model)) as generator:
+            loss = _train_epoch(model, optimizer, images, labels, weights, config, epoch, generator, augment, names)
+        progress.losses.append(loss)
+        if validation is not None:
+            progress.validation_losses.append(_loss(predict(model, validation[0]), validation[1], weights, 0.0).item())
+        if validation is None or progress.validation_losses[-1] <= min(progress.validation_losses):
+            progress.best_epoch, progress.best = epoch, _copied(model)
+        if checkpoint is not None:
+            _store(checkpoint, model, optimizer, progress, head)
+        if on_epoch is not None:
+            on_epoch(progress)
+    model.load_state_dict(progress.best)
+    model.eval()
+    return progress
+
+
+def _train_epoch(
+    model: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor, weights: Tensor,
+    config: TrainConfig, epoch: int, generator: torch.Generator,
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None, names: Sequence[str],
+) -> float:  # fmt: skip
+    model.train()
+    device, total = _device(model), 0.0
+    order = torch.randperm(len(labels), generator=generator)
+    batches = order.tensor_split(math.ceil(len(order) / config.batch_size))
+    for k, batch in enumerate(batches):
+        _set_rate(optimizer, config, epoch + k / len(batches))
+        x = images[batch]
+        if augment is not None:
+            x = augment(x, generator)
+        if config.noise:
+            x = x + config.noise * torch.randn(x.shape, generator=generator).to(x)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
+            logits = model(x.to(device))
+        loss = _loss(logits.float(), labels[batch].to(device), weights, config.label_smoothing)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise _not_finite(value, epoch, k, [names[int(j)] for j in batch] if len(names) else batch.tolist())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total += value * len(batch)
+    return total / len(order)
+
+
+@torch.no_grad()
+def predict(model: nn.Module, images: Tensor, *, batch_size: int = 64) -> Tensor:
+    """Return the logits (n, K) of images (n, C, N, N), on the CPU; the model is in evaluation mode after it."""
+    model.eval()
+    device = _device(model)
+    return torch.cat([model(part.to(device)).float().cpu() for part in images.split(batch_size)])
+
+
+def _loss(logits: Tensor, labels: Tensor, weights: Tensor, smoothing: float) -> Tensor:
+    return functional.cross_entropy(
+        logits, labels.to(logits.device), weight=weights.to(logits.device), label_smoothing=smoothing
+    )
+
+
+def _class_weights(labels: Tensor, config: TrainConfig) -> Tensor:
+    count = torch.bincount(labels.cpu()).float()
+    if config.class_weights == "none":
+        return torch.ones_like(count)
+    return len(labels) / (len(count) * count.clamp_min(1))
+
+
+def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW; what has one axis (biases, norms) and the density are not pulled towards zero."""
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    free = [p for name, p in named if p.ndim < 2 or name.startswith("density.")]
+    pulled = [p for name, p in named if not (p.ndim < 2 or name.startswith("density."))]
+    groups = [{"params": pulled, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.learning_rate)
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, config: TrainConfig, epoch: float) -> None:
+    """Linear over the first epoch, then a cosine down to zero: a function of the epoch, so nothing to store."""
+    warm = min(1.0, 0.1 + 0.9 * epoch)
+    rate = config.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * epoch / config.epochs))
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def _out_of_patience(progress: Progress, config: TrainConfig) -> bool:
+    return 0 < config.patience <= progress.epoch - 1 - progress.best_epoch
+
+
+@contextmanager
+def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[torch.Generator]:
+    """Give a generator of this epoch's own, seed what draws globally (dropout), and put the latter back after."""
+    mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(mixed)
+        yield torch.Generator().manual_seed(mixed)
+
+
+def _not_finite(value: float, epoch: int, batch: int, names: list[Any]) -> SolverError:
+    listed = ", ".join(map(str, names[:5])) + (", ..." if len(names) > 5 else "")
+    return SolverError(
+        f"the loss is {value} in epoch {epoch}, batch {batch} (scans {listed})",
+        indices=names, count=len(names), hint="a smaller learning_rate, or look at these scans",
+    )  # fmt: skip
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
+
+
+def _copied(model: nn.Module) -> State:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _digest(images: Tensor, labels: Tensor) -> str:
+    total = hashlib.sha256(str(tuple(images.shape)).encode())
+    total.update(images.detach().cpu().contiguous().numpy())
+    total.update(labels.cpu().contiguous().numpy())
+    return total.hexdigest()[:16]
+
+
+# --- checkpoints -----------------------------------------------------------------------------------
+
+
+def _store(
+    path: str | PathLike[str], model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress,
+    head: Mapping[str, Any],
+) -> None:  # fmt: skip
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"best.{name}": value for name, value in progress.best.items()}
+    for k, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{k}.{name}": value for name, value in state.items()}
+    arrays = {name: value.detach().cpu().numpy() for name, value in tensors.items()}
+    done = {
+        "losses": progress.losses,
+        "validation_losses": progress.validation_losses,
+        "best_epoch": progress.best_epoch,
+    }
+    write_checkpoint(path, arrays, {"run": dict(head), "progress": done})
+
+
+def _restore(
+    path: str | PathLike[str], model: nn.Module, optimizer: torch.optim.Optimizer, head: Mapping[str, Any]
+) -> Progress:
+    arrays, found = read_checkpoint(path)
+    refuse_differences(found.get("run", {}), head, path)
+    kinds: dict[str, State] = {"model": {}, "best": {}, "optimizer": {}}
+    for name, array in arrays.items():
+        kind, _, rest = name.partition(".")
+        kinds[kind][rest] = torch.from_numpy(array.copy())
+    states: dict[int, State] = {}
+    for name, value in kinds["optimizer"].items():
+        k, _, key = name.partition(".")
+        states.setdefault(int(k), {})[key] = value
+    try:
+        model.load_state_dict(kinds["model"])
+    except RuntimeError as error:
+        raise CheckpointError(f"the weights are of another model: {error}", path=path) from error
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    return Progress(**found["progress"], best=kinds["best"])

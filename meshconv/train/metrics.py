@@ -1,0 +1,178 @@
+"""How good a classifier is on scans it has not seen, with how sure one can be of it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meshconv._check import FloatArray, IntArray
+from meshconv.errors import ArgumentError, MeshConvWarning
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Test figures of a classifier.
+
+    Attributes
+    ----------
+    n : int
+        Number of test scans.
+    accuracy, balanced_accuracy : float
+    auc : float
+        Area under the ROC curve; the mean of one class against the rest for more than two. NaN where the
+        test scans are all of one class.
+    calibration_error : float
+        Expected calibration error over ten equal bins of confidence; 0 is honest.
+    intervals : dict of str to (low, high)
+        95 % bootstrap intervals of the first three.
+    """
+
+    n: int
+    accuracy: float
+    balanced_accuracy: float
+    auc: float
+    calibration_error: float
+    intervals: dict[str, Interval] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        parts = []
+        for name in ("accuracy", "balanced_accuracy", "auc"):
+            low, high = self.intervals.get(name, (np.nan, np.nan))
+            parts.append(f"{name} {getattr(self, name):.3f} [{low:.3f}, {high:.3f}]")
+        return ", ".join(parts) + f", calibration error {self.calibration_error:.3f} (n = {self.n})"
+
+
+def evaluate(labels: ArrayLike, probabilities: ArrayLike, *, n_bootstrap: int = 1000, seed: int = 0) -> Metrics:
+    """Return accuracy, balanced accuracy, AUC and calibration of predicted probabilities.
+
+    Parameters
+    ----------
+    labels : (n,) int array_like
+        True classes, 0..K-1.
+    probabilities : (n, K) array_like
+        Rows sum to 1.
+    n_bootstrap : int
+        Resamplings of the scans for the intervals; 0 for none.
+    seed : int
+        Of the resamplings.
+
+    Raises
+    ------
+    ArgumentError
+        If the shapes do not belong together.
+
+    Examples
+    --------
+    >>> result = evaluate([0, 0, 1, 1], [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.1, 0.9]])
+    >>> result.accuracy, result.auc
+    (0.75, 1.0)
+    """
+    y, p = np.asarray(labels, dtype=np.int64), np.asarray(probabilities, dtype=np.float64)
+    if p.ndim != 2 or y.shape != (len(p),) or len(y) == 0 or not 0 <= y.min() <= y.max() < p.shape[1]:
+        raise ArgumentError(f"labels (n,) in 0..K-1 and probabilities (n, K) needed, found {y.shape} and {p.shape}")
+    measures: dict[str, Callable[[IntArray, FloatArray], float]] = {
+        "accuracy": _accuracy, "balanced_accuracy": _balanced, "auc": _auc,
+    }  # fmt: skip
+    rng = np.random.default_rng(seed)
+    picks = [rng.integers(0, len(y), len(y)) for _ in range(n_bootstrap)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a resample of one class has no AUC
+        intervals = {name: _interval([f(y[k], p[k]) for k in picks]) for name, f in measures.items() if picks}
+        values = {name: f(y, p) for name, f in measures.items()}
+    return Metrics(len(y), **values, calibration_error=_calibration_error(y, p), intervals=intervals)
+
+
+def _accuracy(y: IntArray, p: FloatArray) -> float:
+    return float((p.argmax(axis=1) == y).mean())
+
+
+def _balanced(y: IntArray, p: FloatArray) -> float:
+    right = p.argmax(axis=1) == y
+    return float(np.mean([right[y == k].mean() for k in np.unique(y)]))
+
+
+def _auc(y: IntArray, p: FloatArray) -> float:
+    classes = [1] if p.shape[1] == 2 else [k for k in range(p.shape[1]) if (y == k).any()]
+    return float(np.mean([roc_auc(y == k, p[:, k]) for k in classes]))
+
+
+def roc_auc(positive: NDArray[np.bool_], score: FloatArray) -> float:
+    """Return the area under the ROC curve (ties count half); NaN without both kinds."""
+    from scipy.stats import rankdata
+
+    n_positive = int(positive.sum())
+    n_negative = len(positive) - n_positive
+    if not n_positive or not n_negative:
+        return float("nan")
+    rank = rankdata(score)
+    return float((rank[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
+
+
+def _interval(values: list[float]) -> Interval:
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _calibration_error(y: IntArray, p: FloatArray, bins: int = 10) -> float:
+    confidence, right = p.max(axis=1), p.argmax(axis=1) == y
+    which = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    gap = np.bincount(which, right - confidence, bins)
+    return float(np.abs(gap).sum() / len(y))
+
+
+# --- folds -----------------------------------------------------------------------------------------
+
+
+def warn_shared_subjects(train: Sequence[Any], test: Sequence[Any]) -> None:
+    """Warn if a subject is on both sides: the figures would flatter."""
+    both = sorted({*map(str, train)} & {*map(str, test)})
+    if both:
+        listed = ", ".join(both[:5]) + (", ..." if len(both) > 5 else "")
+        warnings.warn(
+            f"{len(both)} subjects are in train and test ({listed}): the figures flatter; split by subject",
+            MeshConvWarning, stacklevel=3,
+        )  # fmt: skip
+
+
+def grouped_folds(
+    labels: ArrayLike, subjects: Sequence[Any] | None = None, *, folds: int = 5, seed: int = 0
+) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield (train, test) indices: classes in proportion, no subject on both sides.
+
+    Raises
+    ------
+    ArgumentError
+        If a class has fewer members (or subjects) than there are folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    y = np.asarray(labels)
+    groups = np.arange(len(y)) if subjects is None else np.unique(list(map(str, subjects)), return_inverse=True)[1]
+    for value in np.unique(y):
+        members = len(np.unique(groups[y == value]))
+        if members < folds:
+            raise ArgumentError(
+                f"n_splits={folds} cannot be greater than the number of members in each class:"
+                f" class {value!r} has {members}", hint=f"folds={members} or fewer",
+            )  # fmt: skip
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for train, test in splitter.split(np.zeros(len(y)), y, groups):
+        yield train.astype(np.int64), test.astype(np.int64)
+
+
+def hold_out(
+    labels: ArrayLike, subjects: Sequence[Any] | None = None, *, share: float = 0.2, seed: int = 0
+) -> tuple[IntArray, IntArray]:
+    """Return (train, held out) indices, about `share` of the scans held out; as `grouped_folds` does it."""
+    return next(grouped_folds(labels, subjects, folds=max(2, round(1 / share)), seed=seed))

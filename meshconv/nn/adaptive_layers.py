@@ -1,0 +1,251 @@
+"""Layers on adaptive nodes: convolution with an ordinary network's weights, pooling, norms, and their cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from meshconv._check import one_of
+from meshconv.errors import ArgumentError, ArrayTypeError
+from meshconv.nn.adaptive_nodes import AdaptiveNodes, NodeLayout
+
+
+def node_conv(features: Tensor, index: Tensor, weight: Tensor, bias: Tensor | None, groups: int = 1) -> Tensor:
+    """Return sum_k W_k f[index[:, k]] + bias: a convolution whose taps are given as rows of the features.
+
+    Parameters
+    ----------
+    features : (N, C) Tensor
+    index : (M, K) int64 Tensor
+        Row under each tap; N means outside, where features are zero.
+    weight : (O, C // groups, *kernel) Tensor
+        As in `torch.nn.Conv2d`, K taps in raster order.
+    bias : (O,) Tensor or None
+    groups : int
+
+    Returns
+    -------
+    (M, O) Tensor
+        Plain gather and matrix product: exports and compiles with dynamic N and M.
+    """
+    padded = functional.pad(features, (0, 0, 0, 1))
+    taps = padded.index_select(0, index.flatten()).view(*index.shape, groups, -1)  # (M, K, groups, C // groups)
+    kernel = weight.flatten(2)  # (O, C // groups, K)
+    if groups == 1:
+        return functional.linear(taps.flatten(1), kernel.transpose(1, 2).flatten(1), bias)
+    out = torch.einsum("mkgc,gock->mgo", taps, kernel.reshape(groups, -1, *kernel.shape[1:])).flatten(1)
+    return out if bias is None else out + bias
+
+
+class _NodeConv(nn.modules.conv._ConvNd):
+    """The part that does not depend on the number of axes; mixed before nn.Conv2d or nn.Conv3d."""
+
+    levels: int | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Sequence[int] = 3,
+        *,
+        levels: int | None = None,
+        stride: int = 1,
+        dilation: int | Sequence[int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        sizes: Any = kernel_size if isinstance(kernel_size, int) else tuple(kernel_size)
+        steps: Any = dilation if isinstance(dilation, int) else tuple(dilation)
+        init: Any = super().__init__  # nn.Conv2d's or nn.Conv3d's, next in line
+        init(in_channels, out_channels, sizes, stride=stride, dilation=steps, groups=groups, bias=bias)
+        if any(k % 2 == 0 for k in self.kernel_size):
+            raise ArgumentError(f"kernel_size must be odd, found {kernel_size!r}")
+        if stride < 1 or stride & (stride - 1):
+            raise ArgumentError(f"stride must be a power of two, found {stride!r}")
+        if levels is not None and levels < 0:
+            raise ArgumentError(f"levels must not be negative, found {levels!r}")
+        self.padding = tuple(d * (k // 2) for k, d in zip(self.kernel_size, self.dilation, strict=True))
+        self.levels = levels
+
+    def forward(self, nodes: Any) -> Any:
+        """Return `AdaptiveNodes` from `AdaptiveNodes`: the same ones, or those that a stride leaves."""
+        _check_nodes(nodes, self.in_channels, len(self.kernel_size))
+        depth, out = self._where(nodes)
+        if math.prod(self.kernel_size) == 1 and out is nodes.layout and self.groups == 1:
+            features = functional.linear(nodes.features, self.weight.flatten(1), self.bias)
+        else:
+            step = [d << depth for d in self.dilation]
+            index = nodes.layout.neighbours(self.kernel_size, step, out)
+            features = node_conv(nodes.features, index, self.weight, self.bias, self.groups)
+        return AdaptiveNodes(features, out)
+
+    def macs(self, nodes: AdaptiveNodes) -> int:
+        """Return the multiply-accumulates that `forward` takes, taps outside the image included."""
+        return len(self._where(nodes)[1]) * self.weight.numel()
+
+    def _where(self, nodes: AdaptiveNodes) -> tuple[int, NodeLayout]:
+        depth = nodes.layout.depth if self.levels is None else self.levels
+        stride = self.stride[0]
+        return depth, nodes.layout if stride == 1 else nodes.layout.at(depth + stride.bit_length() - 1)
+
+    def extra_repr(self) -> str:
+        """Return the options, for `repr`."""
+        options: Any = super()
+        return f"{options.extra_repr()}, levels={self.levels}"
+
+
+class AdaptiveConv2d(_NodeConv, nn.Conv2d):
+    """The convolution of a network downsampled n times, on nodes downsampled less where it matters.
+
+    Taps stand ``2**n * dilation`` pixels apart around each node's anchor, and each reads the node that covers
+    its pixel; zero outside the image. So the output is ``conv2d(nodes.to_image(), weight, bias,
+    dilation=2**n * dilation, padding="same")`` read at the anchors: where everything is at level n, the strided
+    network's convolution, where everything is at level 0, the dilated one. Weights are `torch.nn.Conv2d`'s.
+
+    Parameters
+    ----------
+    in_channels, out_channels, dilation, groups, bias
+        As in `torch.nn.Conv2d`.
+    kernel_size : int or (int, int)
+        Odd.
+    levels : int, optional
+        n, the times that the ordinary network is downsampled at this layer's input; the nodes' own depth.
+    stride : int
+        A power of two. The layer's output is downsampled log2(stride) more times, where the level map given to
+        `AdaptiveNodes.from_image` allows; only the nodes that stay are computed.
+
+    Attributes
+    ----------
+    weight : (O, I // groups, k, k)
+    bias : (O,) or None
+
+    References
+    ----------
+    Hesse, Schaub-Meyer, Roth, 2023: Content-adaptive downsampling in convolutional neural networks.
+
+    Examples
+    --------
+    >>> x, level = torch.randn(1, 4, 8, 8), torch.zeros(1, 1, 8, 8)
+    >>> layer = AdaptiveConv2d(4, 6, 3, levels=1)
+    >>> y = layer(AdaptiveNodes.from_image(x, level)).to_image()
+    >>> dense = functional.conv2d(x, layer.weight, layer.bias, dilation=2, padding=2)
+    >>> torch.allclose(y, dense, atol=1e-5)
+    True
+    """
+
+
+class AdaptiveConv3d(_NodeConv, nn.Conv3d):
+    """`AdaptiveConv2d` on volumes: nodes are blocks of voxels, weights those of `torch.nn.Conv3d`."""
+
+
+class AdaptivePool(nn.Module):
+    """Max or mean of the nodes under a window, as the pooling of an ordinary network; two or three axes.
+
+    Parameters
+    ----------
+    kernel_size : int
+        Window in taps that stand 2**depth pixels apart; centred if odd, from the anchor on if 2.
+    stride : int
+        A power of two.
+    mode : {'max', 'mean'}
+        Outside the image is left out of the maximum, and counts as zero in the mean (as in torch).
+    """
+
+    def __init__(self, kernel_size: int, *, stride: int = 1, mode: str = "max") -> None:
+        super().__init__()
+        if kernel_size < 1 or stride < 1 or stride & (stride - 1):
+            raise ArgumentError(f"window must be positive and stride a power of two, found {kernel_size!r}, {stride!r}")
+        self.kernel_size, self.stride, self.mode = kernel_size, stride, one_of(mode, ("max", "mean"), "mode")
+
+    def forward(self, nodes: AdaptiveNodes) -> AdaptiveNodes:
+        """Return the pooled features, on the nodes that the stride leaves."""
+        layout = nodes.layout
+        out = layout.at(layout.depth + self.stride.bit_length() - 1)
+        dims = len(layout.size)
+        index = layout.neighbours([self.kernel_size] * dims, [1 << layout.depth] * dims, out)
+        outside = -math.inf if self.mode == "max" else 0.0
+        rows = functional.pad(nodes.features, (0, 0, 0, 1), value=outside).index_select(0, index.flatten())
+        taps = rows.view(*index.shape, -1)
+        return AdaptiveNodes(taps.amax(dim=1) if self.mode == "max" else taps.mean(dim=1), out)
+
+
+class AdaptiveBatchNorm(nn.BatchNorm1d):
+    """Batch norm over all nodes of all images, each node counted once; state of `torch.nn.BatchNorm2d`."""
+
+    def forward(self, nodes: Any) -> Any:
+        """Return the nodes with normalised features."""
+        return nodes.with_features(super().forward(nodes.features))
+
+
+class AdaptiveGroupNorm(nn.GroupNorm):
+    """Group norm over each image's own nodes; instance norm with one channel per group."""
+
+    def forward(self, nodes: Any) -> Any:
+        """Return the nodes with normalised features; statistics in at least float32."""
+        layout, x = nodes.layout, nodes.features
+        grouped = x.to(torch.promote_types(x.dtype, torch.float32)).reshape(len(x), self.num_groups, -1)
+        counts = layout.counts[:, None].to(grouped.dtype)
+
+        def mean(values: Tensor) -> Tensor:  # per image and group, back on the nodes
+            total = values.new_zeros(layout.batch, self.num_groups).index_add(0, layout.sample, values.mean(dim=2))
+            return (total / counts).index_select(0, layout.sample)[:, :, None]
+
+        centred = grouped - mean(grouped)
+        y = (centred * torch.rsqrt(mean(centred.square()) + self.eps)).flatten(1)
+        if self.affine:
+            y = y * self.weight + self.bias
+        return nodes.with_features(y.to(x.dtype))
+
+
+def macs(model: nn.Module, *inputs: Any) -> int:
+    """Return the multiply-accumulates of convolutions and linear layers in one forward pass in evaluation
+    mode, for the whole batch.
+
+    Counts adaptive and ordinary layers alike, taps in the padding included, so the two can be compared.
+
+    Examples
+    --------
+    >>> macs(nn.Conv2d(2, 3, 3, padding=1), torch.zeros(1, 2, 4, 4))
+    864
+    """
+    total = 0
+
+    def count(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        nonlocal total
+        if isinstance(module, _NodeConv):
+            total += module.macs(args[0])
+        elif isinstance(module, nn.modules.conv._ConvTransposeNd):
+            total += args[0].numel() // module.in_channels * module.weight.numel()
+        elif isinstance(module, nn.modules.conv._ConvNd):
+            total += output.numel() // module.out_channels * module.weight.numel()
+        elif isinstance(module, nn.Linear):
+            total += output.numel() * module.in_features
+
+    hooks = [module.register_forward_hook(count) for module in model.modules()]
+    modes = {module: module.training for module in model.modules()}
+    try:
+        with torch.no_grad():
+            model.eval()(*inputs)
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        for hook in hooks:
+            hook.remove()
+    return total
+
+
+def _check_nodes(nodes: AdaptiveNodes, channels: int, dims: int) -> None:
+    if not isinstance(nodes, AdaptiveNodes):
+        raise ArrayTypeError(
+            f"adaptive layers take AdaptiveNodes, found {type(nodes).__name__}",
+            hint="AdaptiveNodes.from_image(x, level)",
+        )  # fmt: skip
+    if nodes.features.shape[1] != channels or len(nodes.layout.size) != dims:
+        raise ArrayTypeError(
+            f"layer takes {channels} channels on {dims} axes, found {nodes.features.shape[1]} on {nodes.layout.size}"
+        )

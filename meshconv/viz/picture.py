@@ -46,6 +46,9 @@ class FieldStyle:
         return (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
 
 
+SALIENCY = FieldStyle("saliency", (0.0, 1.0))
+
+
 def render_views(
     surface: Surface,
     field: FloatArray | None = None,
@@ -53,20 +56,31 @@ def render_views(
     views: tuple[str, ...] = ("front", "three-quarter", "profile"),
     field_style: FieldStyle | None = None,
     size: int = 600,
+    extent: float | None = None,
 ) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
-    """Return one (size, size, 3) uint8 image a view: parallel projection, white ground, one scale for all."""
+    """Return one (size, size, 3) uint8 image a view: parallel projection, white ground, one scale for all.
+
+    Half a picture's height is 1.04 `extent` long; by default what holds all the views (`views_extent`).
+    """
     look = field_style or FieldStyle()
     mesh = surface.to_pyvista(**({} if field is None else {"field": np.asarray(field, dtype=np.float64)}))
     centre, _, _ = surface_frame(surface)
-    radius = max(_half_extent(surface.vertices - centre, _VIEWS[view]) for view in views) or 1.0
+    radius = extent or views_extent(surface, views)
+    plotter = quiet_plotter(size)
+    add_field(plotter, mesh, field, look)
     images = []
     for view in views:
-        plotter = quiet_plotter(size)
-        _add(plotter, mesh, field, look)
         place_camera(plotter, _VIEWS[view], centre, radius)
-        images.append(np.asarray(plotter.screenshot(return_img=True))[:, :, :3])
-        plotter.close()
+        plotter.render()  # a later screenshot shows the last render, not the moved camera
+        images.append(np.array(plotter.screenshot(return_img=True))[:, :, :3])
+    plotter.close()
     return images
+
+
+def views_extent(surface: Surface, views: tuple[str, ...]) -> float:
+    """Return half the side of the square that holds the surface in each of the views."""
+    centre, _, _ = surface_frame(surface)
+    return max(_half_extent(surface.vertices - centre, _VIEWS[view]) for view in views) or 1.0
 
 
 def quiet_plotter(size: int) -> Any:
@@ -79,9 +93,14 @@ def quiet_plotter(size: int) -> Any:
     plotter = pyvista.Plotter(off_screen=True, window_size=(size, size), lighting="none")
     plotter.set_background("white")
     plotter.enable_anti_aliasing("ssaa")
-    for position, intensity in (((0.4, 0.7, 1.0), 0.75), ((-0.8, 0.2, 0.5), 0.35)):
-        plotter.add_light(pyvista.Light(position=position, light_type="camera light", intensity=intensity))
+    add_lights(plotter)
     return plotter
+
+
+def add_lights(plotter: Any) -> None:
+    """Light the active renderer softly from the viewer's upper right, and fill in from the left."""
+    for position, intensity in (((0.4, 0.7, 1.0), 0.62), ((-0.8, 0.1, 0.6), 0.42)):
+        plotter.add_light(pyvista.Light(position=position, light_type="camera light", intensity=intensity))
 
 
 def surface_frame(surface: Surface) -> tuple[FloatArray, float, tuple[float, float, float]]:
@@ -94,18 +113,20 @@ def surface_frame(surface: Surface) -> tuple[FloatArray, float, tuple[float, flo
     return centre, radius, (float(facing[0]), float(facing[1]), float(facing[2]))
 
 
-def _add(plotter: Any, mesh: Any, field: FloatArray | None, look: FieldStyle) -> None:
-    shade = {"smooth_shading": False, "ambient": 0.28, "diffuse": 0.75, "specular": 0.05, "show_scalar_bar": False}
+def add_field(plotter: Any, mesh: Any, field: FloatArray | None, look: FieldStyle) -> Any:
+    """Add a PolyData whose point array ``field`` is to be coloured, with its iso-lines; return the actor."""
+    shade = {"smooth_shading": False, "ambient": 0.36, "diffuse": 0.72, "specular": 0.0, "show_scalar_bar": False}
     if field is None:
-        plotter.add_mesh(mesh, color=style.NEUTRAL, **shade)
-    else:
-        low, high = look.resolve(np.asarray(field))
-        plotter.add_mesh(mesh, scalars="field", cmap=style.colormap(signed=look.signed), clim=(low, high), **shade)
-        if look.iso_lines:
-            levels = [low + (high - low) * k for k in style.ISO_LINES]
-            lines = mesh.contour(levels, scalars="field")
-            if lines.n_points:
-                plotter.add_mesh(lines, color="#4a4038", line_width=1.6, lighting=False)
+        return plotter.add_mesh(mesh, color=style.NEUTRAL, **shade)
+    low, high = look.resolve(np.asarray(field))
+    colours = style.colormap(signed=look.signed)
+    actor = plotter.add_mesh(mesh, scalars="field", cmap=colours, clim=(low, high), **shade)
+    if look.iso_lines:
+        levels = [low + (high - low) * k for k in style.ISO_LINES]
+        lines = mesh.contour(levels, scalars="field")
+        if lines.n_points:
+            plotter.add_mesh(lines, color="#4a4038", line_width=1.6, lighting=False, pickable=False)
+    return actor
 
 
 def _half_extent(offsets: FloatArray, direction: tuple[float, float, float]) -> float:

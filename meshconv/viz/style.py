@@ -19,3 +19,12 @@ def colormap(*, signed: bool = False) -> LinearSegmentedColormap:
 
     stops = DIVERGING if signed else SEQUENTIAL
     return LinearSegmentedColormap.from_list("meshconv_signed" if signed else "meshconv", list(stops))
+
+
+def line_colormap(*, signed: bool = False) -> LinearSegmentedColormap:
+    """Return the same colours for thin lines on white: the light ones a little darker, so that they can be seen."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    colours = colormap(signed=signed)
+    shades = [tuple(0.88 * c if max(rgb[:3]) > 0.85 else c for c in rgb[:3]) for rgb in map(colours, range(256))]
+    return LinearSegmentedColormap.from_list("meshconv_lines", shades)

@@ -1,0 +1,154 @@
+"""Test figures for a reader: a table with intervals, the ROC curve, and how honest the probabilities are."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from meshconv._check import FloatArray, IntArray, as_array
+from meshconv.errors import ArgumentError
+from meshconv.viz.picture import pyplot
+
+_INK, _SOFT, _LINE = "#2f2a26", "#6b645c", "#d1361f"
+
+
+def metrics_table(metrics: Any) -> str:
+    """Return an HTML table of test figures.
+
+    Parameters
+    ----------
+    metrics : Metrics, or mapping
+        One `meshconv.train.metrics.Metrics`; or name -> number, text or (value, low, high); or, to compare
+        methods, name of the method -> `Metrics` or such a mapping.
+    """
+    if not isinstance(metrics, Mapping):
+        return _as_list(_figures(metrics))
+    if metrics and all(isinstance(one, Mapping) or hasattr(one, "as_dict") for one in metrics.values()):
+        rows = {str(name): _figures(one) for name, one in metrics.items()}
+        columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+        head = "".join(f'<th scope="col">{_words(column)}</th>' for column in columns)
+        body = "".join(
+            f'<tr><th scope="row">{escape(name)}</th>'
+            + "".join(f"<td>{row.get(column, '')}</td>" for column in columns) + "</tr>"
+            for name, row in rows.items()
+        )  # fmt: skip
+        return _table(f'<thead><tr><th scope="col">method</th>{head}</tr></thead><tbody>{body}</tbody>')
+    return _as_list(_figures(metrics))
+
+
+def _as_list(figures: dict[str, str]) -> str:
+    rows = (f'<tr><th scope="row">{_words(name)}</th><td>{text}</td></tr>' for name, text in figures.items())
+    return _table(f"<tbody>{''.join(rows)}</tbody>")
+
+
+def _table(inside: str) -> str:
+    return f'<div class="scroll"><table>{inside}</table></div>'
+
+
+def _figures(metrics: Any) -> dict[str, str]:
+    """Return name -> escaped HTML of each figure, with its interval."""
+    values = dict(metrics.as_dict() if hasattr(metrics, "as_dict") else metrics)
+    intervals = values.pop("intervals", {})
+    return {str(name): _figure(value, intervals.get(name)) for name, value in values.items()}
+
+
+def _figure(value: Any, interval: Any) -> str:
+    if isinstance(value, tuple | list) and len(value) == 3:
+        value, interval = value[0], value[1:]
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
+        return escape(str(value))
+    text = str(value) if isinstance(value, int | np.integer) else f"{value:.3f}"
+    if interval is None:
+        return text
+    return f"{text} <small>[{interval[0]:.3f} to {interval[1]:.3f}]</small>"
+
+
+def _words(name: str) -> str:
+    return escape({"n": "test scans", "auc": "ROC-AUC"}.get(name, name.replace("_", " ")))
+
+
+def check_predictions(predictions: tuple[ArrayLike, ArrayLike]) -> tuple[IntArray, FloatArray]:
+    """Return labels (n,) and probabilities (n, K), checked.
+
+    Raises
+    ------
+    ArgumentError
+        If the shapes or the classes do not belong together.
+    """
+    y, p = (as_array(part, name) for part, name in zip(predictions, ("labels", "probabilities"), strict=True))
+    if p.ndim != 2 or p.shape[1] < 2 or y.shape != (len(p),) or not len(y) or not 0 <= y.min() <= y.max() < p.shape[1]:
+        raise ArgumentError(
+            f"predictions must be labels (n,) in 0..K-1 and probabilities (n, K), found {y.shape} and {p.shape}"
+        )
+    return y.astype(np.int64), p.astype(np.float64)
+
+
+def roc_points(positive: Any, score: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return false and true positive rates from (0, 0) to (1, 1), one corner per distinct score.
+
+    >>> roc_points(np.array([False, True]), np.array([0.1, 0.9]))[1].tolist()
+    [0.0, 1.0, 1.0]
+    """
+    positive = np.asarray(positive, dtype=bool)
+    order = np.argsort(-score, kind="stable")
+    last = np.append(np.diff(score[order]) != 0, True)
+    hits, misses = np.cumsum(positive[order])[last], np.cumsum(~positive[order])[last]
+    return np.append(0.0, misses / max(misses[-1], 1)), np.append(0.0, hits / max(hits[-1], 1))
+
+
+def roc_picture(labels: IntArray, probabilities: FloatArray, names: tuple[str, ...]) -> bytes:
+    """Return a PNG of the ROC curve of each class against the rest (of the second class, if there are two)."""
+    fig, axis = _axis("1 - specificity", "sensitivity", "ROC curve")
+    axis.plot([0, 1], [0, 1], color="#cfc8be", lw=1)
+    classes = [1] if probabilities.shape[1] == 2 else list(range(probabilities.shape[1]))
+    shades = [_LINE, "#3f7fbf", "#ee8a2f", "#1b3a6b", "#6b0f1a", "#6b645c"]
+    for k in classes:
+        x, y = roc_points(labels == k, probabilities[:, k])
+        axis.plot(x, y, color=shades[k % 6] if len(classes) > 1 else _LINE, lw=1.8, label=_name(names, k))
+    if len(classes) > 1:
+        axis.legend(loc="lower right", fontsize=8, frameon=False)
+    return _png(fig)
+
+
+def calibration_picture(labels: IntArray, probabilities: FloatArray, *, bins: int = 10) -> bytes:
+    """Return a PNG of how often the verdict was right at each confidence; on the diagonal it is honest."""
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    which = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    count = np.bincount(which, minlength=bins)
+    there = count > 0
+    mean = np.bincount(which, confidence, bins)[there] / count[there]
+    share = np.bincount(which, right, bins)[there] / count[there]
+    fig, axis = _axis("confidence", "share that was right", "calibration")
+    axis.plot([0, 1], [0, 1], color="#cfc8be", lw=1)
+    axis.plot(mean, share, color=_LINE, lw=1.2)
+    axis.scatter(mean, share, s=12 + 120 * count[there] / count.max(), color=_LINE, zorder=3, lw=0)
+    return _png(fig)
+
+
+def _name(names: tuple[str, ...], k: int) -> str:
+    text = names[k] if k < len(names) else f"class {k}"
+    return text.replace("$", r"\$").lstrip("_")
+
+
+def _axis(x: str, y: str, title: str) -> tuple[Any, Any]:
+    fig, axis = pyplot().subplots(figsize=(3.2, 3.2), dpi=160)
+    axis.set_xlabel(x, fontsize=9, color=_SOFT)
+    axis.set_ylabel(y, fontsize=9, color=_SOFT)
+    axis.set_title(title, fontsize=10, color=_INK)
+    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axis.tick_params(labelsize=8, colors=_SOFT, length=3)
+    for side in ("top", "right"):
+        axis.spines[side].set_visible(False)
+    return fig, axis
+
+
+def _png(fig: Any) -> bytes:
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", bbox_inches="tight", facecolor="white")
+    pyplot().close(fig)
+    return buffer.getvalue()

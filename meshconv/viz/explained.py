@@ -1,0 +1,167 @@
+"""What the pictures need of a result, gathered from whatever is given: surface, field, map, words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
+
+from meshconv._check import FloatArray, as_array, field_array
+from meshconv.errors import ArgumentError, ArrayTypeError
+from meshconv.maps.parameterization import Parameterization
+from meshconv.mesh.surface import Surface
+from meshconv.viz.picture import SALIENCY, FieldStyle
+
+_NEEDED = ("surface", "saliency")
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """A surface with a field on it and, where known, its map, its verdict and how its image was sampled."""
+
+    surface: Surface
+    field: FloatArray | None = None
+    parameterization: Parameterization | None = None
+    look: FieldStyle = SALIENCY
+    name: str = ""
+    label: Any = None
+    probabilities: FloatArray | None = None
+    image: Any = None
+    sampling_grid: FloatArray | None = None
+
+    @property
+    def note(self) -> str:
+        """What the reader must know before looking for colour that is not there; '' if nothing."""
+        if self.field is None:
+            return "there is no saliency"
+        if np.ptp(self.field) == 0:
+            return f"the {self.look.name} is constant ({self.field[0]:.3g}): it points nowhere"
+        low, high = self.look.resolve(self.field)
+        if self.field.min() < low or self.field.max() > high:
+            return f"values reach from {self.field.min():.3g} to {self.field.max():.3g}; colours end at the scale's ends"
+        return ""
+
+    @property
+    def verdict(self) -> str:
+        """The class and its probability in words; '' if there is none."""
+        if self.label is None:
+            return ""
+        if self.probabilities is None or not len(self.probabilities):
+            return str(self.label)
+        return f"{self.label}  (probability {self.probabilities.max():.2f})"
+
+    def upright(self) -> Explained:
+        """Return the same, turned so that the map's u points right, its v up and the outside at the viewer.
+
+        A registered map knows how its population stands, the scanner's coordinates need not.
+        """
+        if self.parameterization is None:
+            return self
+        turn = _rotation_to_map(self.parameterization)
+        surface = Surface(self.surface.vertices @ turn.T, self.surface.faces)
+        mapped = self.parameterization.surface
+        flat = replace(self.parameterization, surface=Surface(mapped.vertices @ turn.T, mapped.faces))
+        return replace(self, surface=surface, parameterization=flat)
+
+    def mapped_field(self) -> FloatArray | None:
+        """Return the field on the vertices of the map's surface, which repair may have changed."""
+        if self.field is None or self.parameterization is None:
+            return self.field
+        mapped = self.parameterization.surface
+        if np.array_equal(mapped.vertices, self.surface.vertices):
+            return self.field
+        return np.asarray(self.field[cKDTree(self.surface.vertices).query(mapped.vertices)[1]])
+
+
+def as_explained(
+    result: Any, field: ArrayLike | None = None, *, name: str = "", look: FieldStyle | None = None
+) -> Explained:
+    """Return what is to be drawn of an explanation, a `Surface` or a `Parameterization`.
+
+    Parameters
+    ----------
+    result : Explanation, Surface, Parameterization or Explained
+        An explanation is anything with ``surface`` and ``saliency``; its ``parameterization``, ``label``,
+        ``probabilities``, ``image``, ``sampling_grid`` and ``name`` are used where they exist.
+    field : (V,) array_like, optional
+        Drawn instead of the saliency.
+    name : str
+        Instead of the result's own.
+    look : FieldStyle, optional
+        By default a saliency is drawn on 0..1, any other field on its own range.
+
+    Raises
+    ------
+    ArrayTypeError
+        If `result` is none of these, or the field has another length.
+    NonFiniteError
+        If a value is NaN or infinite.
+    """
+    if isinstance(result, Explained):
+        known = result
+    elif isinstance(result, Surface):
+        known = Explained(result)
+    elif isinstance(result, Parameterization):
+        known = Explained(result.surface, parameterization=result)
+    elif all(hasattr(result, attribute) for attribute in _NEEDED):
+        known = _of_explanation(result)
+    else:
+        raise ArrayTypeError(
+            f"cannot draw a {type(result).__name__}",
+            hint="pass a Surface, a Parameterization, or an explanation with .surface and .saliency",
+        )
+    if field is not None:
+        known = replace(known, field=_vertex_field(field, known.surface, "field"), look=look or FieldStyle("field"))
+    return replace(known, name=name or known.name, look=look or known.look)
+
+
+def _of_explanation(result: Any) -> Explained:
+    surface = result.surface
+    saliency, odds = result.saliency, getattr(result, "probabilities", None)
+    return Explained(
+        surface,
+        None if saliency is None else _vertex_field(saliency, surface, "saliency"),
+        getattr(result, "parameterization", None),
+        name=str(getattr(result, "name", "")),
+        label=getattr(result, "label", None),
+        probabilities=None if odds is None else as_array(odds, "probabilities").astype(np.float64).ravel(),
+        image=getattr(result, "image", None),
+        sampling_grid=_sampling_grid(getattr(result, "sampling_grid", None)),
+    )
+
+
+def _vertex_field(value: ArrayLike, surface: Surface, name: str) -> FloatArray:
+    array = field_array(value, surface.n_vertices, name)
+    if array.size != surface.n_vertices:
+        raise ArrayTypeError(f"{name} must be (V,) = ({surface.n_vertices},), found {array.shape}")
+    return array.ravel()
+
+
+def _sampling_grid(value: Any) -> FloatArray | None:
+    """Check a grid as `meshconv.nn.equalizing_grid` returns it: (N, N, 2) or (1, N, N, 2), in [-1, 1]."""
+    if value is None:
+        return None
+    grid = as_array(value.detach().cpu().numpy() if hasattr(value, "detach") else value, "sampling_grid")
+    grid = grid[0] if grid.ndim == 4 and len(grid) == 1 else grid
+    if grid.ndim != 3 or grid.shape[2] != 2 or min(grid.shape[:2]) < 2:
+        raise ArrayTypeError(f"sampling_grid must be (N, N, 2), found {grid.shape}")
+    if not np.abs(grid).max() <= 1 + 1e-4:
+        raise ArgumentError("sampling_grid must lie in [-1, 1], last axis (x, y), as nn.equalizing_grid returns it")
+    return np.asarray(grid, dtype=np.float64)
+
+
+def _rotation_to_map(parameterization: Parameterization) -> FloatArray:
+    """Return the rotation (3, 3) that brings the surface nearest to its own map (Kabsch 1976), by area."""
+    surface, xy = parameterization.surface, parameterization.coordinates
+    weights = np.bincount(surface.faces.ravel(), np.repeat(surface.face_areas, 3), surface.n_vertices)
+    target = np.column_stack([xy, np.zeros((len(xy), 3 - xy.shape[1]))])
+    if not weights.sum() > 0:
+        return np.eye(3)
+    source, target = (points - np.average(points, axis=0, weights=weights) for points in (surface.vertices, target))
+    weights = weights / weights.sum()
+    turn, *_ = Rotation.align_vectors(target, source / (np.abs(source).max() or 1.0), weights=weights)
+    return np.asarray(turn.as_matrix())

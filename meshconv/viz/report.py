@@ -1,0 +1,316 @@
+"""`report`: what was found, as one HTML file that needs nothing else: pictures first, a mesh to turn below."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from html import escape
+from importlib.resources import files
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from meshconv._check import as_array
+from meshconv.errors import ArgumentError
+from meshconv.maps.parameterization import Parameterization
+from meshconv.mesh.io.atomic import write_bytes_atomic
+from meshconv.resample.resampler import Resampler
+from meshconv.viz import style
+from meshconv.viz.curves import calibration_picture, check_predictions, metrics_table, roc_picture
+from meshconv.viz.explained import Explained, as_explained
+from meshconv.viz.flat import flat_picture, sampling_picture
+from meshconv.viz.mesh_data import mesh_data
+from meshconv.viz.picture import FieldStyle, render_views, views_extent
+
+_VIEWS = ("front", "three-quarter", "profile")
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+
+def report(
+    results: Any,
+    path: str | PathLike[str],
+    *,
+    title: str = "Surfaces and what decides",
+    names: Sequence[str] | None = None,
+    class_names: Sequence[str] = (),
+    true_labels: Sequence[Any] | None = None,
+    metrics: Any = None,
+    predictions: tuple[ArrayLike, ArrayLike] | None = None,
+    group_map: Any = None,
+    skipped: Iterable[Any] = (),
+    note: str = "",
+    look: FieldStyle | None = None,
+    size: int = 420,
+    in_viewer: int = 6,
+    overwrite: bool = True,
+) -> None:
+    """Write a report of explained scans: one HTML file, no other file, nothing loaded from elsewhere.
+
+    Parameters
+    ----------
+    results : sequence or mapping of explanations
+        Each with ``surface`` and ``saliency``, and ``parameterization``, ``label``, ``probabilities``,
+        ``sampling_grid`` where known (`meshconv.viz.explained.as_explained`); a mapping gives names.
+    path : str or PathLike
+        Written whole or not at all.
+    title, note : str
+        Heading and a paragraph under it; as all other text, printed as it stands.
+    names : sequence of str, optional
+        Of the scans.
+    class_names : sequence of str
+        What the labels 0, 1, ... mean.
+    true_labels : sequence, optional
+        Of the scans; a verdict that differs is marked.
+    metrics : Metrics or mapping, optional
+        Test figures with intervals; for several methods a mapping of name to `Metrics`.
+    predictions : ((n,), (n, K)), optional
+        Labels and probabilities of all test scans: draws the ROC curve and the calibration.
+    group_map : (surface, field) or explanation, optional
+        Surface, `Parameterization` or template of the population, and a field on its vertices (V,) or on the
+        nodes of its square (N, N), NaN where there is nothing.
+    skipped : iterable
+        Scans left out: texts, (name, reason) pairs, or objects with ``name`` and ``error``.
+    look : FieldStyle, optional
+        Of the scans' fields; by default ``saliency`` on 0..1.
+    size : int
+        Pixels of each picture.
+    in_viewer : int
+        How many scans, the first ones, can be turned; each costs some 100 to 300 kB.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    RenderingUnavailableError, MissingDependencyError
+        Without OpenGL or without PyVista and matplotlib.
+    NonFiniteError
+        If a saliency has a NaN.
+    ArgumentError
+        If names, labels or predictions do not fit the results.
+    MeshIOError
+        If the file cannot be written; an existing one is then left as it was.
+    """
+    scans = [one.upright() for one in _named(results, names, look)]
+    truth = list(true_labels) if true_labels is not None else [None] * len(scans)
+    if len(truth) != len(scans):
+        raise ArgumentError(f"{len(truth)} true labels for {len(scans)} results")
+    group = None if group_map is None else _group(group_map).upright()
+    extent = max((views_extent(one.surface, _VIEWS) for one in scans), default=None)
+    classes = tuple(map(str, class_names))
+    parts = [
+        _figures_section(metrics, predictions, classes),
+        _group_section(group, size),
+        _scans_section(scans, truth, classes, size, extent),
+        _skipped_section(list(skipped)),
+        _viewer_section(([] if group is None else [group]) + scans[:in_viewer], len(scans) - in_viewer),
+    ]
+    page = _page(title, note, "".join(parts))
+    write_bytes_atomic(path, page.encode("utf-8"), overwrite=overwrite)
+
+
+def _named(results: Any, names: Sequence[str] | None, look: FieldStyle | None) -> list[Explained]:
+    if isinstance(results, Mapping):
+        names, results = list(results) if names is None else names, list(results.values())
+    elif hasattr(results, "saliency") or not isinstance(results, Iterable):
+        results = [results]
+    results = list(results)
+    if names is not None and len(names) != len(results):
+        raise ArgumentError(f"{len(names)} names for {len(results)} results")
+    found = [
+        as_explained(one, name="" if names is None else str(names[k]), look=look) for k, one in enumerate(results)
+    ]
+    return [one if one.name else replace(one, name=f"scan {k + 1}") for k, one in enumerate(found)]
+
+
+def _group(group_map: Any) -> Explained:
+    if not isinstance(group_map, tuple):
+        known = as_explained(group_map)
+        return replace(known, name=known.name or "group map")
+    surface, field = group_map
+    surface = getattr(surface, "parameterization", surface)
+    values = as_array(field, "group map")
+    if values.ndim == 2 and isinstance(surface, Parameterization):
+        values = Resampler(surface, len(values)).to_vertices(np.nan_to_num(values))
+    known = as_explained(surface, values)
+    assumed = 0 <= np.min(values) and np.max(values) <= 1
+    return replace(known, name="group map", look=FieldStyle("group map", (0.0, 1.0) if assumed else None))
+
+
+# --- sections: all text that comes from outside goes through escape() ------------------------------
+
+
+def _figures_section(metrics: Any, predictions: tuple[ArrayLike, ArrayLike] | None, classes: tuple[str, ...]) -> str:
+    if metrics is None and predictions is None:
+        return ""
+    html = "<h2>Test figures</h2>"
+    if metrics is not None:
+        html += metrics_table(metrics)
+        html += '<p class="soft">On scans that were not trained on. In brackets the 95&nbsp;% interval.</p>'
+    if predictions is not None:
+        y, p = check_predictions(predictions)
+        roc, calibration = _image(roc_picture(y, p, classes), "ROC curve"), _image(
+            calibration_picture(y, p), "calibration curve"
+        )
+        html += f'<div class="curves">{roc}{calibration}</div>'
+    return html
+
+
+def _group_section(group: Explained | None, size: int) -> str:
+    if group is None:
+        return ""
+    return f"<h2>Where the groups differ</h2>{_row(group, size, None)}{_note(group)}"
+
+
+def _scans_section(
+    scans: list[Explained], truth: list[Any], classes: tuple[str, ...], size: int, extent: float | None
+) -> str:
+    if not scans:
+        return '<h2>Scans</h2><p class="note">There is no scan to show.</p>'
+    cards = [
+        f'<article><div class="head"><h3>{escape(one.name)}</h3>{_verdict(one, true, classes)}</div>'
+        f"{_row(one, size, extent)}{_note(one)}</article>"
+        for one, true in zip(scans, truth, strict=True)
+    ]
+    return f"<h2>Scans</h2>{''.join(cards)}"
+
+
+def _verdict(one: Explained, true: Any, classes: tuple[str, ...]) -> str:
+    html = ""
+    if one.label is not None:
+        html += f'<span class="verdict">class: <b>{escape(_class(one.label, classes))}</b></span>'
+    if true is not None:
+        wrong = one.label is not None and str(true) != str(one.label)
+        style_ = ' class="miss"' if wrong else ' class="soft"'
+        html += f"<span{style_}>truth: {escape(_class(true, classes))}</span>"
+    if one.probabilities is not None:
+        bars = (
+            f'<span>{escape(_class(k, classes))}<i><b style="width:{100 * float(p):.0f}%"></b></i>{float(p):.2f}</span>'
+            for k, p in enumerate(one.probabilities)
+        )
+        html += f'<span class="odds">{"".join(bars)}</span>'
+    return html
+
+
+def _class(label: Any, classes: tuple[str, ...]) -> str:
+    if isinstance(label, int | np.integer) and 0 <= label < len(classes):
+        return classes[label]
+    return str(label)
+
+
+def _note(one: Explained) -> str:
+    return f'<p class="note">{escape(one.note)}</p>' if one.note else ""
+
+
+def _row(one: Explained, size: int, extent: float | None) -> str:
+    """The three views, the colour bar in a column of its own, the flat image and the sampling grid."""
+    images = render_views(one.surface, one.field, views=_VIEWS, field_style=one.look, size=size, extent=extent)
+    html = "".join(
+        _figure("surface", _png(image), view, f"{one.name}, {view} view")
+        for image, view in zip(images, _VIEWS, strict=True)
+    )
+    flats = [("flat image", flat_picture(one, size=size)), ("sampling grid", sampling_picture(one, size=size))]
+    html += f'<figure class="bar">{_colour_bar(one)}</figure>'
+    shown = [(name, data) for name, data in flats if data is not None]
+    html += "".join(_figure("flat", data, name, f"{one.name}, {name}") for name, data in shown)
+    return f'<div class="row" style="--surfaces:{len(_VIEWS)};--flats:{max(len(shown), 1)}">{html}</div>'
+
+
+def _figure(kind: str, png: bytes, caption: str, alt: str) -> str:
+    return f'<figure class="{kind}">{_image(png, alt)}<figcaption>{escape(caption)}</figcaption></figure>'
+
+
+def _colour_bar(one: Explained) -> str:
+    """The colours as a small SVG, with the levels of the iso-lines."""
+    if one.field is None:
+        return ""
+    colours = style.DIVERGING if one.look.signed else style.SEQUENTIAL
+    low, high = one.look.resolve(one.field)
+    share = [k / (len(colours) - 1) for k in range(len(colours))]
+    key = f"ramp{abs(hash((colours, one.look.signed))) % 10**6}"
+    stops = "".join(f'<stop offset="{s:.4f}" stop-color="{c}"/>' for s, c in zip(share, colours, strict=True))
+    ticks = "".join(
+        f'<line x1="12" x2="29" y1="{y}" y2="{y}" stroke="#4a4038" stroke-width=".8"/>'
+        f'<text x="33" y="{y + 3.5}" font-size="10" fill="#6b645c">{_tick(low + s * (high - low))}</text>'
+        for s in (0.0, *style.ISO_LINES, 1.0) for y in [15 + 160 * (1 - s)]
+    )  # fmt: skip
+    return (
+        f'<svg viewBox="0 0 66 190" role="img" aria-label="colour scale">'
+        f'<defs><linearGradient id="{key}" x1="0" y1="1" x2="0" y2="0">{stops}</linearGradient></defs>'
+        f'<rect x="12" y="15" width="14" height="160" fill="url(#{key})" stroke="#b9b1a6" stroke-width=".5"/>{ticks}'
+        f'<text x="6" y="95" font-size="10" fill="#6b645c" text-anchor="middle" transform="rotate(-90 6 95)">'
+        f"{escape(one.look.name)}</text></svg>"
+    )
+
+
+def _tick(value: float) -> str:
+    return escape(f"{value:.3g}")
+
+
+def _skipped_section(skipped: list[Any]) -> str:
+    if not skipped:
+        return ""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(reason)}</td></tr>' for name, reason in map(_reason, skipped)
+    )
+    count = f"{len(skipped)} scan{'s' if len(skipped) > 1 else ''}"
+    return f'<h2>Left out</h2><p>{count} could not be used.</p><div class="scroll"><table><tbody>{rows}</tbody></table></div>'
+
+
+def _reason(one: Any) -> tuple[str, str]:
+    if isinstance(one, str):
+        return one, ""
+    if hasattr(one, "name") and hasattr(one, "error"):
+        return str(one.name), str(getattr(one.error, "message", "") or one.error)
+    name, reason = one
+    return str(name), str(reason)
+
+
+def _viewer_section(scans: list[Explained], others: int) -> str:
+    if not scans:
+        return ""
+    extent = max(float(np.ptp(one.surface.vertices, axis=0).max()) for one in scans)
+    meshes = json.dumps([mesh_data(one, extent=extent) for one in scans], ensure_ascii=True).replace("<", "\\u003c")
+    options = "".join(f'<option value="{k}">{escape(one.name)}</option>' for k, one in enumerate(scans))
+    more = f'<p class="soft">{others} more scans are shown above only.</p>' if others > 0 else ""
+    return (
+        f'<h2 class="interactive">Turn it yourself</h2><div id="viewer"><div class="controls">'
+        f'<label>scan <select>{options}</select></label>'
+        f'<label>show from <input type="range" aria-label="threshold"> <span class="level"></span></label>'
+        f'<button type="button">front view</button></div>'
+        f'<div class="stage"><canvas></canvas><div class="marker" hidden></div></div>'
+        f'<output></output>{more}</div>'
+        f'<script type="application/json" id="meshes">{meshes}</script>'
+    )
+
+
+def _page(title: str, note: str, body: str) -> str:
+    part = files("meshconv.viz").joinpath("page")
+    css, script = (part.joinpath(name).read_text(encoding="utf-8") for name in ("report.css", "viewer.js"))
+    lead = f"<p>{escape(note)}</p>" if note else ""
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{css}</style></head>\n<body><h1>{escape(title)}</h1>{lead}"
+        '<p class="soft">Colour shows where on the surface the decision is made: light where nothing is, dark red where'
+        " most is. Thin lines are at a quarter, half and three quarters of the scale. All scans are drawn at one scale."
+        f"</p>{body}<script>{script}</script></body></html>\n"
+    )
+
+
+def _image(png: bytes, alt: str) -> str:
+    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{base64.b64encode(png).decode("ascii")}">'
+
+
+def _png(image: Any) -> bytes:
+    """A PNG of at most 256 colours: a third of the size, and no difference to the eye."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(image).quantize(256, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+    return buffer.getvalue()

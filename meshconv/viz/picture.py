@@ -99,6 +99,8 @@ def quiet_plotter(size: int) -> Any:
 
 def add_lights(plotter: Any) -> None:
     """Light the active renderer softly from the viewer's upper right, and fill in from the left."""
+    import pyvista
+
     for position, intensity in (((0.4, 0.7, 1.0), 0.62), ((-0.8, 0.1, 0.6), 0.42)):
         plotter.add_light(pyvista.Light(position=position, light_type="camera light", intensity=intensity))
 

@@ -1,0 +1,7 @@
+"""`python -m meshconv.cli`."""
+
+import sys
+
+from meshconv.cli import main
+
+sys.exit(main())

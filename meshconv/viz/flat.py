@@ -17,7 +17,7 @@ from meshconv.viz.picture import pyplot
 _LINES = 33  # at most so many lines each way: more would hide the colour
 
 
-def flat_field(explained: Explained, size: int = 129) -> FloatArray | None:
+def flat_field(explained: Explained, size: int = 257) -> FloatArray | None:
     """Return the field on the nodes of the square, (N, N), NaN outside the map; None without map or field."""
     field = explained.mapped_field()
     if explained.parameterization is None or field is None:
@@ -47,7 +47,7 @@ def sampling_picture(explained: Explained, *, size: int = 420) -> bytes | None:
 
     uv = (explained.sampling_grid + 1) / 2
     fig, axis = _square(size)
-    _draw(axis, image, explained, alpha=0.25)
+    _draw(axis, image, explained, alpha=0.4)
     low, high = explained.look.resolve(np.asarray(explained.field))
     segments = np.concatenate([_segments(uv), _segments(uv.swapaxes(0, 1))])
     colours = _sample(image, segments.mean(axis=1))

@@ -63,7 +63,7 @@ def render_views(
     Half a picture's height is 1.04 `extent` long; by default what holds all the views (`views_extent`).
     """
     look = field_style or FieldStyle()
-    mesh = surface.to_pyvista(**({} if field is None else {"field": np.asarray(field, dtype=np.float64)}))
+    mesh = polydata(surface, field)
     centre, _, _ = surface_frame(surface)
     radius = extent or views_extent(surface, views)
     plotter = quiet_plotter(size)
@@ -75,6 +75,13 @@ def render_views(
         images.append(np.array(plotter.screenshot(return_img=True))[:, :, :3])
     plotter.close()
     return images
+
+
+def polydata(surface: Surface, field: FloatArray | None = None) -> Any:
+    """Return the surface as PolyData with its normals and, if given, the point array ``field``."""
+    mesh = surface.to_pyvista(**({} if field is None else {"field": np.asarray(field, dtype=np.float64)}))
+    mesh.point_data.active_normals = np.array(surface.vertex_normals)
+    return mesh
 
 
 def views_extent(surface: Surface, views: tuple[str, ...]) -> float:
@@ -101,7 +108,7 @@ def add_lights(plotter: Any) -> None:
     """Light the active renderer softly from the viewer's upper right, and fill in from the left."""
     import pyvista
 
-    for position, intensity in (((0.4, 0.7, 1.0), 0.62), ((-0.8, 0.1, 0.6), 0.42)):
+    for position, intensity in (((0.4, 0.7, 1.0), 0.55), ((-0.8, 0.1, 0.6), 0.35), ((0.1, -1.0, 0.6), 0.2)):
         plotter.add_light(pyvista.Light(position=position, light_type="camera light", intensity=intensity))
 
 
@@ -117,17 +124,31 @@ def surface_frame(surface: Surface) -> tuple[FloatArray, float, tuple[float, flo
 
 def add_field(plotter: Any, mesh: Any, field: FloatArray | None, look: FieldStyle) -> Any:
     """Add a PolyData whose point array ``field`` is to be coloured, with its iso-lines; return the actor."""
-    shade = {"smooth_shading": False, "ambient": 0.36, "diffuse": 0.72, "specular": 0.0, "show_scalar_bar": False}
+    shade = {"ambient": 0.4, "diffuse": 0.7, "specular": 0.0, "show_scalar_bar": False}
     if field is None:
-        return plotter.add_mesh(mesh, color=style.NEUTRAL, **shade)
+        return _smooth(plotter.add_mesh(mesh, color=style.NEUTRAL, **shade), mesh)
     low, high = look.resolve(np.asarray(field))
     colours = style.colormap(signed=look.signed)
     actor = plotter.add_mesh(mesh, scalars="field", cmap=colours, clim=(low, high), **shade)
     if look.iso_lines:
-        levels = [low + (high - low) * k for k in style.ISO_LINES]
-        lines = mesh.contour(levels, scalars="field")
-        if lines.n_points:
-            plotter.add_mesh(lines, color="#4a4038", line_width=1.6, lighting=False, pickable=False)
+        add_iso_lines(plotter, mesh, [low + (high - low) * k for k in style.ISO_LINES])
+    return _smooth(actor, mesh)
+
+
+def add_iso_lines(plotter: Any, mesh: Any, levels: list[float]) -> Any:
+    """Add the thin lines of some levels of the point array ``field``, drawn before the surface they lie in."""
+    lines = mesh.contour(levels, scalars="field")
+    if not lines.n_points:
+        return None
+    actor = plotter.add_mesh(lines, color="#4a4038", line_width=1.6, lighting=False, pickable=False)
+    actor.mapper.SetRelativeCoincidentTopologyLineOffsetParameters(0.0, -8.0)
+    return actor
+
+
+def _smooth(actor: Any, mesh: Any) -> Any:
+    """Shade by the normals of the points, where the mesh has them."""
+    if mesh.point_data.active_normals is not None:
+        actor.prop.interpolation = "Phong"
     return actor
 
 

@@ -115,9 +115,7 @@ def _check_shapes(dims: int, x: Tensor, weight: Tensor, offset: Tensor, window: 
             f"input and weight need {dims + 2} axes each, found {tuple(x.shape)} and {tuple(weight.shape)}"
         )
     if groups < 1 or x.shape[1] != weight.shape[1] * groups or weight.shape[0] % groups:
-        raise ArrayTypeError(
-            f"input {tuple(x.shape)} and weight {tuple(weight.shape)} do not fit with {groups} groups"
-        )
+        raise ArrayTypeError(f"input {tuple(x.shape)} and weight {tuple(weight.shape)} do not fit with {groups} groups")
     out = window.out_size(x.shape[2:])
     if min(out) < 1:
         raise ArrayTypeError(f"input {tuple(x.shape)} is smaller than one window of {window}")
@@ -195,13 +193,14 @@ class DynamicStrideConv2d(_DynamicStrideConv, nn.Conv2d):
     in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias
         As in `torch.nn.Conv2d`; zero padding in numbers only.
     variant : {'offset', 'monotone'}
-        ``offset``: each window has its own displacement.
+        ``offset``: each window has its own displacement; all of an axis are shrunk where one would overtake
+        its neighbour.
         ``monotone``: each axis has its own strides t = softplus(g), cumulated and normalised to the span of
         the plain ones. First and last window stay, positions strictly increase, nothing can fold.
     max_offset : float, optional
         Bound on the displacement, in input pixels; half the input's side if None.
     min_stride : float
-        Smallest local stride of 'monotone', as a share of the stride, 0..1.
+        Smallest local stride, as a share of the plain stride, 0..1: windows keep their order along each axis.
     nodes : int
         Nodes per side at which the head reads and answers; between them the displacement is linear.
     head : nn.Module, optional
@@ -223,8 +222,8 @@ class DynamicStrideConv2d(_DynamicStrideConv, nn.Conv2d):
     --------
     >>> layer = DynamicStrideConv2d(3, 8, 3, stride=2, padding=1)
     >>> x = torch.rand(1, 3, 20, 15)
-    >>> layer(x).shape, float(layer.offsets(x).abs().max())
-    (torch.Size([1, 8, 10, 8]), 0.0)
+    >>> layer(x).shape, bool(layer.offsets(x).any())
+    (torch.Size([1, 8, 10, 8]), False)
     """
 
     _dims = 2

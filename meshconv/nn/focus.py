@@ -64,9 +64,9 @@ def focus_loss(
     moved = [record for record in chain if record.offset is not None]
     if not moved:
         raise ArgumentError("no layer with displaced windows was recorded: there is nothing to steer")
-    folding = [_too_short(record, min_stride) for record in moved]
-    size = [record.offset.square().mean() for record in moved if record.offset is not None]
-    return focus * entropy + order * sum(folding) / len(moved) + displacement * sum(size) / len(moved)  # type: ignore
+    short = torch.stack([_too_short(record, min_stride) for record in moved]).mean()
+    far = torch.stack([record.offset.square().mean() for record in moved if record.offset is not None]).mean()
+    return focus * entropy + order * short + displacement * far
 
 
 def share_inside(landings: Tensor, mask: Tensor) -> Tensor:

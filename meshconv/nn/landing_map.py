@@ -17,15 +17,9 @@ from meshconv.nn.dynamic_stride import DynamicStrideConv2d, DynamicStrideConv3d
 from meshconv.nn.sample import full_precision, splat
 from meshconv.nn.windows import Window, nodes_for, to_grid, window_corners
 
-_CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
-_CONV_TRANSPOSE = {
-    1: functional.conv_transpose1d,
-    2: functional.conv_transpose2d,
-    3: functional.conv_transpose3d,
-}
+_CONV_TRANSPOSE = {2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
 _DYNAMIC = (DynamicStrideConv2d, DynamicStrideConv3d)
-_PLAIN = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d,
-          nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)  # fmt: skip
+_PLAIN = (nn.Conv2d, nn.Conv3d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool2d, nn.AvgPool3d)
 
 
 @dataclass(frozen=True)
@@ -62,7 +56,7 @@ def record_landings(model: nn.Module, layers: Sequence[nn.Module] | None = None)
     Examples
     --------
     >>> layer = DynamicStrideConv2d(1, 4, 3, stride=2, padding=1)
-    >>> with record_landings(layer) as records:
+    >>> with torch.no_grad(), record_landings(layer) as records:
     ...     y = layer(torch.rand(1, 1, 16, 16))
     >>> round(float(landing_map(records, (16, 16)).sum()), 4)  # 64 windows less the taps outside
     58.7778
@@ -124,14 +118,17 @@ def landing_map(
         raise ArgumentError("no layer was recorded", hint="call the model inside record_landings")
     seen = tuple(size) if sampling_grid is None else tuple(sampling_grid.shape[1:-1])
     sizes = _sizes(chain, seen)
-    with torch.autocast(_device(chain).type, enabled=False):
-        landings = _pull_back_all(chain, sizes)
-        if relative:
-            plain = _pull_back_all([Landing(r.window) for r in chain], sizes, landings)
+    landings = _start(chain, sizes[-1], sampling_grid)
+    with torch.autocast(landings.device.type, enabled=False):
+        for record, before in zip(chain[::-1], sizes[-2::-1], strict=True):
+            landings = _pull_back(landings, record, before)
         if sampling_grid is not None:
             landings = _through(landings, sampling_grid, size)
-            plain = _through(plain, sampling_grid, size) if relative else landings
-        return landings / torch.where(plain > 1e-6 * plain.mean(), plain, plain.mean()) if relative else landings
+    if not relative:
+        return landings
+    unmoved = [Landing(record.window) for record in chain]
+    plain = landing_map(unmoved, size, sampling_grid=sampling_grid).to(landings)
+    return landings / torch.where(plain > 1e-6 * plain.mean(), plain, plain.mean())
 
 
 def local_strides(record: Landing) -> list[Tensor]:
@@ -145,25 +142,22 @@ def local_strides(record: Landing) -> list[Tensor]:
     return [s + record.offset[:, a].diff(dim=a + 1) for a, (_, s, _, _) in enumerate(axes)]
 
 
-def _pull_back_all(chain: list[Landing], sizes: list[tuple[int, ...]], like: Tensor | None = None) -> Tensor:
-    offsets = [record.offset for record in chain if record.offset is not None]
-    example = full_precision(offsets[0]) if offsets else (torch.ones(1) if like is None else like)
-    landings = example.new_ones(1, 1, *sizes[-1])
-    for record, size in zip(chain[::-1], sizes[-2::-1], strict=True):
-        landings = _pull_back(landings, record, size)
-    return landings
+def _start(chain: list[Landing], out: tuple[int, ...], grid: Tensor | None) -> Tensor:
+    """Return one for each window of the last layer, (1, 1, *out), where and as precise as the displacements."""
+    tensors = [record.offset for record in chain if record.offset is not None]
+    like = next(iter(tensors), torch.empty(0) if grid is None else grid)
+    return full_precision(like).new_ones(1, 1, *out)
 
 
 def _pull_back(density: Tensor, record: Landing, size: tuple[int, ...]) -> Tensor:
     """Return P(density): (B, 1, *out) to (B, 1, *size)."""
     d, axes = len(size), record.window.axes(len(size))
     kernel_size, stride, padding, dilation = (list(column) for column in zip(*axes, strict=True))
-    share = density.new_full((1, 1, *kernel_size), 1 / math.prod(kernel_size))
     if record.offset is None:
-        least = record.window.axes(d)
+        share = density.new_full((1, 1, *kernel_size), 1 / math.prod(kernel_size))
         rest = [
             n - ((o - 1) * s - 2 * p + dl * (k - 1) + 1)
-            for n, o, (k, s, p, dl) in zip(size, density.shape[2:], least, strict=True)
+            for n, o, (k, s, p, dl) in zip(size, density.shape[2:], axes, strict=True)
         ]
         return _CONV_TRANSPOSE[d](density, share, None, stride, padding, rest, 1, dilation)
     # windows move rigidly: lay down their first taps only, then spread these over the window
@@ -173,9 +167,9 @@ def _pull_back(density: Tensor, record: Landing, size: tuple[int, ...]) -> Tenso
     nodes = nodes_for(extent)
     corners = to_grid(window_corners(offset, record.window) + offset.new_tensor(reach), nodes)
     first = splat(density.expand(offset.shape[0], *density.shape[1:]), corners, nodes, padding="zeros")
-    for axis, n in enumerate(extent):
-        first = first.narrow(axis + 2, 0, n)
-    return _CONV[d](first, share, dilation=dilation)
+    for axis, (n, (k, _, _, dl)) in enumerate(zip(size, axes, strict=True), start=2):
+        first = torch.stack([first.narrow(axis, j * dl, n) for j in range(k)]).sum(dim=0)
+    return first / math.prod(kernel_size)
 
 
 def _through(landings: Tensor, sampling_grid: Tensor, size: Sequence[int]) -> Tensor:
@@ -202,10 +196,6 @@ def _sizes(chain: list[Landing], size: tuple[int, ...]) -> list[tuple[int, ...]]
             )
         sizes.append(out)
     return sizes
-
-
-def _device(chain: list[Landing]) -> torch.device:
-    return next((record.offset.device for record in chain if record.offset is not None), torch.device("cpu"))
 
 
 def _moving(module: nn.Module) -> Iterator[nn.Module]:

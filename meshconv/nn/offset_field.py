@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from meshconv.nn.windows import Window
 
 VARIANTS = ("offset", "monotone")
 _CONV = {2: nn.Conv2d, 3: nn.Conv3d}
-_POOL = {2: functional.adaptive_avg_pool2d, 3: functional.adaptive_avg_pool3d}
+_POOL: dict[int, Callable[..., Tensor]] = {2: functional.adaptive_avg_pool2d, 3: functional.adaptive_avg_pool3d}
 _MODE = {2: "bilinear", 3: "trilinear"}
 
 
@@ -101,11 +102,20 @@ class OffsetField(nn.Module):
             sides = raw.new_tensor(list(size)).reshape(1, -1, *[1] * self.dims)
             bound = sides / 2 if self.max_offset is None else torch.full_like(sides, self.max_offset)
             if self.variant == "offset":
-                return bound * torch.tanh((raw + sides * edit) / bound)
-            g, strides = raw + edit, [stride for _, stride, _, _ in self.window.axes(self.dims)]
-            axes = range(self.dims)
-            moved = [_monotone(g[:, a], a + 1, strides[a], self.min_stride, bound[0, a]) for a in axes]
-            return torch.stack(moved, dim=1)
+                free, place = bound * torch.tanh((raw + sides * edit) / bound), _in_order
+            else:
+                free, place = raw + edit, partial(_monotone, bound=bound[0])
+            strides = [stride for _, stride, _, _ in self.window.axes(self.dims)]
+            return torch.stack([place(free[:, a], a, strides[a], self.min_stride) for a in range(self.dims)], dim=1)
+
+
+def _in_order(delta: Tensor, axis: int, stride: int, min_stride: float) -> Tensor:
+    """Return displacements (B, *out) along one axis, shrunk where a local stride would be too short."""
+    if delta.shape[axis + 1] == 1:
+        return delta
+    steepest = -delta.diff(dim=axis + 1).flatten(1).amin(dim=1)
+    limit = (1 - min_stride) * stride
+    return delta * (limit / steepest.clamp_min(limit)).reshape(-1, *[1] * (delta.ndim - 1))
 
 
 def _monotone(g: Tensor, axis: int, stride: int, min_stride: float, bound: Tensor) -> Tensor:
@@ -113,17 +123,18 @@ def _monotone(g: Tensor, axis: int, stride: int, min_stride: float, bound: Tenso
 
     The strides are t = softplus of the mean of g over the other axes, between neighbouring windows.
     """
-    along = g.mean(dim=[k for k in range(1, g.ndim) if k != axis], keepdim=True)
-    n = along.shape[axis]
+    dim = axis + 1
+    along = g.mean(dim=[k for k in range(1, g.ndim) if k != dim], keepdim=True)
+    n = along.shape[dim]
     if n == 1:
         return torch.zeros_like(g)
-    t = functional.softplus((along.narrow(axis, 1, n - 1) + along.narrow(axis, 0, n - 1)) / 2)
-    first = t.narrow(axis, 0, 1)  # subtracted, so that equal strides give exactly zero
-    mean = first + (t - first).mean(dim=axis, keepdim=True)
+    t = functional.softplus((along.narrow(dim, 1, n - 1) + along.narrow(dim, 0, n - 1)) / 2)
+    first = t.narrow(dim, 0, 1)  # subtracted, so that equal strides give exactly zero
+    mean = first + (t - first).mean(dim=dim, keepdim=True)
     longer = (1 - min_stride) * stride * (t - mean) / mean
-    delta = torch.cat([torch.zeros_like(first), longer.cumsum(dim=axis)], dim=axis)
-    largest = delta.abs().amax(dim=axis, keepdim=True)
-    return (delta * (bound / torch.maximum(largest, bound))).expand_as(g)  # a part of it stays monotone
+    delta = torch.cat([torch.zeros_like(first), longer.cumsum(dim=dim)], dim=dim)
+    largest = torch.maximum(delta.abs().amax(dim=dim, keepdim=True), bound[axis])
+    return (delta * (bound[axis] / largest)).expand_as(g)  # a part of it stays monotone
 
 
 def _resize(field: Tensor, size: Sequence[int]) -> Tensor:

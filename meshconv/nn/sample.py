@@ -100,20 +100,24 @@ def splat(values: Tensor, positions: Tensor, size: Sequence[int], *, padding: st
         raise ArrayTypeError(f"values {tuple(values.shape)} and positions {tuple(positions.shape)} do not match")
     b, c = values.shape[:2]
     flat = values.reshape(b, c, -1)
-    extent = torch.tensor(size[::-1], dtype=positions.dtype, device=positions.device)  # x first
+    extent = positions.new_tensor(size[::-1])  # x first
     place = (positions.reshape(b, -1, d) + 1) * ((extent - 1) / 2)
-    if padding == "border":
-        place = torch.minimum(place.clamp_min(0), extent - 1)
+    # a margin of nodes around the image takes what falls outside, and is cut off
+    margin = 0.0 if padding == "border" else 1.0
+    place = torch.minimum(place.clamp_min(-margin), extent - 1 + margin)
     low = place.detach().floor()
-    stride = torch.tensor([math.prod(size[d - k :]) for k in range(d)], device=positions.device)  # x first
-    image = flat.new_zeros(b, c, math.prod(size))
+    upper = place - low
+    weights = (1 - upper, upper)
+    canvas = [n + 3 for n in size]
+    strides = [math.prod(canvas[d - k :]) for k in range(d)]  # x first
+    first = ((low.long() + 1) * torch.tensor(strides, device=positions.device)).sum(dim=-1)
+    image = flat.new_zeros(b, c, math.prod(canvas))
     for corner in itertools.product((0, 1), repeat=d):
-        node = low + low.new_tensor(corner)
-        inside = ((node >= 0) & (node < extent)).all(dim=-1)
-        weight = (1 - (place - node).abs()).prod(dim=-1) * inside
-        index = (torch.minimum(node.clamp_min(0), extent - 1).long() * stride).sum(dim=-1)
-        image = image.scatter_add(2, index[:, None].expand(b, c, -1), flat * weight[:, None].to(flat.dtype))
-    return image.reshape(b, c, *size)
+        weight = math.prod((weights[up][..., k] for k, up in enumerate(corner)), start=flat.new_ones(()))
+        index = first + sum(up * stride for up, stride in zip(corner, strides, strict=True))
+        image.scatter_add_(2, index[:, None].expand(b, c, -1), flat * weight[:, None].to(flat.dtype))
+    inner = (slice(None), slice(None), *[slice(1, n + 1) for n in size])
+    return image.reshape(b, c, *canvas)[inner]
 
 
 def pyramid(image: Tensor, levels: int) -> list[Tensor]:

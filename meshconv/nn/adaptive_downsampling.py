@@ -200,7 +200,7 @@ def _adaptive(layer: nn.Module, name: str) -> nn.Module:
     """Return a layer's form on nodes, with the same parameters."""
     made: Any = None
     source: Any = layer
-    if isinstance(layer, nn.Conv2d | nn.Conv3d):
+    if isinstance(layer, _CONVOLUTIONS):
         made = _adaptive_conv(source, name)
     elif isinstance(layer, nn.modules.batchnorm._BatchNorm):
         made = AdaptiveBatchNorm(
@@ -219,9 +219,12 @@ def _adaptive(layer: nn.Module, name: str) -> nn.Module:
     made.train(layer.training)
     for key in (*source._parameters, *source._buffers):
         setattr(made, key, getattr(source, key))
+    if isinstance(layer, _CONVOLUTIONS):
+        made.store_channels_last()
     return made
 
 
+_CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
 _NEIGHBOURS = (nn.Upsample, nn.Flatten, nn.modules.pooling._AdaptiveAvgPoolNd, nn.modules.pooling._AdaptiveMaxPoolNd)
 
 

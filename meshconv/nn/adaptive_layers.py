@@ -35,10 +35,11 @@ def node_conv(features: Tensor, index: Tensor, weight: Tensor, bias: Tensor | No
     """
     padded = functional.pad(features, (0, 0, 0, 1))
     taps = padded.index_select(0, index.flatten()).view(*index.shape, groups, -1)  # (M, K, groups, C // groups)
-    kernel = weight.flatten(2)  # (O, C // groups, K)
+    kernel = weight.movedim(1, -1).flatten(1)  # (O, K C // groups); no copy where channels are stored last
     if groups == 1:
-        return functional.linear(taps.flatten(1), kernel.transpose(1, 2).flatten(1), bias)
-    out = torch.einsum("mkgc,gock->mgo", taps, kernel.reshape(groups, -1, *kernel.shape[1:])).flatten(1)
+        return functional.linear(taps.flatten(1), kernel, bias)
+    out = torch.einsum("mkgc,gokc->mgo", taps, kernel.reshape(groups, len(weight) // groups, *taps.shape[1::2]))
+    out = out.flatten(1)
     return out if bias is None else out + bias
 
 
@@ -71,18 +72,49 @@ class _NodeConv(nn.modules.conv._ConvNd):
             raise ArgumentError(f"levels must not be negative, found {levels!r}")
         self.padding = tuple(d * (k // 2) for k, d in zip(self.kernel_size, self.dilation, strict=True))
         self.levels = levels
+        self.store_channels_last()
 
     def forward(self, nodes: Any) -> Any:
         """Return `AdaptiveNodes` from `AdaptiveNodes`: the same ones, or those that a stride leaves."""
         _check_nodes(nodes, self.in_channels, len(self.kernel_size))
         depth, out = self._where(nodes)
         if math.prod(self.kernel_size) == 1 and out is nodes.layout and self.groups == 1:
-            features = functional.linear(nodes.features, self.weight.flatten(1), self.bias)
-        else:
-            step = [d << depth for d in self.dilation]
-            index = nodes.layout.neighbours(self.kernel_size, step, out)
-            features = node_conv(nodes.features, index, self.weight, self.bias, self.groups)
-        return AdaptiveNodes(features, out)
+            return nodes.with_features(functional.linear(nodes.features, self.weight.flatten(1), self.bias))
+        grid, index, order = nodes.layout.once(
+            ("conv", self.kernel_size, self.dilation, depth, out.depth), lambda: self._plan(nodes.layout, depth, out)
+        )
+        coarse = nodes.features.index_select(0, grid.flatten()).view(*grid.shape, -1).movedim(-1, 1)
+        convolve: Any = self._conv_forward
+        rows = convolve(coarse, self.weight, self.bias).movedim(1, -1).flatten(0, -2)
+        if len(index):
+            rows = torch.cat([rows, node_conv(nodes.features, index, self.weight, self.bias, self.groups)])
+        return AdaptiveNodes(rows.index_select(0, order), out)
+
+    def _plan(self, layout: NodeLayout, depth: int, out: NodeLayout) -> tuple[Tensor, Tensor, Tensor]:
+        """Return how to compute the output: most nodes stand on the ordinary network's own grid, every
+        2**depth-th pixel, and are an ordinary convolution there; only the others gather their taps.
+
+        Returns
+        -------
+        grid : (B, *G) int64
+            Input nodes on that grid.
+        index : (M, K) int64
+            Taps of the output nodes off it.
+        order : (N_out,) int64
+            Each output node's row among the grid's outputs, then the others.
+        """
+        coarsest = depth + self.stride[0].bit_length() - 1
+        order = out.lattice_rows(coarsest)
+        off = torch.nonzero(order < 0).flatten()
+        index = layout.neighbours(self.kernel_size, [d << depth for d in self.dilation], out.anchors[off])
+        grid = out.batch * math.prod(-(-side >> coarsest) for side in out.size)
+        order[off] = torch.arange(grid, grid + len(off), device=order.device)
+        return layout.lattice(depth), index, order
+
+    def store_channels_last(self) -> None:
+        """Lay the weight out in memory as the gathered taps are; its values and shape stay."""
+        layout = torch.channels_last if self.weight.ndim == 4 else torch.channels_last_3d
+        self.weight.data = self.weight.data.contiguous(memory_format=layout)
 
     def macs(self, nodes: AdaptiveNodes) -> int:
         """Return the multiply-accumulates that `forward` takes, taps outside the image included."""
@@ -167,7 +199,11 @@ class AdaptivePool(nn.Module):
         layout = nodes.layout
         out = layout.at(layout.depth + self.stride.bit_length() - 1)
         dims = len(layout.size)
-        index = layout.neighbours([self.kernel_size] * dims, [1 << layout.depth] * dims, out)
+        step = 1 << layout.depth
+        index = layout.once(
+            ("pool", self.kernel_size, out.depth),
+            lambda: layout.neighbours([self.kernel_size] * dims, [step] * dims, out.anchors),
+        )
         outside = -math.inf if self.mode == "max" else 0.0
         rows = functional.pad(nodes.features, (0, 0, 0, 1), value=outside).index_select(0, index.flatten())
         taps = rows.view(*index.shape, -1)

@@ -66,8 +66,7 @@ class NodeLayout:
         number = torch.empty_like(anchor)
         number[self.anchors] = torch.arange(len(self.anchors), device=level.device)
         self.node_of = number[anchor]
-        self._coarser: dict[int, NodeLayout] = {}
-        self._neighbours: dict[tuple[Any, ...], Tensor] = {}
+        self._made: dict[tuple[Any, ...], Any] = {}
 
     def __len__(self) -> int:
         return len(self.anchors)
@@ -79,8 +78,10 @@ class NodeLayout:
 
     def coordinates(self) -> Tensor:
         """Return each anchor's row and column (and slice, first), (N, d)."""
-        axes = zip(self.size, self.strides, strict=True)
-        return torch.stack([self.anchors // stride % side for side, stride in axes], dim=1)
+        return torch.stack(self._coordinates(self.anchors), dim=1)
+
+    def _coordinates(self, pixels: Tensor) -> list[Tensor]:
+        return [pixels // stride % side for side, stride in zip(self.size, self.strides, strict=True)]
 
     def at(self, depth: int) -> NodeLayout:
         """Return the layout after more downsampling, made once."""
@@ -88,42 +89,54 @@ class NodeLayout:
             raise ArgumentError(f"nodes are at depth {self.depth} and cannot go back to {depth}")
         if depth == self.depth:
             return self
-        if depth not in self._coarser:
-            self._coarser[depth] = NodeLayout(self.target, depth)
-        return self._coarser[depth]
+        made: NodeLayout = self.once(("at", depth), lambda: NodeLayout(self.target, depth))
+        return made
 
-    def neighbours(self, kernel: Sequence[int], step: Sequence[int], out: NodeLayout | None = None) -> Tensor:
-        """Return the node under each tap of a kernel centred on each anchor, made once.
+    def neighbours(self, kernel: Sequence[int], step: Sequence[int], centres: Tensor) -> Tensor:
+        """Return the node under each tap of a kernel centred on each of some pixels.
 
         Parameters
         ----------
         kernel, step : sequence of int
             Taps, and pixels from tap to tap, along each axis. An even kernel reaches further forward.
-        out : NodeLayout, optional
-            Whose anchors to stand on; one made by `at`, or this one.
+        centres : (M,) int64
+            Pixels to stand on, as `anchors`.
 
         Returns
         -------
-        index : (N_out, prod(kernel)) int64
+        index : (M, prod(kernel)) int64
             Taps in raster order; N for a tap outside the image.
         """
-        centres = self if out is None else out
-        key = (tuple(kernel), tuple(step), centres.depth)
-        if key not in self._neighbours:
-            self._neighbours[key] = self._find(centres, *key[:2])
-        return self._neighbours[key]
-
-    def _find(self, centres: NodeLayout, kernel: tuple[int, ...], step: tuple[int, ...]) -> Tensor:
-        area = math.prod(self.size)
-        flat = (centres.sample * area)[:, None]
+        flat = (centres - centres % math.prod(self.size))[:, None]
         inside = torch.ones_like(flat, dtype=torch.bool)
-        for axis, start in enumerate(centres.coordinates().t()):
+        for axis, start in enumerate(self._coordinates(centres)):
             taps = torch.arange(kernel[axis], device=start.device) - (kernel[axis] - 1) // 2
             at = start[:, None] + taps * step[axis]
             ok = (at >= 0) & (at < self.size[axis])
             flat = (flat[:, :, None] + (at * self.strides[axis])[:, None]).flatten(1)
             inside = (inside[:, :, None] & ok[:, None]).flatten(1)
         return torch.where(inside, self.node_of[flat * inside], len(self))
+
+    def lattice(self, depth: int) -> Tensor:
+        """Return the nodes on the grid of every 2**depth-th pixel, (B, *G)."""
+        grid = self.node_of.view(self.batch, *self.size)
+        for axis in range(len(self.size)):
+            grid = grid[(slice(None),) * (axis + 1) + (slice(None, None, 1 << depth),)]
+        return grid
+
+    def lattice_rows(self, depth: int) -> Tensor:
+        """Return each anchor's place on that grid, flattened, (N,); -1 off the grid."""
+        row, on = self.sample, torch.ones_like(self.sample, dtype=torch.bool)
+        for side, along in zip(self.size, self._coordinates(self.anchors), strict=True):
+            row = row * -(-side >> depth) + (along >> depth)
+            on = on & (along & ((1 << depth) - 1) == 0)
+        return torch.where(on, row, -1)
+
+    def once(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        """Return what `make` makes, made at the first call with this key: indices shared by a stage's layers."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
     def same_as(self, other: NodeLayout) -> bool:
         """Return whether both number the same pixels alike."""

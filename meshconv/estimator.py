@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from os import PathLike
 from typing import Any, Self
@@ -15,9 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 
 import meshconv
 from meshconv._check import FloatArray, IntArray
+from meshconv._classifier_file import read_classifier, write_classifier
 from meshconv.datasets.population import group_statistic
 from meshconv.datasets.scan import Scan
-from meshconv.errors import ArgumentError, CheckpointError, MeshConvWarning
+from meshconv.errors import ArgumentError
 from meshconv.maps.parameterization import Parameterization
 from meshconv.maps.template import Template
 from meshconv.mesh.io import as_surface
@@ -27,17 +27,16 @@ from meshconv.resample.resampler import Resampler
 from meshconv.saliency.attribute import attribute, unit_range
 from meshconv.saliency.explanation import Explanation
 from meshconv.saliency.project import to_vertices
-from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
 from meshconv.train.config import CHANNELS, PrepareConfig, TrainConfig
 from meshconv.train.dataset import Standardizer
 from meshconv.train.inputs import as_prepared, class_indices, own_labels, subjects_of
 from meshconv.train.loop import predict, train
-from meshconv.train.metrics import hold_out
+from meshconv.train.metrics import hold_out, warn_shared_subjects
 from meshconv.train.mirror import FrameMirror
 from meshconv.train.prepare import Prepared, ScanLike, place, population_template, prepare
 
 
-class SurfaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class SurfaceClassifier(ClassifierMixin, BaseEstimator):
     """Classify surface scans, and say where on the surface the decision lives.
 
     scan -> mended disk -> registered map -> image -> `DECNN` -> class and density
@@ -168,9 +167,10 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         prepared = as_prepared(X, lambda scans: self._prepare(scans, on_error=self.on_error, learn=True))
         labels = own_labels(X, prepared) if y is None else np.asarray(y)
         if y is not None and prepared.skipped and len(labels) == len(prepared) + len(prepared.skipped):
-            labels = labels[prepared.index]
+            labels = labels[prepared.kept]
         self.classes_, index = class_indices(labels, len(prepared))
         self.skipped_ = prepared.skipped
+        self.subjects_ = frozenset(subjects_of(X)) - {""}
         self.channel_names_ = prepared.channel_names
         self.n_features_in_ = prepared.images.shape[1]
         self._train(prepared, index)
@@ -183,7 +183,7 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rows, held = hold_out(labels, prepared.subjects, share=self.validation, seed=self.seed)
         images, y = prepared.images[rows], labels[rows]
         self.standardizer_ = Standardizer.fit(images)
-        self.model_ = self._model(*images.shape[1:3])
+        self.model_ = self.network()
         if self.warm_start and self.density != "uniform":
             self.model_.init_density(group_statistic(images, y))
         self.model_.to(self.device)
@@ -195,7 +195,9 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             identity=self._identity(),
         )  # fmt: skip
 
-    def _model(self, in_channels: int, size: int) -> DECNN:
+    def network(self) -> DECNN:
+        """Return a new network for the classes, channels and grid that were found."""
+        in_channels, size = self.standardizer_.mean.shape[:2]
         return DECNN(
             in_channels, len(self.classes_), size=size, network_size=min(self.network_size, size), width=self.width,
             density=self.density, ratio=self.ratio, seed=self.seed,
@@ -251,15 +253,24 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Sequence[ScanLike] | ArrayLike) -> NDArray[Any]:
         """Return the most probable class of each scan, (n,)."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+        best = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
 
     def score(
         self, X: Sequence[ScanLike] | ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Return the accuracy; with the scans' own labels if `y` is None."""
+        """Return the accuracy; with the scans' own labels if `y` is None.
+
+        Warns
+        -----
+        MeshConvWarning
+            If a subject was among those the classifier learned from.
+        """
+        check_is_fitted(self)
+        warn_shared_subjects(self.subjects_, subjects_of(X))
         if y is None:
             prepared = as_prepared(X, lambda scans: self._prepare(scans, on_error="raise"))
-            X, y = prepared, own_labels(X, prepared)
+            return float(super().score(prepared, own_labels(X, prepared), sample_weight))
         return float(super().score(X, y, sample_weight))
 
     def explain(self, scan: ScanLike, *, method: str = "density") -> Explanation:
@@ -305,22 +316,7 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def save(self, path: str | PathLike[str]) -> None:
         """Write the fitted classifier to one checksummed file that cannot run code."""
         check_is_fitted(self)
-        arrays = {f"model.{k}": v.detach().cpu().numpy() for k, v in self.model_.state_dict().items()}
-        arrays |= {"standardizer.mean": self.standardizer_.mean, "standardizer.scale": self.standardizer_.scale}
-        template = self.template_
-        if template is not None:
-            flat = template.parameterization
-            arrays |= {
-                "template.vertices": flat.surface.vertices, "template.faces": flat.surface.faces,
-                "template.coordinates": flat.coordinates, "template.landmarks": template.landmarks,
-            }  # fmt: skip
-        own = {k: v for k, v in self.get_params().items() if k not in {"template", "device", "cache", "checkpoint"}}
-        head = {
-            "kind": type(self).__name__, "version": meshconv.__version__, "params": own,
-            "classes": self.classes_.tolist(), "classes_dtype": self.classes_.dtype.str,
-            "channels": list(self.channel_names_), "domain": template and template.parameterization.domain,
-        }  # fmt: skip
-        write_checkpoint(path, arrays, head)
+        write_classifier(self, path)
 
     @classmethod
     def load(cls, path: str | PathLike[str], *, device: Any = None) -> Self:
@@ -331,35 +327,11 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         MissingFileError, CheckpointError
             If there is none, or it is damaged, foreign or of another kind.
         """
-        arrays, head = read_checkpoint(path)
-        if head.get("kind") != cls.__name__:
-            raise CheckpointError(
-                f"this is no {cls.__name__} but {head.get('kind', 'a training checkpoint')}", path=path
-            )
-        if head["version"] != meshconv.__version__:
-            warnings.warn(f"saved by version {head['version']}", MeshConvWarning, stacklevel=2)
-        new = cls(**{**head["params"], "channels": tuple(head["params"]["channels"]), "device": device})
-        new.classes_ = np.array(head["classes"], dtype=head["classes_dtype"])
-        new.channel_names_, new.skipped_ = tuple(head["channels"]), ()
-        new.n_features_in_ = len(new.channel_names_)
-        new.standardizer_ = Standardizer(arrays["standardizer.mean"], arrays["standardizer.scale"])
-        new.template_ = new.template = _template(arrays, head["domain"]) if head["domain"] else None
-        new.model_ = new._model(*new.standardizer_.mean.shape[:2])
-        weights = {k.removeprefix("model."): torch.from_numpy(v.copy()) for k, v in arrays.items() if "model." in k}
-        try:
-            new.model_.load_state_dict(weights)
-        except RuntimeError as error:
-            raise CheckpointError(f"the weights do not fit: {error}", path=path) from error
-        new.model_.to(device).eval()
+        new = cls(device=device)
+        read_classifier(new, path)
         return new
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False  # images (n, C, N, N), or scans
         return tags
-
-
-def _template(arrays: dict[str, NDArray[Any]], domain: str) -> Template:
-    surface = Surface(arrays["template.vertices"], arrays["template.faces"])
-    flat = Parameterization(surface, arrays["template.coordinates"], domain)
-    return Template(flat, arrays["template.landmarks"])

@@ -70,7 +70,7 @@ def group_statistic(images: NDArray[Any], labels: IntArray, *, blur: float = 0.0
         |t| for one channel and two groups; about 1 where they do not differ; NaN where hardly any image
         reaches.
     """
-    n, n_channels, size, _ = images.shape
+    n_channels, size = images.shape[1:3]
     ratio = f_ratio(centred(images), one_hot(labels)).reshape(n_channels, size, size)
     there = np.isfinite(images).all(axis=1).mean(axis=0) > _LEAST_SHARE
     root = np.where(there, np.sqrt(ratio.mean(axis=0)), 0.0)

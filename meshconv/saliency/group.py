@@ -69,7 +69,7 @@ def group_map(
     values, y, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
     if len(values) < 2 or counts.min() < 2 or len(y) != len(images):
         raise ArgumentError(
-            f"a group map needs two groups of two or more, found {dict(zip(values.tolist(), counts.tolist()))}"
+            f"a group map needs two groups of two or more, found groups of {counts.tolist()}"
             f" for {len(images)} images"
         )
     n_channels, size = images.shape[1:3]

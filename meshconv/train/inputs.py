@@ -66,13 +66,13 @@ def own_labels(scans: Any, prepared: Prepared) -> NDArray[Any]:
     raise ArgumentError("SurfaceClassifier requires y to be passed, but the target y is None")
 
 
-def subjects_of(scans: Any) -> list[str] | None:
-    """Return the subject of each scan where the scans say so."""
-    if isinstance(scans, Prepared):
+def subjects_of(scans: Any) -> list[str]:
+    """Return the subject of each scan, empty where it is not known; nothing of what would have to be read."""
+    if hasattr(scans, "subjects"):
         return list(scans.subjects)
-    if isinstance(scans, Sequence) and len(scans) and isinstance(scans[0], Scan):
-        return [scan.subject for scan in scans]
-    return None
+    if isinstance(scans, list | tuple):
+        return [scan.subject if isinstance(scan, Scan) else "" for scan in scans]
+    return []
 
 
 def _from_array(array: Any) -> Prepared:
@@ -84,6 +84,8 @@ def _from_array(array: Any) -> Prepared:
             f"Expected images (n, C, N, N), found an array of shape {images.shape}",
             hint="Reshape your data, or pass a list of surfaces",
         )
+    if 0 in images.shape[1:]:
+        raise ArrayTypeError(f"0 feature(s) (shape={images.shape[:2]}) while a minimum of 1 is required.")
     return _bare(images.astype(np.float32), tuple(str(k) for k in range(images.shape[1])))
 
 
@@ -102,4 +104,4 @@ def _from_images(images: Sequence[GeometryImage]) -> Prepared:
 def _bare(images: NDArray[np.float32], channel_names: tuple[str, ...]) -> Prepared:
     names = tuple(f"sample {k}" for k in range(len(images)))
     unknown = np.full(len(images), -1, dtype=np.int64)
-    return Prepared(images, channel_names, names, names, unknown, np.arange(len(images)))
+    return Prepared(images, channel_names, names, ("",) * len(images), unknown, np.arange(len(images)))

@@ -145,7 +145,7 @@ def _train_epoch(
         if not math.isfinite(value):
             raise _not_finite(value, epoch, k, [names[int(j)] for j in batch] if len(names) else batch.tolist())
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         total += value * len(batch)
     return total / len(order)
@@ -156,7 +156,7 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int = 64) -> Tensor
     """Return the logits (n, K) of images (n, C, N, N), on the CPU; the model is in evaluation mode after it."""
     model.eval()
     device = _device(model)
-    return torch.cat([model(part.to(device)).float().cpu() for part in images.split(batch_size)])
+    return torch.cat([model(part.to(device)).float().cpu() for part in torch.split(images, batch_size)])
 
 
 def _loss(logits: Tensor, labels: Tensor, weights: Tensor, smoothing: float) -> Tensor:
@@ -220,8 +220,8 @@ def _copied(model: nn.Module) -> State:
 
 def _digest(images: Tensor, labels: Tensor) -> str:
     total = hashlib.sha256(str(tuple(images.shape)).encode())
-    total.update(images.detach().cpu().contiguous().numpy())
-    total.update(labels.cpu().contiguous().numpy())
+    for tensor in (images, labels):
+        total.update(tensor.detach().cpu().contiguous().numpy().data)
     return total.hexdigest()[:16]
 
 

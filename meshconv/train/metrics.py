@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -134,9 +134,9 @@ def _calibration_error(y: IntArray, p: FloatArray, bins: int = 10) -> float:
 # --- folds -----------------------------------------------------------------------------------------
 
 
-def warn_shared_subjects(train: Sequence[Any], test: Sequence[Any]) -> None:
-    """Warn if a subject is on both sides: the figures would flatter."""
-    both = sorted({*map(str, train)} & {*map(str, test)})
+def warn_shared_subjects(train: Iterable[Any], test: Iterable[Any]) -> None:
+    """Warn if a subject is on both sides: the figures would flatter. Empty ones are unknown and do not count."""
+    both = sorted({*map(str, train)} & {*map(str, test)} - {""})
     if both:
         listed = ", ".join(both[:5]) + (", ..." if len(both) > 5 else "")
         warnings.warn(
@@ -158,7 +158,10 @@ def grouped_folds(
     from sklearn.model_selection import StratifiedGroupKFold
 
     y = np.asarray(labels)
-    groups = np.arange(len(y)) if subjects is None else np.unique(list(map(str, subjects)), return_inverse=True)[1]
+    known = [""] * len(y) if subjects is None else list(map(str, subjects))
+    alone = [name or (k,) for k, name in enumerate(known)]  # an unknown subject is another one each time
+    number = {who: j for j, who in enumerate(dict.fromkeys(alone))}
+    groups = np.array([number[who] for who in alone])
     for value in np.unique(y):
         members = len(np.unique(groups[y == value]))
         if members < folds:

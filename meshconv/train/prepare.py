@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from meshconv._check import IntArray, one_of
 from meshconv.datasets.scan import Scan
@@ -57,9 +58,10 @@ class Prepared(Sequence[GeometryImage]):
         NaN outside each image's mask.
     channel_names : tuple of C str
     names, subjects : tuple of n str
+        A subject is empty where it is not known.
     labels : (n,) int64
         -1 where a scan came without one.
-    index : (n,) int64
+    kept : (n,) int64
         Which of the given scans each image is of.
     skipped : tuple of Skipped
         The others.
@@ -70,7 +72,7 @@ class Prepared(Sequence[GeometryImage]):
     names: tuple[str, ...]
     subjects: tuple[str, ...]
     labels: IntArray
-    index: IntArray
+    kept: IntArray
     skipped: tuple[Skipped, ...] = ()
 
     def __len__(self) -> int:
@@ -83,8 +85,14 @@ class Prepared(Sequence[GeometryImage]):
     def __getitem__(self, k: int | slice) -> GeometryImage | Sequence[GeometryImage]:
         if isinstance(k, slice):
             return [self[j] for j in range(*k.indices(len(self)))]
-        image = self.images[k]
+        image = self.images[operator.index(k)]
         return GeometryImage(image, self.channel_names, np.isfinite(image).all(axis=0))
+
+    def take(self, rows: ArrayLike) -> Prepared:
+        """Return some of the images, in the order of `rows`, with all that is known of them."""
+        k = np.asarray(rows, dtype=np.int64)
+        names, subjects = (tuple(all_[j] for j in k) for all_ in (self.names, self.subjects))
+        return Prepared(self.images[k], self.channel_names, names, subjects, self.labels[k], self.kept[k])
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,7 +256,7 @@ def _task(index: int, scan: ScanLike) -> _Task:
     if isinstance(scan, Scan):
         return _Task(index, scan.name, scan.subject, scan.label, scan.mirrored, scan.surface)
     if isinstance(scan, Surface):
-        return _Task(index, f"scan {index}", f"scan {index}", -1, False, scan)
+        return _Task(index, f"scan {index}", "", -1, False, scan)
     if isinstance(scan, str | PathLike):
         name = fspath(scan)
         return _Task(index, name, name, -1, False, load(scan))
@@ -318,13 +326,11 @@ def population_template(scans: Sequence[ScanLike], *, count: int = 8, on_error: 
     """
     surfaces: list[Surface] = []
     for task in _tasks(scans):
-        try:
-            if isinstance(task, Skipped):
-                raise _named(task) from task.error
-            surfaces.append(_upright(task))
-        except _EXPECTED:
-            if on_error == "raise":
-                raise
+        found = task if isinstance(task, Skipped) else _upright(task)
+        if isinstance(found, Surface):
+            surfaces.append(found)
+        elif on_error == "raise":
+            raise _named(found) from found.error
         if len(surfaces) == count:
             break
     if not surfaces:
@@ -333,7 +339,10 @@ def population_template(scans: Sequence[ScanLike], *, count: int = 8, on_error: 
     return Template.from_population([surfaces[first], *surfaces[:first], *surfaces[first + 1 :]], rounds=1)
 
 
-def _upright(task: _Task) -> Surface:
+def _upright(task: _Task) -> Surface | Skipped:
     """Return the mended scan, mirrored back if it is said to be a mirror image."""
-    clean = repair(task.surface, target="disk").surface
+    try:
+        clean = repair(task.surface, target="disk").surface
+    except _EXPECTED as error:
+        return Skipped(task.index, task.name, error)
     return Surface(clean.vertices * [-1, 1, 1], clean.faces[:, ::-1]) if task.mirrored else clean

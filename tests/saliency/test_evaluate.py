@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from meshconv.errors import ArgumentError
+from meshconv.saliency.evaluate import agreement, deletion_curve
+
+
+def test_auc_agrees_with_scikit_learn_also_weighted_and_tied():
+    rng = np.random.default_rng(0)
+    truth, areas = rng.random(300), rng.random(300) + 0.1
+    saliency = np.round(truth + rng.normal(0, 0.5, 300) + 3, 1)
+    found = agreement(saliency, truth, areas=areas, threshold=0.6)
+    inside = truth > 0.6 * truth.max()
+    assert found.auc == pytest.approx(roc_auc_score(inside, saliency, sample_weight=areas), abs=1e-12)
+    cov = np.cov(saliency, truth, aweights=areas)
+    assert found.correlation == pytest.approx(cov[0, 1] / np.sqrt(cov[0, 0] * cov[1, 1]), abs=1e-12)
+
+
+def test_closed_forms():
+    truth = np.array([1.0, 1.0, 0.0, 0.0, 0.0])
+    perfect, constant, wrong = (agreement(s, truth) for s in (truth, np.ones(5), 1 - truth))
+    assert (perfect.auc, perfect.mass, perfect.top_inside, perfect.mass_over_chance) == (1.0, 1.0, True, 2.5)
+    assert (constant.auc, constant.mass_over_chance, constant.correlation) == (0.5, 1.0, 0.0)
+    assert (wrong.auc, wrong.mass, wrong.top_inside) == (0.0, 0.0, False)
+    assert perfect.correlation == pytest.approx(1) and wrong.correlation == pytest.approx(-1)
+
+
+def test_denser_vertices_do_not_count_more():
+    saliency, truth = np.array([1.0, 2.0, 3.0]), np.array([0.0, 0.0, 1.0])
+    once = agreement(saliency, truth, areas=[1.0, 2.0, 1.0])
+    split = agreement(np.r_[saliency, 2.0], np.r_[truth, 0.0], areas=[1.0, 1.0, 1.0, 1.0])
+    assert once.as_dict() == pytest.approx(split.as_dict())
+
+
+def test_a_region_that_is_nothing_is_refused():
+    with pytest.raises(ArgumentError, match="0 of 3 vertices"):
+        agreement(np.ones(3), np.zeros(3))
+
+
+def _predict(images):
+    """Sure of class 1 as far as the four pixels in the corner are bright."""
+    share = images[:, 0, :2, :2].mean(axis=(1, 2))
+    return np.stack([1 - share, share], axis=1)
+
+
+def test_deleting_what_matters_first_falls_at_once_and_last_not_at_all():
+    images = np.ones((3, 1, 10, 10), dtype=np.float32)
+    salient = np.zeros((10, 10))
+    salient[:2, :2] = 1
+    share, right = deletion_curve(_predict, images, salient, steps=10)
+    _, wrong = deletion_curve(_predict, images, -salient, steps=10)
+    np.testing.assert_allclose(share, np.linspace(0, 1, 11))
+    np.testing.assert_allclose(right, [1] + [0] * 10)
+    np.testing.assert_allclose(wrong, [1] * 10 + [0])

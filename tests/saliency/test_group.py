@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from scipy.stats import f_oneway, ttest_ind
+
+from meshconv.datasets.population import centred, f_ratio, group_statistic, one_hot
+from meshconv.errors import ArgumentError
+from meshconv.saliency.group import group_map
+
+
+def _images(n=24, size=16, seed=0, effect=0.0):
+    rng = np.random.default_rng(seed)
+    images, labels = rng.normal(size=(n, 2, size, size)), np.arange(n) % 2
+    images[labels == 1, :, 4:7, 4:7] += effect
+    return images, labels
+
+
+def test_statistic_is_scipys():
+    images, labels = _images(effect=1.0)
+    flat = images.reshape(len(images), -1)
+    ratio = f_ratio(centred(images), one_hot(labels))
+    np.testing.assert_allclose(ratio, ttest_ind(flat[labels == 1], flat[labels == 0]).statistic ** 2, rtol=1e-3)
+    three = np.arange(24) % 3
+    groups = [flat[three == k] for k in range(3)]
+    np.testing.assert_allclose(f_ratio(centred(images), one_hot(three)), f_oneway(*groups).statistic, rtol=1e-3)
+
+
+def test_a_planted_difference_is_found_and_little_else():
+    images, labels = _images(effect=2.5)
+    found = group_map(images, np.where(labels == 1, "case", "control")[::1], permutations=200)
+    inside = np.zeros((16, 16), dtype=bool)
+    inside[4:7, 4:7] = True
+    assert found.significant()[inside].all() and found.significant()[~inside].sum() <= 1
+    assert found.p.min() == pytest.approx(1 / 201)
+    # "case" sorts first: the last group minus the first is control minus case
+    assert found.difference[:, inside].mean() == pytest.approx(-2.5, abs=0.4)
+
+
+def test_chance_alone_is_rarely_significant_anywhere():
+    alarms = [group_map(*_images(seed=seed), permutations=99).significant(0.1).any() for seed in range(60)]
+    assert sum(alarms) <= 13  # expected 6, binomial standard deviation 2.3
+
+
+def test_what_few_scans_reach_is_left_out():
+    images, labels = _images(effect=2.0)
+    images[:20, :, :, :2] = np.nan
+    found = group_map(images, labels, permutations=20)
+    assert np.isnan(found.p[:, :2]).all() and np.isfinite(found.p[:, 2:]).all()
+    assert not found.significant(1.0)[:, :2].any()
+    statistic = group_statistic(images, labels)
+    assert np.isnan(statistic[:, :2]).all() and np.isfinite(statistic[:, 2:]).all()
+    assert np.unravel_index(np.nanargmax(statistic), statistic.shape) in {(i, j) for i in (4, 5, 6) for j in (4, 5, 6)}
+
+
+def test_constant_images_differ_nowhere():
+    images, labels = np.ones((8, 1, 5, 5)), np.arange(8) % 2
+    assert (group_statistic(images, labels) == 0).all()
+    assert (group_map(images, labels, permutations=10).p == 1).all()
+
+
+def test_impossible_groups_are_refused():
+    images, _ = _images()
+    with pytest.raises(ArgumentError, match="two groups"):
+        group_map(images, np.zeros(24))
+    with pytest.raises(ArgumentError, match=r"groups of \[23, 1\]"):
+        group_map(images, np.arange(24) == 3)
+    with pytest.raises(ArgumentError, match="no pixel"):
+        group_map(np.full_like(images, np.nan), np.arange(24) % 2)

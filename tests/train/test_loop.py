@@ -1,0 +1,201 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from meshconv.errors import ArgumentError, CheckpointError, SolverError
+from meshconv.nn.decnn import DECNN
+from meshconv.train.checkpoint import read_checkpoint
+from meshconv.train.config import TrainConfig
+from meshconv.train.loop import predict, train
+
+SIZE = 9
+
+
+def _data(n=24, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    images = torch.randn(n, 2, SIZE, SIZE, generator=rng)
+    labels = torch.arange(n) % 2
+    images[labels == 1, 0, 2:5, 2:5] += 1.5
+    return images, labels
+
+
+def _model(seed=0, classes=2):
+    return DECNN(2, classes, size=SIZE, network_size=5, width=4, dropout=0.3, seed=seed)
+
+
+def _bits(model):
+    return {name: value.numpy().tobytes() for name, value in model.state_dict().items()}
+
+
+CONFIG = TrainConfig(epochs=6, batch_size=10, noise=0.3)
+
+
+class _StopError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stop_after", [1, 4])
+def test_resumed_run_equals_the_unbroken_one_bit_for_bit(tmp_path, stop_after):
+    images, labels = _data()
+    whole = _model()
+    unbroken = train(whole, images, labels, config=CONFIG)
+
+    def stop(progress):
+        if progress.epoch == stop_after:
+            raise _StopError
+
+    with pytest.raises(_StopError):
+        train(_model(), images, labels, config=CONFIG, checkpoint=tmp_path / "c", on_epoch=stop)
+    torch.rand(17)  # the world has moved on
+    resumed = _model(seed=5)
+    progress = train(resumed, images, labels, config=CONFIG, checkpoint=tmp_path / "c")
+    assert progress.losses == unbroken.losses
+    assert _bits(resumed) == _bits(whole)
+
+
+def test_another_seed_is_another_run():
+    images, labels = _data()
+    models = [_model(), _model()]
+    for seed, model in enumerate(models):
+        train(model, images, labels, config=TrainConfig(epochs=2, seed=seed))
+    assert _bits(models[0]) != _bits(models[1])
+
+
+def test_the_global_generator_is_left_alone():
+    images, labels = _data()
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    train(_model(), images, labels, config=TrainConfig(epochs=1))
+    assert torch.equal(torch.rand(3), expected)
+
+
+_ENDLESS = """
+import sys, torch
+torch.set_num_threads(1)
+sys.path.insert(0, {folder!r})
+from test_loop import _data, _model
+from meshconv.train.config import TrainConfig
+from meshconv.train.loop import train
+images, labels = _data()
+train(_model(), images, labels, config=TrainConfig(epochs=100000), checkpoint={path!r})
+"""
+
+
+def test_kill_9_leaves_a_loadable_checkpoint(tmp_path):
+    path = tmp_path / "run.safetensors"
+    code = _ENDLESS.format(folder=os.path.dirname(__file__), path=str(path))
+    child = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    try:
+        deadline = time.monotonic() + 120
+        while not path.exists() and time.monotonic() < deadline and child.poll() is None:
+            time.sleep(0.02)
+        epochs = []
+        for delay in (0.11, 0.07, 0.13):  # at any moment the file is whole
+            time.sleep(delay)
+            epochs.append(len(read_checkpoint(path)[1]["progress"]["losses"]))
+        assert epochs == sorted(epochs) and epochs[0] >= 1
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    done = len(read_checkpoint(path)[1]["progress"]["losses"])
+
+    def stop(progress):
+        assert progress.epoch == done + 1  # it goes on where it was
+        raise _StopError
+
+    with pytest.raises(_StopError):
+        train(_model(), *_data(), config=TrainConfig(epochs=100000), checkpoint=path, on_epoch=stop)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"config": TrainConfig(epochs=6, batch_size=10, noise=0.3, learning_rate=1e-3)}, r"train\.learning_rate is"),
+        ({"identity": {"classes": ["a", "c"]}}, r"classes is \['a', 'b'\], not \['a', 'c'\]"),
+        ({"images": _data(seed=1)[0]}, "data is"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused(tmp_path, change, message):
+    images, labels = _data()
+    options = {"config": CONFIG, "identity": {"classes": ["a", "b"]}, "checkpoint": tmp_path / "c"}
+    train(_model(), images, labels, **options)
+    images = change.pop("images", images)
+    with pytest.raises(CheckpointError, match=message):
+        train(_model(), images, labels, **{**options, **change})
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    images, labels = _data()
+    train(_model(), images, labels, config=CONFIG, checkpoint=tmp_path / "c")
+    with pytest.raises(CheckpointError, match="another model"):
+        train(_model(classes=3), images, labels, config=CONFIG, checkpoint=tmp_path / "c")
+
+
+def test_nan_loss_stops_with_names_and_a_good_checkpoint(tmp_path):
+    images, labels = _data()
+    path = tmp_path / "c"
+
+    def spoil(progress):
+        if progress.epoch == 2:
+            images[5] = torch.nan
+
+    names = [f"scan{k}" for k in range(len(labels))]
+    with pytest.raises(SolverError, match=r"loss is nan in epoch 2, batch \d") as caught:
+        train(_model(), images, labels, config=CONFIG, names=names, checkpoint=path, on_epoch=spoil)
+    assert "scan5" in caught.value.indices
+    arrays, head = read_checkpoint(path)
+    assert len(head["progress"]["losses"]) == 2
+    assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+def test_early_stopping_keeps_the_best_epoch():
+    images, labels = _data()
+    wrong = (images, 1 - labels)  # the better it learns, the worse this gets
+    model = _model()
+    progress = train(model, images, labels, config=TrainConfig(epochs=30, patience=3, noise=0.0), validation=wrong)
+    assert progress.epoch < 30
+    assert progress.validation_losses[progress.best_epoch] == min(progress.validation_losses)
+    logits = predict(model, images)
+    weights = torch.ones(2)
+    again = nn.functional.cross_entropy(logits, wrong[1], weight=weights).item()
+    assert again == pytest.approx(min(progress.validation_losses), rel=1e-5)
+
+
+def test_patience_without_validation_is_refused():
+    with pytest.raises(ArgumentError, match="needs a validation set"):
+        train(_model(), *_data(), config=TrainConfig(patience=2))
+
+
+def test_balanced_weights_lift_the_rare_class():
+    images = torch.randn(40, 2, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    labels = (torch.arange(40) < 4).long()  # nothing to learn but how frequent each class is
+    shares = []
+    for class_weights in ("none", "balanced"):
+        model = nn.Sequential(nn.Flatten(), nn.Linear(2 * SIZE * SIZE, 2))
+        nn.init.zeros_(model[1].weight)
+        nn.init.zeros_(model[1].bias)
+        config = TrainConfig(epochs=20, weight_decay=10.0, class_weights=class_weights, noise=3.0, learning_rate=0.1)
+        train(model, 0 * images, labels, config=config)
+        shares.append(torch.softmax(predict(model, 0 * images), 1)[0, 1].item())
+    assert shares[0] < 0.3 < 0.4 < shares[1] < 0.6
+
+
+def test_bfloat16_learns_too():
+    images, labels = _data(64)
+    model = _model()
+    train(model, images, labels, config=TrainConfig(epochs=15, precision="bfloat16"))
+    assert (predict(model, images).argmax(1) == labels).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("field", [{"epochs": 0}, {"precision": "half"}, {"label_smoothing": 1.0}, {"noise": -1.0}])
+def test_impossible_settings_are_refused(field):
+    with pytest.raises(ArgumentError, match=next(iter(field))):
+        TrainConfig(**field)

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+from meshconv.errors import ArgumentError, MeshConvWarning
+from meshconv.train.metrics import evaluate, grouped_folds, hold_out, warn_shared_subjects
+
+
+def _case(n=200, classes=2, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, classes, n)
+    p = rng.random((n, classes)) + 0.7 * np.eye(classes)[y]
+    return y, np.round(p / p.sum(axis=1, keepdims=True), 2)  # rounded: there are ties
+
+
+def test_agrees_with_scikit_learn():
+    y, p = _case()
+    found = evaluate(y, p, n_bootstrap=0)
+    assert found.auc == pytest.approx(roc_auc_score(y, p[:, 1]), abs=1e-12)
+    assert found.balanced_accuracy == pytest.approx(balanced_accuracy_score(y, p.argmax(1)), abs=1e-12)
+    y, p = _case(classes=3)
+    exact = p / p.sum(axis=1, keepdims=True)
+    assert evaluate(y, exact, n_bootstrap=0).auc == pytest.approx(roc_auc_score(y, exact, multi_class="ovr"), abs=1e-12)
+
+
+def test_calibration_error_in_closed_form():
+    p = np.tile([0.2, 0.8], (100, 1))
+    y = np.r_[np.ones(60, int), np.zeros(40, int)]  # says .8, is right .6 of the time
+    assert evaluate(y, p, n_bootstrap=0).calibration_error == pytest.approx(0.2, abs=1e-12)
+    y = np.r_[np.ones(80, int), np.zeros(20, int)]
+    assert evaluate(y, p, n_bootstrap=0).calibration_error == pytest.approx(0.0, abs=1e-12)
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    rng = np.random.default_rng(1)
+    covered = 0
+    for k in range(100):
+        y = rng.integers(0, 2, 150)
+        right = rng.random(150) < 0.8
+        p = np.where((right == (y == 1))[:, None], [0.3, 0.7], [0.7, 0.3])
+        low, high = evaluate(y, p, n_bootstrap=200, seed=k).intervals["accuracy"]
+        covered += low <= 0.8 <= high
+    assert 88 <= covered <= 100  # 95 +- 3 standard errors
+
+
+def test_one_class_in_the_test_set_has_no_auc():
+    found = evaluate([1, 1, 1], [[0.3, 0.7]] * 3)
+    assert np.isnan(found.auc) and found.accuracy == 1.0
+
+
+def test_impossible_shapes_are_refused():
+    with pytest.raises(ArgumentError, match="probabilities"):
+        evaluate([0, 2], [[0.5, 0.5], [0.5, 0.5]])
+
+
+def test_no_subject_on_both_sides_and_classes_in_proportion():
+    subjects = np.repeat(np.arange(30), 3).astype(str)
+    labels = np.repeat(np.arange(30) % 3 == 0, 3).astype(int)
+    seen = []
+    for train, test in grouped_folds(labels, subjects, folds=5, seed=1):
+        assert not set(subjects[train]) & set(subjects[test])
+        assert labels[test].mean() == pytest.approx(1 / 3, abs=0.05)
+        seen += test.tolist()
+    assert sorted(seen) == list(range(90))
+
+
+def test_unknown_subjects_are_all_different():
+    train, test = hold_out([0, 1] * 10, [""] * 20, share=0.25)
+    assert len(test) in range(4, 7) and len(train) + len(test) == 20
+
+
+def test_too_few_members_in_scikit_learn_wording():
+    with pytest.raises(ArgumentError, match=r"n_splits=5 cannot be greater than the number of members in each class"):
+        next(grouped_folds([0] * 10 + [1] * 3, folds=5))
+    with pytest.raises(ArgumentError, match="class 1 has 2"):  # six scans, but of two people
+        next(grouped_folds([0] * 6 + [1] * 6, list("abcdef") + list("xyxyxy"), folds=3))
+
+
+def test_shared_subjects_are_named():
+    with pytest.warns(MeshConvWarning, match=r"1 subjects are in train and test \(bob\)"):
+        warn_shared_subjects(["ann", "bob", ""], ["bob", "eve", ""])

@@ -1,0 +1,24 @@
+import numpy as np
+import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.neighbors import KNeighborsClassifier
+
+from meshconv.errors import ArgumentError
+from meshconv.train.validate import cross_validate
+
+
+def test_a_subject_never_helps_to_predict_itself():
+    rng = np.random.default_rng(0)
+    subjects = np.repeat(np.arange(40), 2)
+    x = rng.normal(size=(40, 3))[subjects]  # two identical scans of each; labels mean nothing
+    labels = rng.permutation(np.arange(40) % 2)[subjects]
+    nearest = KNeighborsClassifier(1)
+    assert cross_validate(nearest, x, labels).metrics.accuracy > 0.7  # the twin gives it away
+    honest = cross_validate(nearest, x, labels, subjects=subjects)
+    assert honest.metrics.intervals["accuracy"][0] < 0.55
+    assert len(honest.folds) == 5 and honest.probabilities.shape == (80, 2)
+
+
+def test_lengths_must_agree():
+    with pytest.raises(ArgumentError, match="inconsistent numbers of samples"):
+        cross_validate(DummyClassifier(), np.zeros((4, 1)), [0, 1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +17,6 @@ from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 from meshconv.viz.picture import SALIENCY, FieldStyle
 
-_NEEDED = ("surface", "saliency")
-
 
 @dataclass(frozen=True, eq=False)
 class Explained:
@@ -29,7 +28,7 @@ class Explained:
     look: FieldStyle = SALIENCY
     name: str = ""
     label: Any = None
-    probabilities: FloatArray | None = None
+    probabilities: tuple[tuple[Any, float], ...] = ()
     image: Any = None
     sampling_grid: FloatArray | None = None
 
@@ -42,7 +41,9 @@ class Explained:
             return f"the {self.look.name} is constant ({self.field[0]:.3g}): it points nowhere"
         low, high = self.look.resolve(self.field)
         if self.field.min() < low or self.field.max() > high:
-            return f"values reach from {self.field.min():.3g} to {self.field.max():.3g}; colours end at the scale's ends"
+            return (
+                f"values reach from {self.field.min():.3g} to {self.field.max():.3g}; colours end at the scale's ends"
+            )
         return ""
 
     @property
@@ -50,9 +51,8 @@ class Explained:
         """The class and its probability in words; '' if there is none."""
         if self.label is None:
             return ""
-        if self.probabilities is None or not len(self.probabilities):
-            return str(self.label)
-        return f"{self.label}  (probability {self.probabilities.max():.2f})"
+        odds = max((share for _, share in self.probabilities), default=None)
+        return str(self.label) if odds is None else f"{self.label}  (probability {odds:.2f})"
 
     def upright(self) -> Explained:
         """Return the same, turned so that the map's u points right, its v up and the outside at the viewer.
@@ -107,7 +107,7 @@ def as_explained(
         known = Explained(result)
     elif isinstance(result, Parameterization):
         known = Explained(result.surface, parameterization=result)
-    elif all(hasattr(result, attribute) for attribute in _NEEDED):
+    elif hasattr(result, "surface") and hasattr(result, "saliency"):
         known = _of_explanation(result)
     else:
         raise ArrayTypeError(
@@ -120,18 +120,38 @@ def as_explained(
 
 
 def _of_explanation(result: Any) -> Explained:
-    surface = result.surface
-    saliency, odds = result.saliency, getattr(result, "probabilities", None)
+    surface, saliency = result.surface, result.saliency
+    field = None if saliency is None else _vertex_field(saliency, surface, "saliency")
+    flat = getattr(result, "parameterization", None)
+    if flat is not None and not _same_place(surface, flat.surface):  # mirrored on the way: draw it as mapped
+        surface, field = flat.surface, result.resampler.to_vertices(result.saliency_image)
     return Explained(
         surface,
-        None if saliency is None else _vertex_field(saliency, surface, "saliency"),
-        getattr(result, "parameterization", None),
+        field,
+        flat,
         name=str(getattr(result, "name", "")),
         label=getattr(result, "label", None),
-        probabilities=None if odds is None else as_array(odds, "probabilities").astype(np.float64).ravel(),
+        probabilities=_odds(getattr(result, "probabilities", None)),
         image=getattr(result, "image", None),
         sampling_grid=_sampling_grid(getattr(result, "sampling_grid", None)),
     )
+
+
+def _same_place(surface: Surface, mended: Surface) -> bool:
+    """Whether a mended surface stands where the given one does: most of its vertices are still there."""
+    if np.array_equal(surface.vertices, mended.vertices):
+        return True
+    distance = cKDTree(surface.vertices).query(mended.vertices)[0]
+    return bool(np.median(distance) <= 1e-6 * np.ptp(surface.vertices, axis=0).max())
+
+
+def _odds(value: Any) -> tuple[tuple[Any, float], ...]:
+    """Probabilities as pairs of class and share, from a mapping or a plain sequence."""
+    if value is None:
+        return ()
+    if isinstance(value, Mapping):
+        return tuple((label, float(share)) for label, share in value.items())
+    return tuple((k, float(share)) for k, share in enumerate(as_array(value, "probabilities").ravel()))
 
 
 def _vertex_field(value: ArrayLike, surface: Surface, name: str) -> FloatArray:
@@ -142,15 +162,16 @@ def _vertex_field(value: ArrayLike, surface: Surface, name: str) -> FloatArray:
 
 
 def _sampling_grid(value: Any) -> FloatArray | None:
-    """Check a grid as `meshconv.nn.equalizing_grid` returns it: (N, N, 2) or (1, N, N, 2), in [-1, 1]."""
     if value is None:
         return None
-    grid = as_array(value.detach().cpu().numpy() if hasattr(value, "detach") else value, "sampling_grid")
-    grid = grid[0] if grid.ndim == 4 and len(grid) == 1 else grid
+    grid = as_array(value, "sampling_grid")
     if grid.ndim != 3 or grid.shape[2] != 2 or min(grid.shape[:2]) < 2:
-        raise ArrayTypeError(f"sampling_grid must be (N, N, 2), found {grid.shape}")
-    if not np.abs(grid).max() <= 1 + 1e-4:
-        raise ArgumentError("sampling_grid must lie in [-1, 1], last axis (x, y), as nn.equalizing_grid returns it")
+        raise ArrayTypeError(f"sampling_grid must be (n, n, 2), found {grid.shape}")
+    if not (grid.min() >= -1e-4 and grid.max() <= 1 + 1e-4):
+        raise ArgumentError(
+            f"sampling_grid must hold places (u, v) in [0, 1], found {grid.min():.3g} to {grid.max():.3g}",
+            hint="(grid + 1) / 2 of a grid made for grid_sample",
+        )
     return np.asarray(grid, dtype=np.float64)
 
 

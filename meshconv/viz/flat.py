@@ -45,7 +45,7 @@ def sampling_picture(explained: Explained, *, size: int = 420) -> bytes | None:
         return None
     from matplotlib.collections import LineCollection
 
-    uv = (explained.sampling_grid + 1) / 2
+    uv = explained.sampling_grid
     fig, axis = _square(size)
     _draw(axis, image, explained, alpha=0.4)
     low, high = explained.look.resolve(np.asarray(explained.field))

@@ -18,12 +18,14 @@ from meshconv.viz.rendering import rendering_backend
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-View = Literal["front", "three-quarter", "profile"]
+View = Literal["front", "three-quarter", "profile", "three-quarter right", "profile right"]
 # direction from the surface to the camera, in a frame with x to the subject's left, y up, z forward
 _VIEWS: dict[str, tuple[float, float, float]] = {
     "front": (0.0, 0.0, 1.0),
     "three-quarter": (0.7, 0.1, 0.7),
     "profile": (1.0, 0.0, 0.0),
+    "three-quarter right": (-0.7, 0.1, 0.7),
+    "profile right": (-1.0, 0.0, 0.0),
 }
 
 
@@ -79,7 +81,7 @@ def render_views(
 
 def polydata(surface: Surface, field: FloatArray | None = None) -> Any:
     """Return the surface as PolyData with its normals and, if given, the point array ``field``."""
-    mesh = surface.to_pyvista(**({} if field is None else {"field": np.asarray(field, dtype=np.float64)}))
+    mesh = surface.to_pyvista(**({} if field is None else {"field": np.array(field, dtype=np.float64)}))
     mesh.point_data.active_normals = np.array(surface.vertex_normals)
     return mesh
 
@@ -109,7 +111,7 @@ def add_lights(plotter: Any) -> None:
     import pyvista
 
     for position, intensity in (((0.4, 0.7, 1.0), 0.55), ((-0.8, 0.1, 0.6), 0.35), ((0.1, -1.0, 0.6), 0.2)):
-        plotter.add_light(pyvista.Light(position=position, light_type="camera light", intensity=intensity))
+        plotter.renderer.add_light(pyvista.Light(position=position, light_type="camera light", intensity=intensity))
 
 
 def surface_frame(surface: Surface) -> tuple[FloatArray, float, tuple[float, float, float]]:
@@ -136,13 +138,13 @@ def add_field(plotter: Any, mesh: Any, field: FloatArray | None, look: FieldStyl
 
 
 def add_iso_lines(plotter: Any, mesh: Any, levels: list[float]) -> Any:
-    """Add the thin lines of some levels of the point array ``field``, drawn before the surface they lie in."""
+    """Add the thin lines of some levels of the point array ``field``."""
     lines = mesh.contour(levels, scalars="field")
     if not lines.n_points:
         return None
-    actor = plotter.add_mesh(lines, color="#4a4038", line_width=1.6, lighting=False, pickable=False)
-    actor.mapper.SetRelativeCoincidentTopologyLineOffsetParameters(0.0, -8.0)
-    return actor
+    if lines.point_data.active_normals is not None:  # lifted a little, or the surface would swallow parts of them
+        lines.points += 0.003 * mesh.length * lines.point_data.active_normals
+    return plotter.add_mesh(lines, color="#4a4038", line_width=1.6, lighting=False, pickable=False)
 
 
 def _smooth(actor: Any, mesh: Any) -> Any:
@@ -189,8 +191,8 @@ def figure(
         Coloured on the surface; without it the surface is plain.
     title : str
         Printed above, as text (never as mathematics or markup).
-    views : tuple of {'front', 'three-quarter', 'profile'}
-        Left to right.
+    views : tuple of {'front', 'three-quarter', 'profile', 'three-quarter right', 'profile right'}
+        Left to right; the subject's left side is seen unless the right one is named.
     field_style : FieldStyle, optional
         Name, limits and signedness of the field.
     size : int

@@ -27,7 +27,8 @@ from meshconv.viz.flat import flat_picture, sampling_picture
 from meshconv.viz.mesh_data import mesh_data
 from meshconv.viz.picture import FieldStyle, render_views, views_extent
 
-_VIEWS = ("front", "three-quarter", "profile")
+_LEFT = ("front", "three-quarter", "profile")
+_RIGHT = ("front", "three-quarter right", "profile right")
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
@@ -100,7 +101,7 @@ def report(
     if len(truth) != len(scans):
         raise ArgumentError(f"{len(truth)} true labels for {len(scans)} results")
     group = None if group_map is None else _group(group_map).upright()
-    extent = max((views_extent(one.surface, _VIEWS) for one in scans), default=None)
+    extent = max((views_extent(one.surface, _LEFT) for one in scans), default=None)
     classes = tuple(map(str, class_names))
     parts = [
         _figures_section(metrics, predictions, classes),
@@ -121,9 +122,7 @@ def _named(results: Any, names: Sequence[str] | None, look: FieldStyle | None) -
     results = list(results)
     if names is not None and len(names) != len(results):
         raise ArgumentError(f"{len(names)} names for {len(results)} results")
-    found = [
-        as_explained(one, name="" if names is None else str(names[k]), look=look) for k, one in enumerate(results)
-    ]
+    found = [as_explained(one, name="" if names is None else str(names[k]), look=look) for k, one in enumerate(results)]
     return [one if one.name else replace(one, name=f"scan {k + 1}") for k, one in enumerate(found)]
 
 
@@ -137,7 +136,7 @@ def _group(group_map: Any) -> Explained:
     if values.ndim == 2 and isinstance(surface, Parameterization):
         values = Resampler(surface, len(values)).to_vertices(np.nan_to_num(values))
     known = as_explained(surface, values)
-    assumed = 0 <= np.min(values) and np.max(values) <= 1
+    assumed = np.min(values) >= 0 and np.max(values) <= 1
     return replace(known, name="group map", look=FieldStyle("group map", (0.0, 1.0) if assumed else None))
 
 
@@ -153,8 +152,9 @@ def _figures_section(metrics: Any, predictions: tuple[ArrayLike, ArrayLike] | No
         html += '<p class="soft">On scans that were not trained on. In brackets the 95&nbsp;% interval.</p>'
     if predictions is not None:
         y, p = check_predictions(predictions)
-        roc, calibration = _image(roc_picture(y, p, classes), "ROC curve"), _image(
-            calibration_picture(y, p), "calibration curve"
+        roc, calibration = (
+            _image(roc_picture(y, p, classes), "ROC curve"),
+            _image(calibration_picture(y, p), "calibration curve"),
         )
         html += f'<div class="curves">{roc}{calibration}</div>'
     return html
@@ -187,10 +187,10 @@ def _verdict(one: Explained, true: Any, classes: tuple[str, ...]) -> str:
         wrong = one.label is not None and str(true) != str(one.label)
         style_ = ' class="miss"' if wrong else ' class="soft"'
         html += f"<span{style_}>truth: {escape(_class(true, classes))}</span>"
-    if one.probabilities is not None:
+    if one.probabilities:
         bars = (
-            f'<span>{escape(_class(k, classes))}<i><b style="width:{100 * float(p):.0f}%"></b></i>{float(p):.2f}</span>'
-            for k, p in enumerate(one.probabilities)
+            f'<span>{escape(_class(k, classes))}<i><b style="width:{100 * p:.0f}%"></b></i>{p:.2f}</span>'
+            for k, p in one.probabilities
         )
         html += f'<span class="odds">{"".join(bars)}</span>'
     return html
@@ -208,16 +208,26 @@ def _note(one: Explained) -> str:
 
 def _row(one: Explained, size: int, extent: float | None) -> str:
     """The three views, the colour bar in a column of its own, the flat image and the sampling grid."""
-    images = render_views(one.surface, one.field, views=_VIEWS, field_style=one.look, size=size, extent=extent)
+    views = _views(one)
+    images = render_views(one.surface, one.field, views=views, field_style=one.look, size=size, extent=extent)
     html = "".join(
         _figure("surface", _png(image), view, f"{one.name}, {view} view")
-        for image, view in zip(images, _VIEWS, strict=True)
+        for image, view in zip(images, views, strict=True)
     )
     flats = [("flat image", flat_picture(one, size=size)), ("sampling grid", sampling_picture(one, size=size))]
     html += f'<figure class="bar">{_colour_bar(one)}</figure>'
     shown = [(name, data) for name, data in flats if data is not None]
     html += "".join(_figure("flat", data, name, f"{one.name}, {name}") for name, data in shown)
-    return f'<div class="row" style="--surfaces:{len(_VIEWS)};--flats:{max(len(shown), 1)}">{html}</div>'
+    return f'<div class="row" style="--surfaces:{len(views)};--flats:{max(len(shown), 1)}">{html}</div>'
+
+
+def _views(one: Explained) -> tuple[str, ...]:
+    """See the subject from the left, unless more of the field lies on the right."""
+    if one.field is None:
+        return _LEFT
+    x = one.surface.vertices[:, 0]
+    weight = np.abs(one.field) if one.look.signed else one.field - one.field.min()
+    return _LEFT if (weight * (x - (x.min() + x.max()) / 2)).sum() >= 0 else _RIGHT
 
 
 def _figure(kind: str, png: bytes, caption: str, alt: str) -> str:
@@ -255,7 +265,8 @@ def _skipped_section(skipped: list[Any]) -> str:
     if not skipped:
         return ""
     rows = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(reason)}</td></tr>' for name, reason in map(_reason, skipped)
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(reason)}</td></tr>'
+        for name, reason in map(_reason, skipped)
     )
     count = f"{len(skipped)} scan{'s' if len(skipped) > 1 else ''}"
     return f'<h2>Left out</h2><p>{count} could not be used.</p><div class="scroll"><table><tbody>{rows}</tbody></table></div>'
@@ -279,11 +290,11 @@ def _viewer_section(scans: list[Explained], others: int) -> str:
     more = f'<p class="soft">{others} more scans are shown above only.</p>' if others > 0 else ""
     return (
         f'<h2 class="interactive">Turn it yourself</h2><div id="viewer"><div class="controls">'
-        f'<label>scan <select>{options}</select></label>'
+        f"<label>scan <select>{options}</select></label>"
         f'<label>show from <input type="range" aria-label="threshold"> <span class="level"></span></label>'
         f'<button type="button">front view</button></div>'
         f'<div class="stage"><canvas></canvas><div class="marker" hidden></div></div>'
-        f'<output></output>{more}</div>'
+        f"<output></output>{more}</div>"
         f'<script type="application/json" id="meshes">{meshes}</script>'
     )
 

@@ -1,0 +1,109 @@
+"""A window's parts, shared by `show` and `inspect`: panels, surface, map, colour bar, words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from meshconv.errors import ArgumentError
+from meshconv.maps.parameterization import Parameterization
+from meshconv.viz.explained import Explained
+from meshconv.viz.picture import add_field, add_lights, place_camera, polydata, surface_frame
+from meshconv.viz.rendering import rendering_backend
+
+FRONT = (0.0, 0.0, 1.0)
+_BAR_WIDTH = 0.22  # of a panel: the colour bar has a column of its own
+_SIZE = (560, 640)  # pixels of one panel
+
+
+def new_window(panels: int, *, title: str, off_screen: bool) -> Any:
+    """Return a plotter with some panels and a narrow column for the colour bar, or raise if nothing can draw."""
+    rendering_backend()
+    import pyvista
+    from vtkmodules.vtkCommonCore import vtkLogger
+
+    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
+    plotter = pyvista.Plotter(
+        shape=(1, panels + 1), col_weights=[1.0] * panels + [_BAR_WIDTH], border=False, lighting="none", title=title,
+        off_screen=off_screen, window_size=(int(_SIZE[0] * (panels + _BAR_WIDTH)), _SIZE[1]),
+    )  # fmt: skip
+    plotter.set_background("white", all_renderers=True)
+    plotter.enable_anti_aliasing("msaa")
+    return plotter
+
+
+def draw_surface(plotter: Any, column: int, explained: Explained) -> Any:
+    """Draw the surface with its field seen from the front; return its actor."""
+    plotter.subplot(0, column)
+    add_lights(plotter)
+    actor = add_field(plotter, polydata(explained.surface, explained.field), explained.field, explained.look)
+    centre, radius, _ = surface_frame(explained.surface)
+    place_camera(plotter, FRONT, centre - np.array([0.0, 0.05 * radius, 0.0]), 1.18 * radius)
+    return actor
+
+
+def draw_map(plotter: Any, column: int, explained: Explained) -> Any:
+    """Draw the map with the field in the same colours, without light; return its actor."""
+    plotter.subplot(0, column)
+    add_lights(plotter)
+    flat = map_surface(explained)
+    actor = add_field(plotter, flat, explained.mapped_field(), explained.look)
+    if mapping(explained).domain != "sphere":
+        actor.prop.lighting, actor.prop.ambient, actor.prop.diffuse = False, 1.0, 0.0
+        plotter.renderer.SetInteractive(False)  # a flat picture is not for turning
+    centre = (flat.points.max(axis=0) + flat.points.min(axis=0)) / 2
+    place_camera(plotter, FRONT, centre, 1.15 * float(np.ptp(flat.points, axis=0).max()) / 2)
+    write(plotter, "map")
+    return actor
+
+
+def map_surface(explained: Explained) -> Any:
+    """Return the map's image as PolyData in space, z = 0 if it is flat, with its field."""
+    parameterization = mapping(explained)
+    xy = parameterization.coordinates
+    field = explained.mapped_field()
+    mesh = parameterization.surface.to_pyvista(**({} if field is None else {"field": np.array(field)}))
+    mesh.points = np.column_stack([xy, np.zeros((len(xy), 3 - xy.shape[1]))])
+    return mesh
+
+
+def mapping(explained: Explained) -> Parameterization:
+    """Return the map, which must be there."""
+    if explained.parameterization is None:
+        raise ArgumentError("there is no map to draw", hint="pass a result with a parameterization")
+    return explained.parameterization
+
+
+def draw_bar(plotter: Any, column: int, explained: Explained, actor: Any) -> None:
+    """Draw the one colour bar, in the last column."""
+    plotter.subplot(0, column)
+    plotter.renderer.SetInteractive(False)
+    if explained.field is None:
+        return
+    plotter.add_scalar_bar(
+        title=explained.look.name, mapper=actor.mapper, vertical=True, n_labels=5, fmt="%.2f", color="#4a4038",
+        width=0.45, height=0.6, position_x=0.12, position_y=0.2, title_font_size=15, label_font_size=13,
+    )  # fmt: skip
+
+
+def heading(explained: Explained, title: str = "") -> str:
+    """Return the words above a result: name, class, and what to know before looking."""
+    first = title or explained.name
+    note = explained.note if explained.field is not None else ""
+    return "\n".join(line for line in (first, explained.verdict, note) if line)
+
+
+def write(plotter: Any, text: str, *, position: str = "upper_left", name: str | None = None) -> None:
+    """Write text into the active panel."""
+    if text:
+        plotter.add_text(text, position=position, font_size=9, color="#4a4038", name=name)
+
+
+def finish(plotter: Any, *, interactive: bool) -> Any:
+    """Show the window until it is closed, or draw it once and return it open."""
+    if interactive:
+        plotter.show()
+        return None
+    plotter.show(interactive=False, auto_close=False)
+    return plotter

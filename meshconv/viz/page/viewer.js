@@ -37,8 +37,9 @@
       if (threshold > 0.0) ink = max(ink * step(threshold, f), line(threshold));
       c = mix(c, vec3(0.29, 0.25, 0.22), 0.8 * ink);
       vec3 m = normalize(n) * (gl_FrontFacing ? 1.0 : -1.0);
-      float light = 0.34 + 0.5 * max(dot(m, normalize(vec3(0.4, 0.7, 1.0))), 0.0)
-                  + 0.26 * max(dot(m, normalize(vec3(-0.8, 0.2, 0.5))), 0.0);
+      float light = 0.42 + 0.40 * max(dot(m, normalize(vec3(0.4, 0.7, 1.0))), 0.0)
+                  + 0.25 * max(dot(m, normalize(vec3(-0.8, 0.1, 0.6))), 0.0)
+                  + 0.15 * max(dot(m, normalize(vec3(0.1, -1.0, 0.6))), 0.0);
       colour = vec4(c * min(light, 1.05), 1.0);
     }`;
 

@@ -34,9 +34,9 @@ class OffsetHead(nn.Module):
         conv = _CONV[dims]
         self.body = nn.Sequential(
             conv(in_channels + dims, width, 3, padding=1),
-            nn.ReLU(),
+            nn.SiLU(),
             conv(width, width, 3, padding=2, dilation=2),
-            nn.ReLU(),
+            nn.SiLU(),
         )
         self.last = conv(width, dims, 3, padding=2, dilation=2)
         nn.init.zeros_(self.last.weight)

@@ -81,7 +81,7 @@ def green_angles(
     depth[loop] = -np.inf
     source = np.zeros(len(areas))
     source[depth.argmax()] = 2 * np.pi
-    flux = -np.asarray((laplacian @ solver.solve(zero, source))[loop])
+    flux = -np.asarray(laplacian[loop] @ solver.solve(zero, source))
     return _cumulated(_positive(flux, share))
 
 
@@ -172,8 +172,9 @@ def dividing_sides(surface: Surface, loop: IntArray) -> IntArray:
 def _dividing(surface: Surface, loop: IntArray) -> BoolArray:
     following = np.full(surface.n_vertices, -1)
     following[loop] = np.roll(loop, -1)
-    start, end = surface.faces, surface.faces[:, [1, 2, 0]]
-    return np.asarray((following[start] >= 0) & (following[end] >= 0) & (following[start] != end))
+    after = following[surface.faces]
+    on_border = after >= 0
+    return np.asarray(on_border & on_border[:, [1, 2, 0]] & (after != surface.faces[:, [1, 2, 0]]))
 
 
 def centred(z: ComplexArray, surface: Surface, borders: IntArray, areas: FloatArray, extend: Extend) -> ComplexArray:

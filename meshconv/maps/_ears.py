@@ -27,7 +27,8 @@ class Peeled:
     @classmethod
     def of(cls, surface: Surface) -> Peeled:
         """Peel the ears of all loops but the longest until there are none."""
-        faces, loops, rounds = surface.faces, surface.boundary_loops, []
+        faces, loops = surface.faces, surface.boundary_loops
+        rounds: list[IntArray] = []
         outer = loops[0]
         while True:
             ears, where = _ears(faces, loops[1:], surface.n_vertices)

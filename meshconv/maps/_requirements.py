@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from meshconv._check import IntArray
 from meshconv.errors import (
@@ -15,32 +13,32 @@ from meshconv.errors import (
 )
 from meshconv.mesh.orient import turn_over, winding
 from meshconv.mesh.surface import Surface
-from meshconv.mesh.topology import joints
+from meshconv.mesh.topology import EdgeGroups, boundary_half_edge_ids, components, half_edges, joints
 
 
 def require_one_sheet(surface: Surface) -> int:
     """Refuse what is no connected, oriented, manifold surface with area; return the genus.
 
-    Linear in the number of faces: everything is read off the matrix of directed edges.
+    Linear in the number of faces: everything is read off the half-edges grouped by edge.
     """
-    faces, n = surface.faces, surface.n_vertices
-    start, end = faces.ravel(), faces[:, [1, 2, 0]].ravel()
-    directed = sparse.coo_array((np.ones(len(start), np.int32), (start, end)), shape=(n, n)).tocsr()
-    both = (directed + directed.T).tocsr()
-    _require_manifold_edges(both)
-    if directed.nnz < len(start):
-        count = int((directed.data > 1).sum())
+    start, groups = surface.faces.ravel(), surface._edge_groups
+    order, first, size = groups
+    _require_manifold_edges(surface, groups)
+    inner = first[size == 2]
+    count = int((start[order[inner]] == start[order[inner + 1]]).sum())
+    if count:
         raise OrientationError(
             f"neighbouring faces disagree on the outside across {count} edges",
             count=count, hint="meshconv.repair orients them",
         )  # fmt: skip
-    count, label = csgraph.connected_components(directed, directed=False)
-    if count > 1:
+    ends = half_edges(surface.faces)[order[first]]
+    label = components(ends[:, 0], ends[:, 1], surface.n_vertices)
+    if label.any():
         raise _several(surface, label)
-    _require_manifold_vertices(surface, both)
+    _require_manifold_vertices(start[boundary_half_edge_ids(groups)])
     if not surface.face_areas.any():
         raise DegenerateError("surface area is 0: all vertices lie in one point or on one line")
-    return _genus(n - both.nnz // 2 + len(faces), len(surface.boundary_loops))
+    return _genus(surface.n_vertices - len(first) + surface.n_faces, len(surface.boundary_loops))
 
 
 def require_disk(surface: Surface, *, holes_allowed: bool = False) -> None:
@@ -82,22 +80,19 @@ def require_sphere(surface: Surface) -> None:
         )  # fmt: skip
 
 
-def _require_manifold_edges(both: sparse.csr_array) -> None:
-    crowded = both.data > 2
-    if crowded.any():
-        entries = both.tocoo()
-        pairs = np.column_stack([entries.row, entries.col])[entries.data > 2]
-        pairs = pairs[pairs[:, 0] < pairs[:, 1]]
+def _require_manifold_edges(surface: Surface, groups: EdgeGroups) -> None:
+    order, first, size = groups
+    if (size > 2).any():
+        pairs = np.sort(half_edges(surface.faces)[order[first[size > 2]]], axis=1)
         raise NonManifoldError(
             f"{len(pairs)} edges with more than two faces, first {pairs[0].tolist()}",
             indices=pairs[:10].tolist(), count=len(pairs), hint="meshconv.repair splits or drops them",
         )  # fmt: skip
 
 
-def _require_manifold_vertices(surface: Surface, both: sparse.csr_array) -> None:
-    """At a vertex of a surface the edges are as many as the faces, or one more on a border."""
-    fans = np.diff(both.indptr) - np.bincount(surface.faces.ravel(), minlength=surface.n_vertices)
-    bad = np.flatnonzero(fans > 1)
+def _require_manifold_vertices(starts: IntArray) -> None:
+    """From a vertex of a surface at most one border edge sets out; `starts` are those of all."""
+    bad = np.flatnonzero(np.bincount(starts) > 1)
     if len(bad):
         raise NonManifoldError(
             f"{len(bad)} vertices where sheets or borders touch, first vertex {bad[0]}",

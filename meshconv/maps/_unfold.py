@@ -33,9 +33,8 @@ def as_plane(z: ComplexArray) -> FloatArray:
 
 def folded(faces: IntArray, coordinates: FloatArray) -> IntArray:
     """Return the faces whose planar image (V, 2) is turned over or has no area."""
-    a, b, c = coordinates[faces].swapaxes(0, 1)
-    u, v = b - a, c - a
-    return np.flatnonzero(~(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0] > 0))
+    a, b, c = as_complex(coordinates)[faces.T]
+    return np.flatnonzero(~(((b - a).conj() * (c - a)).imag > 0))
 
 
 def unfolded(

@@ -35,7 +35,8 @@ def in_faces(surface: Surface) -> tuple[Surface, IntArray]:
 
 def vertex_areas(surface: Surface) -> FloatArray:
     """Return a third of the area of the faces around each vertex, (V,)."""
-    return np.bincount(surface.faces.ravel(), np.repeat(surface.face_areas / 3, 3), surface.n_vertices)
+    thirds = np.repeat(surface.face_areas / 3, 3)
+    return np.asarray(np.bincount(surface.faces.ravel(), thirds, surface.n_vertices), dtype=np.float64)
 
 
 def robust_laplacian(surface: Surface) -> sparse.csr_array:
@@ -104,5 +105,7 @@ def _edges(laplacian: sparse.csr_array) -> tuple[IntArray, IntArray, FloatArray]
 
 
 def _from_edges(i: IntArray, j: IntArray, w: FloatArray, n: int) -> sparse.csr_array:
-    off = sparse.coo_array((w, (i, j)), shape=(n, n))
-    return (sparse.diags_array(np.bincount(i, w, n)) - off).tocsr()
+    every = np.arange(n)
+    entries = np.concatenate([-w, np.bincount(i, w, n)])
+    where = np.concatenate([i, every]), np.concatenate([j, every])
+    return sparse.coo_array((entries, where), shape=(n, n)).tocsr()

@@ -83,7 +83,13 @@ class Surface:
     @cached_property
     def boundary_loops(self) -> tuple[IntArray, ...]:
         """Vertex indices of each closed border, in face orientation, longest (by length) first."""
-        return tuple(_frozen(loop) for loop in topology.boundary_loops(self.faces, self.vertices))
+        loops = topology.boundary_loops(self.faces, self.vertices, self._edge_groups)
+        return tuple(_frozen(loop) for loop in loops)
+
+    @cached_property
+    def _edge_groups(self) -> topology.EdgeGroups:
+        """The half-edges sorted by edge: see `topology.edge_groups`."""
+        return topology.edge_groups(self.faces)
 
     @cached_property
     def euler_characteristic(self) -> int:
@@ -98,8 +104,9 @@ class Surface:
     @cached_property
     def _scaled_area_vectors(self) -> FloatArray:
         """`face_area_vectors` in units of the squared magnitude."""
-        a, b, c = (self.vertices / self._magnitude)[self.faces].swapaxes(0, 1)
-        return _frozen(0.5 * np.cross(b - a, c - a))
+        a, b, c = (self.vertices / self._magnitude)[self.faces.T]
+        (x, y, z), (p, q, r) = (b - a).T, (c - a).T
+        return _frozen(0.5 * np.column_stack([y * r - z * q, z * p - x * r, x * q - y * p]))
 
     @cached_property
     def face_area_vectors(self) -> FloatArray:

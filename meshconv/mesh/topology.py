@@ -14,6 +14,8 @@ from scipy.sparse import csgraph
 
 from meshconv._check import BoolArray, FloatArray, IntArray
 
+EdgeGroups = tuple[IntArray, IntArray, IntArray]
+
 
 def half_edges(faces: IntArray) -> IntArray:
     """Return the directed edges (3F, 2): sides 01, 12, 20 of face 0, then of face 1, and so on."""
@@ -33,18 +35,28 @@ def edges(faces: IntArray) -> IntArray:
 
 def edge_uses(faces: IntArray) -> tuple[IntArray, IntArray]:
     """Return the undirected edges (E, 2) as `edges` does, and how many faces use each (E,)."""
-    n = _count(faces)
-    key = np.sort(edge_keys(half_edges(faces), n))
-    first = np.flatnonzero(np.diff(key, prepend=-1))
-    return np.column_stack(np.divmod(key[first], n)), np.diff(first, append=len(key))
+    order, first, size = edge_groups(faces)
+    return np.sort(half_edges(faces)[order[first]], axis=1), size
 
 
-def edge_groups(faces: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+def edge_groups(faces: IntArray) -> EdgeGroups:
     """Return the half-edges sorted by undirected edge (3F,), and first position and size per edge (E,)."""
-    key = edge_keys(half_edges(faces), _count(faces))
-    order = np.argsort(key, kind="stable")
-    first = np.flatnonzero(np.diff(key[order], prepend=-1))
+    start, end = faces.ravel(), faces[:, [1, 2, 0]].ravel()
+    low, high = np.minimum(start, end), np.maximum(start, end)
+    order = _counted_order(high)
+    order = order[_counted_order(low[order])]
+    low, high = low[order], high[order]
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
+    first = np.flatnonzero(new)
     return order, first, np.diff(first, append=len(order))
+
+
+def _counted_order(key: IntArray) -> IntArray:
+    """Return the stable order of small whole numbers (K,) in linear time: the transposition of a sparse matrix."""
+    ones, rows = np.ones(len(key), dtype=np.int8), np.arange(len(key) + 1)
+    by_key = sparse.csr_array((ones, key, rows), shape=(len(key), int(key.max(initial=0)) + 1)).tocsc()
+    return by_key.indices.astype(np.int64)
 
 
 def joints(faces: IntArray) -> IntArray:
@@ -99,7 +111,7 @@ def used_vertices(faces: IntArray) -> IntArray:
 
 def boundary_half_edges(faces: IntArray) -> IntArray:
     """Return the directed edges (K, 2) that belong to exactly one face, in the direction of that face."""
-    return half_edges(faces)[_boundary_half_edge_ids(faces)]
+    return half_edges(faces)[boundary_half_edge_ids(edge_groups(faces))]
 
 
 def boundary_vertices(faces: IntArray, n_vertices: int) -> BoolArray:
@@ -109,16 +121,18 @@ def boundary_vertices(faces: IntArray, n_vertices: int) -> BoolArray:
     return mask
 
 
-def boundary_loops(faces: IntArray, vertices: FloatArray | None = None) -> list[IntArray]:
+def boundary_loops(
+    faces: IntArray, vertices: FloatArray | None = None, groups: EdgeGroups | None = None
+) -> list[IntArray]:
     """Return the closed borders as vertex cycles in face orientation, longest first.
 
     Length is geometric when `vertices` (V, 3) is given, else the number of edges. Each loop starts at its
     smallest index. Where borders meet in a vertex, a walk stays inside one fan of faces and is split where it
     passes a vertex again, so touching holes and touching sheets come out as simple loops. With mixed winding
     a loop runs in the direction of the face it starts from; where a border ends in an edge of three faces,
-    the chain is returned as it is.
+    the chain is returned as it is. `groups` are the `edge_groups` of the faces, if they are at hand.
     """
-    border = _boundary_half_edge_ids(faces)
+    border = boundary_half_edge_ids(groups or edge_groups(faces))
     if len(border) == 0:
         return []
     loops = _walk(half_edges(faces)[border], _border_partners(faces, border))
@@ -184,8 +198,9 @@ def _next(h: IntArray) -> IntArray:
     return np.where(h % 3 == 2, h - 2, h + 1)
 
 
-def _boundary_half_edge_ids(faces: IntArray) -> IntArray:
-    order, first, size = edge_groups(faces)
+def boundary_half_edge_ids(groups: EdgeGroups) -> IntArray:
+    """Return the half-edges (K,) that belong to exactly one face, sorted."""
+    order, first, size = groups
     return np.sort(order[first[size == 1]])
 
 
@@ -194,17 +209,19 @@ def _border_partners(faces: IntArray, border: IntArray) -> IntArray:
 
     Ends in one fan meet; ends left over at a vertex (its fan stops at an edge of three faces) meet in pairs.
     """
-    on_border = np.zeros(_count(faces), dtype=bool)
-    on_border[half_edges(faces)[border]] = True
-    near = np.flatnonzero(on_border[faces].any(axis=1))
-    fan = corner_fans(faces[near], joints(faces[near]))
-    row = np.zeros(len(faces), dtype=np.int64)
-    row[near] = np.arange(len(near))
     ends = np.column_stack([border, _next(border)]).ravel()
+    vertex = faces.ravel()[ends]
     partner = np.full(len(ends), -1)
-    _pair_equal(fan[3 * row[ends // 3] + ends % 3], np.arange(len(ends)), partner)
+    crossing = np.bincount(vertex, minlength=_count(faces)) > 2  # elsewhere two ends have no choice
+    if crossing.any():
+        near = np.flatnonzero(crossing[faces].any(axis=1))
+        fan = corner_fans(faces[near], joints(faces[near]))
+        row = np.zeros(len(faces), dtype=np.int64)
+        row[near] = np.arange(len(near))
+        here = np.flatnonzero(crossing[vertex])
+        _pair_equal(fan[3 * row[ends[here] // 3] + ends[here] % 3], here, partner)
     left = np.flatnonzero(partner < 0)
-    _pair_equal(faces.ravel()[ends[left]], left, partner)
+    _pair_equal(vertex[left], left, partner)
     return partner
 
 

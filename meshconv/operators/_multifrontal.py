@@ -342,6 +342,11 @@ def _solve(tree: Any, panels: FloatArray, x: FloatArray, work: FloatArray) -> No
         below = rows[row_start[f] : row_start[f] + b]
         for c in range(len(x)):
             mine = x[c, low : low + p]
+            active = False
+            for j in range(p):
+                active = active or mine[j] != 0.0
+            if not active:  # sources on few vertices leave most fronts untouched
+                continue
             for r in range(b):
                 work[r] = 0.0
             for j in range(p):

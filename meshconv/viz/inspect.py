@@ -13,7 +13,18 @@ from meshconv.viz import style
 from meshconv.viz.explained import Explained, as_explained
 from meshconv.viz.linked import LinkedViews, Place
 from meshconv.viz.picture import FieldStyle, place_camera, surface_frame
-from meshconv.viz.window import FRONT, draw_bar, draw_map, draw_surface, finish, heading, mapping, new_window, write
+from meshconv.viz.window import (
+    FRONT,
+    draw_bar,
+    draw_map,
+    draw_surface,
+    finish,
+    heading,
+    hold_still,
+    mapping,
+    new_window,
+    write,
+)
 
 SURFACE, MAP, IMAGE = 0, 1, 2
 _DRAG = 4  # pixels: a press and a release further apart than this are a turn, not a click
@@ -137,7 +148,7 @@ class Inspector:
         import pyvista
 
         self.plotter.subplot(0, IMAGE)
-        self.plotter.renderer.SetInteractive(False)
+        hold_still(self.plotter)
         size = self.views.size
         along = np.linspace(0.0, 1.0, size)
         square = pyvista.StructuredGrid(*np.meshgrid(along, along, [0.0], indexing="ij"))
@@ -172,7 +183,7 @@ class Inspector:
     def _listen(self) -> None:
         """Watch press and release: a pick fires at the start of a drag too, so compare the two."""
         interactor = self.plotter.iren.interactor
-        interactor.AddObserver("LeftButtonPressEvent", self._on_press)
+        interactor.AddObserver("LeftButtonPressEvent", self._on_press, 20.0)  # before `hold_still` ends the event
         interactor.AddObserver("LeftButtonReleaseEvent", self._on_release)
         # while it turns the surface, the style keeps the release to itself, and tells only that it is done
         interactor.GetInteractorStyle().AddObserver("EndInteractionEvent", self._on_release)

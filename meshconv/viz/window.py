@@ -51,11 +51,22 @@ def draw_map(plotter: Any, column: int, explained: Explained) -> Any:
     actor = add_field(plotter, flat, explained.mapped_field(), explained.look)
     if mapping(explained).domain != "sphere":
         actor.prop.lighting, actor.prop.ambient, actor.prop.diffuse = False, 1.0, 0.0
-        plotter.renderer.SetInteractive(False)  # a flat picture is not for turning
+        hold_still(plotter)
     centre = (flat.points.max(axis=0) + flat.points.min(axis=0)) / 2
     place_camera(plotter, FRONT, centre, 1.15 * float(np.ptp(flat.points, axis=0).max()) / 2)
     write(plotter, "map")
     return actor
+
+
+def hold_still(plotter: Any) -> None:
+    """Keep a drag from turning the active panel: a flat picture is not for turning. The wheel still enlarges."""
+    renderer, interactor = plotter.renderer, plotter.iren.interactor
+
+    def stop(*_: Any) -> None:
+        if renderer.IsInViewport(*interactor.GetEventPosition()):
+            interactor.GetCommand(tag).SetAbortFlag(1)
+
+    tag = interactor.AddObserver("LeftButtonPressEvent", stop, 10.0)
 
 
 def map_surface(explained: Explained) -> Any:
@@ -78,7 +89,7 @@ def mapping(explained: Explained) -> Parameterization:
 def draw_bar(plotter: Any, column: int, explained: Explained, actor: Any) -> None:
     """Draw the one colour bar, in the last column."""
     plotter.subplot(0, column)
-    plotter.renderer.SetInteractive(False)
+    hold_still(plotter)
     if explained.field is None:
         return
     plotter.add_scalar_bar(

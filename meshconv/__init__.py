@@ -42,6 +42,17 @@ _MODULES = {
     "meshconv.resample.resampler": ("Resampler",),
     "meshconv.resample.geometry_image": ("GeometryImage",),
     "meshconv.resample.channels": ("channels",),
+    "meshconv.nn.decnn": ("DECNN",),
+    "meshconv.nn.equalize": ("equalizing_grid",),
+    "meshconv.nn.density_conv": ("warp", "DensityEqualizingConv2d"),
+    "meshconv.datasets.scan": ("Scan",),
+    "meshconv.datasets.procedural": ("ProceduralFaces",),
+    "meshconv.datasets.morphable": ("MorphableFaces",),
+    "meshconv.datasets.folder": ("FolderDataset",),
+    "meshconv.estimator": ("SurfaceClassifier",),
+    "meshconv.viz.show": ("show",),
+    "meshconv.viz.inspect": ("inspect",),
+    "meshconv.viz.report": ("report",),
 }
 _WHERE = {name: module for module, names in _MODULES.items() for name in names}
 

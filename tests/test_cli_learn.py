@@ -1,0 +1,132 @@
+"""From a folder of scans and a table to a classifier, figures, saliency files and a report, by commands alone."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import meshconv as mc
+from meshconv.cli import main
+from meshconv.errors import RenderingUnavailableError
+from meshconv.viz.rendering import rendering_backend
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty generated scans with a broad nose in half of them, three broken files, and a table."""
+    folder = tmp_path_factory.mktemp("study")
+    rows = []
+    for k, scan in enumerate(mc.ProceduralFaces(20, "nose_tip", 8.0, n_vertices=500, seed=1)):
+        name = f"{scan.name}.{('ply', 'obj', 'stl')[k % 3]}"
+        mc.save(folder / name, scan.surface)
+        rows.append([name, ("control", "broad <nose>")[scan.label], scan.subject])
+    (folder / "empty.ply").write_bytes(b"")
+    (folder / "points.obj").write_text("v 0 0 0\nv 1 0 0\n")
+    (folder / "torn.stl").write_bytes(b"\0" * 80 + (1000).to_bytes(4, "little") + b"\0" * 50)
+    rows += [[name, "control", name] for name in ("empty.ply", "points.obj", "torn.stl")]
+    with (folder / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["file", "label", "subject"], *rows])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Path:
+    """A classifier trained by the command, the broken scans skipped."""
+    path = folder.parent / "model.mc"
+    code = main(
+        ["train", str(folder), str(path), "--on-error", "skip", "--epochs", "25", "--size", "65", "--network-size", "17"]
+    )
+    assert code == 0
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
+    code = main([str(a) for a in argv])
+    out = capsys.readouterr()
+    return code, out.out, out.err
+
+
+def test_a_bad_scan_is_named_and_stops_the_run_unless_skipping_is_asked_for(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(capsys, "prepare", folder, "--cache", tmp_path / "a", "--size", 33)
+    assert code == 1 and "empty.ply" in err
+    code, out, _ = run(
+        capsys, "prepare", folder, "--cache", tmp_path / "b", "--size", 33, "--on-error", "skip", "--json"
+    )
+    data = json.loads(out)
+    assert code == 0 and data["prepared"] == 20
+    assert [name for name in ("empty.ply", "points.obj", "torn.stl") if name in " ".join(data["skipped"])] == [
+        "empty.ply", "points.obj", "torn.stl",
+    ]  # fmt: skip
+
+
+def test_evaluate_and_predict(folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    lines = ["file,label"]
+    for scan in mc.ProceduralFaces(10, "nose_tip", 8.0, n_vertices=600, seed=2):
+        mc.save(fresh / f"{scan.name}.ply", scan.surface)
+        lines.append(f"{scan.name}.ply,{('control', 'broad <nose>')[scan.label]}")
+    (fresh / "labels.csv").write_text("\n".join(lines) + "\n")
+    code, out, _ = run(capsys, "evaluate", model, fresh, "--json")
+    data = json.loads(out)
+    assert code == 0 and data["n"] == 10 and data["accuracy"] >= 0.8
+    low, high = data["intervals"]["accuracy"]
+    assert low <= data["accuracy"] <= high
+    first = sorted(fresh.glob("*.ply"))[:2]
+    code, out, _ = run(capsys, "predict", model, *first)
+    assert code == 0 and len(out.strip().splitlines()) == 2 and str(first[0]) in out
+
+
+def test_explain_writes_the_saliency_on_the_scan(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan = sorted(folder.glob("procedural*.ply"))[0]
+    code, _, _ = run(capsys, "explain", model, scan, "--out", tmp_path, "--no-picture")
+    file = mc.read(tmp_path / f"{scan.stem}.vtp")
+    saliency = file.vertex_fields["saliency"]
+    assert code == 0 and file.surface == mc.load(scan)
+    assert saliency.shape == (file.surface.n_vertices,) and 0 <= saliency.min() < saliency.max() <= 1
+    assert json.loads((tmp_path / "explanations.json").read_text())[0]["file"] == str(scan)
+
+
+def test_report_is_one_file_with_every_name_escaped(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        rendering_backend()
+    except RenderingUnavailableError as error:
+        pytest.skip(str(error))
+    good = tmp_path / "good"
+    good.mkdir()
+    names = sorted(folder.glob("procedural*.ply"))[:3]
+    table = ["file,label", *(f"{name.name},control" for name in names)]
+    for name in names:
+        (good / name.name).write_bytes(name.read_bytes())
+    (good / "labels.csv").write_text("\n".join(table) + "\n")
+    target = tmp_path / "report.html"
+    code, _, _ = run(capsys, "report", model, good, target, "--scans", 2)
+    page = target.read_text()
+    assert code == 0 and "broad &lt;nose&gt;" in page and "broad <nose>" not in page
+    assert names[0].name in page and "data:image/png;base64," in page
+
+
+def test_unknown_labels_and_damaged_models_are_refused(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mc.save(tmp_path / "a.ply", mc.ProceduralFaces(1, n_vertices=300)[0].surface)
+    (tmp_path / "labels.csv").write_text("file,label\na.ply,martian\n")
+    code, _, err = run(capsys, "evaluate", model, tmp_path)
+    assert code == 1 and "martian" in err
+    raw = bytearray(model.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    bad = tmp_path / "bad.mc"
+    bad.write_bytes(bytes(raw))
+    code, _, err = run(capsys, "predict", bad, tmp_path / "a.ply")
+    assert code == 1 and "bad.mc" in err
+    assert np.array_equal(model.read_bytes()[:10], raw[:10])

@@ -214,6 +214,8 @@ ACCEPTED: list[tuple[str, str | bytes, tuple[str, ...]]] = [
     ("a.obj", BOM + OBJ.encode(), ()),
     ("a.obj", OBJ.replace("\n", "\r\n"), ()),
     ("a.obj", OBJ.replace("\n", "\r"), ()),
+    ("a.obj", "# exported\r\n" * 60 + OBJ.replace("\n", "\r\n"), ()),
+    ("a.obj", "# exported\n\n\n" * 60 + OBJ, ()),
     ("a.obj", b"# caf\xe9\ng \xfcber\n" + OBJ.encode(), ()),
     ("ö ü 'x'.OBJ", OBJ, ()),
     ("a.obj", b"\xff\xfe" + OBJ.encode("utf-16-le"), ("UTF-16",)),

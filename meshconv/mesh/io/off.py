@@ -12,7 +12,7 @@ from meshconv.mesh.io._raw import Fields, RawMesh
 from meshconv.mesh.io._source import Source
 from meshconv.mesh.io._text import Tokens, clip, scan, spread
 
-MAGIC = re.compile(rb"(?:#[^\r\n]*[\r\n]+\s*)*(ST)?(C)?(N)?(4)?(n)?OFF(?=\s|$)")
+MAGIC = re.compile(rb"(?:#[^\r\n]*[\r\n]\s*)*(ST)?(C)?(N)?(4)?(n)?OFF(?=\s|$)")
 
 
 def read_off(source: Source) -> RawMesh:

@@ -93,8 +93,8 @@ def test_nodes_are_the_blocks_in_order_and_fill_them(size, n, batch):
 
 
 def test_node_count_is_the_sum_over_levels():
-    level = random_levels(1, (16, 24), 3)
-    nodes = AdaptiveNodes.from_image(torch.zeros(1, 1, 16, 24), level)
+    level = random_levels(1, (32, 48), 3)
+    nodes = AdaptiveNodes.from_image(torch.zeros(1, 1, 32, 48), level)
     assert len(nodes) == sum(int((level == i).sum()) // 4**i for i in range(4))
     assert len(set(level.flatten().tolist())) == 4
 
@@ -221,15 +221,19 @@ def test_images_of_a_batch_do_not_meet():
 
 
 def test_gradients():
-    level = random_levels(1, (5, 6), 2)
+    level = random_levels(1, (4, 5), 1)
     layer = AdaptiveConv2d(2, 3, levels=1).double()
 
-    def through(x, weight, bias):
-        nodes = AdaptiveNodes.from_image(x, level)
-        return torch.func.functional_call(layer, {"weight": weight, "bias": bias}, (nodes,)).to_image()
+    nodes = AdaptiveNodes.from_image(torch.zeros(1, 2, 4, 5), level)
 
-    x = torch.randn(1, 2, 5, 6, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(through, (x, layer.weight.detach().requires_grad_(), layer.bias))
+    def through(features, weight, bias):
+        state = {"weight": weight, "bias": bias}
+        return torch.func.functional_call(layer, state, (nodes.with_features(features),)).to_image()
+
+    features = torch.randn(len(nodes), 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(through, (features, layer.weight.detach().requires_grad_(), layer.bias))
+    x = torch.randn(1, 2, 4, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda image: AdaptiveNodes.from_image(image, level).to_image(), (x,))
 
 
 def test_autocast():
@@ -260,11 +264,9 @@ def test_the_gather_exports_with_any_number_of_nodes():
 
 
 def test_layers_compile():
-    level, layer = random_levels(1, (8, 8), 1), nn.Sequential(AdaptiveConv2d(4, 4), nn.ReLU(), AdaptiveConv2d(4, 4))
-    compiled = torch.compile(layer, backend="eager")
-    for side in (8, 6):
-        nodes = AdaptiveNodes.from_image(torch.randn(1, 4, 8, side), level[..., :side])
-        torch.testing.assert_close(compiled(nodes).features, layer(nodes).features)
+    level, layer = random_levels(1, (8, 8), 1), AdaptiveConv2d(4, 4)
+    nodes = AdaptiveNodes.from_image(torch.randn(1, 4, 8, 8), level)
+    torch.testing.assert_close(torch.compile(layer, backend="eager")(nodes).features, layer(nodes).features)
 
 
 @pytest.mark.parametrize(
@@ -350,10 +352,10 @@ def test_requested_cost_is_met(height, width, n, cost):
 def test_cost_is_met_in_three_dimensions_and_spent_where_the_score_is():
     score = torch.zeros(1, 1, 16, 16, 16)
     score[..., :8, :8, :8] = 1
-    level = levels_for_cost(score, 2, 0.25)
-    assert 0.25 * 0.98 < node_fraction(level).item() <= 0.25
+    level = levels_for_cost(score, 2, 0.15)
+    assert 0.15 * 0.98 < node_fraction(level).item() <= 0.15
     assert (level[..., :8, :8, :8] == 0).all()
-    assert level[..., 8:, 8:, 8:].float().mean() > 1
+    assert level[level > 0].float().mean() > 1.8
 
 
 def test_nodes_share_a_density_evenly():
@@ -428,11 +430,11 @@ def test_learned_levels_are_deterministic_in_evaluation_and_sampled_in_training(
 
 
 def test_the_penalty_alone_brings_the_fraction_to_its_target():
-    mask, image = LearnedLevels(1), torch.rand(4, 1, 32, 32)
-    optimizer = torch.optim.Adam(mask.parameters(), lr=0.02)
+    mask, image = LearnedLevels(1, hidden=4), torch.rand(8, 1, 16, 16)
+    optimizer = torch.optim.Adam(mask.parameters(), lr=0.01)
     with torch.no_grad():
-        mask.score.bias += torch.tensor([3.0, -3.0])
-    for _ in range(60):
+        mask.score.bias += torch.tensor([1.0, -1.0])
+    for _ in range(80):
         optimizer.zero_grad()
         cost_penalty(mask(image).fraction_low, 0.75).backward()
         optimizer.step()
@@ -492,7 +494,7 @@ def test_a_wrapped_network_at_level_zero_is_the_dilated_network():
             conv.dilation = conv.padding = (step, step)
             conv.stride, step = (1, 1), step * (stride if conv is block.conv1 else 1)
         block.downsample[0].stride = (1, 1)
-    dilated.layer2[1] = nn.MaxPool2d(3, 1, padding=4, dilation=4) if False else dilated.layer2[1]
+    # torch's own pooling refuses as much padding as dilation asks for
     dilated.layer2[1].forward = lambda y: functional.max_pool2d(
         functional.pad(y, [4] * 4, value=-math.inf), 3, stride=1, dilation=4
     )

@@ -388,6 +388,14 @@ def test_big_concave_polygon_is_refused_not_waited_for(tmp_path: Path) -> None:
         load(put(tmp_path, "a.obj", text))
 
 
+def test_tangled_polygon_is_refused_not_waited_for(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).random((3000, 2))
+    text = "".join(f"v {x} {y} 0\n" for x, y in rows.tolist())
+    text += 4 * ("f " + " ".join(map(str, range(1, 3001))) + "\n")
+    with pytest.raises(e.BadFormatError, match="intricate"):
+        load(put(tmp_path, "a.obj", text))
+
+
 def test_as_surface_accepts_every_form_and_never_changes_it(tmp_path: Path) -> None:
     import pyvista
     import torch

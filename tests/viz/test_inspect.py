@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from drawn import coloured, explained_face
 
 from meshconv.errors import ArgumentError
 from meshconv.mesh.shapes import cap
 from meshconv.viz.inspect import IMAGE, MAP, SURFACE, Inspector, inspect
-from drawn import coloured, explained_face
 
 
 @pytest.fixture(scope="module")

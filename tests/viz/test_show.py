@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from drawn import coloured, explained_face
 
 from meshconv import Parameterization
 from meshconv.errors import ArrayTypeError, NonFiniteError, RenderingUnavailableError
@@ -11,7 +12,6 @@ from meshconv.mesh.shapes import cap, icosphere
 from meshconv.viz import rendering
 from meshconv.viz.picture import FieldStyle
 from meshconv.viz.show import show
-from drawn import coloured, explained_face
 
 
 def _drawn(result: object, *arguments: object, **options: object) -> tuple[object, np.ndarray]:

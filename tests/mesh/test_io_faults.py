@@ -127,6 +127,7 @@ REFUSED: list[tuple[str, str | bytes, type[Exception], tuple[str, ...]]] = [
     ("a.stl", bytes(84), e.NoFacesError, ("no faces", "0 triangles")),
     ("a.stl", "solid a\nendsolid a\n", e.NoFacesError, ("no facet",)),
     ("a.stl", "solid a\n" + FACET, e.TruncatedError, ("endsolid",)),
+    ("a.stl", f"solid a\n{FACET}endsolid a\nsolid b\n" + FACET, e.TruncatedError, ("endsolid",)),
     ("a.stl", "solid a\n" + FACET + FACET[:60], e.TruncatedError, ("facet 1", "line")),
     ("a.stl", swap(f"solid\n{FACET}endsolid", "vertex 1 0 0", "vertex 1 0"), e.BadFormatError, ("facet 0", "line 5")),
     ("a.stl", swap(f"solid\n{FACET}endsolid", "vertex 1 0 0", "vertex 1 nan 0"), e.NonFiniteError, ("line 5", "nan")),

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from meshconv._check import FloatArray, IntArray
+from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.errors import BadFormatError, NoFacesError, NonFiniteError, TruncatedError
 from meshconv.mesh.io import _scan
 from meshconv.mesh.io._raw import RawMesh
@@ -87,8 +87,9 @@ def _binary(source: Source) -> FloatArray:
 def _ascii(data: bytes) -> tuple[FloatArray, IntArray]:
     """Return all corners (3F, 3) and their lines; the order of keywords is checked facet by facet."""
     tokens = scan(data)
-    named = np.isin(tokens.codes(tokens.rows[:-1]), [code("solid"), code("endsolid")])
-    ends = int((tokens.codes(tokens.rows[:-1]) == code("endsolid")).sum())
+    starts = tokens.codes(tokens.rows[:-1])
+    begun, ended = starts == code("solid"), starts == code("endsolid")
+    named: BoolArray = begun | ended
     row = np.cumsum(tokens.first) - 1
     words = np.flatnonzero((tokens.kind == _scan.WORD) & ~named[row])
     codes = tokens.codes(words)
@@ -102,7 +103,7 @@ def _ascii(data: bytes) -> tuple[FloatArray, IntArray]:
             f"facet {k // 9}: found {clip(tokens.text(int(words[k])))} where {_PATTERN[k % 9]!r} belongs",
             line=tokens.line_at(int(words[k])),
         )
-    if len(codes) % 9 or not ends:
+    if len(codes) % 9 or ended.sum() < max(1, begun.sum()):
         raise TruncatedError(f"facet {len(codes) // 9} ends early: no endsolid", line=tokens.line_at(len(tokens)))
     if not len(words):
         raise NoFacesError("no faces: no facet in this STL")

@@ -157,6 +157,7 @@ REFUSED: list[tuple[str, str | bytes, type[Exception], tuple[str, ...]]] = [
     ("a.vtp", swap(VTP, "PolyData", "ImageData"), e.UnsupportedFormatError, ("ImageData",)),
     ("a.vtp", swap(VTP, "0 1 2 0 2 3", "0 1 2 0 2 99999"), e.IndexOutOfRangeError, ("99999", "face 1")),
     ("a.vtp", swap(VTP, "3 6</Data", "6 3</Data"), e.BadFormatError, ("offsets",)),
+    ("a.vtp", swap(VTP, '"1.0"', '"1.0" encoding="shift_jis"'), e.BadFormatError, ("XML", "encoding")),
     ("a.vtp", VTP[:-60], e.BadFormatError, ("XML", "line")),
     ("a.vtp", swap(VTP, "<Points>", "<x>" * 100 + "</x>" * 100 + "<Points>"), e.BadFormatError, ("nested",)),
     ("a.vtp", swap(VTP, "<VTKFile", "<VTKFile compressor='vtkLZ4DataCompressor'"), e.UnsupportedFormatError, ("LZ4",)),
@@ -253,6 +254,7 @@ ACCEPTED: list[tuple[str, str | bytes, tuple[str, ...]]] = [
     ("a.vtk", VTK.replace("\n", "\r\n"), ()),
     ("a.vtp", VTP, ()),
     ("a.vtp", BOM + VTP.encode(), ()),
+    ("a.vtp", swap(VTP, '"1.0"', '"1.0" encoding="UTF-16"').encode("utf-16"), ("UTF-16",)),
     ("a.gltf", gltf(), ()),
     ("a.gltf", gltf(scenes=[]), ()),
 ]  # fmt: skip

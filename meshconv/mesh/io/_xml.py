@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import NoReturn
 from xml.parsers import expat
 
-from meshconv.errors import BadFormatError, SecurityError
+from meshconv.errors import BadFormatError, MeshConvError, SecurityError
 
 MAX_DEPTH = 64
+_UTF16 = re.compile(rb"\s*<\?xml[^>]*encoding\s*=\s*[\"']utf-?16", re.IGNORECASE)
 
 
 @dataclass
@@ -59,14 +61,17 @@ def parse_xml(data: bytes) -> Node:
     def text(part: str) -> None:
         texts[-1].append(part)
 
-    parser = expat.ParserCreate()
+    recoded = _UTF16.match(data)  # declared so, but the bytes have been made UTF-8 before
+    parser = expat.ParserCreate("utf-8" if recoded else None)
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = parser.ExternalEntityRefHandler = refuse
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.CharacterDataHandler = text
     parser.buffer_text = True
     try:
         parser.Parse(data, True)
-    except (expat.ExpatError, LookupError) as error:
+    except MeshConvError:
+        raise
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two for encodings it does not know
         line = getattr(error, "lineno", None)
         raise BadFormatError(f"not well-formed XML: {error}", line=line, hint="the file is cut or damaged") from error
     return top.children[0]

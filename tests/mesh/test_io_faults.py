@@ -288,6 +288,15 @@ def test_fields_and_corner_uv_follow_their_faces(tmp_path: Path) -> None:
     assert found.vertex_fields["colors"].tolist() == [[0, 0, 1], [1, 0, 1], [1, 1, 1]]
 
 
+def test_binary_ply_may_begin_with_a_line_feed(tmp_path: Path) -> None:
+    first = np.frombuffer(b"\x0a\0\x80\x3f", "<f4")[0]
+    points = np.array([[first, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], "<f4")
+    body = points.tobytes() + b"".join(b"\3" + np.array(t, "<i4").tobytes() for t in ([0, 1, 2], [0, 2, 3]))
+    for end in ("\n", "\r", "\r\n"):
+        header = swap(PLY, "ascii", "binary_little_endian").replace("\n", end).encode()
+        assert load(put(tmp_path, "a.ply", header + body)).vertices.tolist() == points.tolist()
+
+
 def test_missing_folder_and_forbidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.obj"):
         load(tmp_path / "none.obj")

@@ -96,7 +96,8 @@ def _header(data: bytes) -> _Header:
     names = [element.name for element in elements]
     if len(set(names)) < len(names):
         raise BadHeaderError(f"an element is declared twice: {', '.join(names)[:80]}")
-    return _Header(form, elements, end.end(), len(lines) + 1)
+    bare = end[1] == b"\r\n" and b"\n" not in data[: end.start()]  # lines end in CR: the LF is the first byte of data
+    return _Header(form, elements, end.end() - bare, len(lines) + 1)
 
 
 def _format(words: list[str]) -> str:

@@ -15,7 +15,7 @@ from meshconv.errors import (
     BadFormatError,
     BadHeaderError,
     IndexOutOfRangeError,
-    MissingFileError,
+    MeshIOError,
     SecurityError,
     TruncatedError,
     UnsupportedFormatError,
@@ -85,10 +85,12 @@ class Document:
         """
         accessor = self.accessor(index)
         if "sparse" in accessor or "bufferView" not in accessor:
-            raise UnsupportedFormatError(f"{what}: a sparse accessor", hint="export without sparse accessors")
+            raise UnsupportedFormatError(
+                f"{what}: accessor {index} is sparse or compressed (as by Draco)", hint="export it plain"
+            )
         width, component = (
             _WIDTHS.get(str(accessor.get("type"))),
-            _COMPONENTS.get(accessor.get("componentType", 0)),
+            _COMPONENTS.get(number_of(accessor, "componentType", 0)),
         )
         if width is None or component is None or (kind and accessor["type"] != kind):
             found = f"{accessor.get('type')} of {accessor.get('componentType')}"
@@ -149,8 +151,8 @@ class Document:
         if ":" in name or name.startswith(("//", "\\\\")):
             raise SecurityError(f"asks for the address {clip(uri, 80)}: not opened", hint="only local files are read")
         folder = os.path.realpath(os.path.dirname(self.source.path) or ".")
-        if "\0" in name:
-            raise BadFormatError("a buffer name with a NUL")
+        if "\0" in name or name != name.encode("utf-8", "replace").decode():
+            raise BadFormatError(f"{clip(ascii(name))} is no possible name of a buffer file")
         path = os.path.realpath(os.path.join(folder, name.replace("\\", "/")))
         inside = os.path.commonpath([folder, path]) == folder
         if not inside and not self.source.allow_outside:
@@ -160,8 +162,8 @@ class Document:
             )
         try:
             data = read_file(path)
-        except MissingFileError as error:
-            raise MissingFileError(f"buffer file {clip(name, 80)} is missing") from error
+        except MeshIOError as error:
+            raise type(error)(f"buffer file {clip(name, 80)}: {error.message}", hint=error.hint) from error
         self.external_size += len(data)
         return data
 

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from meshconv._check import FloatArray, IntArray
-from meshconv.errors import BadFormatError, BadHeaderError, TruncatedError, UnsupportedFormatError
+from meshconv.errors import (
+    BadFormatError,
+    BadHeaderError,
+    IndexOutOfRangeError,
+    NoFacesError,
+    TruncatedError,
+    UnsupportedFormatError,
+)
 from meshconv.mesh.io._gltf_access import Document, number_of
 from meshconv.mesh.io._gltf_nodes import placed_meshes
 from meshconv.mesh.io._raw import Fields, RawMesh
@@ -117,6 +124,8 @@ def _scene(document: Document) -> RawMesh:
             document.check_total(total, allowed)
             faces = np.concatenate([faces for faces, _ in members])
             parts.append(_placed(vertices, faces, _fields(document, members[0][1], len(vertices)), matrix))
+    if skipped and not parts:
+        raise NoFacesError(f"no faces: {skipped} primitives of points or lines")
     if skipped:
         warnings.append(f"skipped {skipped} primitives of points or lines")
     return _joined(parts, warnings)
@@ -171,9 +180,13 @@ def _joined(parts: list[tuple[FloatArray, IntArray, Fields]], warnings: list[str
     if not parts:
         return RawMesh(np.empty((0, 3)), np.empty(0, np.int64), np.empty(0, np.int64), warnings=warnings)
     for vertices, faces, _ in parts:
-        beyond = faces >= len(vertices)
-        if beyond.any():  # must be seen before the parts are joined, where it might be legal
-            faces[beyond] = np.iinfo(np.int64).max
+        beyond = np.flatnonzero(faces.reshape(-1) >= len(vertices))
+        if len(beyond):  # must be seen before the parts are joined, where it might be legal
+            face, value = int(beyond[0]) // 3, faces.reshape(-1)[beyond[0]]
+            raise IndexOutOfRangeError(
+                f"face {face} of a mesh has the index {value}, allowed are 0..{len(vertices) - 1}"
+                f" ({len(beyond)} bad in all)", indices=[face], count=len(beyond),
+            )  # fmt: skip
     if len(parts) == 1:
         return RawMesh.of_triangles(parts[0][0], parts[0][1], vertex_fields=parts[0][2])
     warnings.append(f"joined {len(parts)} meshes into one surface")

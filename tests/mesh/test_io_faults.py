@@ -398,6 +398,15 @@ def test_concave_polygons_keep_their_area(tmp_path: Path) -> None:
             assert (surface.face_normals @ surface.face_normals[0] > 0.999).all()
 
 
+def test_polygons_of_any_size_are_split(tmp_path: Path) -> None:
+    for size in ("1e308", "1e-308", "1"):
+        text = "".join(f"v {x}{size} {y}{size} 0\n" for x, y in ("  ", "- ", "--", " -"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)
+            warnings.simplefilter("ignore", e.LoadWarning)
+            assert load(put(tmp_path, "a.obj", text + "f 1 2 3 4\n")).faces.tolist() == [[0, 1, 2], [0, 2, 3]]
+
+
 def test_big_concave_polygon_is_refused_not_waited_for(tmp_path: Path) -> None:
     n = 60_000
     angle = np.linspace(0, 2 * np.pi, n, endpoint=False)

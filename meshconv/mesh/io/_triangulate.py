@@ -67,7 +67,7 @@ def _split(points: FloatArray, budget: IntArray) -> tuple[IntArray, int]:
 
 def _in_plane(points: FloatArray) -> FloatArray:
     """Return polygons (k, n, 3) in the plane of their Newell normal, (k, n, 2), scaled to size about 1."""
-    points = points - points[:, :1]
+    points = points / 4 - points[:, :1] / 4  # quarters, so that no difference overflows
     scale = np.abs(points).max(axis=(1, 2), keepdims=True)
     points = np.divide(points, scale, out=np.zeros_like(points), where=scale > 0)
     normal = np.cross(points, np.roll(points, -1, axis=1)).sum(axis=1)

@@ -158,6 +158,8 @@ REFUSED: list[tuple[str, str | bytes, type[Exception], tuple[str, ...]]] = [
     ("a.vtp", swap(VTP, "0 1 2 0 2 3", "0 1 2 0 2 99999"), e.IndexOutOfRangeError, ("99999", "face 1")),
     ("a.vtp", swap(VTP, "3 6</Data", "6 3</Data"), e.BadFormatError, ("offsets",)),
     ("a.vtp", swap(VTP, '"1.0"', '"1.0" encoding="shift_jis"'), e.BadFormatError, ("XML", "encoding")),
+    ("a.vtp", '<VTKFile type="PolyData"><PolyData>' + "<Piece/>" * 20_000 + "</PolyData></VTKFile>",
+     e.SecurityError, ("20000 pieces",)),
     ("a.vtp", VTP[:-60], e.BadFormatError, ("XML", "line")),
     ("a.vtp", swap(VTP, "<Points>", "<x>" * 100 + "</x>" * 100 + "<Points>"), e.BadFormatError, ("nested",)),
     ("a.vtp", swap(VTP, "<VTKFile", "<VTKFile compressor='vtkLZ4DataCompressor'"), e.UnsupportedFormatError, ("LZ4",)),

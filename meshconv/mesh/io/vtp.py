@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meshconv.errors import BadFormatError, BadHeaderError, TruncatedError, UnsupportedFormatError
+from meshconv.errors import BadFormatError, BadHeaderError, SecurityError, TruncatedError, UnsupportedFormatError
 from meshconv.mesh.io._raw import Fields, RawMesh
 from meshconv.mesh.io._source import FREE_SIZE, MAX_RATIO, Source, inflate
 from meshconv.mesh.io._text import clip, scan
@@ -23,6 +23,7 @@ _TYPES = {
     "Int64": "i8", "UInt64": "u8", "Float32": "f4", "Float64": "f8",
 }  # fmt: skip
 _KINDS = {"Verts": "verts", "Lines": "lines", "Polys": "polys", "Strips": "strips"}
+_MAX_PIECES = 10_000
 _APPENDED = re.compile(rb"<AppendedData\b([^>]*)>\s*_")
 
 
@@ -48,7 +49,10 @@ def read_vtp(source: Source) -> RawMesh:
         raise UnsupportedFormatError(f"VTKFile of type {clip(kind)}; only PolyData is read")
     file = _packing(root.attributes, appended, raw)
     body = root.first("PolyData")
-    pieces = [_piece(piece, file, source.warnings) for piece in (body.all("Piece") if body else [])]
+    nodes = body.all("Piece") if body else []
+    if len(nodes) > _MAX_PIECES:
+        raise SecurityError(f"the VTP file has {len(nodes)} pieces, at most {_MAX_PIECES} are joined")
+    pieces = [_piece(piece, file, source.warnings) for piece in nodes]
     if not pieces:
         raise BadFormatError("the VTP file has no Piece")
     return pieces[0] if len(pieces) == 1 else _joined(pieces, source.warnings)

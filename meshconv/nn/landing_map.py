@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,14 +9,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.dynamic_stride import DynamicStrideConv2d, DynamicStrideConv3d
 from meshconv.nn.sample import full_precision, splat
 from meshconv.nn.windows import Window, nodes_for, to_grid, window_corners
 
-_CONV_TRANSPOSE = {2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
 _DYNAMIC = (DynamicStrideConv2d, DynamicStrideConv3d)
 _PLAIN = (nn.Conv2d, nn.Conv3d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool2d, nn.AvgPool3d)
 
@@ -151,25 +148,30 @@ def _start(chain: list[Landing], out: tuple[int, ...], grid: Tensor | None) -> T
 
 def _pull_back(density: Tensor, record: Landing, size: tuple[int, ...]) -> Tensor:
     """Return P(density): (B, 1, *out) to (B, 1, *size)."""
-    d, axes = len(size), record.window.axes(len(size))
-    kernel_size, stride, padding, dilation = (list(column) for column in zip(*axes, strict=True))
-    if record.offset is None:
-        share = density.new_full((1, 1, *kernel_size), 1 / math.prod(kernel_size))
-        rest = [
-            n - ((o - 1) * s - 2 * p + dl * (k - 1) + 1)
-            for n, o, (k, s, p, dl) in zip(size, density.shape[2:], axes, strict=True)
-        ]
-        return _CONV_TRANSPOSE[d](density, share, None, stride, padding, rest, 1, dilation)
-    # windows move rigidly: lay down their first taps only, then spread these over the window
-    offset = full_precision(record.offset)
-    reach = [dl * (k - 1) for k, _, _, dl in axes]
-    extent = [n + r for n, r in zip(size, reach, strict=True)]
-    nodes = nodes_for(extent)
-    corners = to_grid(window_corners(offset, record.window) + offset.new_tensor(reach), nodes)
-    first = splat(density.expand(offset.shape[0], *density.shape[1:]), corners, nodes, padding="zeros")
-    for axis, (n, (k, _, _, dl)) in enumerate(zip(size, axes, strict=True), start=2):
-        first = torch.stack([first.narrow(axis, j * dl, n) for j in range(k)]).sum(dim=0)
-    return first / math.prod(kernel_size)
+    axes = record.window.axes(len(size))
+    if record.offset is not None:
+        # windows move rigidly: lay down their first taps only; then they are plain windows of stride 1
+        offset, reach = full_precision(record.offset), [dl * (k - 1) for k, _, _, dl in axes]
+        nodes = nodes_for([n + r for n, r in zip(size, reach, strict=True)])
+        corners = to_grid(window_corners(offset, record.window) + offset.new_tensor(reach), nodes)
+        density = splat(density.expand(offset.shape[0], *density.shape[1:]), corners, nodes, padding="zeros")
+        for axis, (n, r) in enumerate(zip(size, reach, strict=True), start=2):
+            density = density.narrow(axis, 0, n + r)
+        axes = [(k, 1, r, dl) for (k, _, _, dl), r in zip(axes, reach, strict=True)]
+    for axis, (n, window) in enumerate(zip(size, axes, strict=True), start=2):
+        density = _spread(density, axis, n, *window)
+    return density
+
+
+def _spread(density: Tensor, axis: int, n: int, k: int, stride: int, padding: int, dilation: int) -> Tensor:
+    """Give each window's count to its k taps along one axis of n pixels."""
+    size, span = list(density.shape), stride * (density.shape[axis] - 1) + 1
+    size[axis] = n + 2 * padding
+    line, before = density.new_zeros(size), [slice(None)] * axis
+    share = density / k
+    for j in range(0, k * dilation, dilation):
+        line[(*before, slice(j, j + span, stride))] += share
+    return line.narrow(axis, padding, n)
 
 
 def _through(landings: Tensor, sampling_grid: Tensor, size: Sequence[int]) -> Tensor:

@@ -100,22 +100,25 @@ def splat(values: Tensor, positions: Tensor, size: Sequence[int], *, padding: st
         raise ArrayTypeError(f"values {tuple(values.shape)} and positions {tuple(positions.shape)} do not match")
     b, c = values.shape[:2]
     flat = values.reshape(b, c, -1)
-    extent = positions.new_tensor(size[::-1])  # x first
-    place = (positions.reshape(b, -1, d) + 1) * ((extent - 1) / 2)
+    extent = positions.new_tensor(size[::-1]).reshape(d, 1, 1)  # x first
+    place = (positions.reshape(b, -1, d).movedim(-1, 0).contiguous() + 1) * ((extent - 1) / 2)
     # a margin of nodes around the image takes what falls outside, and is cut off
     margin = 0.0 if padding == "border" else 1.0
     place = torch.minimum(place.clamp_min(-margin), extent - 1 + margin)
     low = place.detach().floor()
     upper = place - low
-    weights = (1 - upper, upper)
+    halves = torch.stack([1 - upper, upper], dim=2)  # (d, b, 2, points): shares of the lower and the upper node
+    weight = halves[0]
+    for half in halves[1:]:
+        weight = (weight[:, :, None] * half[:, None]).flatten(1, 2)  # (b, 2^d, points)
     canvas = [n + 3 for n in size]
     strides = [math.prod(canvas[d - k :]) for k in range(d)]  # x first
-    first = ((low.long() + 1) * torch.tensor(strides, device=positions.device)).sum(dim=-1)
-    image = flat.new_zeros(b, c, math.prod(canvas))
-    for corner in itertools.product((0, 1), repeat=d):
-        weight = math.prod((weights[up][..., k] for k, up in enumerate(corner)), start=flat.new_ones(()))
-        index = first + sum(up * stride for up, stride in zip(corner, strides, strict=True))
-        image.scatter_add_(2, index[:, None].expand(b, c, -1), flat * weight[:, None].to(flat.dtype))
+    # the margin puts node (-1, -1) at 0
+    corners = [sum(u * s for u, s in zip(up, strides, strict=True)) for up in itertools.product((1, 2), repeat=d)]
+    first = (low.long() * torch.tensor(strides, device=positions.device).reshape(d, 1, 1)).sum(dim=0)
+    index = (first[:, None] + torch.tensor(corners, device=positions.device)[:, None]).reshape(b, 1, -1)
+    shares = (flat[:, :, None] * weight[:, None].to(flat.dtype)).reshape(b, c, -1)
+    image = flat.new_zeros(b, c, math.prod(canvas)).scatter_add_(2, index.expand(b, c, -1), shares)
     inner = (slice(None), slice(None), *[slice(1, n + 1) for n in size])
     return image.reshape(b, c, *canvas)[inner]
 

@@ -199,7 +199,8 @@ class AdaptiveNodes:
         if depth is None:
             depth = int(target.max())
         layout = NodeLayout(target, depth)
-        return cls(x.movedim(1, -1).flatten(0, -2).index_select(0, layout.anchors), layout)
+        columns = x.transpose(0, 1).flatten(1).index_select(1, layout.anchors)
+        return cls(columns.t().contiguous(), layout)
 
     def to_image(self) -> Tensor:
         """Return the image (B, C, *S) in which each node fills its block."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from os import PathLike
 from typing import Any, Self
 
@@ -64,7 +65,7 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
     mirror : bool
         Show mirror images of training scans too, mirrored in the frame. For effects that may be on either
         side.
-    epochs, batch_size, learning_rate, label_smoothing, noise, class_weights, precision
+    epochs, batch_size, learning_rate, label_smoothing, noise, variation, class_weights, precision
         See `TrainConfig`.
     patience : int
         Epochs without a better loss on `validation` before training stops; 0 for never.
@@ -118,11 +119,12 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         channels: tuple[str, ...] = CHANNELS,
         repair: bool = True,
         mirror: bool = False,
-        epochs: int = 40,
+        epochs: int = 60,
         batch_size: int = 32,
         learning_rate: float = 3e-3,
         label_smoothing: float = 0.1,
-        noise: float = 0.2,
+        noise: float = 0.5,
+        variation: float = 1.0,
         class_weights: str = "balanced",
         patience: int = 0,
         validation: float = 0.2,
@@ -139,8 +141,13 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         self.density, self.ratio, self.warm_start, self.width = density, ratio, warm_start, width
         self.template, self.channels, self.repair, self.mirror = template, channels, repair, mirror
         self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
-        self.label_smoothing, self.noise, self.class_weights = label_smoothing, noise, class_weights
-        self.patience, self.validation, self.precision = patience, validation, precision
+        self.label_smoothing, self.noise, self.variation = label_smoothing, noise, variation
+        self.class_weights, self.patience, self.validation, self.precision = (
+            class_weights,
+            patience,
+            validation,
+            precision,
+        )
         self.on_error, self.cache, self.workers = on_error, cache, workers
         self.checkpoint, self.device, self.seed, self.progress = checkpoint, device, seed, progress
 
@@ -204,9 +211,8 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         )  # fmt: skip
 
     def _train_config(self) -> TrainConfig:
-        names = ("epochs", "batch_size", "learning_rate", "label_smoothing", "noise", "class_weights", "patience",
-                 "precision", "seed")  # fmt: skip
-        return TrainConfig(**{name: getattr(self, name) for name in names})
+        own = self.get_params(deep=False)
+        return TrainConfig(**{option.name: own[option.name] for option in fields(TrainConfig) if option.name in own})
 
     def _prepare_config(self) -> PrepareConfig:
         return PrepareConfig(self.size, tuple(self.channels), self.repair)

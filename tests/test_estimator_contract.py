@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from meshconv.estimator import SurfaceClassifier
 
@@ -36,7 +36,7 @@ def _checks():
     return list(estimator_checks_generator(OnRows(size=5, network_size=5, epochs=15, batch_size=64), legacy=True))
 
 
-@pytest.mark.parametrize("check", _checks(), ids=lambda pair: str(pair))
+@pytest.mark.parametrize("check", _checks(), ids=str)
 def test_estimator_checks(check):
     estimator, run = check
     run(estimator)

@@ -69,8 +69,7 @@ def group_map(
     values, y, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
     if len(values) < 2 or counts.min() < 2 or len(y) != len(images):
         raise ArgumentError(
-            f"a group map needs two groups of two or more, found groups of {counts.tolist()}"
-            f" for {len(images)} images"
+            f"a group map needs two groups of two or more, found groups of {counts.tolist()} for {len(images)} images"
         )
     n_channels, size = images.shape[1:3]
     there = np.isfinite(images).all(axis=1).mean(axis=0) >= least_share

@@ -56,6 +56,9 @@ class TrainConfig:
         Share of each target that is spread over all classes.
     noise : float
         Standard deviation of the noise added to every channel, in standard deviations of that channel.
+    variation : float
+        Standard deviation of the share of another difference that is added to each image: that of two random
+        training images of one class. New individuals, in the directions in which individuals vary.
     class_weights : {'balanced', 'none'}
         Whether rare classes weigh more.
     patience : int
@@ -67,12 +70,13 @@ class TrainConfig:
         Of batches, noise, dropout and mirroring.
     """
 
-    epochs: int = 40
+    epochs: int = 60
     batch_size: int = 32
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     label_smoothing: float = 0.1
-    noise: float = 0.2
+    noise: float = 0.5
+    variation: float = 1.0
     class_weights: str = "balanced"
     patience: int = 0
     precision: str = "float32"
@@ -86,6 +90,7 @@ class TrainConfig:
             raise ArgumentError(f"learning_rate must be positive, found {self.learning_rate}")
         in_range(self.label_smoothing, 0.0, 0.99, "label_smoothing")
         in_range(self.noise, 0.0, 100.0, "noise")
+        in_range(self.variation, 0.0, 100.0, "variation")
         one_of(self.class_weights, ("balanced", "none"), "class_weights")
         one_of(self.precision, PRECISIONS, "precision")
 

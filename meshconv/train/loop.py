@@ -136,6 +136,8 @@ def _train_epoch(
         x = images[batch]
         if augment is not None:
             x = augment(x, generator)
+        if config.variation:
+            x = x + _variation(images, labels, len(batch), config.variation, generator)
         if config.noise:
             x = x + config.noise * torch.randn(x.shape, generator=generator).to(x)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
@@ -149,6 +151,18 @@ def _train_epoch(
         optimizer.step()
         total += value * len(batch)
     return total / len(order)
+
+
+def _variation(images: Tensor, labels: Tensor, n: int, scale: float, generator: torch.Generator) -> Tensor:
+    """Return n random multiples of differences between two images of one class."""
+    order = torch.argsort(labels.cpu(), stable=True)
+    first = torch.randint(len(labels), (n,), generator=generator)  # places in the order by class
+    count = torch.bincount(labels.cpu())
+    start = (count.cumsum(0) - count)[labels.cpu()[order[first]]]
+    among = count[labels.cpu()[order[first]]]
+    second = start + (torch.rand(n, generator=generator) * among).long().minimum(among - 1)
+    share = scale * torch.randn(n, 1, 1, 1, generator=generator).to(images) / math.sqrt(2)
+    return share * (images[order[first]] - images[order[second]])
 
 
 @torch.no_grad()

@@ -14,7 +14,9 @@ from meshconv._check import FloatArray
 from meshconv.errors import ArgumentError
 from meshconv.maps.registration import fit_template
 from meshconv.maps.template import Template
+from meshconv.resample.channels import channels
 from meshconv.resample.domain import square_coordinates
+from meshconv.resample.grid import grid_nodes
 from meshconv.resample.resampler import Resampler
 from meshconv.train.dataset import Standardizer
 
@@ -26,8 +28,9 @@ class FrameMirror:
     """The mirror as a map of the frame onto itself; an augmentation for `train`.
 
     With m(p) the place of p's mirror partner and Q the reflection that lays the mirrored template T on itself:
-    vectors become Q d(m(p)), differences from the template get Q T(m(p)) - T(p) on top (the template need not be
-    symmetric), scalars are read at m(p).
+    vectors become Q d(m(p)), differences from the template get Q T(m(p)) - T(p) on top, scalars are read at m(p).
+    Exact on a symmetric template, good on the mean of many; on one asymmetric individual the two registrations
+    agree only roughly.
 
     Attributes
     ----------
@@ -55,15 +58,13 @@ class FrameMirror:
             If positions are among the channels, or not all three components of a vector.
         """
         size = standardizer.mean.shape[-1]
-        fit = fit_template(template.surface, template, mirror=True)
-        there = Resampler(fit.parameterization(), size)  # mirrored template -> frame
-        here = Resampler(template.parameterization, size)
-        places = _filled(there, square_coordinates(template.parameterization), _identity(size))
-        reflect = fit.pose.rotation @ np.diag([-1.0, 1.0, 1.0])
-        partner = there.to_image(fit.aligned().vertices, fill=0.0).channels
-        own = here.to_image(template.surface.vertices, fill=0.0).channels
-        asymmetry = np.where(there.mask & here.mask, partner - own, 0.0)
-        asymmetry -= asymmetry.mean(axis=(1, 2), keepdims=True) * (there.mask & here.mask)
+        flat = fit_template(template.surface, template, mirror=True).parameterization()
+        there = Resampler(flat, size)  # from the mirrored template to the frame
+        places = _filled(there, square_coordinates(template.parameterization))
+        fields = channels(flat.surface, flat, template)
+        before, after = template.surface.vertices, np.stack([fields[axis] for axis in "xyz"], axis=1)
+        reflect = np.linalg.lstsq(before - before.mean(axis=0), after - after.mean(axis=0), rcond=None)[0].T
+        asymmetry = there.to_image({axis: fields[f"difference_{axis}"] for axis in "xyz"}, fill=0.0).channels
         matrix, shift = _on_channels(tuple(channel_names), reflect, asymmetry)
         grid = torch.from_numpy((2 * places - 1).astype(np.float32))[None]
         return cls(grid, _tensor(matrix), _tensor(shift), standardizer)
@@ -83,15 +84,10 @@ class FrameMirror:
         return torch.where(toss[:, None, None, None], self.mirrored(x), x)
 
 
-def _identity(size: int) -> FloatArray:
-    along = np.linspace(0, 1, size)
-    return np.stack(np.meshgrid(along, along, indexing="xy"), axis=-1)
-
-
-def _filled(resampler: Resampler, places: FloatArray, elsewhere: FloatArray) -> FloatArray:
+def _filled(resampler: Resampler, places: FloatArray) -> FloatArray:
     """Return places (N, N, 2), those off the template mirrored left to right."""
     found = np.moveaxis(resampler.to_image(places, fill=0.0).channels, 0, -1)
-    flipped = np.stack([1 - elsewhere[..., 0], elsewhere[..., 1]], axis=-1)
+    flipped = grid_nodes(resampler.size) * [-1, 1] + [1, 0]
     return np.where(resampler.mask[..., None], found, flipped)
 
 

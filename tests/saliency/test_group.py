@@ -45,7 +45,7 @@ def test_what_few_scans_reach_is_left_out():
     images[:20, :, :, :2] = np.nan
     found = group_map(images, labels, permutations=20)
     assert np.isnan(found.p[:, :2]).all() and np.isfinite(found.p[:, 2:]).all()
-    assert not found.significant(1.0)[:, :2].any()
+    assert not found.significant()[:, :2].any()
     statistic = group_statistic(images, labels)
     assert np.isnan(statistic[:, :2]).all() and np.isfinite(statistic[:, 2:]).all()
     assert np.unravel_index(np.nanargmax(statistic), statistic.shape) in {(i, j) for i in (4, 5, 6) for j in (4, 5, 6)}

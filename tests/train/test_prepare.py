@@ -68,7 +68,7 @@ def test_the_cache_answers_and_knows_what_it_depends_on(prepared, faces, templat
     cache = tmp_path_factory.getbasetemp() / "images"
     again = prepare(faces, template, config=CONFIG, cache=cache)
     np.testing.assert_array_equal(again.images, prepared.images)
-    moved = replace(faces[0], surface=Surface(faces[0].surface.vertices + [1e-9, 0, 0], faces[0].surface.faces))
+    moved = replace(faces[0], surface=Surface(faces[0].surface.vertices + 1e-9, faces[0].surface.faces))
     for scans, config in (
         ([moved], CONFIG),
         ([replace(faces[0], mirrored=True)], CONFIG),

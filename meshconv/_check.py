@@ -60,8 +60,8 @@ def vertices_array(value: ArrayLike) -> FloatArray:
     if array.ndim != 2 or array.shape[1] != 3:
         raise ArrayTypeError(f"vertices must be (V, 3), found {array.shape}")
     out = read_only(array, np.float64, value)
-    bad = np.flatnonzero(~np.isfinite(out).all(axis=1))
-    if len(bad):
+    if not np.isfinite(out).all():
+        bad = np.flatnonzero(~np.isfinite(out).all(axis=1))
         raise NonFiniteError(
             f"vertex {bad[0]} is {out[bad[0]].tolist()}, {len(bad)} of {len(out)} vertices are not finite",
             indices=bad[:10].tolist(), count=len(bad), hint="remove or replace them first",
@@ -104,8 +104,8 @@ def field_array(value: ArrayLike, length: int, name: str, *, per: str = "vertex"
     array = np.asarray(as_array(value, name), dtype=np.float64, order="C")
     if array.ndim == 0 or len(array) != length:
         raise ArrayTypeError(f"{name} must have one row per {per} ({length}), found shape {array.shape}")
-    bad = np.flatnonzero(~np.isfinite(array.reshape(length, -1)).all(axis=1))
-    if len(bad):
+    if not np.isfinite(array).all():
+        bad = np.flatnonzero(~np.isfinite(array.reshape(length, -1)).all(axis=1))
         raise NonFiniteError(
             f"{name} is not finite at {per} {bad[0]} ({len(bad)} of {length})",
             indices=bad[:10].tolist(), count=len(bad),

@@ -103,8 +103,8 @@ def turned_over(faces: IntArray, points: FloatArray) -> IntArray:
 
 def _roundest(surface: Surface) -> int:
     """The face whose area comes nearest to that of an equilateral one with its sides."""
-    corners = surface.vertices[surface.faces]
-    squared = ((corners[:, [1, 2, 0]] - corners[:, [2, 0, 1]]) ** 2).sum(axis=(1, 2))
+    a, b, c = surface.vertices[surface.faces.T]
+    squared = sum(np.einsum("ij,ij->i", side, side) for side in (b - a, c - b, a - c))
     return int((surface.face_areas / np.maximum(squared, np.finfo(float).tiny)).argmax())
 
 
@@ -146,7 +146,7 @@ def _harmonic_cap(
     def solve(weights: sparse.csr_array) -> FloatArray:
         return FixedValueSolver(weights, fixed, coordinates=surface.vertices).solve(chart[fixed])
 
-    inside = surface.faces[free[surface.faces].any(axis=1)]
+    inside = surface.faces[free[surface.faces.T].any(axis=0)]
     try:
         z = unfolded(solve(laplacian), inside, laplacian, solve, surface.vertices)
     except FoldError:

@@ -90,8 +90,12 @@ def moebius_sphere(points: FloatArray, centre: FloatArray) -> FloatArray:
     x -> (1 - |c|^2) (x - c) / |x - c|^2 - c, conformal and orientation preserving on the sphere.
     """
     shifted = points - centre
-    moved = (1 - centre @ centre) * shifted / (shifted**2).sum(axis=1, keepdims=True) - centre
-    return np.asarray(moved / np.linalg.norm(moved, axis=1, keepdims=True))
+    moved = shifted * ((1 - centre @ centre) / _squared_length(shifted)) - centre
+    return np.asarray(moved / np.sqrt(_squared_length(moved)))
+
+
+def _squared_length(rows: FloatArray) -> FloatArray:
+    return np.asarray(np.einsum("ij,ij->i", rows, rows)[:, None])
 
 
 def centred_on_sphere(points: FloatArray, weights: FloatArray) -> FloatArray:
@@ -109,12 +113,10 @@ def centred_on_sphere(points: FloatArray, weights: FloatArray) -> FloatArray:
             return points
         # Newton: the mean moves by -2 c + 2 (sum w x x') c to first order
         second = (points * w[:, None]).T @ points
-        step = np.linalg.solve(2 * (np.eye(3) - second), mean)
+        step = np.linalg.lstsq(2 * (np.eye(3) - second), mean)[0]  # singular with all weight in two points
         length = float(np.linalg.norm(step))
         points = moebius_sphere(points, step if length < 0.5 else mean / 2)
-    raise SolverError(
-        f"the conformal barycentre is still {np.linalg.norm(mean):.1e} from 0 after {_STEPS} steps"
-    )
+    raise SolverError(f"the conformal barycentre is still {np.linalg.norm(mean):.1e} from 0 after {_STEPS} steps")
 
 
 def upright(z: ComplexArray, positions: FloatArray, weights: FloatArray) -> complex:
@@ -139,7 +141,8 @@ def upright_on_sphere(points: FloatArray, positions: FloatArray, weights: FloatA
     w = weights / weights.sum()
     x = positions - w @ positions
     left, _, right = np.linalg.svd((x * w[:, None]).T @ points)
-    skew = w @ (x @ left) ** 3
+    along = x @ left
+    skew = w @ (along * along * along)
     signs = np.where(skew >= 0, 1.0, -1.0)
     frame = right * signs[:, None]
     if np.linalg.det(frame) < 0:

@@ -185,7 +185,7 @@ def first_equal_row(rows: NDArray[Any]) -> IntArray:
 
 def components(rows: IntArray, columns: IntArray, n: int) -> IntArray:
     """Return the component label (n,) of each of n nodes joined by the links rows[k] - columns[k]."""
-    graph = sparse.coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(n, n))
+    graph = sparse.coo_array((np.ones(len(rows)), (rows, columns)), shape=(n, n))  # csgraph would convert others
     return csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
 
 

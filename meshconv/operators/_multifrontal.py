@@ -168,20 +168,31 @@ def _arenas(parent: IntArray, below: IntArray) -> tuple[IntArray, IntArray, IntA
 
     Children are done before their parent, so the updates in one arena form a stack.
     """
-    m, up, size = len(parent), parent.tolist(), (below**2).tolist()
-    depth, update = [0] * m, [0] * m
-    for f in range(m - 1, -1, -1):
-        depth[f] = depth[up[f]] + 1 if up[f] >= 0 else 0
-    first: dict[int, int] = {}  # where the updates of a front's children begin
-    top, arena = [0, 0], [0, 0]
-    for f in range(m):
-        mine = depth[f] % 2
+    m = len(parent)
+    depth, update, first = np.zeros(m, np.int64), np.zeros(m, np.int64), np.full(m, -1)
+    top, arena = np.zeros(2, np.int64), np.zeros(2, np.int64)
+    _stack_updates(parent, below, depth, update, first, top, arena)
+    return depth, update, arena
+
+
+@njit(cache=True)
+def _stack_updates(
+    parent: IntArray, below: IntArray, depth: IntArray, update: IntArray,
+    first: IntArray, top: IntArray, arena: IntArray,
+) -> None:  # fmt: skip
+    """Fill `depth`, `update` and `arena`; `first` is where the updates of a front's children begin."""
+    for f in range(len(parent) - 1, -1, -1):
+        up = parent[f]
+        depth[f] = depth[up] + 1 if up >= 0 else 0
+    for f in range(len(parent)):
+        mine, up = depth[f] % 2, parent[f]
         update[f] = top[mine]
-        first.setdefault(up[f], top[mine])
-        top[mine] += size[f]
+        if up >= 0 and first[up] < 0:
+            first[up] = top[mine]
+        top[mine] += below[f] * below[f]
         arena[mine] = max(arena[mine], top[mine])
-        top[1 - mine] = first.pop(f, top[1 - mine])
-    return np.array(depth, np.int64), np.array(update, np.int64), np.array(arena, np.int64)
+        if first[f] >= 0:
+            top[1 - mine] = first[f]
 
 
 class Cholesky:

@@ -19,7 +19,8 @@ from meshconv.errors import ArgumentError, ArrayTypeError, NonFiniteError, Solve
 from meshconv.operators import _multifrontal
 
 BACKENDS = ("auto", "superlu")
-_REFINE = 1e-12  # residuals above this are worth a step of iterative refinement
+_REFINE = 1e-12  # residuals above this are worth a step of iterative refinement,
+_ROUNDING = 1e-15, 1e-10  # unless they are rounding: this small beside the solution, and at most this large
 _FAILED = 1e-6  # residuals above this are no answer
 _SUSPECT = 1e-9  # pivots below this, relative to the diagonal, make a factorisation prove itself
 
@@ -88,7 +89,7 @@ class SPDSolver:
         x = self._apply(columns)
         remainder = columns - self._matrix @ x
         self.residual = self._relative(remainder, columns)
-        if not self.residual < _REFINE:
+        if not (self.residual < _REFINE or self._is_rounding(x, columns)):
             better = x + self._apply(remainder)
             residual = self._relative(columns - self._matrix @ better, columns)
             if residual < self.residual or np.isnan(self.residual):
@@ -142,6 +143,13 @@ class SPDSolver:
         for k in range(0, b.shape[1], 4):  # SuperLU is pathologically slow on many columns at once
             out[:, k : k + 4] = scale * self._superlu.solve(scale * b[:, k : k + 4])
         return out
+
+    def _is_rounding(self, x: FloatArray, b: FloatArray) -> bool:
+        """Whether the residual is what rounding of the solution leaves, which refinement cannot lower."""
+        scale = self._scale[:, None]
+        solution, size = np.linalg.norm(x / scale, axis=0), np.linalg.norm(scale * b, axis=0)
+        floor = _ROUNDING[0] * np.min(solution[size > 0] / size[size > 0], initial=np.inf)
+        return bool(self.residual < min(floor, _ROUNDING[1]))
 
     def _relative(self, remainder: FloatArray, b: FloatArray) -> float:
         scale = self._scale[:, None]
@@ -212,7 +220,8 @@ class FixedValueSolver:
 
 def _square(matrix: Any) -> Any:
     """Return a canonical CSR copy or the array itself, or say what is wrong with it."""
-    A = sparse.csr_array(matrix, dtype=np.float64)
+    ready = isinstance(matrix, sparse.csr_array) and matrix.dtype == np.float64
+    A = matrix if ready else sparse.csr_array(matrix, dtype=np.float64)
     if A.ndim != 2 or A.shape[0] != A.shape[1]:
         raise ArrayTypeError(f"matrix must be square, found {A.shape}")
     if not A.has_canonical_format:

@@ -40,7 +40,9 @@ class Frame:
 
     def to_unit(self, vertices: FloatArray) -> FloatArray:
         """Bring vertices (V, 3) into the frame."""
-        return np.asarray((vertices / self.magnitude - self.centre) / self.extent)
+        with np.errstate(over="ignore"):  # used vertices lie within -1..1, others may lie anywhere
+            near = np.clip(vertices / self.magnitude, -2.0, 2.0)
+        return np.asarray((near - self.centre) / self.extent)
 
     def from_unit(self, unit: FloatArray) -> FloatArray:
         """Bring unit coordinates (V, 3) back."""

@@ -214,6 +214,14 @@ def test_a_cap_is_flipped_and_no_vertex_is_lost() -> None:
     assert np.allclose(repaired.surface.face_areas, 1.0)
 
 
+def test_a_stray_vertex_far_away_does_no_harm() -> None:
+    disk = cap(5, 1e-200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        repaired = repair((np.concatenate([disk.vertices, [[0.0, 1e300, -1e300]]]), disk.faces), weld=1e-210)
+    assert repaired.surface == disk
+
+
 def test_no_area_at_all_is_refused() -> None:
     with pytest.raises(DegenerateError, match="surface area is 0"):
         repair((np.ones((9, 3)), grid(3).faces))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -154,7 +155,7 @@ def _length(value: bool | float, frame: Frame, name: str, *, everything: float =
     """Option to unit length: True means `everything`, False -1."""
     if isinstance(value, bool | np.bool_):
         return everything if value else -1.0
-    if not 0 <= value < np.inf:
+    if not (isinstance(value, Real) and 0 <= value < np.inf):
         raise ArgumentError(f"{name} must be True, False or a length >= 0, found {value!r}")
     return float(value) / frame.scale
 

@@ -256,6 +256,8 @@ def test_components_targets_and_options_are_refused_with_numbers() -> None:
         repair(cap(3), keep="both")
     with pytest.raises(ArgumentError, match="weld must be True, False or a length"):
         repair(cap(3), weld=-1.0)
+    with pytest.raises(ArgumentError, match="fill_holes must be True, False or a length"):
+        repair(cap(3), fill_holes=None)  # type: ignore[arg-type]
     with pytest.warns(RepairWarning, match="1 component dropped"):
         assert repair(joined(cap(4), cap(2))).surface == cap(4)
 

@@ -31,10 +31,16 @@ class Explained:
     probabilities: tuple[tuple[Any, float], ...] = ()
     image: Any = None
     sampling_grid: FloatArray | None = None
+    mirrored: bool = False
 
     @property
     def note(self) -> str:
         """What the reader must know before looking for colour that is not there; '' if nothing."""
+        return "; ".join(
+            filter(None, ("drawn mirrored, as it lies in the frame" if self.mirrored else "", self._doubt()))
+        )
+
+    def _doubt(self) -> str:
         if self.field is None:
             return "there is no saliency"
         if np.ptp(self.field) == 0:
@@ -123,7 +129,8 @@ def _of_explanation(result: Any) -> Explained:
     surface, saliency = result.surface, result.saliency
     field = None if saliency is None else _vertex_field(saliency, surface, "saliency")
     flat = getattr(result, "parameterization", None)
-    if flat is not None and not _same_place(surface, flat.surface):  # mirrored on the way: draw it as mapped
+    mirrored = flat is not None and not _same_place(surface, flat.surface)
+    if flat is not None and mirrored:
         surface, field = flat.surface, result.resampler.to_vertices(result.saliency_image)
     return Explained(
         surface,
@@ -134,6 +141,7 @@ def _of_explanation(result: Any) -> Explained:
         probabilities=_odds(getattr(result, "probabilities", None)),
         image=getattr(result, "image", None),
         sampling_grid=_sampling_grid(getattr(result, "sampling_grid", None)),
+        mirrored=mirrored,
     )
 
 

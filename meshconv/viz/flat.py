@@ -33,7 +33,7 @@ def flat_picture(explained: Explained, *, size: int = 420) -> bytes | None:
     fig, axis = _square(size)
     low, high = _draw(axis, image, explained)
     if explained.look.iso_lines and np.nanmax(image) > np.nanmin(image):
-        levels = [low + (high - low) * k for k in style.ISO_LINES]
+        levels = style.iso_levels(low, high, signed=explained.look.signed)
         axis.contour(image, levels, colors="#4a4038", linewidths=0.6, extent=(0, 1, 0, 1))
     return _png(fig)
 

@@ -42,6 +42,7 @@ def mesh_data(explained: Explained, *, extent: float | None = None, most: int = 
         "limits": list(limits),
         "colours": list(style.DIVERGING if explained.look.signed else style.SEQUENTIAL),
         "neutral": style.SEQUENTIAL[0],
+        "signed": explained.look.signed,
         "lines": bool(explained.look.iso_lines and np.ptp(values) > 0),
         "size": ((high - low) / (extent or float((high - low).max()) or 1.0)).tolist(),
         "positions": _text((vertices - low) / side * _STEPS, "<u2"),

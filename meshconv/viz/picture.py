@@ -133,7 +133,7 @@ def add_field(plotter: Any, mesh: Any, field: FloatArray | None, look: FieldStyl
     colours = style.colormap(signed=look.signed)
     actor = plotter.add_mesh(mesh, scalars="field", cmap=colours, clim=(low, high), **shade)
     if look.iso_lines:
-        add_iso_lines(plotter, mesh, [low + (high - low) * k for k in style.ISO_LINES])
+        add_iso_lines(plotter, mesh, style.iso_levels(low, high, signed=look.signed))
     return _smooth(actor, mesh)
 
 

@@ -11,6 +11,12 @@ SEQUENTIAL = ("#e8e4df", "#f6d55c", "#ee8a2f", "#d1361f", "#6b0f1a")
 DIVERGING = ("#1b3a6b", "#3f7fbf", "#a9cbe0", "#f2efe9", "#f3b58a", "#d1552f", "#7a1220")
 NEUTRAL = "#d9d4cc"
 ISO_LINES = (0.25, 0.5, 0.75)
+SIGNED_ISO_LINES = (0.25, 0.75)  # half way out on either side: the zero line of a signed field is mostly noise
+
+
+def iso_levels(low: float, high: float, *, signed: bool = False) -> list[float]:
+    """Return the values of the iso-lines on a scale from `low` to `high`."""
+    return [low + (high - low) * k for k in (SIGNED_ISO_LINES if signed else ISO_LINES)]
 
 
 def colormap(*, signed: bool = False) -> LinearSegmentedColormap:

@@ -13,7 +13,7 @@ from meshconv.viz.picture import add_field, add_lights, place_camera, polydata, 
 from meshconv.viz.rendering import rendering_backend
 
 FRONT = (0.0, 0.0, 1.0)
-_BAR_WIDTH = 0.22  # of a panel: the colour bar has a column of its own
+_BAR_WIDTH = 0.26  # of a panel: the colour bar has a column of its own
 _SIZE = (560, 640)  # pixels of one panel
 
 
@@ -93,8 +93,8 @@ def draw_bar(plotter: Any, column: int, explained: Explained, actor: Any) -> Non
     if explained.field is None:
         return
     plotter.add_scalar_bar(
-        title=explained.look.name, mapper=actor.mapper, vertical=True, n_labels=5, fmt="%.2f", color="#4a4038",
-        width=0.45, height=0.6, position_x=0.12, position_y=0.2, title_font_size=15, label_font_size=13,
+        title=explained.look.name, mapper=actor.mapper, vertical=True, n_labels=5, fmt="%.3g", color="#4a4038",
+        width=0.4, height=0.6, position_x=0.2, position_y=0.2, title_font_size=13, label_font_size=13,
     )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def test_a_mirrored_scan_is_drawn_as_it_lies_in_the_frame() -> None:
     one.saliency_image = np.linspace(0, 1, 1024).reshape(32, 32)
     one.parameterization = Parameterization(mirrored, one.parameterization.coordinates * [-1, 1], "disk")
     drawn = as_explained(one)
-    assert drawn.surface is mirrored
+    assert drawn.surface is mirrored and "drawn mirrored" in drawn.note
     assert np.array_equal(drawn.field, one.saliency_image.ravel()[: mirrored.n_vertices])
 
 

@@ -93,7 +93,7 @@ def test_the_threshold_takes_colour_away_and_brings_it_back(window: Inspector) -
         image = window.plotter.screenshot(return_img=True)
         area.setdefault(
             level,
-            [coloured(part).sum() for part in np.array_split(image[:, : int(image.shape[1] / 1.0733)], 3, axis=1)],
+            [coloured(part).sum() for part in np.array_split(image[:, : int(image.shape[1] / 1.0867)], 3, axis=1)],
         )
     assert all(high < 0.4 * low and high > 0 for low, high in zip(area[0.0], area[0.9], strict=True))
     assert np.array_equal(field, window.field)
@@ -102,7 +102,7 @@ def test_the_threshold_takes_colour_away_and_brings_it_back(window: Inspector) -
 def test_the_slider_sets_the_threshold(window: Inspector) -> None:
     """Press on the slider's end and the threshold follows; no point is picked on the way."""
     before = window.place
-    middle = round(window.plotter.window_size[0] / 3.22 * 0.65), round(window.plotter.window_size[1] * 0.09)
+    middle = round(window.plotter.window_size[0] / 3.26 * 0.65), round(window.plotter.window_size[1] * 0.09)
     _press(window, *middle)
     _release(window, *middle)
     assert window.threshold == pytest.approx(0.75, abs=0.05) and window.place is before

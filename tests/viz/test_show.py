@@ -22,7 +22,7 @@ def _drawn(result: object, *arguments: object, **options: object) -> tuple[objec
 def test_an_explanation_stands_upright_beside_its_map(gl: str) -> None:
     """Posed at random, drawn from the front: the left cheek is to the viewer's right, in both panels."""
     plotter, image = _drawn(explained_face("cheek_left"))
-    width = image.shape[1] / 2.22
+    width = image.shape[1] / 2.26
     surface, flat = image[:, : int(width)], image[:, int(width) : int(2 * width)]
     for panel in (surface, flat):
         columns = np.nonzero(coloured(panel))[1]
@@ -53,7 +53,7 @@ def test_a_constant_saliency_is_said_to_be_one(gl: str) -> None:
     plotter, image = _drawn(one)
     words = [actor.GetText(2) for actor in plotter.renderers[0].actors.values() if hasattr(actor, "GetText")]
     assert any("points nowhere" in (text or "") for text in words)
-    assert coloured(image[:, : int(image.shape[1] / 1.12)]).sum() == 0
+    assert coloured(image[:, : int(image.shape[1] / 1.13)]).sum() == 0
     plotter.close()
 
 

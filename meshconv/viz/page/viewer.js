@@ -23,7 +23,7 @@
     }`;
   const FRAGMENT = `#version 300 es
     precision highp float;
-    uniform vec3 ramp[9]; uniform int stops; uniform vec3 neutral; uniform float threshold; uniform float lines;
+    uniform vec3 ramp[9]; uniform int stops; uniform vec3 neutral; uniform float threshold; uniform float lines; uniform float middle;
     in vec3 n; in float f; out vec4 colour;
     vec3 look(float t) {
       float x = clamp(t, 0.0, 1.0) * float(stops - 1);
@@ -33,7 +33,7 @@
     float line(float level) { return 1.0 - smoothstep(0.4, 1.3, abs(f - level) / max(fwidth(f), 1e-5)); }
     void main() {
       vec3 c = f < threshold ? neutral : look(f);
-      float ink = max(max(line(0.25), line(0.5)), line(0.75)) * lines;
+      float ink = max(max(line(0.25), line(0.5) * middle), line(0.75)) * lines;
       if (threshold > 0.0) ink = max(ink * step(threshold, f), line(threshold));
       c = mix(c, vec3(0.29, 0.25, 0.22), 0.8 * ink);
       vec3 m = normalize(n) * (gl_FrontFacing ? 1.0 : -1.0);
@@ -84,6 +84,7 @@
     gl.uniform1i(at("stops"), one.colours.length);
     gl.uniform3fv(at("neutral"), rgb(one.neutral));
     gl.uniform1f(at("lines"), one.lines ? 1 : 0);
+    gl.uniform1f(at("middle"), one.signed ? 0 : 1);
     slider.min = one.limits[0]; slider.max = one.limits[1];
     slider.step = (one.limits[1] - one.limits[0]) / 100; slider.value = one.limits[0];
     turn = [1, 0, 0, 0, 1, 0, 0, 0, 1]; zoom = 1; shift = [0, 0]; marked = null;

@@ -112,7 +112,7 @@ def cluttered(part: str, n: int, digit: int, seed: int) -> tuple[Tensor, Tensor,
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "plain, as many parameters": {"width": 21},
+    "plain, wider": {"width": 21},
     "offset": {"variant": "offset"},
     "monotone": {"variant": "monotone"},
     "offset + focus on boxes": {"variant": "offset", "focus": 0.3},

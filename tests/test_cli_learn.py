@@ -37,10 +37,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(folder: Path) -> Path:
     """A classifier trained by the command, the broken scans skipped."""
     path = folder.parent / "model.mc"
-    code = main(
-        ["train", str(folder), str(path), "--on-error", "skip", "--epochs", "25", "--size", "65", "--network-size", "17"]
-    )
-    assert code == 0
+    options = ["--on-error", "skip", "--epochs", "25", "--size", "65", "--network-size", "17"]
+    assert main(["train", str(folder), str(path), *options]) == 0
     return path
 
 

@@ -81,7 +81,7 @@ def _draw_board(axis: Any, parameterization: Parameterization) -> None:
     board = np.add.outer(cells[1], cells[0]) % 2
     extent = np.array([low[0], high[0], low[1], high[1]]) * 2 / _SQUARES
     image = axis.imshow(board, origin="lower", extent=extent, cmap=_two_tone(), interpolation="nearest")
-    line = {"fill": False, "color": "#4a4038", "lw": 0.8}
+    line: dict[str, Any] = {"fill": False, "color": "#4a4038", "lw": 0.8}
     if parameterization.domain == "sphere":
         outline: Any = Circle((0, 0), 1.0, **line)
     else:

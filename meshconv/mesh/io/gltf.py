@@ -27,6 +27,7 @@ from meshconv.mesh.io.vtp import join_fields
 _JSON, _BIN = 0x4E4F534A, 0x004E4942
 _MAX_DEPTH = 200
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
+_Primitive = tuple[IntArray, dict[str, Any]]  # triangles and attributes
 _NAMES = {"COLOR_0": "colors", "TEXCOORD_0": "uv"}
 
 
@@ -100,24 +101,13 @@ def _refuse_constant(name: str) -> None:
 
 def _scene(document: Document) -> RawMesh:
     """Return all triangles of the scene as one mesh."""
-    required = document.root.get("extensionsRequired") or []
-    packed = [str(name) for name in required if "compression" in str(name)] if isinstance(required, list) else []
-    if packed:
-        raise UnsupportedFormatError(f"needs {', '.join(packed)[:80]}", hint="export without mesh compression")
+    _refuse_compressed(document.root.get("extensionsRequired"))
     warnings = document.source.warnings
     parts: list[tuple[FloatArray, IntArray, Fields]] = []
     total, allowed, skipped = 0, max(1_000_000, len(document.source.data), document.external_size), 0
     for mesh, matrix in placed_meshes(document):
-        groups: dict[int, list[tuple[IntArray, dict[str, Any]]]] = {}
-        for primitive in document.items(mesh, "primitives"):
-            mode = number_of(primitive, "mode", _TRIANGLES)
-            attributes = document.table(primitive, "attributes")
-            if mode not in (_TRIANGLES, _STRIP, _FAN) or "POSITION" not in attributes:
-                skipped += 1
-                continue
-            position = number_of(attributes, "POSITION")
-            faces = _faces(document, primitive, mode, document.accessor(position)["count"])
-            groups.setdefault(position, []).append((faces, attributes))
+        groups, others = _by_positions(document, mesh)
+        skipped += others
         for position, members in groups.items():
             vertices = document.array(position, "VEC3", "POSITION").astype(np.float64)
             total += len(vertices) + sum(len(faces) for faces, _ in members)
@@ -129,6 +119,28 @@ def _scene(document: Document) -> RawMesh:
     if skipped:
         warnings.append(f"skipped {skipped} primitives of points or lines")
     return _joined(parts, warnings)
+
+
+def _refuse_compressed(required: object) -> None:
+    packed = [str(name) for name in required if "compression" in str(name)] if isinstance(required, list) else []
+    if packed:
+        raise UnsupportedFormatError(f"needs {', '.join(packed)[:80]}", hint="export without mesh compression")
+
+
+def _by_positions(document: Document, mesh: dict[str, Any]) -> tuple[dict[int, list[_Primitive]], int]:
+    """Return the primitives of a mesh by the vertices they share, and how many are points or lines."""
+    groups: dict[int, list[_Primitive]] = {}
+    others = 0
+    for primitive in document.items(mesh, "primitives"):
+        mode = number_of(primitive, "mode", _TRIANGLES)
+        attributes = document.table(primitive, "attributes")
+        if mode not in (_TRIANGLES, _STRIP, _FAN) or "POSITION" not in attributes:
+            others += 1
+            continue
+        position = number_of(attributes, "POSITION")
+        faces = _faces(document, primitive, mode, document.accessor(position)["count"])
+        groups.setdefault(position, []).append((faces, attributes))
+    return groups, others
 
 
 def _faces(document: Document, primitive: dict[str, Any], mode: int, n: int) -> IntArray:

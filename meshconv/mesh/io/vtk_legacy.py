@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meshconv._check import IntArray
+from meshconv._check import FloatArray, IntArray
 from meshconv.errors import (
     BadFormatError,
     BadHeaderError,
@@ -105,34 +106,49 @@ class _Binary(_Cursor):
 
 def read_vtk(source: Source) -> RawMesh:
     """Read a legacy VTK file that holds POLYDATA."""
-    body = _open(source.data)
-    vertices, cells = np.empty((0, 3)), dict[str, Cells]()
-    fields: dict[str, Fields] = {"POINT_DATA": {}, "CELL_DATA": {}}
-    where, length = "", 0
+    body, parts = _open(source.data), _Parts()
     while True:
         words, line = body.words()
         if not words:
             break
-        key = words[0].upper()
         try:
-            if key == "POINTS":
-                n = _count(words, 1)
-                vertices = body.array(3 * n, _kind(words, 2), "POINTS").astype(np.float64).reshape(n, 3)
-            elif key in _CELLS:
-                cells[_CELLS[key]] = _cells(body, words)
-            elif key in fields:
-                where, length = key, _count(words, 1)
-            elif key == "METADATA":
-                _skip_metadata(body)
-            elif where or key == "FIELD":
-                fields[where or "POINT_DATA"].update(_attribute(body, words, length) if where else _field(body, words))
-            else:
-                raise BadFormatError(f"{clip(' '.join(words))} is no part of POLYDATA")
+            parts.add(body, words)
         except (BadFormatError, TruncatedError) as error:
             if error.line is None and line:
                 raise type(error)(error.message, line=line, hint=error.hint) from error
             raise
-    return polygons(vertices, cells, fields["POINT_DATA"], fields["CELL_DATA"], source.warnings)
+    return polygons(parts.vertices, parts.cells, parts.points, parts.faces, source.warnings)
+
+
+@dataclass
+class _Parts:
+    """What the sections of a file have given so far; attributes belong to the last POINT_DATA or CELL_DATA."""
+
+    vertices: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
+    cells: dict[str, Cells] = field(default_factory=dict)
+    points: Fields = field(default_factory=dict)
+    faces: Fields = field(default_factory=dict)
+    current: Fields | None = None
+    length: int = 0
+
+    def add(self, body: _Body, words: list[str]) -> None:
+        """Read the section that begins with the line `words`."""
+        key = words[0].upper()
+        if key == "POINTS":
+            n = _count(words, 1)
+            self.vertices = body.array(3 * n, _kind(words, 2), "POINTS").astype(np.float64).reshape(n, 3)
+        elif key in _CELLS:
+            self.cells[_CELLS[key]] = _cells(body, words)
+        elif key in ("POINT_DATA", "CELL_DATA"):
+            self.current, self.length = self.points if key == "POINT_DATA" else self.faces, _count(words, 1)
+        elif key == "METADATA":
+            _skip_metadata(body)
+        elif self.current is not None:
+            self.current.update(_attribute(body, words, self.length))
+        elif key == "FIELD":
+            self.points.update(_field(body, words))
+        else:
+            raise BadFormatError(f"{clip(' '.join(words))} is no part of POLYDATA")
 
 
 def _open(data: bytes) -> _Body:

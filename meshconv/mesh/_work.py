@@ -44,6 +44,4 @@ class Work:
         if used.all():
             return self
         name = np.cumsum(used) - 1
-        return replace(
-            self, unit=self.unit[used], faces=name[self.faces], vertex_origin=self.vertex_origin[used]
-        )
+        return replace(self, unit=self.unit[used], faces=name[self.faces], vertex_origin=self.vertex_origin[used])

@@ -93,9 +93,7 @@ def _component_counts(
     half = topology.half_edges(faces)
     key, first = np.unique(topology.edge_keys(half, n), return_index=True)
     of_edge = part[first // 3]
-    euler = (
-        np.bincount(of_vertex, minlength=count) - np.bincount(of_edge, minlength=count) + np.bincount(part)
-    )
+    euler = np.bincount(of_vertex, minlength=count) - np.bincount(of_edge, minlength=count) + np.bincount(part)
     starts = np.array([topology.edge_keys(loop[None, :2], n)[0] for loop in loops], dtype=np.int64)
     return euler, np.bincount(of_edge[np.searchsorted(key, starts)], minlength=count)
 

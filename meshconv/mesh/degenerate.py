@@ -50,9 +50,7 @@ def mend_flat(unit: FloatArray, faces: IntArray, rounding: float) -> tuple[IntAr
     for f, triangle in local.faces.items():
         faces[f], alive[f] = triangle, True
     left = np.zeros(len(faces), dtype=bool)
-    left[[f for f in np.flatnonzero(near).tolist() if f in local.faces and local.is_flat(local.faces[f])]] = (
-        True
-    )
+    left[[f for f in np.flatnonzero(near).tolist() if f in local.faces and local.is_flat(local.faces[f])]] = True
     return faces, alive, left
 
 
@@ -66,13 +64,9 @@ def _within(faces: IntArray, mask: BoolArray) -> BoolArray:
 class _Neighbourhood:
     """The faces around the flat ones, as sets that local steps can change; few, so plain Python."""
 
-    def __init__(
-        self, unit: FloatArray, faces: IntArray, ids: IntArray, limit: float, rounding: float
-    ) -> None:
+    def __init__(self, unit: FloatArray, faces: IntArray, ids: IntArray, limit: float, rounding: float) -> None:
         self.unit, self.limit, self.rounding = unit, limit, rounding
-        self.faces: dict[int, Triangle] = dict(
-            zip(ids.tolist(), map(tuple, faces[ids].tolist()), strict=True)
-        )
+        self.faces: dict[int, Triangle] = dict(zip(ids.tolist(), map(tuple, faces[ids].tolist()), strict=True))
         self.star: dict[int, set[int]] = {}
         for f, triangle in self.faces.items():
             for v in triangle:

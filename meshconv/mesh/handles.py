@@ -74,9 +74,7 @@ def _loop_through(unit: FloatArray, faces: IntArray, root: int) -> IntArray | No
 def _shortest_paths(unit: FloatArray, faces: IntArray, root: int) -> tuple[FloatArray, IntArray]:
     """Distances and parents; edges at a border count 1000 times, so that loops keep off it."""
     edges = topology.edges(faces)
-    length = np.maximum(
-        np.linalg.norm(unit[edges[:, 0]] - unit[edges[:, 1]], axis=1), np.finfo(np.float64).tiny
-    )
+    length = np.maximum(np.linalg.norm(unit[edges[:, 0]] - unit[edges[:, 1]], axis=1), np.finfo(np.float64).tiny)
     border = topology.boundary_vertices(faces, len(unit))
     length = np.where(border[edges].any(axis=1), 1000.0 * length, length)
     graph: Any = sparse.coo_array((length, edges.T), shape=(len(unit),) * 2).tocsr()
@@ -93,14 +91,10 @@ def _in_dual_tree(faces: IntArray, f: IntArray, g: IntArray, weight: FloatArray)
     for k, loop in enumerate(loops):
         owner[loop] = len(faces) + k
     n = len(faces) + len(loops)
-    outer = np.unique(
-        border // 3 * n + owner[faces.ravel()[border]]
-    )  # a face may have two sides on one border
+    outer = np.unique(border // 3 * n + owner[faces.ravel()[border]])  # a face may have two sides on one border
     rows, columns = np.concatenate([f, outer // n]), np.concatenate([g, outer % n])
     rank = np.empty(len(rows))
-    rank[np.argsort(-np.concatenate([weight, np.zeros(len(outer))]), kind="stable")] = np.arange(
-        1, len(rows) + 1
-    )
+    rank[np.argsort(-np.concatenate([weight, np.zeros(len(outer))]), kind="stable")] = np.arange(1, len(rows) + 1)
     tree = csgraph.minimum_spanning_tree(sparse.coo_array((rank, (rows, columns)), shape=(n, n)).tocsr())
     return np.asarray(np.isin(rank[: len(f)], tree.data))
 

@@ -55,9 +55,7 @@ def _triangulate_loop(unit: FloatArray, near: IntArray, loop: IntArray) -> tuple
     n = len(unit)
     taken = np.unique(topology.edge_keys(topology.half_edges(near), n))
     is_face = len(loop) == 3 and bool((np.sort(near, axis=1) == np.sort(loop)).all(axis=1).any())
-    triangles = (
-        None if is_face else _split_and_triangulate(unit, taken, loop, _outer_normals(unit, near, loop))
-    )
+    triangles = None if is_face else _split_and_triangulate(unit, taken, loop, _outer_normals(unit, near, loop))
     if triangles is not None:
         return unit, triangles
     centre = unit[loop].mean(axis=0)
@@ -77,9 +75,7 @@ def _outer_normals(unit: FloatArray, near: IntArray, loop: IntArray) -> FloatArr
     return _unit(np.cross(b - a, c - a)) * (key[place] == wanted)[:, None]
 
 
-def _split_and_triangulate(
-    unit: FloatArray, taken: IntArray, loop: IntArray, normals: FloatArray
-) -> IntArray | None:
+def _split_and_triangulate(unit: FloatArray, taken: IntArray, loop: IntArray, normals: FloatArray) -> IntArray | None:
     """Cut a long loop in two along short chords, then triangulate each piece."""
     todo, done = [(loop, normals)], []
     while todo:

@@ -14,9 +14,7 @@ _ROUNDS = 12
 _MOST_VERTICES = 20_000
 
 
-def refine(
-    points: FloatArray, patch: IntArray, near: IntArray, loop: IntArray
-) -> tuple[FloatArray, IntArray]:
+def refine(points: FloatArray, patch: IntArray, near: IntArray, loop: IntArray) -> tuple[FloatArray, IntArray]:
     """Split patch faces at their centres until they are as small as the faces around; flip edges in between.
 
     `near` are the surface's faces that touch the border `loop`. Returns all points and the patch's faces.
@@ -86,9 +84,7 @@ def fair(points: FloatArray, patch: IntArray, near: IntArray, first: int) -> Flo
     radius = np.linalg.norm(points[border] - centre, axis=1).max()
     for _ in range(3):
         solved = _thin_plate(place, faces, moving)
-        safe = (
-            np.isfinite(solved).all() and np.linalg.norm(solved[moving] - centre, axis=1).max() <= 2 * radius
-        )
+        safe = np.isfinite(solved).all() and np.linalg.norm(solved[moving] - centre, axis=1).max() <= 2 * radius
         if not safe:
             break
         place = solved

@@ -181,9 +181,7 @@ def _until_stable(work: Work, options: steps.Options, log: steps.Log) -> Work:
         if len(work.faces) == 0:
             raise DegenerateError("no face is left: all of them have no area or repeat others",
                                   hint="check the file's coordinates")  # fmt: skip
-        if np.array_equal(work.faces, before.faces) and np.array_equal(
-            work.vertex_origin, before.vertex_origin
-        ):
+        if np.array_equal(work.faces, before.faces) and np.array_equal(work.vertex_origin, before.vertex_origin):
             break
     return work
 

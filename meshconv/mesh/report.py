@@ -157,9 +157,7 @@ def _connection_problems(r: SurfaceReport) -> list[str]:
             " repair(fill_holes=True) closes all but the longest"
         )
     if r.genus:
-        out.append(
-            f"genus {r.genus}: {counted(r.genus, 'handle')}; repair(remove_handles=True) cuts and caps them"
-        )
+        out.append(f"genus {r.genus}: {counted(r.genus, 'handle')}; repair(remove_handles=True) cuts and caps them")
     if len(r.nonmanifold_edges):
         first = tuple(r.nonmanifold_edges[0].tolist())
         count = counted(len(r.nonmanifold_edges), "non-manifold edge")
@@ -173,16 +171,12 @@ def _connection_problems(r: SurfaceReport) -> list[str]:
 def _winding_problems(r: SurfaceReport) -> list[str]:
     out = []
     if not r.orientable:
-        out.append(
-            "not orientable (a Moebius strip or Klein bottle): cut it, no winding of the faces can agree"
-        )
+        out.append("not orientable (a Moebius strip or Klein bottle): cut it, no winding of the faces can agree")
     if r.faces_to_flip:
         count = counted(r.faces_to_flip, "face")
         out.append(f"mixed orientation: {count} against the rest; repair(orient=True) turns them")
     if r.inside_out:
-        out.append(
-            f"{counted(r.inside_out, 'closed component')} inside out (negative volume): repair turns outward"
-        )
+        out.append(f"{counted(r.inside_out, 'closed component')} inside out (negative volume): repair turns outward")
     if r.duplicate_faces:
         count = counted(r.duplicate_faces, "duplicate face")
         out.append(f"{count} ({r.reversed_duplicate_faces} reversed): repair drops them")
@@ -214,9 +208,7 @@ def _rows(r: SurfaceReport) -> list[tuple[str, str]]:
     low, high = r.bounding_box
     borders = zip(r.boundary_sizes, r.boundary_lengths, strict=True)
     loops = [f"{size} vertices, length {length:.5g}" for size, length in borders]
-    kind = (
-        "disk" if r.is_disk else "sphere" if r.is_sphere else "closed surface" if r.is_closed else "surface"
-    )
+    kind = "disk" if r.is_disk else "sphere" if r.is_sphere else "closed surface" if r.is_closed else "surface"
     x, y, z = high - low
     return [
         ("surface", f"{kind}, {r.n_vertices} vertices, {r.n_faces} faces, {r.n_edges} edges"),

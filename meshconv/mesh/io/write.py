@@ -82,13 +82,7 @@ def save(
         If the file cannot be written; see `atomic_write`.
     """
     name = os.fsdecode(path)
-    stem, extension = os.path.splitext(name)
-    packed = extension.lower() == ".gz"
-    form = (os.path.splitext(stem)[1] if packed else extension)[1:].lower()
-    if form not in _WRITERS:
-        raise UnsupportedFormatError(
-            f"cannot write .{form}; can write .{', .'.join(_WRITERS)}, each also as .gz", path=name
-        )
+    form, packed = _form(name)
     if not isinstance(surface, Surface):
         raise ArrayTypeError(f"surface must be a Surface, found {type(surface).__name__}", hint="see as_surface")
     points = _fields(vertex_fields, surface.n_vertices, "vertex", form, _VERTEX_FIELDS.get(form, _ALL))
@@ -96,6 +90,18 @@ def save(
     _warn_rounding(surface, form)
     data = _WRITERS[form](surface, points, faces, binary)
     write_bytes_atomic(name, gzip.compress(data, 6, mtime=0) if packed else data, overwrite=overwrite)
+
+
+def _form(name: str) -> tuple[str, bool]:
+    """Return the format that a name asks for, and whether to compress."""
+    stem, extension = os.path.splitext(name)
+    packed = extension.lower() == ".gz"
+    form = (os.path.splitext(stem)[1] if packed else extension)[1:].lower()
+    if form not in _WRITERS:
+        raise UnsupportedFormatError(
+            f"cannot write .{form}; can write .{', .'.join(_WRITERS)}, each also as .gz", path=name
+        )
+    return form, packed
 
 
 def _fields(given: Mapping[str, ArrayLike] | None, n: int, per: str, form: str, allowed: object) -> Fields:

@@ -41,7 +41,8 @@ def fitted(population, frame):
 
 
 def test_learns_from_unregistered_scans(fitted, population):
-    assert fitted.score(population[0].take(range(32))) >= 0.95
+    with pytest.warns(MeshConvWarning, match="32 subjects are in train and test"):
+        assert fitted.score(population[0].take(range(32))) >= 0.95
     assert fitted.score(population[1]) >= 0.85
 
 

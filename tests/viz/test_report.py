@@ -29,6 +29,7 @@ EVIL = '</script><script>window.evil=1</script> "O\'Brien" & Zoë Łódź 顔'
 CHROMIUM = next(
     filter(None, map(shutil.which, ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome"))), None
 )
+BALL = icosphere(3, radius=80.0)
 FLAGS = [
     "--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
     "--disable-background-networking", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
@@ -73,9 +74,11 @@ def path(gl: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     nothing.saliency = np.zeros_like(nothing.saliency)
     template = Parameterization(face(900), face_coordinates(900), "disk")
     path = tmp_path_factory.mktemp("report") / "r.html"
+    scans = {EVIL: explained_face("cheek_left"), "right": explained_face("cheek_right", seed=3)}
+    scans |= {"none": nothing, "ball": as_explained(BALL)}
     report(
-        {EVIL: explained_face("cheek_left"), "right": explained_face("cheek_right", seed=3), "none": nothing}, path,
-        title=f"Title {EVIL}", note=EVIL, class_names=("control", "<u>case</u>"), true_labels=[1, 0, 0],
+        scans, path,
+        title=f"Title {EVIL}", note=EVIL, class_names=("control", "<u>case</u>"), true_labels=[1, 0, 0, None],
         metrics={EVIL: evaluate(labels, shares, n_bootstrap=20)}, predictions=(labels, shares),
         group_map=(template, face_effect("cheek_left", 900)), size=160,
         skipped=[(EVIL, "no <faces>"), SimpleNamespace(name="b.ply", error=ValueError("empty & gone")), "c.ply"],
@@ -112,7 +115,7 @@ def test_all_words_from_outside_are_escaped(page: Page) -> None:
     assert any(EVIL in (image["alt"] or "") for image in page.all("img"))
     assert "no <faces>" in page.text["td"] and "empty & gone" in page.text["td"] and "c.ply" in page.text["th"]
     meshes = json.loads("".join(page.text["script"][:1]))
-    assert [mesh["name"] for mesh in meshes] == ["group map", EVIL, "right", "none"]
+    assert [mesh["name"] for mesh in meshes] == ["group map", EVIL, "right", "none", "ball"]
 
 
 def test_pictures_show_the_side_where_the_saliency_is(page: Page) -> None:
@@ -234,6 +237,8 @@ slider.value = 0.9; log.high = count(); log.threshold = canvas.dataset.threshold
 slider.value = 0; log.low = count();
 send("pointerdown", 0, 0); send("pointermove", 0.2, 0); send("pointerup", 0.2, 0);
 log.dragged = canvas.dataset.vertex || "none"; log.turned = count();
+choose(4); send("pointerdown", 0, 0); send("pointerup", 0, 0);
+log.ball = canvas.dataset.vertex;
 log.loaded = performance.getEntriesByType("resource").filter(one => !one.name.startsWith("data:")).length;
 document.body.insertAdjacentHTML("beforeend", "<pre id=log></pre>");
 document.getElementById("log").textContent = JSON.stringify(log);
@@ -264,6 +269,7 @@ def test_the_viewer_is_drawn_turned_and_clicked_in_a_browser(path: Path, tmp_pat
     assert f"vertex {vertex}" in log["words"] and "saliency" in log["words"]
     centre = log["marker"]["x"] + log["marker"]["width"] / 2 - log["box"]["x"]
     assert centre == pytest.approx(log["box"]["width"] / 2 + x * log["box"]["height"], abs=2)
+    assert BALL.vertices[int(log["ball"]), 2] > 70  # the front of the ball, not its back
     assert log["beside"] == "none" and log["dragged"] == "none"
     assert log["threshold"] == "0.9" and 0 < log["high"][1] < 0.4 * log["low"][1]
     assert abs(log["turned"][0] - log["low"][0]) > 0.01 * log["low"][0]

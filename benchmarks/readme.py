@@ -62,7 +62,9 @@ def density() -> str:
         name = f"{row['surface'].removeprefix('choi_')}, {row['domain']}, {row['density']}"
         rows.append([name, f"{row['misplaced']:.4f}, {row['folds']} folds", peer, f"{row['cpu_s']:.2f}"])
     return table(
-        ["surface, domain, density", "meshconv: misplaced mass", "published", "CPU s"], rows, "python benchmarks/density.py"
+        ["surface, domain, density", "meshconv: misplaced mass", "published", "CPU s"],
+        rows,
+        "python benchmarks/density.py",
     )
 
 

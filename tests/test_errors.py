@@ -9,9 +9,7 @@ import pytest
 
 from meshconv import errors
 
-KINDS = [
-    kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.MeshConvError)
-]
+KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.MeshConvError)]
 WARNINGS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Warning)]
 
 
@@ -43,9 +41,7 @@ def test_the_file_can_be_named_later_and_parts_are_optional() -> None:
     assert str(error) == "line 2: expected 9 bytes, found 4"
     named = error.at("b.stl")
     assert str(named) == "b.stl, line 2: expected 9 bytes, found 4" and type(named) is errors.TruncatedError
-    assert (
-        str(errors.MeshConvError("plain")) == "plain" and errors.MeshConvError("x", indices=[4, 5]).count == 2
-    )
+    assert str(errors.MeshConvError("plain")) == "plain" and errors.MeshConvError("x", indices=[4, 5]).count == 2
 
 
 def test_names_say_what_they_are() -> None:

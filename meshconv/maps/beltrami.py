@@ -85,11 +85,7 @@ def image_sides(parameterization: Parameterization) -> ComplexArray:
     sides = _sides(parameterization.coordinates, faces)
     if parameterization.domain != "sphere":
         return sides[..., 0] + 1j * sides[..., 1]
-    return (
-        lay_out(sides)
-        if not len(parameterization.flipped_faces())
-        else _lay_out_signed(sides, parameterization)
-    )
+    return lay_out(sides) if not len(parameterization.flipped_faces()) else _lay_out_signed(sides, parameterization)
 
 
 def lay_out(sides: FloatArray) -> ComplexArray:

@@ -22,6 +22,7 @@ from meshconv.maps._pose import Pose, find_pose, fit_similarity
 from meshconv.maps.parameterization import Parameterization
 from meshconv.maps.template import Template, blurred_curvature
 from meshconv.mesh.surface import Surface
+from meshconv.operators.threads import one_blas_thread
 
 _OFF_SURFACE = 0.02  # landmarks farther than this from the scan, in sizes, are not on it
 _POSE_POINTS, _BEND_POINTS = 300, 1200
@@ -129,13 +130,12 @@ def fit_template(
     Besl, McKay, 1992, A method for registration of 3-D shapes. doi:10.1109/34.121791
     Amberg, Romdhani, Vetter, 2007, Optimal step nonrigid ICP. doi:10.1109/CVPR.2007.383165
     """
-    marks = find_landmarks(surface, template, landmarks)
-    if mirror == "auto":
-        both = [_fit(surface, template, marks, mirrored) for mirrored in (False, True)]
-        return min(both, key=lambda fit: fit.residual)
-    if not isinstance(mirror, bool):
+    if not isinstance(mirror, bool) and mirror != "auto":
         raise ArgumentError(f"mirror must be True, False or 'auto', found {mirror!r}")
-    return _fit(surface, template, marks, mirror)
+    marks = find_landmarks(surface, template, landmarks)
+    tried = (False, True) if mirror == "auto" else (mirror,)
+    with one_blas_thread():
+        return min((_fit(surface, template, marks, mirrored) for mirrored in tried), key=lambda fit: fit.residual)
 
 
 def register(

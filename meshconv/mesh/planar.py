@@ -47,14 +47,10 @@ def disk(rings: int, radius: float = 1.0) -> Surface:
     place = np.arange(len(ring)) - np.where(ring > 0, 1 + 3 * ring * (ring - 1), 0)
     angle = np.pi / 3 * place / np.maximum(ring, 1)
     r = radius * ring / rings
-    return Surface(
-        np.column_stack([r * np.cos(angle), r * np.sin(angle), np.zeros(len(r))]), _ring_faces(rings)
-    )
+    return Surface(np.column_stack([r * np.cos(angle), r * np.sin(angle), np.zeros(len(r))]), _ring_faces(rings))
 
 
-def delaunay_disk(
-    n: int, radius: float = 1.0, *, seed: int | np.random.Generator = 0, jitter: float = 0.35
-) -> Surface:
+def delaunay_disk(n: int, radius: float = 1.0, *, seed: int | np.random.Generator = 0, jitter: float = 0.35) -> Surface:
     """Return the flat disk with about `n` irregularly placed vertices, Delaunay triangulated.
 
     Parameters
@@ -76,16 +72,12 @@ def delaunay_disk(
     spacing = np.sqrt(np.pi / n)
     r = (1 - 0.75 * spacing) * np.sqrt((k + 0.5) / inside)
     spiral = r[:, None] * on_circle(k * np.pi * (3 - np.sqrt(5)))
-    spiral += (
-        jitter * spacing * rng.uniform(-0.5, 0.5, (inside, 2)) * np.minimum(1.0, (1 - r) / spacing)[:, None]
-    )
+    spiral += jitter * spacing * rng.uniform(-0.5, 0.5, (inside, 2)) * np.minimum(1.0, (1 - r) / spacing)[:, None]
     rim = on_circle(2 * np.pi * (np.arange(border) + rng.uniform()) / border)
     return triangulated(radius * np.vstack([spiral, rim]))
 
 
-def annulus(
-    inner_radius: float = 0.4, outer_radius: float = 1.0, n_around: int = 48, n_along: int = 8
-) -> Surface:
+def annulus(inner_radius: float = 0.4, outer_radius: float = 1.0, n_around: int = 48, n_along: int = 8) -> Surface:
     """Return the flat ring at z = 0 between two circles of `n_around` vertices, `n_along` circles in all."""
     at_least(3, n_around=n_around)
     at_least(2, n_along=n_along)

@@ -129,10 +129,7 @@ def face_landmarks(n: int = 5000, *, triangulation: int | None = None) -> dict[s
     """
     frontal = _frontal(face_coordinates(n, triangulation=triangulation))
     mirrored = {k.replace("left", "right"): (-x, y) for k, (x, y) in _LANDMARKS.items()}
-    return {
-        name: int(((frontal - place) ** 2).sum(axis=1).argmin())
-        for name, place in (_LANDMARKS | mirrored).items()
-    }
+    return {name: int(((frontal - place) ** 2).sum(axis=1).argmin()) for name, place in (_LANDMARKS | mirrored).items()}
 
 
 def _flat(n: int, triangulation: int | None) -> Surface:
@@ -148,9 +145,7 @@ def _coefficients(identity: int | np.random.Generator | FloatArray | None) -> Fl
         return np.random.default_rng(identity).standard_normal(FACE_MODES)
     z = as_array(identity, "identity").astype(np.float64)
     if z.shape != (FACE_MODES,) or not np.isfinite(z).all():
-        raise ArgumentError(
-            f"identity must be a seed or {FACE_MODES} finite coefficients, found shape {z.shape}"
-        )
+        raise ArgumentError(f"identity must be a seed or {FACE_MODES} finite coefficients, found shape {z.shape}")
     return z
 
 

@@ -47,9 +47,7 @@ def cylinder(radius: float = 1.0, height: float = 2.0, n_around: int = 48, n_alo
     return Surface(vertices, grid_faces(n_along, n_around, around=True))
 
 
-def torus(
-    major_radius: float = 1.0, minor_radius: float = 0.4, n_major: int = 64, n_minor: int = 32
-) -> Surface:
+def torus(major_radius: float = 1.0, minor_radius: float = 0.4, n_major: int = 64, n_minor: int = 32) -> Surface:
     """Return the torus about the z axis; vertex ``i * n_minor + j`` is at angle 2 pi i / n_major around it.
 
     j counts around the tube from the outer equator. With v = 2 pi j / n_minor the Gaussian curvature is
@@ -58,9 +56,7 @@ def torus(
     at_least(3, n_major=n_major, n_minor=n_minor)
     u, v = np.meshgrid(turn(n_major), turn(n_minor), indexing="ij")
     ring = major_radius + minor_radius * np.cos(v)
-    vertices = np.stack([ring * np.cos(u), ring * np.sin(u), minor_radius * np.sin(v)], axis=-1).reshape(
-        -1, 3
-    )
+    vertices = np.stack([ring * np.cos(u), ring * np.sin(u), minor_radius * np.sin(v)], axis=-1).reshape(-1, 3)
     return Surface(vertices, _torus_faces(n_major, n_minor))
 
 
@@ -146,11 +142,7 @@ def bumpy_heightfield(
     x, y = flat.vertices[:, 0], flat.vertices[:, 1]
     waves = 12
     k, phase = rng.uniform(-4, 4, (waves, 2)), rng.uniform(0, 2 * np.pi, waves)
-    z = (
-        amplitude
-        * np.sqrt(2 / waves)
-        * np.cos(np.pi * np.outer(x, k[:, 0]) + np.pi * np.outer(y, k[:, 1]) + phase)
-    )
+    z = amplitude * np.sqrt(2 / waves) * np.cos(np.pi * np.outer(x, k[:, 0]) + np.pi * np.outer(y, k[:, 1]) + phase)
     height = z.sum(axis=1) + roughness / (n - 1) * rng.standard_normal(len(x))
     return Surface(np.column_stack([x, y, height]), flat.faces)
 

@@ -12,7 +12,6 @@ doi:10.1145/356044.356047
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import llvmlite.binding
@@ -20,10 +19,10 @@ import numpy as np
 from numba import njit, types
 from numba.extending import get_cython_function_address
 from scipy import sparse
-from threadpoolctl import ThreadpoolController
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.operators._ordering import AnyInt, nested_dissection
+from meshconv.operators.threads import one_blas_thread
 
 
 def _external(module: str, name: str, n_arguments: int) -> Any:
@@ -223,7 +222,7 @@ class Cholesky:
         tree = (s.order, s.inverse, s.start, s.parent, s.row_start, s.rows)
         store = (self._panels, s.panel, (np.empty(s.arena[0]), np.empty(s.arena[1])), s.update, s.depth)
         work = (np.full((2, m), -1), np.empty((2, n), dtype=np.int64))
-        with _one_thread():
+        with one_blas_thread():
             bad, smallest = _factor((data, indptr, indices, scale), tree, store, work, *_tables())
         self.smallest_pivot = float(smallest)
         return int(bad)
@@ -235,16 +234,6 @@ class Cholesky:
         work = np.empty(np.diff(s.row_start).max(initial=0))
         _solve((s.start, s.row_start, s.rows, s.panel), self._panels, x, work)
         return np.asarray(self._scale[:, None] * x.T[s.inverse])
-
-
-def _one_thread() -> Any:
-    """Fronts are too small to share: two BLAS threads on a busy machine were 20 times slower."""
-    return _blas().limit(limits=1, user_api="blas")
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 def _tables() -> tuple[IntArray, FloatArray]:

@@ -95,9 +95,7 @@ class GeodesicSolver:
         local = self._local[_source_array(sources, self._n)]
         if (local < 0).any():
             bad = np.asarray(sources).ravel()[local < 0]
-            raise ArgumentError(
-                f"source vertex {bad[0]} is in no face", indices=bad[:10].tolist(), count=len(bad)
-            )
+            raise ArgumentError(f"source vertex {bad[0]} is in no face", indices=bad[:10].tolist(), count=len(bad))
         return self._on_all(self._solver.solve(local), self._component[local])
 
     def distance_from_point(self, point: ArrayLike) -> FloatArray:
@@ -140,9 +138,7 @@ class _Heat:
         time = sparse.diags_array(_diffusion_times(surface, triangles, component)[component])
         self._free = SPDSolver(M + time @ L, coordinates=surface.vertices)
         border = np.unique(topology.boundary_half_edges(surface.faces))
-        self._held = (
-            FixedValueSolver(M + time @ L, border, coordinates=surface.vertices) if len(border) else None
-        )
+        self._held = FixedValueSolver(M + time @ L, border, coordinates=surface.vertices) if len(border) else None
         self._poisson = FixedValueSolver(L, first, coordinates=surface.vertices)
         self._pinned = np.zeros(len(first))
         self._component = component
@@ -241,9 +237,7 @@ def _components(surface: Surface) -> IntArray:
 def _source_array(sources: ArrayLike, n: int) -> IntArray:
     array = np.atleast_1d(as_array(sources, "sources"))
     if array.ndim != 1 or array.size == 0 or not np.array_equal(array, np.round(array)):
-        raise ArrayTypeError(
-            f"sources must be one vertex index or several, found {array.dtype} {array.shape}"
-        )
+        raise ArrayTypeError(f"sources must be one vertex index or several, found {array.dtype} {array.shape}")
     bad = np.flatnonzero((array < 0) | (array >= n))
     if len(bad):
         raise IndexOutOfRangeError(

@@ -93,9 +93,7 @@ def intrinsic_delaunay(surface: Surface, *, mollify: float = 1e-6) -> IntrinsicT
             "not Delaunay, their weights may be negative", AccuracyWarning, stacklevel=2,
         )  # fmt: skip
     lengths, second = _mollified(lengths, mollify * 1e-2)
-    return IntrinsicTriangulation(
-        faces, lengths * scale, surface.n_vertices, n_flips, (first + second) * scale
-    )
+    return IntrinsicTriangulation(faces, lengths * scale, surface.n_vertices, n_flips, (first + second) * scale)
 
 
 def cotangent_laplacian_intrinsic(surface: Surface, *, mollify: float = 1e-6) -> sparse.csr_array:

@@ -60,9 +60,7 @@ def laplacian_eigenpairs(surface: Surface, n_eigen: int = 64) -> tuple[FloatArra
     return np.maximum(values, 0.0) / total / scale / scale, out
 
 
-def heat_kernel_signature(
-    surface: Surface, times: ArrayLike | None = None, *, n_eigen: int = 64
-) -> FloatArray:
+def heat_kernel_signature(surface: Surface, times: ArrayLike | None = None, *, n_eigen: int = 64) -> FloatArray:
     """Return the heat kernel signature: the heat left at each vertex, of a unit put there, after each time.
 
     The same under every motion and bending that keeps lengths. Small times see local curvature, large times
@@ -112,9 +110,7 @@ def _shift_invert(
     inverse = SPDSolver(L + shift * M, coordinates=points)
     operator = sla.LinearOperator((n, n), matvec=inverse.solve, dtype=np.float64)
     try:
-        values, functions = sla.eigsh(
-            L, n_eigen, M, sigma=-shift, OPinv=operator, v0=np.cos(np.arange(n) * 1.7) + 1.1
-        )
+        values, functions = sla.eigsh(L, n_eigen, M, sigma=-shift, OPinv=operator, v0=np.cos(np.arange(n) * 1.7) + 1.1)
     except sla.ArpackNoConvergence as error:
         found = len(error.eigenvalues)
         raise SolverError(f"{found} of {n_eigen} eigenvalues converged", hint="ask for fewer") from error

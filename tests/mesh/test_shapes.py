@@ -77,9 +77,7 @@ def test_landscape_is_one_function_at_every_resolution() -> None:
     np.testing.assert_allclose(coarse.vertices, shared, atol=1e-14)
 
 
-@pytest.mark.parametrize(
-    "make", [lambda: shapes.grid(1), lambda: shapes.disk(0), lambda: shapes.torus(n_minor=2)]
-)
+@pytest.mark.parametrize("make", [lambda: shapes.grid(1), lambda: shapes.disk(0), lambda: shapes.torus(n_minor=2)])
 def test_refuses_too_few_vertices(make: object) -> None:
     with pytest.raises(ArgumentError, match=r"must be an integer of at least \d, found"):
         make()  # type: ignore[operator]

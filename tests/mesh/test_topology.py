@@ -20,9 +20,7 @@ SHAPES = {"sphere": icosphere(2), "disk": cap(6), "cylinder": cylinder(), "torus
 
 def soups(n_vertices: int = 9, n_faces: int = 16) -> st.SearchStrategy:
     """Random faces without repeated indices, usually non-manifold in every way."""
-    rows = hnp.arrays(
-        np.int64, st.tuples(st.integers(1, n_faces), st.just(3)), elements=st.integers(0, n_vertices - 1)
-    )
+    rows = hnp.arrays(np.int64, st.tuples(st.integers(1, n_faces), st.just(3)), elements=st.integers(0, n_vertices - 1))
     return rows.map(_without_repeats).filter(len)
 
 

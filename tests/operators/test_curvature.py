@@ -45,9 +45,7 @@ def order(errors: list[float], ratio: float = 2.0) -> float:
     return float(np.log(errors[0] / errors[1]) / np.log(ratio))
 
 
-@pytest.mark.parametrize(
-    "make", [lambda k: shapes.icosphere(3 + k), lambda k: shapes.delaunay_sphere(1000 * 4**k)]
-)
+@pytest.mark.parametrize("make", [lambda k: shapes.icosphere(3 + k), lambda k: shapes.delaunay_sphere(1000 * 4**k)])
 def test_sphere_at_second_order(make: object) -> None:
     surfaces = [make(k) for k in (0, 1)]  # type: ignore[operator]
     for quantity, tolerance in ((mean_curvature, 0.013), (gaussian_curvature, 0.026)):
@@ -63,9 +61,7 @@ def test_torus_at_second_order() -> None:
     for k in (1, 2):
         surface = shapes.torus(1.0, 0.4, 50 * k, 24 * k)
         mean, gauss = torus_truth(1.0, 0.4, 50 * k, 24 * k)
-        errors.append(
-            (np.abs(mean_curvature(surface) - mean).max(), np.abs(gaussian_curvature(surface) - gauss).max())
-        )
+        errors.append((np.abs(mean_curvature(surface) - mean).max(), np.abs(gaussian_curvature(surface) - gauss).max()))
     (mean0, gauss0), (mean1, gauss1) = errors
     assert mean1 < 0.03 * 2.5
     assert gauss1 < 0.04 * 4.2
@@ -76,9 +72,7 @@ def test_irregular_landscape_with_border_at_second_order() -> None:
     errors = []
     for n in (1500, 6000):
         surface, mean, gauss = landscape(n)
-        errors.append(
-            (np.abs(mean_curvature(surface) - mean).max(), np.abs(gaussian_curvature(surface) - gauss).max())
-        )
+        errors.append((np.abs(mean_curvature(surface) - mean).max(), np.abs(gaussian_curvature(surface) - gauss).max()))
     (mean0, gauss0), (mean1, gauss1) = errors
     assert mean1 < 0.01
     assert gauss1 < 0.02
@@ -102,9 +96,7 @@ def test_shape_index_tells_dome_cup_and_saddle() -> None:
     assert shape_index(sphere).min() > 0.97
     assert shape_index(inward).max() < -0.97
     flat = shapes.disk(12, 0.3)
-    saddle = Surface(
-        flat.vertices + np.outer(flat.vertices[:, 0] * flat.vertices[:, 1], [0, 0, 1]), flat.faces
-    )
+    saddle = Surface(flat.vertices + np.outer(flat.vertices[:, 0] * flat.vertices[:, 1], [0, 0, 1]), flat.faces)
     assert abs(shape_index(saddle)[0]) < 1e-6
 
 
@@ -132,9 +124,7 @@ def test_more_rings_quieten_noise() -> None:
 )  # fmt: skip
 def test_gauss_bonnet_is_exact(surface: Surface) -> None:
     total = angle_defect(surface).sum()
-    assert total == pytest.approx(
-        2 * np.pi * surface.euler_characteristic, abs=1e-13 * surface.n_faces + 1e-13
-    )
+    assert total == pytest.approx(2 * np.pi * surface.euler_characteristic, abs=1e-13 * surface.n_faces + 1e-13)
 
 
 def test_classical_formulas_on_regular_surfaces() -> None:
@@ -193,9 +183,7 @@ def test_motion_scale_and_labels(seed: int, scale: float) -> None:
         )
 
 
-@pytest.mark.parametrize(
-    "name", ["zero_area", "needle", "anisotropic", "far_offset", "metres", "huge_coords"]
-)
+@pytest.mark.parametrize("name", ["zero_area", "needle", "anisotropic", "far_offset", "metres", "huge_coords"])
 def test_awkward_geometry_stays_finite(name: str, bad_meshes: object) -> None:
     import trimesh
 

@@ -111,9 +111,7 @@ def test_out_of_reach_is_infinite_and_other_components_do_not_matter(backend: st
     one = shapes.icosphere(2)
     n = one.n_vertices
     lonely = [[9.0, 9.0, 9.0]]
-    both = Surface(
-        np.vstack([one.vertices, lonely, 70 + 50 * one.vertices]), np.vstack([one.faces, one.faces + n + 1])
-    )
+    both = Surface(np.vstack([one.vertices, lonely, 70 + 50 * one.vertices]), np.vstack([one.faces, one.faces + n + 1]))
     distance = geodesic_distance(both, 3, backend=backend)
     assert np.isinf(distance[n:]).all()
     assert np.abs(distance[:n] - geodesic_distance(one, 3, backend=backend)).max() < (
@@ -125,9 +123,7 @@ def test_out_of_reach_is_infinite_and_other_components_do_not_matter(backend: st
         assert everywhere[-n:].max() == pytest.approx(50 * np.pi, rel=0.05)
 
 
-@pytest.mark.parametrize(
-    "name", ["zero_area", "needle", "anisotropic", "far_offset", "metres", "huge_coords"]
-)
+@pytest.mark.parametrize("name", ["zero_area", "needle", "anisotropic", "far_offset", "metres", "huge_coords"])
 def test_awkward_geometry(name: str, bad_meshes: object) -> None:
     import trimesh
 

@@ -67,9 +67,7 @@ def test_gradient_of_a_smooth_function_converges_at_first_order() -> None:
         flat = shapes.delaunay_disk(n, seed=1)
         centre = flat.vertices[flat.faces].mean(axis=1)
         exact = np.column_stack([np.cos(centre[:, 0]), 2 * centre[:, 1], 0 * centre[:, 0]])
-        errors.append(
-            np.abs(face_vectors(flat, np.sin(flat.vertices[:, 0]) + flat.vertices[:, 1] ** 2) - exact).mean()
-        )
+        errors.append(np.abs(face_vectors(flat, np.sin(flat.vertices[:, 0]) + flat.vertices[:, 1] ** 2) - exact).mean())
     assert np.log2(errors[0] / errors[1]) > 0.8
     assert errors[1] < 0.05
 

@@ -65,9 +65,7 @@ def test_signature_ends_at_one_over_the_area_and_starts_high_at_tips() -> None:
     sphere = shapes.icosphere(3)
     egg = Surface(sphere.vertices * [1, 1, 2], sphere.faces)
     early = heat_kernel_signature(egg, 0.2, n_eigen=100)[:, 0]
-    assert (
-        early[np.abs(egg.vertices[:, 2]) > 1.95].min() > 1.1 * early[np.abs(egg.vertices[:, 2]) < 0.2].max()
-    )
+    assert early[np.abs(egg.vertices[:, 2]) > 1.95].min() > 1.1 * early[np.abs(egg.vertices[:, 2]) < 0.2].max()
 
 
 @settings(max_examples=10)

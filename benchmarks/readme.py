@@ -42,8 +42,7 @@ def conformal() -> str:
         elif row["method"] in {"igl lscm", "igl harmonic", "lapy"}:
             folds = row["folds"]
             rows[-1].append(f"{row['angle']:.3f}, {folds}; {row['ratio']:.2f}")
-    for row in rows:
-        row += ["-"] * (5 - len(row))
+    rows = [row + ["-"] * (5 - len(row)) for row in rows]
     for row in rows[-len([r for r in found["sphere"] if r["method"] == "meshconv"]) :]:
         row[3:5] = ["-", row[3]] if row[4] == "-" and len(row) == 5 else row[3:5]
     head = ["surface", "vertices", "meshconv", "libigl LSCM; time ratio", "libigl harmonic, LaPy (sphere); time ratio"]

@@ -36,7 +36,11 @@ def _checks():
     return list(estimator_checks_generator(OnRows(size=5, network_size=5, epochs=15, batch_size=64), legacy=True))
 
 
-@pytest.mark.parametrize("check", _checks(), ids=str)
+def _name(check):
+    return check[1].func.__name__  # str() would hold an address, which differs between test processes
+
+
+@pytest.mark.parametrize("check", _checks(), ids=_name)
 def test_estimator_checks(check):
     estimator, run = check
     run(estimator)

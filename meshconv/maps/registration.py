@@ -177,8 +177,8 @@ def register(
     Examples
     --------
     >>> from meshconv.mesh.shapes import face
-    >>> scan = face(n=900, seed=1)
-    >>> template = Template.from_surface(face(n=1200))
+    >>> scan = face(900, identity=1, triangulation=1)
+    >>> template = Template.from_surface(face(1200))
     >>> len(register(scan, template).flipped_faces())
     0
     """

@@ -167,7 +167,7 @@ def grouped_folds(
         if members < folds:
             raise ArgumentError(
                 f"n_splits={folds} cannot be greater than the number of members in each class:"
-                f" class {value!r} has {members}", hint=f"folds={members} or fewer",
+                f" class {value.item()!r} has {members}", hint=f"folds={members} or fewer",
             )  # fmt: skip
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     for train, test in splitter.split(np.zeros(len(y)), y, groups):

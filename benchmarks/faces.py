@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--scans", type=int, default=400, help="of each of the two sets")
     parser.add_argument("--amplitude", type=float, default=4.0, help="peak of the effect, mm")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=Path("out/faces"))
     args = parser.parse_args()

@@ -14,7 +14,7 @@ from meshconv.errors import RepairWarning
 from meshconv.maps.density import density_equalizing_map
 from meshconv.mesh.shapes import face, face_landmarks
 from meshconv.viz.map_picture import map_figure
-from meshconv.viz.picture import FieldStyle, figure, save_figure
+from meshconv.viz.picture import FieldStyle, figure, pyplot, save_figure
 
 _N = 4000
 _EFFECT, _AMPLITUDE = "nose_tip", 6.0
@@ -30,6 +30,7 @@ def run(out: Path) -> dict[str, Any]:
     """
     out.mkdir(parents=True, exist_ok=True)
     figures = {**_one_scan(out), **_population(out)}
+    _overview(out, ("curvature", "conformal", "area_preserving", "registered", "saliency"))
     return {**figures, "written": ", ".join(sorted(path.name for path in out.iterdir()))}
 
 
@@ -91,6 +92,19 @@ def _population(out: Path) -> dict[str, Any]:
         "test faces": str(metrics),
         "saliency on the true site": f"ROC-AUC {np.mean(sites):.3f}, mean of {len(sites)} scans",
     }
+
+
+def _overview(out: Path, names: tuple[str, ...]) -> None:
+    """Stack the pictures into one, ``overview.png``."""
+    plt = pyplot()
+    images = [plt.imread(out / f"{name}.png") for name in names]
+    heights = [image.shape[0] / image.shape[1] for image in images]
+    fig, axes = plt.subplots(len(images), 1, figsize=(10, 10 * sum(heights)), gridspec_kw={"height_ratios": heights})
+    for axis, image in zip(axes, images, strict=True):
+        axis.imshow(image)
+        axis.set_axis_off()
+    fig.subplots_adjust(0, 0, 1, 1, hspace=0.02)
+    save_figure(fig, out / "overview.png", dpi=100)
 
 
 def _broken_scan(path: Path) -> Path:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from meshconv._check import FloatArray, IntArray, as_array, one_of
 from meshconv.errors import (
     AccuracyWarning,
+    ArgumentError,
     ArrayTypeError,
     DensityError,
     TopologyError,
@@ -126,6 +127,7 @@ def density_equalizing_map(
     Imaging Sci. 11 (2018): the problem, solved there by diffusion. Lyu, Lui & Choi, SIAM J. Imaging Sci.
     17(4) (2024): the sphere.
     """
+    _check_options(rounds, steps, tolerance, max_ratio)
     mesh = _Mesh(parameterization)
     wanted, population, clipped = _populations(parameterization, density, max_ratio)
     points, notes = lift(parameterization.coordinates)[mesh.used], clipped
@@ -148,6 +150,15 @@ def density_equalizing_map(
     result = EqualizedMap(parameterization.surface, coordinates, parameterization.domain, population=wanted)
     _report(result, notes, tolerance)
     return result
+
+
+def _check_options(rounds: int, steps: int, tolerance: float, max_ratio: float) -> None:
+    for name, value in (("rounds", rounds), ("steps", steps)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise ArgumentError(f"{name} must be a whole number, 1 or more, found {value!r}")
+    for name, number, least in (("tolerance", tolerance, 0.0), ("max_ratio", max_ratio, 1.0)):
+        if not isinstance(number, (int, float, np.number)) or not number >= least:
+            raise ArgumentError(f"{name} must be a number, {least:g} or more, found {number!r}")
 
 
 def _positive(value: ArrayLike, name: str, lengths: tuple[int, ...], per: str) -> FloatArray:
@@ -174,7 +185,7 @@ def _populations(
 ) -> tuple[FloatArray, FloatArray, list[str]]:
     """Return the population of each face as asked for, as used after clipping, and what was clipped."""
     if density is None or isinstance(density, str):
-        one_of(density or "area", ("area",), "density")
+        one_of("area" if density is None else density, ("area",), "density")
         rho = _positive(p.surface.face_areas, "the surface's face area", (p.surface.n_faces,), "face")
         rho = rho / p.face_areas
     else:
@@ -182,7 +193,7 @@ def _populations(
         rho = rho[p.surface.faces].mean(axis=1) if len(rho) == p.surface.n_vertices else rho
     if rho.min() == rho.max():
         return p.face_areas, p.face_areas, []
-    rho = rho / rho.max()
+    rho = np.maximum(rho / rho.max(), 1e-300)  # a smaller share is no share, and would underflow to 0
     order = np.argsort(rho, kind="stable")
     cumulated = np.cumsum(p.face_areas[order])
     median = rho[order[np.searchsorted(cumulated, 0.5 * cumulated[-1])]]

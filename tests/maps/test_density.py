@@ -288,6 +288,21 @@ def test_unknown_word_is_refused():
         density_equalizing_map(flat_disk(100), "volume")
 
 
+@pytest.mark.parametrize("name", ["rounds", "steps", "tolerance", "max_ratio"])
+@pytest.mark.parametrize("value", [-1, np.nan, "many", None])
+def test_a_senseless_option_is_named(name, value):
+    with pytest.raises(ArgumentError, match=f"{name} must be a"):
+        density_equalizing_map(flat_disk(100), **{name: value})
+
+
+def test_densities_at_both_ends_of_floating_point_are_clipped_not_divided_to_nan():
+    p = flat_disk(200)
+    rho = np.full(p.surface.n_faces, 1e-308)
+    rho[:20] = 1e308
+    with pytest.warns(AccuracyWarning, match="the density of 20 faces was clipped"):
+        assert_unfolded(density_equalizing_map(p, rho))
+
+
 def test_a_folded_start_is_refused():
     p = flat_disk(100)
     moved = p.coordinates.copy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from meshconv._check import ComplexArray, FloatArray, field_array
+from meshconv._check import ComplexArray, FloatArray, as_array, field_array
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.maps._locate import lift, locate
 from meshconv.maps._untangle import refuse_folds
@@ -37,7 +37,7 @@ def map_points(points: ArrayLike, source: Parameterization, target: Parameteriza
     if not np.array_equal(source.surface.faces, target.surface.faces):
         raise ArgumentError("source and target must be parameterizations of the same faces")
     refuse_folds(lift(source.coordinates), source.surface.faces)
-    array = np.asarray(points, dtype=np.float64)
+    array = as_array(points, "points")
     array = field_array(array, len(array) if array.ndim else 0, "points", per="point")
     if array.ndim != 2 or array.shape[1] != source.coordinates.shape[1]:
         raise ArrayTypeError(f"points must be (K, {source.coordinates.shape[1]}), found {array.shape}")

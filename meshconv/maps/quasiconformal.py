@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from meshconv._check import ComplexArray, FloatArray, IntArray, field_array, one_of
+from meshconv._check import ComplexArray, FloatArray, IntArray, as_array, field_array, one_of
 from meshconv.errors import (
     AccuracyWarning,
     ArgumentError,
@@ -120,7 +120,10 @@ def _check_start(p: Parameterization, boundary: str | ArrayLike) -> None:
 
 
 def _coefficient(mu: ArrayLike, n_faces: int) -> ComplexArray:
-    array = np.asarray(mu, dtype=np.complex128)
+    try:
+        array = np.asarray(mu, dtype=np.complex128)
+    except (TypeError, ValueError) as error:
+        raise ArrayTypeError(f"mu must hold complex numbers, one per face: {error}") from error
     if array.ndim == 0:
         array = np.full(n_faces, array)
     if array.shape != (n_faces,):
@@ -142,7 +145,9 @@ def _landmarks(landmarks: ArrayLike | None, targets: ArrayLike | None, n_vertice
         raise ArgumentError("landmarks and targets must be given together")
     if landmarks is None or targets is None:
         return np.empty(0, dtype=np.int64), np.empty((0, 2))
-    raw = np.asarray(landmarks)
+    raw = as_array(landmarks, "landmarks")
+    if not raw.size and not as_array(targets, "targets").size:
+        return np.empty(0, dtype=np.int64), np.empty((0, 2))
     if raw.ndim != 1 or raw.dtype.kind not in "iu":
         raise ArrayTypeError(f"landmarks must be (K,) integers, found {raw.dtype} {raw.shape}")
     marks = raw.astype(np.int64)
@@ -191,6 +196,8 @@ def _free(p: Parameterization, matrix: sparse.csr_array, marks: IntArray, goals:
     """Minimise both energies less twice the signed area: zero exactly where the coefficient is mu."""
     if len(marks) < 2:
         raise ArgumentError(f"boundary='free' needs at least 2 landmarks, found {len(marks)}")
+    if len(np.unique(goals, axis=0)) < 2:
+        raise ArgumentError("boundary='free' needs two different targets: all landmarks go to one point")
     n = p.surface.n_vertices
     ends = np.concatenate([np.column_stack([loop, np.roll(loop, -1)]) for loop in p.surface.boundary_loops])
     (a, b), half = ends.T, np.full(len(ends), 0.5)

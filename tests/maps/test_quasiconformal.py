@@ -200,12 +200,27 @@ def test_compose_maps_another_surface_through_the_shared_plane():
         (ArgumentError, "boundary must be one of", {"boundary": "loose"}),
         (ArgumentError, "needs the domain 'rectangle'", {"boundary": "slide"}),
         (ArgumentError, "at least 2 landmarks", {"boundary": "free"}),
+        (ArgumentError, "go to one point", {"boundary": "free", "landmarks": [0, 1], "targets": [[0, 0], [0, 0]]}),
+        (ArrayTypeError, "mu must hold complex numbers", {"mu": "steep"}),
+        (ArrayTypeError, "rows have different lengths", {"landmarks": [[1], [1, 2]], "targets": [[0, 0]]}),
         (ArgumentError, "on_fold must be one of", {"on_fold": "ignore"}),
     ],
 )
 def test_refusals(error, message, options):
     with pytest.raises(error, match=message):
         quasiconformal_map(disk(60), **{"mu": 0.0, **options})
+
+
+def test_empty_lists_of_landmarks_are_none_at_all():
+    p = disk(60)
+    assert np.array_equal(
+        quasiconformal_map(p, 0.1, landmarks=[], targets=[]).coordinates, quasiconformal_map(p, 0.1).coordinates
+    )
+
+
+def test_points_that_are_no_numbers_are_refused():
+    with pytest.raises(ArrayTypeError, match="points must hold real numbers"):
+        map_points([["a", "b"]], disk(60), disk(60))
 
 
 def test_sphere_folded_start_and_foreign_faces_are_refused():

@@ -18,8 +18,8 @@ def closest_points(
     Exact among the faces with the nearest centroids, which on a mesh of even triangles are enough.
     """
     tree = cKDTree(vertices[faces].mean(axis=1))
-    _, near = tree.query(queries, min(_CANDIDATES, len(faces)))
-    near = near.reshape(len(queries), -1)
+    count = min(_CANDIDATES, len(faces))
+    near = tree.query(queries, count)[1].reshape(len(queries), count)
     weights = _barycentric(queries[:, None], vertices[faces[near]])
     points = np.einsum("qfk,qfkd->qfd", weights, vertices[faces[near]])
     best = ((points - queries[:, None]) ** 2).sum(axis=2).argmin(axis=1)

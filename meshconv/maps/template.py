@@ -10,7 +10,7 @@ from os import PathLike
 import numpy as np
 from scipy import sparse
 
-from meshconv._check import FloatArray, IntArray, in_range, one_of
+from meshconv._check import FloatArray, IntArray, as_array, in_range, one_of
 from meshconv.errors import ArgumentError, IndexOutOfRangeError
 from meshconv.maps.files import load_arrays, save_arrays
 from meshconv.maps.parameterization import Parameterization
@@ -46,7 +46,10 @@ class Template:
 
     def __post_init__(self) -> None:
         one_of(self.parameterization.domain, ("disk", "sphere"), "the template's domain")
-        marks = np.array(self.landmarks, dtype=np.int64).reshape(-1)
+        given = as_array(self.landmarks, "landmarks")
+        if given.size and (given.ndim != 1 or given.dtype.kind not in "iu"):
+            raise ArgumentError(f"landmarks must be (K,) vertex indices, found {given.dtype} of shape {given.shape}")
+        marks = np.array(given, dtype=np.int64)
         if len(marks) and not (marks.min() >= 0 and marks.max() < self.surface.n_vertices):
             raise IndexOutOfRangeError(
                 f"landmarks {marks.min()}..{marks.max()}, the template has vertices 0..{self.surface.n_vertices - 1}"
@@ -122,7 +125,11 @@ class Template:
 
         if not surfaces:
             raise ArgumentError("a population needs at least one surface")
-        marks = None if landmarks is None else [np.asarray(m, dtype=np.int64) for m in landmarks]
+        if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:
+            raise ArgumentError(f"rounds must be a whole number, 0 or more, found {rounds!r}")
+        marks = None if landmarks is None else [as_array(m, "landmarks") for m in landmarks]
+        if marks is not None and len(marks) != len(surfaces):
+            raise ArgumentError(f"landmarks must be given for each of {len(surfaces)} surfaces, found {len(marks)}")
         template = cls.from_surface(surfaces[0], domain=domain, landmarks=None if marks is None else marks[0])
         for _ in range(rounds):
             total = np.zeros_like(template.surface.vertices)

@@ -179,6 +179,24 @@ def test_frame_is_upright_and_symmetric_where_the_surface_is() -> None:
     assert np.allclose(np.linalg.norm(frame.coordinates[frame.surface.boundary_loops[0]], axis=1), 0.9)
 
 
+def test_with_every_landmark_missing_the_shape_alone_decides() -> None:
+    count = len(template().landmarks)
+    alone = register(scan(1), template()).coordinates
+    for missing in (np.full(count, -1), np.full((count, 3), np.nan)):
+        assert np.array_equal(register(scan(1), template(), landmarks=missing).coordinates, alone)
+
+
+def test_a_template_takes_vertex_numbers_only() -> None:
+    for wrong in ([1.5, 2.7], [[1, 2], [3, 4]], [np.nan]):
+        with pytest.raises(ArgumentError, match="vertex indices"):
+            Template.from_surface(face(200), landmarks=wrong)  # type: ignore[arg-type]
+    for rounds in (-1, 1.5, np.nan):
+        with pytest.raises(ArgumentError, match="rounds must be"):
+            Template.from_population([face(200)], rounds=rounds)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="each of 2 surfaces, found 1"):
+        Template.from_population([face(200), face(210)], landmarks=[np.array([1, 2, 3, 4])])
+
+
 def test_refusals_say_what_is_wrong() -> None:
     with pytest.raises(TopologyError, match="the scan is closed"):
         register(icosphere(2), template())

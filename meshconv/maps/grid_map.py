@@ -64,6 +64,8 @@ class GridMap:
         array = np.asarray(as_array(points, "points"), dtype=np.float64)
         if array.ndim == 0 or array.shape[-1] != 2:
             raise ArrayTypeError(f"points must be (..., 2), found {array.shape}")
+        if np.isnan(array).any():
+            raise NonFiniteError(f"{int(np.isnan(array).any(axis=-1).sum())} points are NaN")
         place = np.clip(array, 0.0, 1.0) * (self.size - 1)
         cell = np.minimum(place.astype(np.int64), self.size - 2)
         return _bilinear(*self._corners(cell[..., 1], cell[..., 0]), place - cell)

@@ -104,3 +104,8 @@ def test_refusals_name_the_node():
         GridMap(off)
     with pytest.raises(ArrayTypeError, match="points must be"):
         GridMap(nodes)(np.zeros((3, 3)))
+
+
+def test_points_that_are_nan_are_refused():
+    with pytest.raises(NonFiniteError, match="1 points are NaN"):
+        GridMap.identity(5)([[np.nan, 0.0], [0.5, 0.5]])

@@ -80,7 +80,8 @@ def green_angles(
     depth = solver.solve(zero, areas)
     depth[loop] = -np.inf
     source = np.zeros(len(areas))
-    source[depth.argmax()] = 2 * np.pi
+    deepest = np.flatnonzero(depth >= (1 - 1e-9) * depth.max())[0]  # a symmetric surface has several: the first
+    source[deepest] = 2 * np.pi
     flux = -np.asarray(laplacian[loop] @ solver.solve(zero, source))
     return _cumulated(_positive(flux, share))
 

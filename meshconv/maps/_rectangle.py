@@ -21,6 +21,7 @@ _CANDIDATES = 14  # sharpest border vertices among which four corners are looked
 _SPREAD = 4.0  # weight of the shortest side, as a share of the border, against radians of turning
 # shares of the border's length, to both sides, over which turning is summed
 _WINDOWS = (0.0, 0.01, 0.03, 0.06)
+_TIE = 1e-9  # what differs by less is equal: on a symmetric surface rounding must not decide
 
 
 def rectangle_coordinates(surface: Surface, corners: IntArray | None, *, areas: FloatArray) -> FloatArray:
@@ -33,9 +34,9 @@ def rectangle_coordinates(surface: Surface, corners: IntArray | None, *, areas: 
     if corners is not None:
         return _onto_rectangle(surface, loop, corners)
     uv = _best(surface, loop)
-    if uv[:, 1].max() > 1:
+    if uv[:, 1].max() > 1 + _TIE:
         uv = np.column_stack([uv[:, 1], 1 - uv[:, 0]]) / uv[:, 1].max()
-    if np.average(uv[:, 0], weights=areas) < 0.5:
+    if np.average(uv[:, 0], weights=areas) < 0.5 - _TIE:
         uv = uv.max(axis=0) - uv
     return np.maximum(uv, 0.0)
 
@@ -45,7 +46,7 @@ def _best(surface: Surface, loop: IntArray) -> FloatArray:
     choices = {tuple(find_corners(surface, loop, window).tolist()) for window in _WINDOWS}
     maps = [_onto_rectangle(surface, loop, np.array(choice)) for choice in sorted(choices)]
     errors = [distortion(Parameterization(surface, uv, "rectangle")).angle_mean for uv in maps]
-    return maps[int(np.argmin(errors))]
+    return maps[int(np.flatnonzero(np.array(errors) <= min(errors) + _TIE)[0])]
 
 
 def _onto_rectangle(surface: Surface, loop: IntArray, corners: IntArray) -> FloatArray:
@@ -107,7 +108,7 @@ def find_corners(surface: Surface, loop: IntArray, window: float) -> IntArray:
     score = np.minimum(sharp[choices], 2.0).sum(axis=1) + _SPREAD * spread.min(axis=1)
     if len(pairs):
         score -= [100.0 * len(_flattened(pairs, _sides(loop, choice))) for choice in choices]
-    return np.asarray(choices[score.argmax()])
+    return np.asarray(choices[np.flatnonzero(score >= score.max() - _TIE)[0]])
 
 
 def _turning(surface: Surface, loop: IntArray) -> FloatArray:

@@ -105,7 +105,8 @@ def _roundest(surface: Surface) -> int:
     """The face whose area comes nearest to that of an equilateral one with its sides."""
     a, b, c = surface.vertices[surface.faces.T]
     squared = sum(np.einsum("ij,ij->i", side, side) for side in (b - a, c - b, a - c))
-    return int((surface.face_areas / np.maximum(squared, np.finfo(float).tiny)).argmax())
+    roundness = surface.face_areas / np.maximum(squared, np.finfo(float).tiny)
+    return int(np.flatnonzero(roundness >= (1 - 1e-9) * roundness.max())[0])  # a symmetric surface has several
 
 
 def _dipole(surface: Surface, laplacian: sparse.csr_array, face: int) -> ComplexArray:

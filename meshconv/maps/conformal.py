@@ -127,7 +127,7 @@ def _check_options(domain: str, corners: ArrayLike | None, holes: str, method: s
         raise ArgumentError(f"corners belong to domain='rectangle', not {domain!r}")
     if holes == "circles" and domain != "disk":
         raise ArgumentError(f"holes='circles' belongs to domain='disk', not {domain!r}")
-    if polish is not None and (polish < 0 or int(polish) != polish):
+    if polish is not None and (isinstance(polish, bool) or not isinstance(polish, (int, np.integer)) or polish < 0):
         raise ArgumentError(f"polish must be a whole number of steps, 0 or more, found {polish!r}")
 
 

@@ -140,6 +140,22 @@ def test_scale_pose_and_numbering_change_nothing(seed: int, scale: float) -> Non
         assert np.abs(there - here).max() < 1e-6 * np.abs(here).max(), domain
 
 
+@pytest.mark.parametrize("domain", ["disk", "rectangle", "sphere"])
+def test_rounding_does_not_decide_on_a_symmetric_surface(domain: str) -> None:
+    ball = shapes.icosphere(2)
+    waist = 1 + 0.2 * np.sin(3 * ball.vertices[:, :1] + 1) * np.cos(2 * ball.vertices[:, 1:2] + 0.3)
+    surface = Surface(ball.vertices * [1.0, 1.3, 0.8] * waist, ball.faces) if domain == "sphere" else shapes.face(600)
+    here = conformal_map(surface, domain=domain).coordinates
+    for seed, scale in enumerate((1.0, 1e6, 1e-6, 1e6, 1.0)):
+        turn = Rotation.random(random_state=seed).as_matrix()
+        there = conformal_map(Surface(scale * (surface.vertices @ turn.T), surface.faces), domain=domain)
+        off = there.coordinates - here
+        if domain == "sphere":  # directions are principal ones in space
+            u, _, vt = np.linalg.svd(here.T @ there.coordinates)
+            off = there.coordinates - here @ u @ vt
+        assert np.abs(off).max() < 1e-9
+
+
 def test_the_disk_is_canonical_and_its_border_exact() -> None:
     flat = conformal_map(shapes.face(2000, identity=1))
     assert abs(centre(flat)) < 1e-10
@@ -405,6 +421,8 @@ REFUSED = [
     (GRID, {"corners": [0, 1, 2, 3]}, ArgumentError, r"corners belong to domain='rectangle'"),
     (GRID, {"domain": "free", "holes": "circles"}, ArgumentError, r"belongs to domain='disk'"),
     (GRID, {"polish": -1}, ArgumentError, r"polish must be"),
+    (GRID, {"polish": np.nan}, ArgumentError, r"polish must be"),
+    (GRID, {"polish": "much"}, ArgumentError, r"polish must be"),
     (GRID, {"domain": "rectangle", "corners": [0, 1, 2]}, ArgumentError, r"4 vertex indices"),
     (GRID, {"domain": "rectangle", "corners": [0, 3, 15, 5]}, ArgumentError, r"corner 5 is no vertex"),
     (GRID, {"domain": "rectangle", "corners": [0, 12, 15, 3]}, ArgumentError, r"counter-clockwise"),

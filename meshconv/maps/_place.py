@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meshconv._check import BoolArray, FloatArray, IntArray
-from meshconv.errors import FoldError
+from meshconv.errors import FoldError, TopologyError
 from meshconv.maps._closest import plane_coordinates
 from meshconv.maps._locate import lift
 from meshconv.maps._moser import INTERIOR, SPHERE
 from meshconv.maps._untangle import advance, signed_areas, untangle
 from meshconv.maps.conformal import conformal_map
 from meshconv.maps.parameterization import Parameterization
+from meshconv.mesh import topology
 from meshconv.mesh.surface import Surface
 from meshconv.operators.intrinsic import cotangent_laplacian_intrinsic
 from meshconv.operators.solve import FixedValueSolver
@@ -30,6 +31,12 @@ _SQUEEZE = 0.97  # from this radius on the plane is squeezed into the unit disk
 
 def place(fit: TemplateFit, surface: Surface, start: Parameterization | None) -> Parameterization:
     """Return `surface` (the scan, mirrored if it was) in the frame of its fit, without folds."""
+    pieces = int(topology.face_components(surface.faces).max()) + 1
+    if pieces > 1:
+        raise TopologyError(
+            f"the scan has {pieces} components, the frame takes one", count=pieces,
+            hint="meshconv.repair welds cracks and keeps the largest",
+        )  # fmt: skip
     flat = fit.template.parameterization
     face, weights, distance = fit.correspondence()
     if flat.domain == "sphere":

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from meshconv._check import FloatArray, IntArray, as_array, one_of
-from meshconv.errors import AccuracyWarning, ArgumentError, IndexOutOfRangeError, TopologyError
+from meshconv.errors import AccuracyWarning, ArgumentError, DegenerateError, IndexOutOfRangeError, TopologyError
 from meshconv.maps import _deform, _place
 from meshconv.maps._closest import closest_points
 from meshconv.maps._pose import Pose, find_pose, fit_similarity
@@ -169,8 +169,8 @@ def register(
 
     Raises
     ------
-    TopologyError
-        If the scan has several components or is closed where the template is a disk.
+    TopologyError, DegenerateError
+        If the scan has several components, vertices in no face or no area, or is closed where the template is a disk.
     FoldError
         If no map without folds was found.
 
@@ -277,6 +277,15 @@ def find_landmarks(surface: Surface, template: Template, landmarks: ArrayLike | 
 
 def _check_topology(surface: Surface, template: Template) -> None:
     domain = one_of(template.parameterization.domain, ("disk", "sphere"), "the template's domain")
+    for name, given in (("scan", surface), ("template", template.surface)):
+        unused = np.flatnonzero(np.bincount(given.faces.ravel(), minlength=given.n_vertices) == 0)
+        if len(unused):
+            raise TopologyError(
+                f"{len(unused)} vertices of the {name} belong to no face, first vertex {unused[0]}",
+                indices=unused[:10].tolist(), count=len(unused), hint="meshconv.repair drops them",
+            )  # fmt: skip
+        if not given.face_areas.any():
+            raise DegenerateError(f"the area of the {name} is 0: all vertices lie in one point or on one line")
     loops = len(surface.boundary_loops)
     if domain == "sphere" and loops:
         raise TopologyError(

@@ -16,6 +16,7 @@ from meshconv.errors import (
     AccuracyWarning,
     ArgumentError,
     CheckpointError,
+    DegenerateError,
     IndexOutOfRangeError,
     TopologyError,
 )
@@ -195,6 +196,20 @@ def test_a_template_takes_vertex_numbers_only() -> None:
             Template.from_population([face(200)], rounds=rounds)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="each of 2 surfaces, found 1"):
         Template.from_population([face(200), face(210)], landmarks=[np.array([1, 2, 3, 4])])
+
+
+def test_scans_that_are_no_single_sheet_with_area_are_refused_with_the_reason() -> None:
+    one = scan(1)
+    two = Surface(
+        np.concatenate([one.vertices, one.vertices + 0.1]), np.concatenate([one.faces, one.faces + one.n_vertices])
+    )
+    with pytest.raises(TopologyError, match="the scan has 2 components"):
+        register(two, template())
+    loose = Surface(np.concatenate([one.vertices, [[0.0, 0.0, 0.0]]]), one.faces)
+    with pytest.raises(TopologyError, match=f"1 vertices of the scan belong to no face, first vertex {one.n_vertices}"):
+        register(loose, template())
+    with pytest.raises(DegenerateError, match="the area of the scan is 0"):
+        register(Surface(one.vertices * [1, 0, 0], one.faces), template())
 
 
 def test_refusals_say_what_is_wrong() -> None:

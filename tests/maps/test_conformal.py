@@ -140,11 +140,11 @@ def test_scale_pose_and_numbering_change_nothing(seed: int, scale: float) -> Non
         assert np.abs(there - here).max() < 1e-6 * np.abs(here).max(), domain
 
 
-@pytest.mark.parametrize("domain", ["disk", "rectangle", "sphere"])
-def test_rounding_does_not_decide_on_a_symmetric_surface(domain: str) -> None:
+@pytest.mark.parametrize(("domain", "size"), [("disk", 900), ("rectangle", 600), ("sphere", 0)])
+def test_rounding_does_not_decide_on_a_symmetric_surface(domain: str, size: int) -> None:
     ball = shapes.icosphere(2)
     waist = 1 + 0.2 * np.sin(3 * ball.vertices[:, :1] + 1) * np.cos(2 * ball.vertices[:, 1:2] + 0.3)
-    surface = Surface(ball.vertices * [1.0, 1.3, 0.8] * waist, ball.faces) if domain == "sphere" else shapes.face(600)
+    surface = Surface(ball.vertices * [1.0, 1.3, 0.8] * waist, ball.faces) if domain == "sphere" else shapes.face(size)
     here = conformal_map(surface, domain=domain).coordinates
     for seed, scale in enumerate((1.0, 1e6, 1e-6, 1e6, 1.0)):
         turn = Rotation.random(random_state=seed).as_matrix()

@@ -26,6 +26,8 @@ from meshconv.mesh import topology
 _SWEEPS = 10  # of local relaxation after each round: halves the error, costs less than the flow
 _MANY = 0.02  # share of folded faces above which a flow is taken in shorter parts
 _SHORTEST = 1.0 / 16.0
+_REPLACE = "replace it, for example by the smallest positive value"
+_REPAIR = "meshconv.repair removes faces without area; or give a density"
 _EXTRA = 10  # rounds allowed besides those asked for, when parts are needed
 
 
@@ -161,7 +163,7 @@ def _check_options(rounds: int, steps: int, tolerance: float, max_ratio: float) 
             raise ArgumentError(f"{name} must be a number, {least:g} or more, found {number!r}")
 
 
-def _positive(value: ArrayLike, name: str, lengths: tuple[int, ...], per: str) -> FloatArray:
+def _positive(value: ArrayLike, name: str, lengths: tuple[int, ...], per: str, hint: str = _REPLACE) -> FloatArray:
     try:
         array = np.ascontiguousarray(as_array(value, name), dtype=np.float64)
     except ArrayTypeError as error:
@@ -175,7 +177,7 @@ def _positive(value: ArrayLike, name: str, lengths: tuple[int, ...], per: str) -
         raise DensityError(
             f"{name} must be finite and positive, found {array[bad[0]]} at index {bad[0]}"
             f" ({len(bad)} of {len(array)})", indices=bad[:10].tolist(), count=len(bad),
-            hint="replace it, for example by the smallest positive value",
+            hint=hint,
         )  # fmt: skip
     return array
 
@@ -186,7 +188,7 @@ def _populations(
     """Return the population of each face as asked for, as used after clipping, and what was clipped."""
     if density is None or isinstance(density, str):
         one_of("area" if density is None else density, ("area",), "density")
-        rho = _positive(p.surface.face_areas, "the surface's face area", (p.surface.n_faces,), "face")
+        rho = _positive(p.surface.face_areas, "the surface's face area", (p.surface.n_faces,), "face", _REPAIR)
         rho = rho / p.face_areas
     else:
         rho = _positive(density, "density", (p.surface.n_vertices, p.surface.n_faces), "vertex or face")

@@ -303,6 +303,12 @@ def test_densities_at_both_ends_of_floating_point_are_clipped_not_divided_to_nan
         assert_unfolded(density_equalizing_map(p, rho))
 
 
+def test_a_surface_face_without_area_is_sent_to_repair():
+    surface = Surface([[0, 0, 0], [1, 0, 0], [2, 0, 0], [1, 1, 0]], [[0, 1, 3], [1, 2, 3], [0, 2, 1]])
+    with pytest.raises(DensityError, match=r"found 0.0 at index 2 .* meshconv.repair"):
+        density_equalizing_map(conformal_map(surface))
+
+
 def test_a_folded_start_is_refused():
     p = flat_disk(100)
     moved = p.coordinates.copy()

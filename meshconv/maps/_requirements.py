@@ -49,7 +49,7 @@ def require_disk(surface: Surface, *, holes_allowed: bool = False) -> None:
         raise TopologyError(
             f"a flat domain needs a disk, found genus {genus} ({genus} handle{'s' * (genus > 1)}, "
             f"{len(loops)} boundary loop{'s' * (len(loops) != 1)})",
-            count=genus, hint="remove the handles with meshconv.repair, or cut the surface",
+            count=genus, hint="repair(remove_handles=True) removes them, or cut the surface",
         )  # fmt: skip
     if not loops:
         raise TopologyError("closed surface", hint="use domain='sphere' or cut it")
@@ -76,7 +76,7 @@ def require_sphere(surface: Surface) -> None:
     if genus:
         raise TopologyError(
             f"domain='sphere' needs genus 0, found genus {genus} ({genus} handle{'s' * (genus > 1)})",
-            count=genus, hint="remove the handles with meshconv.repair",
+            count=genus, hint="repair(remove_handles=True) removes them",
         )  # fmt: skip
 
 

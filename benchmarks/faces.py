@@ -13,6 +13,7 @@ Writes results/faces.json and results/faces_EFFECT.png.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 import warnings
 from pathlib import Path
@@ -102,6 +103,14 @@ def compare(effect: str, args: argparse.Namespace, template: Any) -> list[dict[s
     return rows
 
 
+def kept(about: dict[str, Any], effects: list[str]) -> list[dict[str, Any]]:
+    """Rows of an earlier run with the same settings, on other effects."""
+    path = RESULTS / "faces.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    same = all(before.get(key) == value for key, value in about.items())
+    return [row for row in before.get("rows", []) if row["effect"] not in effects] if same else []
+
+
 def main() -> None:
     """Compare, print, write."""
     parser = argparse.ArgumentParser(description="Faces without correspondence.")
@@ -120,6 +129,7 @@ def main() -> None:
     keys = ("effect", "method", "seed", "accuracy", "auc", "saliency auc", "parameters", "CPU s")
     print_table([{key: one.get(key) for key in keys} for one in rows])
     about = {"scans": args.scans, "amplitude mm": args.amplitude, "epochs": args.epochs}
+    rows = kept(about, args.effects) + rows
     write("faces", {"environment": environment("numpy", "torch", "scikit-learn"), **about, "rows": rows})
 
 

@@ -78,8 +78,8 @@ def faces_array(value: ArrayLike, n_vertices: int) -> IntArray:
         raise ArrayTypeError(
             f"faces must be (F, 3), found {array.shape}", hint="triangulate polygons first, or load from a file"
         )
-    if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
-        raise ArrayTypeError(f"faces must be integers, found fractions in {array.dtype}")
+    if array.dtype.kind == "f" and not (np.isfinite(array).all() and np.array_equal(array, np.round(array))):
+        raise ArrayTypeError(f"faces must be integers, found fractions, NaN or infinity in {array.dtype}")
     low, high = int(array.min()), int(array.max())
     if low < 0 or high >= n_vertices:
         bad = np.flatnonzero((array < 0).any(axis=1) | (array >= n_vertices).any(axis=1))
@@ -115,13 +115,13 @@ def field_array(value: ArrayLike, length: int, name: str, *, per: str = "vertex"
 
 def one_of(value: str, allowed: tuple[str, ...], name: str) -> str:
     """Return `value` if it is one of `allowed`."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ArgumentError(f"{name} must be one of {', '.join(map(repr, allowed))}, found {value!r}")
     return value
 
 
 def in_range(value: float, low: float, high: float, name: str) -> float:
     """Return `value` if low <= value <= high."""
-    if not low <= value <= high:
+    if not isinstance(value, int | float | np.integer | np.floating) or not low <= value <= high:
         raise ArgumentError(f"{name} must lie in [{low}, {high}], found {value!r}")
     return value

@@ -51,3 +51,17 @@ def test_options_are_checked_against_what_is_allowed() -> None:
     for value in (2.0, float("nan")):
         with pytest.raises(ArgumentError, match=r"t must lie in \[0, 1\]"):
             _check.in_range(value, 0, 1, "t")
+
+
+@pytest.mark.parametrize("entry", [np.inf, np.nan, 0.5])
+def test_faces_that_are_no_integers_are_refused(entry: float) -> None:
+    with pytest.raises(ArrayTypeError, match="found fractions, NaN or infinity"):
+        _check.faces_array([[0.0, 1.0, entry]], 3)
+
+
+def test_options_of_another_type_are_refused_in_words() -> None:
+    with pytest.raises(ArgumentError, match="domain must be one of"):
+        _check.one_of(np.zeros(2), ("disk",), "domain")  # type: ignore[arg-type]
+    for value in (None, "wide", np.zeros(2)):
+        with pytest.raises(ArgumentError, match="margin must lie in"):
+            _check.in_range(value, 0.0, 1.0, "margin")  # type: ignore[arg-type]

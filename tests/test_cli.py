@@ -14,6 +14,7 @@ import meshconv as mc
 from meshconv.cli import main
 from meshconv.maps.files import load_parameterization
 from meshconv.mesh.shapes import annulus, disk, face, face_landmarks
+from meshconv.resample.files import load_image
 
 
 @pytest.fixture
@@ -87,6 +88,20 @@ def test_flatten_equalize_register_deliver_maps_and_reports(scan: Path, capsys: 
     code, out, _ = run(capsys, "register", scan, template, framed, "--landmarks", folder / "marks.txt", "--json")
     assert code == 0 and json.loads(out)["folds"] == 0
     assert load_parameterization(framed).surface.n_vertices == mc.load(scan).n_vertices
+
+
+def test_image_of_a_map_and_of_a_surface(scan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = scan.parent
+    assert run(capsys, "flatten", scan, folder / "flat.npz")[0] == 0
+    assert run(capsys, "image", folder / "flat.npz", folder / "a.npz", "--size", 33)[0] == 0
+    code, out, _ = run(capsys, "image", scan, folder / "b.npz", "--size", 33, "--picture", folder / "b.png", "--json")
+    first, second = load_image(folder / "a.npz"), load_image(folder / "b.npz")
+    assert code == 0 and json.loads(out)["channels"] == list(first.names)
+    assert first.channels.shape[1:] == (33, 33) and 0.7 < first.mask.mean() < 0.85  # a disk in its square
+    assert np.array_equal(first.channels, second.channels, equal_nan=True)
+    assert (folder / "b.png").stat().st_size > 10_000
+    code, _, err = run(capsys, "equalize", folder / "a.npz", folder / "c.npz")
+    assert code == 1 and "expected a parameterization of format 1, found geometry image" in err
 
 
 @pytest.mark.parametrize(

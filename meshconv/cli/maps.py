@@ -1,4 +1,4 @@
-"""Commands on maps: flatten, equalize, register. Each writes the coordinates, and on request a report and a picture."""
+"""Commands on maps: flatten, equalize, register, image; on request with a report and a picture."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from meshconv.maps.density import density_equalizing_map
 from meshconv.maps.files import load_parameterization, save_parameterization
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.io import write_bytes_atomic
+from meshconv.resample.files import save_image
 
 _OUTPUT = ".npz (the map with its surface) or a mesh format (the flattened mesh)"
 
@@ -41,6 +42,12 @@ def add_commands(commands: Commands) -> None:
     register.add_argument("--mirror", choices=("no", "yes", "auto"), default="no", help="is the scan a mirror image")
     register.add_argument("--landmarks", type=Path, help="text file: one vertex index, or x y z, a line; -1: missing")
     register.add_argument("--repair", action="store_true", help="repair the scan first")
+
+    image = add(commands, "image", _image, "shape channels of a surface on a square grid")
+    image.add_argument("file", type=Path, help="a map (.npz of flatten or register), or a surface, flattened first")
+    add_output(image, ".npz with channels (C, N, N), names and mask")
+    image.add_argument("--size", type=int, default=129, help="nodes per side")
+    image.add_argument("--picture", type=Path, help="write the channels side by side (.png, .svg, .pdf)")
 
 
 def _add_map_output(parser: argparse.ArgumentParser) -> None:
@@ -96,6 +103,25 @@ def _register(args: argparse.Namespace) -> int:
     fit = mc.fit_template(_surface(args), template, landmarks=marks, mirror=mirror)
     figures = {"residual": fit.residual, "scale": fit.pose.scale, "mirrored": fit.mirrored}
     return _finish(args, fit.parameterization(), figures)
+
+
+def _image(args: argparse.Namespace) -> int:
+    refuse_existing(args)
+    if args.file.suffix == ".npz":
+        flat = load_parameterization(args.file)
+    else:
+        surface = mc.load(args.file)
+        flat = mc.conformal_map(surface, domain="disk" if surface.boundary_loops else "sphere")
+    image = mc.Resampler(flat, args.size).to_image(mc.channels(flat.surface, flat))
+    save_image(args.output, image)
+    if args.picture:
+        from meshconv.viz.image_picture import image_figure
+        from meshconv.viz.picture import save_figure
+
+        save_figure(image_figure(image, title=args.file.name), args.picture)
+    data = {"output": str(args.output), "channels": list(image.names), "covered": float(image.mask.mean())}
+    emit(args, data)
+    return 0
 
 
 def _landmarks(path: Path) -> Any:

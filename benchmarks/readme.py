@@ -109,10 +109,24 @@ def files() -> str:
     return table(head, rows, "python benchmarks/io.py")
 
 
+def faces() -> str:
+    """Two groups of faces."""
+    rows = []
+    for row in read("faces")["rows"]:
+        accuracy = "-" if row.get("accuracy") is None else f"{row['accuracy']:.3f}"
+        interval = "-" if row.get("interval") is None else f"{row['interval'][0]:.3f} to {row['interval'][1]:.3f}"
+        site = "-" if row.get("saliency auc") is None else f"{row['saliency auc']:.3f}"
+        number = str(row.get("parameters") or "-")
+        rows.append([row["effect"], row["method"], str(row["seed"]), accuracy, interval, site, number])
+    head = ["effect", "method", "seed", "accuracy", "95 % interval", "saliency", "parameters"]
+    return table(head, rows, "python benchmarks/faces.py")
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "conformal": conformal,
     "density": density,
     "registration": registration,
+    "faces": faces,
     "core": core,
     "files": files,
 }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from meshconv.datasets.scan import Scan
+from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import BadFormatError, EmptyFileError, FolderError, MissingFileError
 from meshconv.mesh.io import FORMATS, load
 
@@ -25,7 +25,7 @@ class Entry:
     mirrored: bool
 
 
-class FolderDataset(Sequence[Scan]):
+class FolderDataset(Population):
     """The scans that a CSV table names: columns ``file, label`` and, if there, ``subject, mirrored``.
 
     Files are relative to the folder; they are read when asked for. Labels may be any text; `classes` are
@@ -100,10 +100,8 @@ class FolderDataset(Sequence[Scan]):
     def __len__(self) -> int:
         return len(self.entries)
 
-    def __iter__(self) -> Iterator[Scan]:
-        return (self[k] for k in range(len(self)))
-
-    def __getitem__(self, k: int) -> Scan:  # type: ignore[override]
+    def scan(self, k: int) -> Scan:
+        """Read scan k."""
         entry = self.entries[k]
         label = self.classes.index(entry.label)
         return Scan(load(entry.path), label, self.name(k), entry.subject, entry.mirrored)

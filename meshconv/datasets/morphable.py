@@ -6,7 +6,6 @@ noise of its own; group 1 also carries a local effect. Which point of the mean f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from meshconv._check import BoolArray, FloatArray, IntArray, one_of
 from meshconv.datasets.files import find_data
-from meshconv.datasets.scan import Correspondence, Scan
+from meshconv.datasets.scan import Correspondence, Population, Scan
 from meshconv.errors import ArgumentError
 from meshconv.maps.conformal import conformal_map
 from meshconv.mesh.surface import Surface
@@ -93,7 +92,7 @@ class Acquisition:
     identity: float = 1.0
 
 
-class MorphableFaces(Sequence[Scan]):
+class MorphableFaces(Population):
     """A population of `n` faces, half of them with an effect; scan k is made on demand, always the same.
 
     Parameters
@@ -137,13 +136,8 @@ class MorphableFaces(Sequence[Scan]):
     def __len__(self) -> int:
         return self.n
 
-    def __iter__(self) -> Iterator[Scan]:
-        return (self[k] for k in range(self.n))
-
-    def __getitem__(self, k: int) -> Scan:  # type: ignore[override]
-        if not -self.n <= k < self.n:
-            raise IndexError(f"scan {k} of {self.n}")
-        k %= self.n
+    def scan(self, k: int) -> Scan:
+        """Return face k."""
         rng = np.random.default_rng([self.seed, k])
         label = k % 2
         shape = self._shape(rng) + label * self.amplitude * self.effect

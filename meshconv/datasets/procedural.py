@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from meshconv._check import one_of
-from meshconv.datasets.scan import Scan
+from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import ArgumentError
 from meshconv.mesh.shapes import FACE_EFFECTS, face, face_effect, face_landmarks
 from meshconv.mesh.surface import Surface
 
 
-class ProceduralFaces(Sequence[Scan]):
+class ProceduralFaces(Population):
     """A population of `n` generated faces, half of them with a local effect; scan k is always the same.
 
     Every face has an identity, triangles, a pose and measurement noise of its own. Labels alternate 0, 1.
@@ -73,13 +71,8 @@ class ProceduralFaces(Sequence[Scan]):
     def __len__(self) -> int:
         return self.n
 
-    def __iter__(self) -> Iterator[Scan]:
-        return (self[k] for k in range(self.n))
-
-    def __getitem__(self, k: int) -> Scan:  # type: ignore[override]
-        if not -self.n <= k < self.n:
-            raise IndexError(f"scan {k} of {self.n}")
-        k %= self.n
+    def scan(self, k: int) -> Scan:
+        """Return face k."""
         rng = np.random.default_rng([self.seed, k])
         label, mesh = k % 2, int(rng.integers(2**31))
         made = face(self.n_vertices, identity=rng, effect=self.effect, size=label * self.amplitude, triangulation=mesh)

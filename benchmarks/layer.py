@@ -12,12 +12,12 @@ import argparse
 import json
 import platform
 import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
 import scipy
 import torch
+from _common import interleaved
 from scipy.interpolate import LinearNDInterpolator
 from torch import Tensor
 
@@ -28,19 +28,6 @@ from meshconv.nn.sample import node_grid
 from meshconv.resample.grid import grid_nodes
 from meshconv.resample.resampler import Resampler
 from meshconv.resample.scan import scan_plane
-
-
-def interleaved(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """CPU seconds of each run, taking turns, after a warm-up."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for run in runs.values():
-        run()
-    for _ in range(repeats):
-        for name, run in runs.items():
-            start = time.process_time()
-            run()
-            times[name].append(time.process_time() - start)
-    return times
 
 
 def densities(n: int) -> dict[str, Tensor]:

@@ -166,6 +166,7 @@ def _predict(args: argparse.Namespace) -> int:
 
 
 def _explain(args: argparse.Namespace) -> int:
+    from meshconv.viz.explained import as_explained
     from meshconv.viz.picture import FieldStyle, figure, save_figure
 
     model = mc.SurfaceClassifier.load(args.model)
@@ -176,9 +177,9 @@ def _explain(args: argparse.Namespace) -> int:
         target = args.out / path.name.split(".")[0]
         mc.save(target.with_suffix(".vtp"), found.surface, vertex_fields={"saliency": found.saliency})
         if not args.no_picture:
-            upright = model.template_ and mc.fit_template(found.surface, model.template_).aligned()
+            drawn = as_explained(found).upright()
             look = FieldStyle("saliency", limits=(0.0, 1.0))
-            picture = figure(upright or found.surface, found.saliency, title=str(found), field_style=look)
+            picture = figure(drawn.surface, drawn.field, title=str(found), field_style=look)
             save_figure(picture, target.with_suffix(".png"))
         rows.append({"file": str(path), "label": str(found.label), "probabilities": found.probabilities})
     write_bytes_atomic(args.out / "explanations.json", (json.dumps(rows, indent=2, default=str) + "\n").encode())

@@ -23,6 +23,7 @@ RIGHT = ("front", "three-quarter right", "profile right")
 
 
 def figures_section(metrics: Any, predictions: tuple[ArrayLike, ArrayLike] | None, classes: tuple[str, ...]) -> str:
+    """Test figures with intervals, ROC curve and calibration, as far as they are given."""
     if metrics is None and predictions is None:
         return ""
     html = "<h2>Test figures</h2>"
@@ -40,6 +41,7 @@ def figures_section(metrics: Any, predictions: tuple[ArrayLike, ArrayLike] | Non
 
 
 def group_section(group: Explained | None, size: int) -> str:
+    """The population's map from three sides."""
     if group is None:
         return ""
     return f"<h2>Where the groups differ</h2>{_row(group, size, None)}{_note(group)}"
@@ -48,6 +50,7 @@ def group_section(group: Explained | None, size: int) -> str:
 def scans_section(
     scans: list[Explained], truth: list[Any], classes: tuple[str, ...], size: int, extent: float | None
 ) -> str:
+    """Every scan from three sides, its flat image and its sampling grid."""
     if not scans:
         return '<h2>Scans</h2><p class="note">There is no scan to show.</p>'
     cards = [
@@ -142,6 +145,7 @@ def _tick(value: float) -> str:
 
 
 def skipped_section(skipped: list[Any]) -> str:
+    """The scans that were left out, and why."""
     if not skipped:
         return ""
     rows = "".join(
@@ -163,6 +167,7 @@ def _reason(one: Any) -> tuple[str, str]:
 
 
 def viewer_section(scans: list[Explained], others: int) -> str:
+    """The scans that can be turned, and how many more there are."""
     if not scans:
         return ""
     extent = max(float(np.ptp(one.surface.vertices, axis=0).max()) for one in scans)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from meshconv._check import FloatArray, IntArray, one_of
 from meshconv.datasets.files import find_data
+from meshconv.datasets.split import PARTS, split_indices
 from meshconv.errors import ArgumentError, BadFormatError
 
-_PARTS = ("all", "train", "validation", "test")
 _SHARES = (0.57, 0.15)  # train and validation; 120, 31 and 59 of 210
 
 
@@ -80,10 +80,10 @@ class Hippocampi(Sequence[Volume]):
     """
 
     def __init__(self, part: str = "all", *, seed: int = 0, path: Path | None = None) -> None:
-        one_of(part, _PARTS, "part")
+        one_of(part, PARTS, "part")
         self._file = _read(path or find_data("msd_hippocampus.npz"))
         self.classes = self._file.classes
-        self.indices = split_indices(len(self._file.names), seed=seed)[part]
+        self.indices = split_indices(len(self._file.names), _SHARES, seed=seed)[part]
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -169,14 +169,6 @@ def next_multiple(shape: Sequence[int] | IntArray, multiple: int) -> tuple[int, 
     if multiple < 1:
         raise ArgumentError(f"multiple must be at least 1, found {multiple}")
     return tuple(-(-int(n) // multiple) * multiple for n in shape)
-
-
-def split_indices(n: int, *, seed: int) -> dict[str, IntArray]:
-    """Return which of `n` items are ``train``, ``validation`` and ``test`` (57, 15 and 28 %), and ``all``; sorted."""
-    order = np.random.default_rng([seed, 0]).permutation(n)
-    ends = np.rint(np.cumsum(_SHARES) * n).astype(int)
-    parts = dict(zip(_PARTS[1:], (np.sort(part).astype(np.int64) for part in np.split(order, ends)), strict=True))
-    return {"all": np.arange(n, dtype=np.int64), **parts}
 
 
 @dataclass(frozen=True, eq=False)

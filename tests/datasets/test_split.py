@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshconv.datasets.split import PARTS, split_indices
+from meshconv.errors import ArgumentError
+
+
+@given(st.integers(1, 60), st.integers(1, 12), st.integers(0, 9))
+def test_parts_are_disjoint_whole_and_keep_groups_together(n, n_groups, seed):
+    groups = np.random.default_rng(seed).integers(0, n_groups, n).tolist()
+    parts = split_indices(n, (0.5, 0.2), seed=seed, groups=groups)
+    together = np.concatenate([parts[name] for name in PARTS[1:]])
+    assert sorted(together) == list(range(n)) == parts["all"].tolist()
+    where = [{groups[k] for k in parts[name]} for name in PARTS[1:]]
+    assert sum(map(len, where)) == len(set(groups))
+    largest = max(groups.count(group) for group in groups)
+    assert abs(len(parts["train"]) - 0.5 * n) <= largest / 2 + 1e-9
+
+
+def test_the_seed_decides():
+    first, second = (split_indices(50, (0.6, 0.2), seed=seed)["train"] for seed in (0, 1))
+    np.testing.assert_array_equal(first, split_indices(50, (0.6, 0.2), seed=0)["train"])
+    assert len(first) == len(second) == 30 and set(first) != set(second)
+
+
+def test_refusals():
+    with pytest.raises(ArgumentError, match=r"shares must be positive and sum to less than 1, found \(0.8, 0.2\)"):
+        split_indices(5, (0.8, 0.2), seed=0)
+    with pytest.raises(ArgumentError, match="one entry for each of 5 items, found 2"):
+        split_indices(5, (0.5, 0.2), seed=0, groups="ab")

@@ -33,9 +33,11 @@ def matched_taps(positions: FloatArray, sigmas: FloatArray, order: int) -> Float
     to smooth fields as the uncut function does: weighted least squares of sum_j b_j exp(-i w x_j) against
     sqrt(2 pi) (-i sigma w)^n exp(-(sigma w)^2 / 2), w up to the grid's limit, weight exp(-w^2 / (2 tau^2)).
     The longer the kernel, the wider the band it can match: tau is an eighth of the number of steps in it.
+    Along voxels longer than the finest it falls, faster than their own limit: the band of fields that the finest
+    side resolves comes first, and no taps can match what lies beyond the limit.
     """
     step = float(positions[1] - positions[0])
-    tau = min((len(positions) - 1) / 8.0, 1.0)
+    tau = min((len(positions) - 1) / 8.0, step ** (-4.0 / 3.0))
     w = np.linspace(-np.pi, np.pi, 801) / step
     root = np.exp(-(w**2) / (4.0 * tau**2))
     waves = root[:, None] * np.exp(-1j * np.outer(w, positions))

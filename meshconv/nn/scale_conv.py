@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from meshconv._check import one_of
 from meshconv.errors import ArgumentError, ArrayTypeError
+from meshconv.nn._equivariance import patch_error
 from meshconv.nn._hermite import FAMILIES, hermite_basis
 
 _CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
@@ -61,6 +62,9 @@ class ScaleEquivariantConv(nn.Module):
         As in `torch.nn.ConvTranspose3d`; `forward`'s `output_size` overrides it.
     spacing : sequence of float, optional
         Voxel sides along the axes, in any unit; only their ratios matter, the finest is 1.
+    dilated : bool
+        For 1 / scale_ratio an integer n: the same taps at every scale, n**(S-1-s) voxels apart at scale s, of
+        width `sigma` at the finest. Error exactly 0: an image subsampled by n answers one scale further on.
     bias : bool
         One number per output channel, shared over scales.
 
@@ -110,6 +114,7 @@ class ScaleEquivariantConv(nn.Module):
         transposed: bool = False,
         output_padding: int | Sequence[int] = 0,
         spacing: Sequence[float] | None = None,
+        dilated: bool = False,
         bias: bool = True,
     ) -> None:
         super().__init__()
@@ -129,7 +134,8 @@ class ScaleEquivariantConv(nn.Module):
         self.padding = same if padding == "same" else _per_axis(padding, dims, "padding", least=0)
         self.output_padding = _per_axis(output_padding, dims, "output_padding", least=0)
         self.spacing = _voxel(spacing, dims)
-        sigmas = sigma * np.power(scale_ratio, np.arange(n_scales, dtype=np.float64))
+        self.dilations = _dilations(scale_ratio, n_scales, self.padding == same) if dilated else (1,) * n_scales
+        sigmas = sigma * np.power(1.0 if dilated else scale_ratio, np.arange(n_scales, dtype=np.float64))
         if pointwise:
             basis = torch.ones(1, n_scales, *self.kernel_size)
         else:
@@ -178,19 +184,28 @@ class ScaleEquivariantConv(nn.Module):
         """Return the responses (B, O, S, *M); a strided transposed form takes its `output_size` M."""
         self._check_input(x)
         kernels = self._kernels().flatten(2, 3)  # (S, O, I * scale_size, *k)
-        if self.scale_size is None:
-            folded, groups = x, 1
+        folded, groups = (x, 1) if self.scale_size is None else (self._windows(x), self.n_scales)
+        if len(set(self.dilations)) == 1:  # all scales in one call
+            bias = None if self.bias is None else self.bias.repeat(self.n_scales)
+            y = self._convolve(folded, kernels, bias, 1, groups, output_size)
         else:
-            folded, groups = self._windows(x), self.n_scales
-        bias = None if self.bias is None else self.bias.repeat(self.n_scales)
-        if not self.transposed:
-            y = _CONV[self.dims](folded, kernels.flatten(0, 1), bias, self.stride, self.padding, 1, groups)
-        else:
-            grouped = kernels.flatten(0, 1)[None] if groups == 1 else kernels
-            weight = grouped.transpose(1, 2).flatten(0, 1)  # torch wants (in, out)
-            extra = self.output_padding if output_size is None else self._output_padding(x, output_size)
-            y = _CONV_TRANSPOSE[self.dims](folded, weight, bias, self.stride, self.padding, extra, groups)
+            parts = [folded] * self.n_scales if groups == 1 else folded.chunk(groups, dim=1)
+            each = zip(parts, kernels, self.dilations, strict=True)
+            y = torch.cat([self._convolve(f, k[None], self.bias, d, 1, output_size) for f, k, d in each], dim=1)
         return y.reshape(y.shape[0], self.n_scales, self.out_channels, *y.shape[2:]).transpose(1, 2)
+
+    def _convolve(
+        self, x: Tensor, kernels: Tensor, bias: Tensor | None, dilation: int, groups: int,
+        output_size: Sequence[int] | None,
+    ) -> Tensor:  # fmt: skip
+        """Return all scales' responses, (B, S O, *M), of kernels (S, O, I, *k) with taps `dilation` apart."""
+        padding = [dilation * p for p in self.padding]
+        if not self.transposed:
+            return _CONV[self.dims](x, kernels.flatten(0, 1), bias, self.stride, padding, dilation, groups)
+        grouped = kernels.flatten(0, 1)[None] if groups == 1 else kernels
+        weight = grouped.transpose(1, 2).flatten(0, 1)  # torch wants (in, out)
+        extra = self.output_padding if output_size is None else self._output_padding(x, output_size)
+        return _CONV_TRANSPOSE[self.dims](x, weight, bias, self.stride, padding, extra, groups, dilation)
 
     def _windows(self, x: Tensor) -> Tensor:
         """Fold (B, I, S, *N) to (B, S * I * scale_size, *N): for each output scale, the scales it reads."""
@@ -223,24 +238,12 @@ class ScaleEquivariantConv(nn.Module):
         independent field per scale.
         Computed in float64 from the kernels' frequency responses, which for cosines is the patch test itself.
         """
-        generator = torch.Generator().manual_seed(seed)
+        steps = torch.tensor(self.dilations, dtype=torch.float64)[:, None, None]
         kernels = self.kernels().double().cpu().flatten(4)  # (S, O, I, T, k)
-        n_fields = 1 if self.scale_size is None else self.n_scales + self.scale_size - 1
-        shape = (self.in_channels, n_fields, 64)
-        waves = _in_ball(shape, self.dims, generator) * max_frequency
-        points = (torch.rand(n_points, self.dims, generator=generator, dtype=torch.float64) - 0.5) * 40.0
-        phase = torch.rand(shape, generator=generator, dtype=torch.float64) * (2 * math.pi)
-        carrier = torch.exp(1j * (torch.einsum("pd,itwd->pitw", points, waves) + phase))
-        phases = torch.einsum("itwd,kd->itwk", waves, self._offsets())
-        a, b = torch.exp(1j * phases), torch.exp(1j * phases / self.scale_ratio)
-        error = power = 0.0
-        for s in range(self.n_scales - 1):
-            here = slice(None) if self.scale_size is None else slice(s, s + self.scale_size)
-            y_a = _response(kernels[s], a[:, here], carrier[:, :, here])
-            y_b = _response(kernels[s + 1], b[:, here], carrier[:, :, here])
-            error += float((y_b - y_a).square().sum())
-            power += float(y_a.square().sum())
-        return error / power if power else 0.0
+        return patch_error(
+            kernels, steps * self._offsets(), self.scale_ratio, lifting=self.scale_size is None,
+            max_frequency=max_frequency, n_points=n_points, seed=seed,
+        )  # fmt: skip
 
     def _offsets(self) -> Tensor:
         axes = [
@@ -248,17 +251,6 @@ class ScaleEquivariantConv(nn.Module):
             for k, h in zip(self.kernel_size, self.spacing, strict=True)
         ]
         return torch.cartesian_prod(*axes).reshape(-1, self.dims)
-
-
-def _response(kernels: Tensor, waves: Tensor, carrier: Tensor) -> Tensor:
-    """Return the real responses (points, O) of kernels (O, I, T, k) to a sum of waves."""
-    return torch.einsum("oitw,pitw->po", torch.einsum("oitk,itwk->oitw", kernels.to(waves.dtype), waves), carrier).real
-
-
-def _in_ball(shape: tuple[int, ...], dims: int, generator: torch.Generator) -> Tensor:
-    direction = torch.randn(*shape, dims, generator=generator, dtype=torch.float64)
-    radius = torch.rand(*shape, 1, generator=generator, dtype=torch.float64) ** (1.0 / dims)
-    return direction / direction.norm(dim=-1, keepdim=True) * radius
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
@@ -281,6 +273,17 @@ def _per_axis(value: Any, dims: int, name: str, least: int = 1) -> tuple[int, ..
         axes = f", or one per axis ({dims})" if dims > 1 else ""
         raise ArgumentError(f"{name} must be an integer >= {least}{axes}, found {value!r}")
     return out
+
+
+def _dilations(scale_ratio: float, n_scales: int, same: bool) -> tuple[int, ...]:
+    """Return each scale's distance between taps, in voxels."""
+    step = round(1.0 / scale_ratio)
+    if abs(step * scale_ratio - 1.0) > 1e-9 or not same:
+        raise ArgumentError(
+            f"dilated kernels need 1 / scale_ratio to be an integer and padding 'same', found {scale_ratio!r}"
+            f" and padding {'same' if same else 'of its own'}"
+        )
+    return tuple(step ** (n_scales - 1 - s) for s in range(n_scales))
 
 
 def _voxel(spacing: Sequence[float] | None, dims: int) -> tuple[float, ...]:

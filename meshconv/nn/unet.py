@@ -164,7 +164,7 @@ class ScaleEquivariantUNet(nn.Module):
     ----------
     in_channels, out_channels, channels, strides, kernel_size, dims, n_units, dropout, norm
         As in `PlainUNet`.
-    n_scales, scale_ratio, n_basis, family, scale_size, spacing
+    n_scales, scale_ratio, n_basis, family, scale_size, spacing, dilated
         As in `ScaleEquivariantConv`.
     projection : {"mean", "max"}
 
@@ -183,8 +183,8 @@ class ScaleEquivariantUNet(nn.Module):
         self, in_channels: int, out_channels: int, *, channels: Sequence[int] = (4, 8, 16, 32),
         strides: Sequence[int] = (2, 2, 2), kernel_size: int = 5, dims: int = 3, n_scales: int = 4,
         scale_ratio: float = 0.9, n_basis: int = 3, family: str = "matched", scale_size: int = 1,
-        spacing: Sequence[float] | None = None, n_units: int = 2, dropout: float = 0.07, norm: str = "batch",
-        projection: str = "mean",
+        spacing: Sequence[float] | None = None, dilated: bool = False, n_units: int = 2, dropout: float = 0.07,
+        norm: str = "batch", projection: str = "mean",
     ) -> None:  # fmt: skip
         super().__init__()
         _check_levels(channels, strides, dims)
@@ -192,7 +192,8 @@ class ScaleEquivariantUNet(nn.Module):
         def conv(inputs: int, outputs: int, *, lifting: bool, **options: Any) -> ScaleEquivariantConv:
             return ScaleEquivariantConv(
                 inputs, outputs, dims=dims, n_scales=n_scales, scale_ratio=scale_ratio, n_basis=n_basis,
-                family=family, scale_size=None if lifting else scale_size, spacing=spacing, **options,
+                family=family, scale_size=None if lifting else scale_size, spacing=spacing,
+                dilated=dilated, **options,
             )  # fmt: skip
 
         kit = _Kit(conv, dims, kernel_size, _NORMS[one_of(norm, tuple(_NORMS), "norm")], dropout)

@@ -34,10 +34,14 @@ def node_conv(features: Tensor, index: Tensor, weight: Tensor, bias: Tensor | No
         Plain gather and matrix product: exports and compiles with dynamic N and M.
     """
     padded = functional.pad(features, (0, 0, 0, 1))
-    taps = padded.index_select(0, index.flatten()).view(*index.shape, groups, -1)  # (M, K, groups, C // groups)
+    taps = padded.index_select(0, index.flatten())  # (M K, C)
+    if not torch.is_grad_enabled():  # in one row, as steps of K pixels: the sum stays in the cache, a third faster
+        return functional.conv2d(taps.t()[None, :, None], weight.flatten(2)[:, :, None], bias, (1, index.shape[1]),
+                                 groups=groups)[0, :, 0].t()  # fmt: skip
+    taps = taps.view(*index.shape, groups, -1)  # (M, K, groups, C // groups)
     kernel = weight.movedim(1, -1).flatten(1)  # (O, K C // groups); no copy where channels are stored last
     if groups == 1:
-        return functional.linear(taps.flatten(1), kernel, bias)
+        return functional.linear(taps.flatten(1), kernel, bias)  # its gradient is the faster one
     out = torch.einsum("mkgc,gokc->mgo", taps, kernel.reshape(groups, len(weight) // groups, *taps.shape[1::2]))
     out = out.flatten(1)
     return out if bias is None else out + bias

@@ -26,7 +26,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "empty.ply").write_bytes(b"")
     (folder / "points.obj").write_text("v 0 0 0\nv 1 0 0\n")
     (folder / "torn.stl").write_bytes(b"\0" * 80 + (1000).to_bytes(4, "little") + b"\0" * 50)
-    rows += [[name, "control", name] for name in ("empty.ply", "points.obj", "torn.stl")]
+    bad = [[name, "control", name] for name in ("empty.ply", "points.obj", "torn.stl")]
+    rows = [bad[0], *rows[:9], bad[1], *rows[9:], bad[2]]  # the very first one is bad too
     with (folder / "labels.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["file", "label", "subject"], *rows])
     return folder
@@ -37,6 +38,7 @@ def model(folder: Path) -> Path:
     """A classifier trained by the command, the broken scans skipped."""
     path = folder.parent / "model.mc"
     options = ["--on-error", "skip", "--epochs", "40", "--size", "65", "--network-size", "17"]
+    options += ["--cache", str(folder.parent / "cache")]
     assert main(["train", str(folder), str(path), *options]) == 0
     return path
 
@@ -78,6 +80,29 @@ def test_evaluate_and_predict(folder: Path, model: Path, tmp_path: Path, capsys:
     first = sorted(fresh.glob("*.ply"))[:2]
     code, out, _ = run(capsys, "predict", model, *first)
     assert code == 0 and len(out.strip().splitlines()) == 2 and str(first[0]) in out
+
+
+def test_evaluate_and_report_name_bad_scans_and_go_on_if_asked_to(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache = folder.parent / "cache"  # of training
+    options = ["--on-error", "skip", "--cache", cache]
+    code, _, err = run(capsys, "evaluate", model, folder)
+    assert code == 1 and "empty.ply" in err
+    code, out, err = run(capsys, "evaluate", model, folder, *options, "--json")
+    data = json.loads(out)
+    assert code == 0 and data["n"] == 20 and len(list(cache.iterdir())) == 20  # no new image
+    assert [name.split(":")[0] for name in data["skipped"]] == ["empty.ply", "points.obj", "torn.stl"]
+    assert "subjects are in train and test" in err  # these are the scans it learned from
+    code, out, _ = run(capsys, "evaluate", model, folder, *options)
+    assert code == 0 and "accuracy" in out and "skipped torn.stl" in out
+    try:
+        rendering_backend()
+    except RenderingUnavailableError as error:
+        pytest.skip(str(error))
+    code, _, _ = run(capsys, "report", model, folder, tmp_path / "report.html", *options, "--scans", 1)
+    page = (tmp_path / "report.html").read_text()
+    assert code == 0 and all(name in page for name in ("3 scans could not be used", "empty.ply", "torn.stl"))
 
 
 def test_explain_writes_the_saliency_on_the_scan(

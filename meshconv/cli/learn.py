@@ -32,7 +32,8 @@ def add_commands(commands: Commands) -> None:
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", help="cpu, cuda, cuda:1, ...")
     _with_training(train)
-    _with_folder(_with_model(add(commands, "evaluate", _evaluate, "test figures with intervals")))
+    tested = add(commands, "evaluate", _evaluate, "test figures with intervals")
+    _with_cache(_with_folder(_with_model(tested)))
     _with_files(_with_model(add(commands, "predict", _predict, "the class of each scan")))
     explain = _with_files(_with_model(add(commands, "explain", _explain, "class and saliency of each scan, in files")))
     explain.add_argument("--out", type=Path, required=True, help="folder for NAME.vtp (field saliency) and NAME.png")
@@ -45,6 +46,7 @@ def add_commands(commands: Commands) -> None:
     show.add_argument("--inspect", action="store_true", help="surface, map and image side by side, linked")
     report = _with_folder(_with_model(add(commands, "report", _report, "one HTML file: figures, maps, every scan")))
     report.add_argument("output", type=Path)
+    _with_cache(report)
     report.add_argument("--force", action="store_true", help="replace the output if it exists")
     report.add_argument("--scans", type=int, default=12, help="how many scans are shown")
 
@@ -68,6 +70,15 @@ def _with_files(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def _with_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--template", type=Path, help="the frame (.npz); by default the mean of the first scans")
     parser.add_argument("--size", type=int, default=129, help="nodes per side of the images")
+    _with_preparation(parser)
+
+
+def _with_cache(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cache", type=Path, help="folder of finished images")
+    _with_preparation(parser)
+
+
+def _with_preparation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes; -1 for one per core")
     parser.add_argument("--on-error", choices=("raise", "skip"), default="raise", help="what a bad scan leads to")
 
@@ -133,23 +144,39 @@ def _train(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tested(args: argparse.Namespace, scans: Any) -> tuple[Any, Any, Any]:
-    """Classifier, true labels as indices, and probabilities of every scan of a folder."""
+def _tested(args: argparse.Namespace, scans: mc.FolderDataset) -> tuple[Any, Any, Any, Any]:
+    """Classifier, images of the scans, and their true classes (as indices) and probabilities."""
+    from meshconv.train.config import PrepareConfig
+    from meshconv.train.metrics import warn_shared_subjects
+    from meshconv.train.prepare import prepare
+
     model = mc.SurfaceClassifier.load(args.model)
     classes = [str(value) for value in model.classes_]
     unknown = sorted(set(scans.labels) - set(classes))
     if unknown:
         raise ArgumentError(f"labels {unknown} in the table, the classifier knows {classes}", path=scans.table)
-    truth = np.array([classes.index(label) for label in scans.labels])
-    return model, truth, model.predict_proba(scans)
+    warn_shared_subjects(model.subjects_, scans.subjects)
+    if model.template_ is None:
+        raise ArgumentError("this classifier learned from images: it has no frame for scans", path=args.model)
+    done = prepare(
+        scans,
+        model.template_,
+        config=PrepareConfig(model.size, tuple(model.channels), model.repair),
+        cache=args.cache,
+        workers=args.workers,
+        on_error=args.on_error,
+    )
+    truth = np.array([classes.index(scans.labels[k]) for k in done.kept])
+    return model, done, truth, model.predict_proba(done)
 
 
 def _evaluate(args: argparse.Namespace) -> int:
     from meshconv.train.metrics import evaluate
 
-    model, truth, shares = _tested(args, mc.FolderDataset(args.folder, args.table))
-    found = evaluate(truth, shares)
-    emit(args, {"classes": [str(c) for c in model.classes_], **found.as_dict()}, str(found))
+    model, done, truth, shares = _tested(args, mc.FolderDataset(args.folder, args.table))
+    found, skipped = evaluate(truth, shares), _skipped(done.skipped)
+    data = {"classes": [str(c) for c in model.classes_], **found.as_dict(), "skipped": skipped}
+    emit(args, data, "\n".join([str(found), *(f"skipped {one}" for one in skipped)]))
     return 0
 
 
@@ -204,8 +231,8 @@ def _report(args: argparse.Namespace) -> int:
 
     refuse_existing(args)
     scans = mc.FolderDataset(args.folder, args.table)
-    model, truth, shares = _tested(args, scans)
-    shown = list(range(min(args.scans, len(scans))))
+    model, done, truth, shares = _tested(args, scans)
+    shown = [int(k) for k in done.kept[: args.scans]]
     mc.report(
         [model.explain(scans[k]) for k in shown],
         args.output,
@@ -216,7 +243,7 @@ def _report(args: argparse.Namespace) -> int:
         metrics=evaluate(truth, shares),
         predictions=(truth, shares),
         group_map=(model.template_.surface, model.template_saliency()),
-        skipped=_skipped(model.skipped_),
+        skipped=done.skipped,
     )
-    emit(args, {"output": str(args.output), "scans": len(shown)})
+    emit(args, {"output": str(args.output), "scans": len(shown), "skipped": _skipped(done.skipped)})
     return 0

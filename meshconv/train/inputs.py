@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshconv._check import IntArray
-from meshconv.datasets.scan import Scan
+from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.train.prepare import Prepared
@@ -33,7 +33,7 @@ def as_prepared(scans: Any, prepare_scans: Callable[[Sequence[Any]], Prepared]) 
         raise ArrayTypeError(
             f"scans must be a list of Surface, Scan or paths, or an array (n, C, N, N), found {type(scans).__name__}"
         )
-    if len(scans) and isinstance(scans[0], GeometryImage):
+    if not isinstance(scans, Population) and len(scans) and isinstance(scans[0], GeometryImage):
         return _from_images(scans)
     return prepare_scans(scans)
 

@@ -65,7 +65,7 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
     mirror : bool
         Show mirror images of training scans too, mirrored in the frame. For effects that may be on either
         side.
-    epochs, batch_size, learning_rate, label_smoothing, noise, variation, class_weights, precision
+    epochs, batch_size, learning_rate, label_smoothing, density_epochs, noise, variation, class_weights, precision
         See `TrainConfig`.
     patience : int
         Epochs without a better loss on `validation` before training stops; 0 for never.
@@ -123,7 +123,8 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         batch_size: int = 32,
         learning_rate: float = 3e-3,
         label_smoothing: float = 0.1,
-        noise: float = 0.5,
+        density_epochs: int = 10,
+        noise: float = 0.1,
         variation: float = 1.0,
         class_weights: str = "balanced",
         patience: int = 0,
@@ -142,12 +143,8 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         self.template, self.channels, self.repair, self.mirror = template, channels, repair, mirror
         self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
         self.label_smoothing, self.noise, self.variation = label_smoothing, noise, variation
-        self.class_weights, self.patience, self.validation, self.precision = (
-            class_weights,
-            patience,
-            validation,
-            precision,
-        )
+        self.density_epochs, self.class_weights, self.precision = density_epochs, class_weights, precision
+        self.patience, self.validation = patience, validation
         self.on_error, self.cache, self.workers = on_error, cache, workers
         self.checkpoint, self.device, self.seed, self.progress = checkpoint, device, seed, progress
 

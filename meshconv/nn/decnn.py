@@ -118,15 +118,20 @@ class DECNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
         """Return logits (B, n_classes), or a dict of them by task, of images (B, C, N, N)."""
-        features = self.features(x)
+        return self.classify(self.equalize(x))
+
+    def classify(self, equalized: Tensor) -> Tensor | dict[str, Tensor]:
+        """Return the logits of what `equalize` gave."""
+        out: Tensor = self.backbone(equalized)
+        features = functional.dropout(out.flatten(1), self.dropout, self.training)
         logits = {name.removeprefix("to_"): head(features) for name, head in self.heads.items()}
         return logits if self._several else logits["label"]
 
-    def features(self, x: Tensor) -> Tensor:
-        """Return what the heads see, (B, K)."""
-        warped = self.equalize(x)
-        out: Tensor = self.backbone(warped)
-        return functional.dropout(out.flatten(1), self.dropout, self.training)
+    def settle(self) -> bool:
+        """Fix a density that all images share, so that `equalize` need be done only once; False if each has its own."""
+        if self.density.network is None:
+            self.density.requires_grad_(False)
+        return self.density.network is None
 
     def equalize(self, x: Tensor) -> Tensor:
         """Return the images on the equalized grid, (B, C, n, n), with the coordinates if there are any."""

@@ -54,8 +54,12 @@ class TrainConfig:
         Of AdamW; the rate rises over the first epoch and falls along a cosine.
     label_smoothing : float
         Share of each target that is spread over all classes.
+    density_epochs : int
+        Epochs in which a density that all images share is learned; then it is fixed and the images are brought
+        to the equalized grid once and for all, which makes every further epoch several times cheaper.
     noise : float
-        Standard deviation of the noise added to every channel, in standard deviations of that channel.
+        Standard deviation of the noise added to every channel the network sees, in that channel's standard
+        deviations.
     variation : float
         Standard deviation of the share of another difference that is added to each image: that of two random
         training images of one class. New individuals, in the directions in which individuals vary.
@@ -75,7 +79,8 @@ class TrainConfig:
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     label_smoothing: float = 0.1
-    noise: float = 0.5
+    density_epochs: int = 10
+    noise: float = 0.1
     variation: float = 1.0
     class_weights: str = "balanced"
     patience: int = 0
@@ -83,6 +88,8 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.density_epochs < 0:
+            raise ArgumentError(f"density_epochs must not be negative, found {self.density_epochs}")
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ArgumentError(f"{name} must be at least 1, found {getattr(self, name)}")

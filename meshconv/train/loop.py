@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from meshconv.errors import ArgumentError, CheckpointError, SolverError
+from meshconv.nn.decnn import DECNN
 from meshconv.train.checkpoint import read_checkpoint, refuse_differences, write_checkpoint
 from meshconv.train.config import TrainConfig
 
@@ -104,10 +105,14 @@ def train(
     if checkpoint is not None and Path(checkpoint).exists():
         progress = _restore(checkpoint, model, optimizer, head)
     weights = _class_weights(labels, config)
+    settled: Tensor | None = None
     while progress.epoch < config.epochs and not _out_of_patience(progress, config):
         epoch = progress.epoch
+        if settled is None and augment is None and isinstance(model, DECNN) and _density_done(model, epoch, config):
+            settled = _settled(model, images)
+        seen = (images, False) if settled is None else (settled, True)
         with _seeded(config.seed, epoch, _device(model)) as generator:
-            loss = _train_epoch(model, optimizer, images, labels, weights, config, epoch, generator, augment, names)
+            loss = _train_epoch(model, optimizer, seen, labels, weights, config, epoch, generator, augment, names)
         progress.losses.append(loss)
         if validation is not None:
             progress.validation_losses.append(_loss(predict(model, validation[0]), validation[1], weights, 0.0).item())
@@ -123,11 +128,12 @@ def train(
 
 
 def _train_epoch(
-    model: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor, weights: Tensor,
+    model: nn.Module, optimizer: torch.optim.Optimizer, seen: tuple[Tensor, bool], labels: Tensor, weights: Tensor,
     config: TrainConfig, epoch: int, generator: torch.Generator,
     augment: Callable[[Tensor, torch.Generator], Tensor] | None, names: Sequence[str],
 ) -> float:  # fmt: skip
     model.train()
+    images, settled = seen
     device, total = _device(model), 0.0
     order = torch.randperm(len(labels), generator=generator)
     batches = order.tensor_split(math.ceil(len(order) / config.batch_size))
@@ -138,10 +144,8 @@ def _train_epoch(
             x = augment(x, generator)
         if config.variation:
             x = x + _variation(images, labels, len(batch), config.variation, generator)
-        if config.noise:
-            x = x + config.noise * torch.randn(x.shape, generator=generator).to(x)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
-            logits = model(x.to(device))
+            logits = _logits(model, x.to(device), settled, config.noise, generator)
         loss = _loss(logits.float(), labels[batch].to(device), weights, config.label_smoothing)
         value = loss.item()
         if not math.isfinite(value):
@@ -151,6 +155,33 @@ def _train_epoch(
         optimizer.step()
         total += value * len(batch)
     return total / len(order)
+
+
+def _density_done(model: DECNN, epoch: int, config: TrainConfig) -> bool:
+    return epoch >= config.density_epochs or not model.density.logits.requires_grad
+
+
+@torch.no_grad()
+def _settled(model: DECNN, images: Tensor, *, batch_size: int = 64) -> Tensor | None:
+    """Fix a shared density and return the images on the equalized grid; None where each has a density of its own."""
+    if not model.settle():
+        return None
+    device = _device(model)
+    return torch.cat([model.equalize(part.to(device)).to(images.device) for part in torch.split(images, batch_size)])
+
+
+def _logits(model: nn.Module, x: Tensor, settled: bool, noise: float, generator: torch.Generator) -> Tensor:
+    """Return the logits of a batch, noise added to what the network sees (a DECNN: on the equalized grid)."""
+    n_channels = x.shape[1]
+    classify: Callable[[Tensor], Any] = model
+    if isinstance(model, DECNN):
+        n_channels, classify = model.in_channels, model.classify  # no noise on the coordinates
+        x = x if settled else model.equalize(x)
+    if noise:
+        added = torch.randn((len(x), n_channels, *x.shape[2:]), generator=generator).to(x)
+        x = torch.cat([x[:, :n_channels] + noise * added, x[:, n_channels:]], dim=1)
+    logits: Tensor = classify(x)
+    return logits
 
 
 def _variation(images: Tensor, labels: Tensor, n: int, scale: float, generator: torch.Generator) -> Tensor:

@@ -147,8 +147,17 @@ def test_any_backbone_of_the_user():
     backbone = nn.Sequential(nn.Conv2d(2, 5, 3), nn.AdaptiveAvgPool2d(1))
     model = DECNN(2, 3, size=65, network_size=33, backbone=backbone, seed=0)
     x = torch.rand(2, 2, 65, 65)
-    torch.testing.assert_close(model.eval().features(x), backbone(model.equalize(x)).flatten(1))
+    features = backbone(model.eval().equalize(x)).flatten(1)
+    torch.testing.assert_close(model(x), model.heads["to_label"](features))
     assert model(x).shape == (2, 3)
+
+
+def test_a_shared_density_settles_and_one_for_each_image_does_not():
+    x = torch.rand(2, 1, 33, 33)
+    shared, own = (DECNN(1, 2, size=33, network_size=17, density=kind, seed=0).eval() for kind in ("shared", "sample"))
+    assert shared.settle() and not shared.density.logits.requires_grad
+    assert not own.settle() and own.density.logits.requires_grad
+    torch.testing.assert_close(shared.classify(shared.equalize(x)), shared(x))
 
 
 @pytest.mark.parametrize(("density", "network_size"), [("shared", 33), ("sample", 33), ("shared", 65)])

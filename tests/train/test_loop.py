@@ -34,7 +34,7 @@ def _bits(model):
     return {name: value.numpy().tobytes() for name, value in model.state_dict().items()}
 
 
-CONFIG = TrainConfig(epochs=6, batch_size=10, noise=0.3)
+CONFIG = TrainConfig(epochs=6, batch_size=10, noise=0.3, density_epochs=3)  # fixed halfway
 
 
 class _StopError(Exception):
@@ -118,7 +118,10 @@ def test_kill_9_leaves_a_loadable_checkpoint(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"config": TrainConfig(epochs=6, batch_size=10, noise=0.3, learning_rate=1e-3)}, r"train\.learning_rate is"),
+        (
+            {"config": TrainConfig(epochs=6, batch_size=10, noise=0.3, density_epochs=3, learning_rate=1e-3)},
+            r"train\.learning_rate is",
+        ),
         ({"identity": {"classes": ["a", "c"]}}, r"classes is \['a', 'b'\], not \['a', 'c'\]"),
         ({"images": _data(seed=1)[0]}, "data is"),
     ],
@@ -199,3 +202,28 @@ def test_bfloat16_learns_too():
 def test_impossible_settings_are_refused(field):
     with pytest.raises(ArgumentError, match=next(iter(field))):
         TrainConfig(**field)
+
+
+def test_density_is_learned_for_its_epochs_and_then_fixed():
+    images, labels = _data()
+    kept = []
+
+    def keep(model):
+        return lambda _progress: kept.append(model.density.logits.detach().clone())
+
+    model = _model()
+    train(model, images, labels, config=TrainConfig(epochs=5, density_epochs=2), on_epoch=keep(model))
+    assert not torch.equal(kept[0], kept[1])
+    assert all(torch.equal(kept[1], later) for later in kept[2:])
+
+
+def test_training_on_the_equalized_images_is_training_on_the_images():
+    """With the density fixed either way, sampling once or in every batch gives the same losses."""
+    images, labels = _data()
+    options = {"epochs": 3, "variation": 0.7, "noise": 0.2}
+    always, once = _model(), _model()
+    always.density.requires_grad_(False)
+    always.settle = lambda: False  # sampled in every batch
+    one = train(always, images, labels, config=TrainConfig(density_epochs=0, **options))
+    other = train(once, images, labels, config=TrainConfig(density_epochs=0, **options))
+    np.testing.assert_allclose(one.losses, other.losses, rtol=1e-5)

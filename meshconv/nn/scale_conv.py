@@ -135,11 +135,12 @@ class ScaleEquivariantConv(nn.Module):
         self.output_padding = _per_axis(output_padding, dims, "output_padding", least=0)
         self.spacing = _voxel(spacing, dims)
         self.dilations = _dilations(scale_ratio, n_scales, self.padding == same) if dilated else (1,) * n_scales
-        sigmas = sigma * np.power(1.0 if dilated else scale_ratio, np.arange(n_scales, dtype=np.float64))
+        sigmas = sigma * np.power(scale_ratio, np.arange(1 if dilated else n_scales, dtype=np.float64))
         if pointwise:
-            basis = torch.ones(1, n_scales, *self.kernel_size)
+            basis = torch.ones(1, 1, *self.kernel_size)
         else:
             basis = hermite_basis(self.kernel_size, sigmas, n_basis, family, self.spacing)
+        basis = basis.expand(-1, n_scales, *self.kernel_size).contiguous()
         self.register_buffer("basis", basis.to(torch.get_default_dtype()))
         middle = () if scale_size is None else (scale_size,)
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, *middle, len(basis)))
@@ -162,7 +163,9 @@ class ScaleEquivariantConv(nn.Module):
         """Return all kernels, (S, O, I, scale_size, *kernel_size), with 1 for scale_size when lifting."""
         weight = self.weight.unsqueeze(2) if self.scale_size is None else self.weight
         with torch.autocast(weight.device.type, enabled=False):  # build in full precision, convolve in any
-            return torch.einsum("oitf,fs...->soit...", weight, self.basis)
+            basis = self.basis if len(set(self.dilations)) == 1 else self.basis[:, :1]  # dilated: one for all
+            kernels = torch.einsum("oitf,fs...->soit...", weight, basis)
+        return kernels.expand(self.n_scales, *kernels.shape[1:])
 
     def _kernels(self) -> Tensor:
         """Return `kernels`, kept between evaluations while weight and basis hold the same numbers."""

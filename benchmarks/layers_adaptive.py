@@ -1,12 +1,14 @@
 """Content-adaptive downsampling: time beside the dense layer, and cost against accuracy on blood cells.
 
     python benchmarks/layers_adaptive.py --quick     # about 2 CPU minutes: times, one seed, short trainings
-    python benchmarks/layers_adaptive.py --seeds 3   # the table (MESHCONV_DATA)
+    python benchmarks/layers_adaptive.py             # 3 seeds, about 10 CPU minutes (MESHCONV_DATA)
 
-Times are CPU seconds on one thread, taking turns, as ratios to the dense (dilated) convolution at full size.
-The task: BCCD images, each box an ellipse of its class (background, red, white, platelet), labelled per pixel
-at half the image's resolution; one small network of output stride 4 beyond that, its strided stages wrapped by
-`make_adaptive`. Same initial weights, batches and epochs for each mask; tested after the last epoch.
+Times are CPU seconds on one thread, taking turns, as ratios to the dense (dilated) convolution at full size, in
+the faster of torch's two memory layouts. The task: BCCD images, each box an ellipse of its class (background,
+red, white, platelet), labelled per pixel at half the image's resolution; one small network of output stride 4
+beyond that, its strided stages wrapped by `make_adaptive`. Same initial weights, images and epochs for each mask;
+tested after the last epoch. The density is that of a DECNN that learned to count the cells of each kind, never
+seeing a box.
 """
 
 from __future__ import annotations
@@ -17,13 +19,15 @@ import os
 import statistics
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from _common import environment, interleaved, one_thread, ratio, write
+from _common import environment, interleaved, one_thread, print_table, ratio, write
 
 one_thread()
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from _learning import Row, differences, over_seeds, text  # noqa: E402
 from PIL import Image  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
@@ -37,57 +41,57 @@ from meshconv.nn.adaptive_downsampling import (  # noqa: E402
     cost_penalty,
     edge_strength,
     levels_for_cost,
-    levels_from_edges,
+    levels_from_density,
     macs,
     make_adaptive,
     node_fraction,
 )
+from meshconv.nn.decnn import DECNN  # noqa: E402
 
 DATA = Path(os.environ.get("MESHCONV_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 SIZE, CLASSES, LEVELS = (120, 160), 4, 2
 FEATURES = (SIZE[0] // 2, SIZE[1] // 2)
+LOW, HIGH = "all low (strided)", "all high (dilated)"
+RANDOM, EDGES, DENSITY = (f"{name}, budget .25" for name in ("random", "edges", "DECNN density"))
 
 
-def time_table(repeats: int) -> list[dict[str, object]]:
+def time_table(repeats: int) -> list[Row]:
     """One 3x3 layer on 75 % downsampled area, the mask in patches of 4 x 4 pixels, against the dense layer."""
-    rows: list[dict[str, object]] = []
-    for channels, side in ((128, 32), (128, 64), (256, 32), (256, 64)):
+    rows: list[Row] = []
+    for channels, side in ((128, 32), (128, 64), (128, 128), (256, 32), (256, 64)):
         torch.manual_seed(0)
         x = torch.randn(1, channels, side, side)
         patches = torch.rand(1, 1, side // 4, side // 4).repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
         level = levels_for_cost(patches, 1, 0.25 + 0.75 / 4)
         layer = AdaptiveConv2d(channels, channels, levels=1)
-        nodes = AdaptiveNodes.from_image(x, level)
         with torch.no_grad():
-            times = interleaved(_runs(layer, x, level, nodes), repeats)
-        row: dict[str, object] = {
-            "channels": channels,
-            "side": side,
-            "fraction_low": (level == 1).float().mean().item(),
-        }
-        four = ratio(times.pop("image to nodes, 4 layers, image"), times.pop("4 dense"))
-        row |= {name: ratio(times[name], times["dense"]) for name in times if name != "dense"}
-        row["image to nodes, 4 layers, image"] = four
-        rows.append(row | {"dense_s": statistics.median(times["dense"])})
+            times = interleaved(_runs(layer, x, level), repeats)
+        dense = min(("dense", "dense, channels last"), key=lambda name: statistics.median(times[name]))
+        four = [4 * t for t in times[dense]]
+        rows.append({
+            "channels": channels, "side": side, "low": (level == 1).float().mean().item(),
+            "dense_ms": 1e3 * statistics.median(times[dense]), "layer / dense": ratio(times["layer"], times[dense]),
+            "image to nodes, layer, image / dense": ratio(times["there and back"], times[dense]),
+            "image to nodes, 4 layers, image / 4 dense": ratio(times["four"], four),
+        })  # fmt: skip
     return rows
 
 
-def _runs(layer: AdaptiveConv2d, x: Tensor, level: Tensor, nodes: AdaptiveNodes) -> dict[str, Callable[[], object]]:
-    def four_layers(start: AdaptiveNodes) -> Tensor:
-        for _ in range(4):
-            start = layer(start)
-        return start.to_image()
+def _runs(layer: AdaptiveConv2d, x: Tensor, level: Tensor) -> dict[str, Callable[[], object]]:
+    nodes = AdaptiveNodes.from_image(x, level)
+    rows, weight = x.contiguous(memory_format=torch.channels_last), layer.weight.contiguous()
 
-    def dense(dilation: int) -> Tensor:
-        return functional.conv2d(x, layer.weight, layer.bias, dilation=dilation, padding=dilation)
+    def some(start: AdaptiveNodes, count: int) -> AdaptiveNodes:
+        for _ in range(count):
+            start = layer(start)
+        return start
 
     return {
-        "dense": lambda: dense(2),
-        "4 dense": lambda: [dense(2) for _ in range(4)],
-        "dense, not dilated": lambda: dense(1),
+        "dense": lambda: functional.conv2d(x, weight, layer.bias, dilation=2, padding=2),
+        "dense, channels last": lambda: functional.conv2d(rows, layer.weight, layer.bias, dilation=2, padding=2),
         "layer": lambda: layer(nodes),
-        "image to nodes, layer, image": lambda: layer(AdaptiveNodes.from_image(x, level)).to_image(),
-        "image to nodes, 4 layers, image": lambda: four_layers(AdaptiveNodes.from_image(x, level)),
+        "there and back": lambda: some(AdaptiveNodes.from_image(x, level), 1).to_image(),
+        "four": lambda: some(AdaptiveNodes.from_image(x, level), 4).to_image(),
     }
 
 
@@ -138,18 +142,43 @@ def at_random(cost: float) -> Callable[[Tensor, tuple[int, ...]], Tensor]:
     return mask
 
 
-def masks() -> dict[str, object]:
+def by_density(model: DECNN, cost: float) -> Callable[[Tensor, tuple[int, ...]], Tensor]:
+    def mask(image: Tensor, size: tuple[int, ...]) -> Tensor:
+        with torch.no_grad():
+            return levels_from_density(model.density(square(image)), LEVELS, cost=cost, size=size)
+
+    return mask
+
+
+def square(image: Tensor) -> Tensor:
+    return functional.interpolate(image, (65, 65), mode="bilinear", align_corners=True)
+
+
+def counting_network(x: Tensor, y: Tensor, epochs: int, seed: int) -> DECNN:
+    """A DECNN with a density for each image, trained on the share of each class in the image, no places."""
+    shares = torch.stack([(y == c).float().mean(dim=(1, 2)) for c in range(1, CLASSES)], dim=1)
+    target = (shares - shares.mean(0)) / shares.std(0)
+    model = DECNN(3, CLASSES - 1, size=65, network_size=17, density="sample", density_nodes=17, seed=seed)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(epochs):
+        for part in torch.randperm(len(x)).split(8):
+            optimizer.zero_grad()
+            functional.mse_loss(model(square(x[part])), target[part]).backward()
+            optimizer.step()
+    return model.eval()
+
+
+def masks(counting: DECNN) -> dict[str, Any]:
     """Level maps by name; a number is one level for all pixels."""
     return {
-        "all low (the network itself)": 2,
-        "all at level 1": 1,
-        "edges, cost .15": by_edges(0.15),
-        "random, cost .25": at_random(0.25),
-        "edges, cost .25": by_edges(0.25),
-        "edges, cost .45": by_edges(0.45),
-        "edges, threshold .06": lambda image, size: levels_from_edges(image, LEVELS, threshold=0.06, size=size),
+        LOW: 2,
+        "edges, budget .15": by_edges(0.15),
+        RANDOM: at_random(0.25),
+        EDGES: by_edges(0.25),
+        DENSITY: by_density(counting, 0.25),
+        "edges, budget .45": by_edges(0.45),
         "learned, target .5": LearnedLevels(3, LEVELS),
-        "all high (dilated)": 0,
+        HIGH: 0,
     }
 
 
@@ -189,64 +218,63 @@ def evaluate(model: AdaptiveNetwork, level: int | None, x: Tensor, y: Tensor) ->
     }
 
 
-def learning_table(count: int, epochs: int, seeds: int) -> list[dict[str, object]]:
+def runs_of(seed: int, x: Tensor, y: Tensor, epochs: int) -> list[Row]:
     """Train and test with each mask, alike but for it."""
-    x, y = blood_cells(count)
     split = len(x) * 2 // 3
-    rows: list[dict[str, object]] = []
-    for seed in range(seeds):
-        for name in masks():
-            torch.manual_seed(seed)
-            base = network()
-            mask = masks()[name]
-            level = mask if isinstance(mask, int) else None
-            model = make_adaptive(base, "1", mask=None if isinstance(mask, int) else mask)
-            torch.manual_seed(seed)
-            order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
-            train(model, level, x[order[:split]], y[order[:split]], epochs)
-            test = order[split:]
-            row: dict[str, object] = {"seed": seed, "mask": name} | evaluate(model, level, x[test], y[test])
-            cost = model.macs(x[test[:8]], level) / macs(make_adaptive(base, "1"), x[test[:8]], 0)
-            rows.append(row | {"macs_over_all_high": cost})
-            print(line(rows[-1]), flush=True)
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
+    train_x, train_y, test_x, test_y = x[order[:split]], y[order[:split]], x[order[split:]], y[order[split:]]
+    torch.manual_seed(seed)
+    counting = counting_network(train_x, train_y, 2 * epochs, seed)
+    rows: list[Row] = []
+    for name in masks(counting):
+        torch.manual_seed(seed)
+        base = network()
+        mask = masks(counting)[name]
+        level = mask if isinstance(mask, int) else None
+        model = make_adaptive(base, "1", mask=None if isinstance(mask, int) else mask)
+        torch.manual_seed(seed)
+        train(model, level, train_x, train_y, epochs)
+        cost = model.macs(test_x[:8], level) / macs(make_adaptive(base, "1"), test_x[:8], 0)
+        rows.append({"seed": seed, "mask": name, "MACs / all high": cost} | evaluate(model, level, test_x, test_y))
+        print(text(rows[-1]), flush=True)
     return rows
 
 
-def line(row: dict[str, object]) -> str:
-    return "  ".join(
-        f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()
-    )
-
-
-def means(rows: list[dict[str, object]]) -> list[dict[str, object]]:
-    """Mean over the seeds, with the range of the mean IoU."""
-    out: list[dict[str, object]] = []
-    for name in dict.fromkeys(row["mask"] for row in rows):
-        same = [row for row in rows if row["mask"] == name]
-        cell = {key: statistics.fmean(row[key] for row in same) for key in same[0] if key not in ("seed", "mask")}
-        low, high = (pick(row["mean_iou"] for row in same) for pick in (min, max))
-        out.append({"mask": name} | cell | {"lowest": low, "highest": high, "seeds": len(same)})
-    return out
+def summarised(runs: list[Row]) -> list[Row]:
+    """Means over seeds, then masks of one budget, and the ends, against each other within seeds."""
+    measures = ["MACs / all high", *(key for key in runs[0] if "iou" in key or key == "nodes")]
+    pairs = [(EDGES, RANDOM), (DENSITY, RANDOM), (DENSITY, EDGES), (EDGES, LOW), (HIGH, EDGES)]
+    rows = [row | {"task": "BCCD"} for row in runs]
+    gaps = [row for pair in pairs for row in differences(rows, "mask", pair, "task", ["mean_iou"])]
+    return over_seeds(runs, ["mask"], measures) + gaps
 
 
 def main() -> None:
+    """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seeds", type=int, default=None, help="3, or 1 with --quick")
-    parser.add_argument("--epochs", type=int, default=None, help="30, or 5 with --quick")
+    parser.add_argument("--images", type=int, default=None, help="120, or 60 with --quick; two thirds to train on")
+    parser.add_argument("--epochs", type=int, default=None, help="12, or 4 with --quick")
     args = parser.parse_args()
+    args.seeds, args.images = args.seeds or (1 if args.quick else 3), args.images or (60 if args.quick else 120)
+    args.epochs = args.epochs or (4 if args.quick else 12)
     torch.set_num_threads(1)
-    result: dict[str, object] = environment("torch", "meshconv") | {"options": vars(args)}
-    result |= {"time": time_table(7 if args.quick else 15)}
-    for row in result["time"]:
-        print(line(row), flush=True)
+    result: dict[str, Any] = {"environment": environment("torch", "numpy"), "options": vars(args)}
+    result["time"] = time_table(7 if args.quick else 15)
+    print_table(result["time"])
+    result["runs"] = []
     if (DATA / "bccd_320x240.npz").is_file():
-        count = 75 if args.quick else 364
-        rows = learning_table(count, args.epochs or (5 if args.quick else 30), args.seeds or (1 if args.quick else 3))
-        result |= {"runs": rows, "summary": means(rows)}
+        x, y = blood_cells(args.images)
+        for seed in range(args.seeds):
+            result["runs"] += runs_of(seed, x, y, args.epochs)
+            result["summary"] = summarised(result["runs"])
+            write("layers_adaptive", result)
     else:
         print(f"no bccd_320x240.npz in {DATA}: learning table left out")
-    print(f"written to {write('layers_adaptive', result)}")
+    for row in result.get("summary", []):
+        print(text(row))
+    print(write("layers_adaptive", result))
 
 
 if __name__ == "__main__":

@@ -1,35 +1,44 @@
 """Scale-equivariant layers beside ordinary ones: equivariance, time, segmentation at unseen sizes.
 
-    python benchmarks/layers_scale.py --quick          # < 3 min on one core, half resolution, one seed
-    python benchmarks/layers_scale.py --half           # 10, 25 and 100 volumes, 3 seeds, about 30 min of CPU
-    python benchmarks/layers_scale.py                  # the same at full resolution, hours
+    python benchmarks/layers_scale.py --quick          # 2 min of CPU: 10 volumes, one seed, few steps
+    python benchmarks/layers_scale.py                  # 10, 25 and 100 volumes, 3 seeds, about 15 min of CPU
+    python benchmarks/layers_scale.py --full           # the same at the volumes' own resolution, hours
 
-Hippocampus MRI (msd_hippocampus.npz, MESHCONV_DATA): networks of equal channels are trained at scale 1 and
-tested on volumes reduced to .7 to 1 of their size; a third row trains the plain network on randomly reduced
-volumes. Equal steps, optimiser and learning rate; the last step is tested, none is picked. CPU seconds, one
-thread.
+Hippocampus MRI (MESHCONV_DATA), at half resolution unless --full: networks of equal channels are trained at
+scale 1 and tested on volumes reduced to .7 to 1 of their size; two more train on randomly reduced volumes. Equal
+steps, batches, optimiser and learning rate; the last step is tested, none is picked. CPU seconds, one thread.
+Results are written after every seed.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
-import os
-import platform
 import statistics
 import time
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from _common import environment, interleaved, one_thread, print_table, ratio, summary, write
 
-from meshconv.nn.scale_conv import ScaleEquivariantConv
-from meshconv.nn.unet import PlainUNet, ScaleEquivariantUNet
+one_thread()
 
-DATA = Path(os.environ.get("MESHCONV_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+import torch  # noqa: E402
+from _learning import Row, differences, over_seeds, text  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
+from torch.nn import functional  # noqa: E402
+
+from meshconv.datasets.volumes import Hippocampi  # noqa: E402
+from meshconv.errors import MissingFileError  # noqa: E402
+from meshconv.nn.scale_conv import ScaleEquivariantConv  # noqa: E402
+from meshconv.nn.unet import PlainUNet, ScaleEquivariantUNet  # noqa: E402
+
+SHAPE, CHANNELS, STRIDES = (40, 56, 48), (4, 8, 16), (2, 2)
+SCALES = (1.0, 0.9, 0.8, 0.7)
+DICE = tuple(f"dice at {s}" for s in SCALES)
+OURS, PLAIN, AUGMENTED = "scale-equivariant", "plain", " + scale augmentation"
+
+
+# --- equivariance and time -----------------------------------------------------------------------
 
 
 def plain_error(kernel_size: int, max_frequency: float) -> float:
@@ -40,80 +49,66 @@ def plain_error(kernel_size: int, max_frequency: float) -> float:
     return layer.equivariance_error(max_frequency=max_frequency)
 
 
-def equivariance_table() -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    bands = (0.3, 0.6, 1.0)
-    for family, k in [("multi", 5), ("single", 7), ("matched", 3), ("matched", 5), ("matched", 7)]:
-        layer = ScaleEquivariantConv(4, 8, kernel_size=k, family=family)
-        rows.append({"layer": f"{family} k{k}", **{f"w{w}": layer.equivariance_error(max_frequency=w) for w in bands}})
-    rows += [{"layer": f"plain k{k}", **{f"w{w}": plain_error(k, w) for w in bands}} for k in (3, 5, 7)]
-    return rows
-
-
-def cpu_seconds(run, repeats: int = 5) -> tuple[float, float]:
-    """Median and spread (quartiles) after a warm-up."""
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        run()
-        times.append(time.process_time() - start)
-    low, middle, high = statistics.quantiles(times, n=4)
-    return middle, high - low
+def equivariance_table() -> list[Row]:
+    """Patch errors of single layers on band-limited fields."""
+    bands, rows = (0.3, 0.6, 1.0), []
+    layers: dict[str, dict[str, Any]] = {
+        "multi, k 5 (the paper's)": {"family": "multi"}, "single, k 7": {"family": "single", "kernel_size": 7},
+        **{f"ours, k {k}": {"kernel_size": k} for k in (3, 5, 7)},
+        "ours, k 5, voxels 1 : 1 : 2.5": {"spacing": (1.0, 1.0, 2.5)},
+        "ours, k 7, voxels 1 : 1 : 3": {"spacing": (1.0, 1.0, 3.0), "kernel_size": 7},
+        "ours, dilated, ratio 1/2": {"scale_ratio": 0.5, "n_scales": 3, "dilated": True},
+    }  # fmt: skip
+    for name, options in layers.items():
+        layer = ScaleEquivariantConv(4, 8, **options)
+        rows.append({"layer": name, **{f"error at {w}": layer.equivariance_error(max_frequency=w) for w in bands}})
+    plain = [{"layer": f"plain, k {k}", **{f"error at {w}": plain_error(k, w) for w in bands}} for k in (3, 5, 7)]
+    return rows + plain
 
 
 def networks(seed: int) -> dict[str, nn.Module]:
-    torch.manual_seed(seed)
-    scale = ScaleEquivariantUNet(1, 3)
-    plain, augmented = PlainUNet(1, 3), PlainUNet(1, 3)
-    augmented.load_state_dict(plain.state_dict())
-    return {"scale-equivariant": scale, "plain": plain, "plain + scale augmentation": augmented}
+    """The four networks of a seed; those of one kind start alike."""
+    options: dict[str, Any] = {"channels": CHANNELS, "strides": STRIDES}
+    made: dict[str, nn.Module] = {}
+    for name, kind in ((OURS, ScaleEquivariantUNet), (PLAIN, PlainUNet)):
+        for suffix in ("", AUGMENTED):
+            torch.manual_seed(seed)
+            made[name + suffix] = kind(1, 3, **options)
+    return made
 
 
-def time_table(side: int) -> list[dict[str, object]]:
-    x = torch.randn(1, 1, side, side, side)
-    rows: list[dict[str, object]] = []
-    for name, net in list(networks(0).items())[:2]:
-        net.eval()
-        with torch.no_grad():
-            forward, spread = cpu_seconds(lambda net=net: net(x))
-        net.train()
-        step, _ = cpu_seconds(lambda net=net: net(torch.cat([x, x])).square().mean().backward(), 3)
-        n = sum(p.numel() for p in net.parameters())
-        rows.append(
-            {
-                "network": name,
-                "parameters": n,
-                "forward_s": forward,
-                "iqr_s": spread,
-                "train_step_of_2_s": step,
-            }
-        )
-    base = rows[1]["forward_s"]
-    return [{**row, "forward_ratio": row["forward_s"] / base} for row in rows]
+def time_table(side: int, repeats: int) -> list[Row]:
+    """Forward in evaluation and a training step, in turns."""
+    x, made = torch.randn(1, 1, side, side, side), networks(0)
+    nets = {name: made[name] for name in (OURS, PLAIN)}
+
+    def forward(net: nn.Module) -> Callable[[], object]:
+        def run() -> object:
+            with torch.no_grad():
+                return net.eval()(x)
+
+        return run
+
+    forwards = interleaved({name: forward(net) for name, net in nets.items()}, repeats)
+    steps = interleaved({name: lambda net=net: net.train()(x).square().mean().backward() for name, net in nets.items()},
+                        max(3, repeats // 2))  # fmt: skip
+    return [
+        {
+            "network": name, "parameters": sum(p.numel() for p in net.parameters()),
+            "forward_s": summary(forwards[name])["median_s"], "forward / plain": ratio(forwards[name], forwards[PLAIN]),
+            "step_s": summary(steps[name])["median_s"], "step / plain": ratio(steps[name], steps[PLAIN]),
+        }
+        for name, net in nets.items()
+    ]  # fmt: skip
 
 
-def volumes(n: int, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """The first n volumes, standardised, centred on one grid: images (n, 1, *shape), labels (n, *shape)."""
-    with np.load(DATA / "msd_hippocampus.npz") as data:
-        sizes, image, label = data["shapes"].astype(int), data["images"], data["labels"]
-    ends = np.cumsum(sizes.prod(axis=1))
-    images, labels = [], []
-    for size, end in list(zip(sizes, ends, strict=True))[:n]:
-        part = slice(end - size.prod(), end)
-        x = torch.from_numpy(image[part].reshape(size).astype(np.float32))
-        x = (x - x.mean()) / x.std()
-        images.append(_centre(x, shape))
-        labels.append(_centre(torch.from_numpy(label[part].reshape(size).astype(np.int64)), shape))
-    return torch.stack(images)[:, None], torch.stack(labels)
+# --- segmentation --------------------------------------------------------------------------------
 
 
-def _centre(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Crop or zero-pad to `shape` about the middle: negative padding crops."""
-    pad = []
-    for have, want in zip(reversed(x.shape), reversed(shape), strict=True):
-        pad += [(want - have) // 2, want - have - (want - have) // 2]
-    return functional.pad(x, pad)
+def volumes(part: Hippocampi, *, half: bool) -> tuple[Tensor, Tensor]:
+    """Images (n, 1, *S) and labels (n, *S)."""
+    x, y = map(torch.from_numpy, part.stacked(SHAPE))
+    return (functional.avg_pool3d(x, 2), y[:, ::2, ::2, ::2]) if half else (x, y)
 
 
 def reduced(x: Tensor, y: Tensor, scale: float) -> tuple[Tensor, Tensor]:
@@ -126,6 +121,7 @@ def reduced(x: Tensor, y: Tensor, scale: float) -> tuple[Tensor, Tensor]:
 
 
 def loss_of(logits: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy + 1 - soft Dice."""
     p = logits.softmax(1)[:, 1:]
     t = functional.one_hot(y, 3).movedim(-1, 1)[:, 1:].to(p.dtype)
     axes = (0, 2, 3, 4)
@@ -134,6 +130,7 @@ def loss_of(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def train(net: nn.Module, x: Tensor, y: Tensor, *, steps: int, augment: bool, seed: int) -> float:
+    """Train in place and return the CPU seconds."""
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     optimiser = torch.optim.AdamW(net.parameters(), lr=5e-3)
@@ -166,78 +163,61 @@ def dice_of(net: nn.Module, x: Tensor, y: Tensor, scale: float) -> float:
     return statistics.fmean(scores)
 
 
-def learning_table(args: argparse.Namespace) -> list[dict[str, object]]:
-    shape = (40, 56, 48)
-    n_test = 12 if args.quick else 60
-    x, y = volumes(max(args.samples) + n_test, shape)
-    if args.half or args.quick:
-        x, y = functional.avg_pool3d(x, 2), y[:, ::2, ::2, ::2]
-    test = x[-n_test:], y[-n_test:]
-    rows: list[dict[str, object]] = []
+def runs_of(seed: int, args: argparse.Namespace) -> list[Row]:
+    """Train and test all networks on each number of volumes."""
+    half = not args.full
+    test = volumes(Hippocampi("test").few(args.tests), half=half)
+    rows: list[Row] = []
     for n in args.samples:
-        for seed in range(args.seeds):
-            chosen = torch.randperm(len(x) - n_test, generator=torch.Generator().manual_seed(seed))[:n]
-            for name, net in networks(seed).items():
-                augment = "augmentation" in name
-                seconds = train(net, x[chosen], y[chosen], steps=args.steps, augment=augment, seed=seed)
-                dice = {f"dice_{s}": dice_of(net, *test, s) for s in args.scales}
-                rows.append({"samples": n, "seed": seed, "network": name, "train_s": seconds, **dice})
-                print(_line(rows[-1]), flush=True)
+        x, y = volumes(Hippocampi("train").few(n, seed=seed), half=half)
+        for name, net in networks(seed).items():
+            seconds = train(net, x, y, steps=args.steps, augment=name.endswith(AUGMENTED), seed=seed)
+            scores = {key: dice_of(net, *test, s) for key, s in zip(DICE, SCALES, strict=True)}
+            rows.append({"volumes": n, "seed": seed, "network": name, "train_s": seconds, **scores})
+            print(text(rows[-1]), flush=True)
     return rows
 
 
-def summary(rows: list[dict[str, object]], scales: list[float]) -> list[dict[str, object]]:
-    """Mean and 95 % half-width over the seeds (t distribution is left to the reader below 3)."""
-    out: list[dict[str, object]] = []
-    for n in sorted({row["samples"] for row in rows}):
-        for name in dict.fromkeys(row["network"] for row in rows):
-            mine = [row for row in rows if row["samples"] == n and row["network"] == name]
-            cell: dict[str, object] = {"samples": n, "network": name}
-            for s in scales:
-                values = [row[f"dice_{s}"] for row in mine]
-                half = 1.96 * statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
-                cell[f"dice_{s}"], cell[f"half_width_{s}"] = statistics.fmean(values), half
-            out.append(cell)
-    return out
-
-
-def _line(row: dict[str, object]) -> str:
-    return "  ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items() if v is not None)
+def summarised(runs: list[Row]) -> list[Row]:
+    """Means over seeds, then ours minus plain within seeds, with and without augmentation."""
+    pairs = [(OURS, PLAIN), (OURS, PLAIN + AUGMENTED), (OURS + AUGMENTED, PLAIN + AUGMENTED)]
+    gaps = [row for pair in pairs for row in differences(runs, "network", pair, "volumes", DICE)]
+    return over_seeds(runs, ["volumes", "network"], ["train_s", *DICE]) + gaps
 
 
 def main() -> None:
+    """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--half", action="store_true", help="half resolution: about 8 times faster")
+    parser.add_argument("--full", action="store_true", help="the volumes' own resolution: about 8 times slower")
     parser.add_argument("--samples", type=int, nargs="+", default=None, help="training volumes (10 25 100)")
-    parser.add_argument("--scales", type=float, nargs="+", default=[1.0, 0.9, 0.8, 0.7])
     parser.add_argument("--seeds", type=int, default=None, help="3, or 1 with --quick")
-    parser.add_argument("--steps", type=int, default=None, help="400, or 100 with --quick")
-    parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "layers_scale.json")
+    parser.add_argument("--steps", type=int, default=None, help="150, or 60 with --quick")
+    parser.add_argument("--tests", type=int, default=None, help="volumes to test on (30, or 10 with --quick)")
     args = parser.parse_args()
     args.samples = args.samples or ([10] if args.quick else [10, 25, 100])
-    args.seeds, args.steps = (
-        args.seeds or (1 if args.quick else 3),
-        args.steps or (100 if args.quick else 400),
-    )
+    args.seeds, args.steps = args.seeds or (1 if args.quick else 3), args.steps or (60 if args.quick else 150)
+    args.tests = args.tests or (10 if args.quick else 30)
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    result: dict[str, object] = {
-        "torch": torch.__version__, "machine": platform.machine(), "threads": 1,
-        "options": {k: v for k, v in vars(args).items() if k != "json"},
-        "equivariance": equivariance_table(), "time": time_table(24 if args.quick else 40),
-    }  # fmt: skip
-    for row in [*result["equivariance"], *result["time"]]:
-        print(_line(row), flush=True)
-    if (DATA / "msd_hippocampus.npz").is_file():
-        result["runs"] = learning_table(args)
-        result["summary"] = summary(result["runs"], args.scales)
-        for row in result["summary"]:
-            print(_line(row))
-    else:
-        print(f"no msd_hippocampus.npz in {DATA}: learning table left out")
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(result, indent=1) + "\n")
+    result: dict[str, Any] = {"environment": environment("torch", "numpy"), "options": vars(args)}
+    result |= {
+        "equivariance": equivariance_table(),
+        "time": time_table(20 if args.quick else 32, 5 if args.quick else 9),
+    }
+    print_table(result["equivariance"])
+    print_table(result["time"])
+    result["runs"] = []
+    try:
+        for seed in range(args.seeds):
+            result["runs"] += runs_of(seed, args)
+            result["summary"] = summarised(result["runs"])
+            write("layers_scale", result)
+    except MissingFileError as error:
+        print(f"learning table left out: {error}")
+    for row in result.get("summary", []):
+        print(text(row))
+    print(write("layers_scale", result))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.dynamic_stride import DynamicStrideConv2d, DynamicStrideConv3d
 from meshconv.nn.sample import full_precision, splat
-from meshconv.nn.windows import Window, nodes_for, to_grid, window_corners
+from meshconv.nn.windows import Window, response_grid
 
 _DYNAMIC = (DynamicStrideConv2d, DynamicStrideConv3d)
 _PLAIN = (nn.Conv2d, nn.Conv3d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool2d, nn.AvgPool3d)
@@ -149,17 +150,20 @@ def _start(chain: list[Landing], out: tuple[int, ...], grid: Tensor | None) -> T
 def _pull_back(density: Tensor, record: Landing, size: tuple[int, ...]) -> Tensor:
     """Return P(density): (B, 1, *out) to (B, 1, *size)."""
     axes = record.window.axes(len(size))
-    if record.offset is not None:
-        # windows move rigidly: lay down their first taps only; then they are plain windows of stride 1
-        offset, reach = full_precision(record.offset), [dl * (k - 1) for k, _, _, dl in axes]
-        nodes = nodes_for([n + r for n, r in zip(size, reach, strict=True)])
-        corners = to_grid(window_corners(offset, record.window) + offset.new_tensor(reach), nodes)
-        density = splat(density.expand(offset.shape[0], *density.shape[1:]), corners, nodes, padding="zeros")
-        for axis, (n, r) in enumerate(zip(size, reach, strict=True), start=2):
-            density = density.narrow(axis, 0, n + r)
-        axes = [(k, 1, r, dl) for (k, _, _, dl), r in zip(axes, reach, strict=True)]
-    for axis, (n, window) in enumerate(zip(size, axes, strict=True), start=2):
-        density = _spread(density, axis, n, *window)
+    if record.offset is None:
+        for axis, (n, window) in enumerate(zip(size, axes, strict=True), start=2):
+            density = _spread(density, axis, n, *window)
+        return density
+    # windows move rigidly: lay down each one once, among the windows of stride 1, then these on their taps
+    offset = full_precision(record.offset)
+    grid, nodes = response_grid(offset, record.window, size)
+    share = (density / math.prod(k for k, _, _, _ in axes)).expand(offset.shape[0], *density.shape[1:])
+    density = splat(share, grid, nodes, padding="zeros")
+    for axis, (n, (k, _, _, dl)) in enumerate(zip(size, axes, strict=True), start=2):
+        parts = [density.narrow(axis, j * dl, n) for j in range(k)]
+        density = parts[0] if k == 1 else parts[0] + parts[1]
+        for part in parts[2:]:
+            density += part
     return density
 
 

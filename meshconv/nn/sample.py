@@ -6,9 +6,9 @@ Positions are in the grid convention of `meshconv.resample.grid`: nodes on the b
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from meshconv.errors import ArrayTypeError
 from meshconv.nn.cells import area_ratio
 
 PADDING = ("border", "zeros")
+PADDING_MODE = {"zeros": 0, "border": 1}  # numbers of torch's own operator
 
 
 def node_grid(size: int, like: Tensor) -> Tensor:
@@ -98,29 +99,45 @@ def splat(values: Tensor, positions: Tensor, size: Sequence[int], *, padding: st
     one_of(padding, PADDING, "padding")
     if values.shape[2:] != positions.shape[1:-1] or values.shape[0] != positions.shape[0]:
         raise ArrayTypeError(f"values {tuple(values.shape)} and positions {tuple(positions.shape)} do not match")
-    b, c = values.shape[:2]
-    flat = values.reshape(b, c, -1)
-    extent = positions.new_tensor(size[::-1]).reshape(d, 1, 1)  # x first
-    place = (positions.reshape(b, -1, d).movedim(-1, 0).contiguous() + 1) * ((extent - 1) / 2)
-    # a margin of nodes around the image takes what falls outside, and is cut off
-    margin = 0.0 if padding == "border" else 1.0
-    place = torch.minimum(place.clamp_min(-margin), extent - 1 + margin)
-    low = place.detach().floor()
-    upper = place - low
-    halves = torch.stack([1 - upper, upper], dim=2)  # (d, b, 2, points): shares of the lower and the upper node
-    weight = halves[0]
-    for half in halves[1:]:
-        weight = (weight[:, :, None] * half[:, None]).flatten(1, 2)  # (b, 2^d, points)
-    canvas = [n + 3 for n in size]
-    strides = [math.prod(canvas[d - k :]) for k in range(d)]  # x first
-    # the margin puts node (-1, -1) at 0
-    corners = [sum(u * s for u, s in zip(up, strides, strict=True)) for up in itertools.product((1, 2), repeat=d)]
-    first = (low.long() * torch.tensor(strides, device=positions.device).reshape(d, 1, 1)).sum(dim=0)
-    index = (first[:, None] + torch.tensor(corners, device=positions.device)[:, None]).reshape(b, 1, -1)
-    shares = (flat[:, :, None] * weight[:, None].to(flat.dtype)).reshape(b, c, -1)
-    image = flat.new_zeros(b, c, math.prod(canvas)).scatter_add_(2, index.expand(b, c, -1), shares)
-    inner = (slice(None), slice(None), *[slice(1, n + 1) for n in size])
-    return image.reshape(b, c, *canvas)[inner]
+    between = positions.shape[1:-1] if positions.ndim == d + 2 else (*[1] * (d - 1), -1)
+    points = positions.to(values.dtype).reshape(positions.shape[0], *between, d)
+    flat = values.reshape(*values.shape[:2], *points.shape[1:-1])
+    image: Tensor = _Splat.apply(flat, points, tuple(size), padding)  # type: ignore[no-untyped-call]
+    return image
+
+
+class _Splat(torch.autograd.Function):
+    """The derivative of `grid_sample` in its image, made differentiable in turn.
+
+    <splat(v, p), g> = <v, gather(g, p)> is linear in v, so the derivative in v is the gather itself, and that in p
+    is the gather's own.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, points: Tensor, size: tuple[int, ...], padding: str) -> Tensor:
+        ctx.save_for_backward(values, points)
+        ctx.mode = (0, PADDING_MODE[padding], True)
+        shape = values.new_zeros(1).expand(*values.shape[:2], *size)  # only its shape is read
+        return _gather_slopes(values, shape, points, ctx.mode, (True, False))[0]
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        values, points = ctx.saved_tensors
+        of_values, of_points = ctx.needs_input_grad[:2]
+        sample = torch.grid_sampler_2d if points.shape[-1] == 2 else torch.grid_sampler_3d
+        back = sample(slopes[0], points, *ctx.mode) if of_values else None
+        moved = _gather_slopes(values, slopes[0], points, ctx.mode, (False, True))[1] if of_points else None
+        return back, moved, None, None
+
+
+def _gather_slopes(
+    values: Tensor, image: Tensor, points: Tensor, mode: tuple[int, int, bool], wanted: tuple[bool, bool]
+) -> tuple[Tensor, Tensor]:
+    """Return the derivatives of <values, gather(image, points)> in the image and in the points."""
+    ops = torch.ops.aten
+    derive = ops.grid_sampler_2d_backward if points.shape[-1] == 2 else ops.grid_sampler_3d_backward
+    in_image, in_points = derive(values, image, points, *mode, wanted)
+    return in_image, in_points
 
 
 def pyramid(image: Tensor, levels: int) -> list[Tensor]:

@@ -47,6 +47,23 @@ def window_corners(offset: Tensor, window: Window) -> Tensor:
     return base.to(offset.dtype) + offset.movedim(1, -1)
 
 
+def response_grid(offset: Tensor, window: Window, size: Sequence[int]) -> tuple[Tensor, list[int]]:
+    """Return where windows lie among all windows of stride 1, as `meshconv.nn.sample` wants it, and on which nodes.
+
+    On an axis of n pixels, n + dilation (k - 1) windows of stride 1 touch the image; the first of these nodes is
+    the window that reaches it with its last tap. Beyond the windows the grid goes on, up to `nodes_for`.
+    """
+    axes = window.axes(len(size))
+    nodes = nodes_for([n + d * (k - 1) for n, (k, _, _, d) in zip(size, axes, strict=True)])
+    along = []
+    for a, (wide, (k, s, p, d)) in enumerate(zip(nodes, axes, strict=True)):
+        step = 2.0 / (wide - 1)
+        first = torch.arange(offset.shape[2 + a], dtype=offset.dtype, device=offset.device) * (s * step)
+        first = first + ((d * (k - 1) - p) * step - 1)
+        along.append(torch.add(first.reshape(-1, *[1] * (len(size) - 1 - a)), offset[:, a], alpha=step))
+    return torch.stack(along[::-1], dim=-1), nodes
+
+
 def nodes_for(size: Sequence[int]) -> list[int]:
     """Return 2^m + 1 nodes, at least 3, for each side.
 

@@ -96,16 +96,15 @@ class PyramidPixelContext(nn.Module):
                 f"input must be (B, {self.groups.shape[1]}) and {len(self.size)} axes, found {tuple(x.shape)}"
             )
         with torch.autocast(x.device.type, enabled=False):  # differences of means: not in half precision
-            weight = self.weight_maps(x.shape[2:]).flatten(2)
-            sums = functional.conv1d(x.flatten(2).to(weight.dtype), self.groups[:, :, None])
-            t = sums / self.groups.sum(dim=1, keepdim=True)  # (B, 15, pixels)
-            n = t.shape[1]  # sum / n: torch's own mean over a middle axis is several times slower on a CPU
-            mean = t.sum(dim=1, keepdim=True) / n
-            centred = t - mean
-            variance = centred.square().sum(dim=1, keepdim=True) / n
+            weight = self.weight_maps(x.shape[2:]).flatten(2).contiguous()
+            n, pyramid = len(self.groups), _pyramid(self.groups.to(weight.dtype))
+            runs = x.reshape(x.shape[0], pyramid.shape[1], -1, *x.shape[2:]).sum(dim=2, dtype=weight.dtype).flatten(2)
+            maps = torch.matmul(pyramid, runs)  # (B, 15 + 1, pixels)
+            centred, mean = maps[:, :n], maps[:, n:]
+            variance = centred.square().sum(dim=1, keepdim=True) / n  # a mean over a middle axis is slow on a CPU
             # where the maps agree up to rounding they say nothing: z = 0, not 0/0 or magnified rounding
-            differ = variance > (mean * (32.0 * torch.finfo(t.dtype).eps)).square()
-            scale = torch.where(differ, variance, 1.0).rsqrt() * differ
+            differ = variance > (mean * (32.0 * torch.finfo(weight.dtype).eps)).square()
+            scale = torch.where(differ, variance, torch.inf).rsqrt()
             a = torch.sigmoid((weight * centred).sum(dim=1, keepdim=True) * scale) * self.gain
         return a.to(x.dtype).reshape(x.shape[0], 1, *x.shape[2:])
 
@@ -129,6 +128,17 @@ def channel_groups(channels: int, levels: int) -> Tensor:
             row[start:end] = 1.0
             rows.append(row)
     return torch.stack(rows)
+
+
+def _pyramid(groups: Tensor) -> Tensor:
+    """Return the matrix from sums over runs of channels to the centred maps and, last, the mean of all.
+
+    The runs are the groups of the finest level where these are equal, which makes the matrix small; else channels.
+    """
+    channels, finest = groups.shape[1], (len(groups) + 1) // 2
+    means = groups / groups.sum(dim=1, keepdim=True)
+    runs = means[:, :: channels // finest] if channels % finest == 0 else means
+    return torch.cat([runs - runs.mean(dim=0), runs[:1]])
 
 
 def add_recalibration(

@@ -20,8 +20,8 @@ class LabelledImages:
 
     Attributes
     ----------
-    images : (n, 1, N, N) float32
-        0 (black) to 1.
+    images : (n, C, N, N) float32
+        0 (black) to 1; one channel, or red, green, blue.
     labels : (n,) int64
     classes : tuple of str
     boxes : (n, 4) int64, optional

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 import meshconv
 from meshconv._check import FloatArray, IntArray
 from meshconv._classifier_file import read_classifier, write_classifier
-from meshconv.datasets.population import group_statistic
+from meshconv.datasets.population import group_evidence
 from meshconv.datasets.scan import Scan
 from meshconv.errors import ArgumentError
 from meshconv.maps.parameterization import Parameterization
@@ -51,8 +51,8 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
     ratio : float
         Largest / smallest density.
     warm_start : bool
-        Start the density from where the classes of the training images differ. (Not scikit-learn's
-        ``warm_start``: every `fit` starts afresh.)
+        Start the density from where the classes of the training images differ, as far as that is more than
+        chance gives. (Not scikit-learn's ``warm_start``: every `fit` starts afresh.)
     width : int
         Channels of the first stage of the network.
     template : Template, optional
@@ -189,7 +189,8 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         self.standardizer_ = Standardizer.fit(images)
         self.model_ = self.network()
         if self.warm_start and self.density != "uniform":
-            self.model_.init_density(group_statistic(images, y))
+            statistic, evidence = group_evidence(images, y)
+            self.model_.init_density(statistic, strength=evidence)
         self.model_.to(self.device)
         targets = torch.from_numpy(labels)
         held_out = (self.standardizer_(prepared.images[held]), targets[held]) if len(held) else None

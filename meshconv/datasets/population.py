@@ -52,7 +52,7 @@ def one_hot(labels: IntArray) -> NDArray[np.float32]:
     return (np.arange(labels.max() + 1)[:, None] == labels).astype(np.float32)
 
 
-def group_statistic(images: NDArray[Any], labels: IntArray, *, blur: float = 0.02) -> FloatArray:
+def group_statistic(images: NDArray[Any], labels: IntArray, *, blur: float = 0.01) -> FloatArray:
     """Return where groups of images differ, (N, N): blurred root of the mean F ratio over channels.
 
     Parameters
@@ -70,10 +70,46 @@ def group_statistic(images: NDArray[Any], labels: IntArray, *, blur: float = 0.0
         |t| for one channel and two groups; about 1 where they do not differ; NaN where hardly any image
         reaches.
     """
-    n_channels, size = images.shape[1:3]
-    ratio = f_ratio(centred(images), one_hot(labels)).reshape(n_channels, size, size)
-    there = np.isfinite(images).all(axis=1).mean(axis=0) > _LEAST_SHARE
-    root = np.where(there, np.sqrt(ratio.mean(axis=0)), 0.0)
-    sigma = blur * (size - 1)
-    weight = gaussian_filter(there.astype(np.float64), sigma)
-    return np.where(there, gaussian_filter(root, sigma) / np.maximum(weight, 1e-6), np.nan)
+    return _Statistic(images, blur)(labels)
+
+
+def group_evidence(
+    images: NDArray[Any], labels: IntArray, *, permutations: int = 9, seed: int = 0
+) -> tuple[FloatArray, float]:
+    """Return `group_statistic`, and how far its peak stands out of what shuffled labels give, 0 to 1.
+
+    Parameters
+    ----------
+    images, labels
+        As in `group_statistic`.
+    permutations : int
+        Shufflings; the median of their peaks is what chance gives.
+    seed : int
+
+    Returns
+    -------
+    statistic : (N, N) float64
+    evidence : float
+        0 for a peak as chance gives it, 1 from one and a half times that, linear between.
+    """
+    statistic = _Statistic(images)
+    found, rng = statistic(labels), np.random.default_rng(seed)
+    chance = float(np.median([np.nanmax(statistic(rng.permutation(labels))) for _ in range(permutations)]))
+    above = float(np.nanmax(found)) / chance - 1 if chance > 0 else 0.0
+    return found, float(np.clip(2 * above, 0.0, 1.0))
+
+
+class _Statistic:
+    """The blurred statistic of one set of images, for any labels."""
+
+    def __init__(self, images: NDArray[Any], blur: float = 0.01) -> None:
+        self.shape = images.shape[1:]
+        self.centred = centred(images)
+        self.there = np.isfinite(images).all(axis=1).mean(axis=0) > _LEAST_SHARE
+        self.sigma = blur * (images.shape[-1] - 1)
+        self.weight = np.maximum(gaussian_filter(self.there.astype(np.float64), self.sigma), 1e-6)
+
+    def __call__(self, labels: IntArray) -> FloatArray:
+        ratio = f_ratio(self.centred, one_hot(labels)).reshape(self.shape)
+        root = np.where(self.there, np.sqrt(ratio.mean(axis=0)), 0.0)
+        return np.where(self.there, gaussian_filter(root, self.sigma) / self.weight, np.nan)

@@ -154,7 +154,7 @@ class DECNN(nn.Module):
         return density.expand(x.shape[0], -1, -1, -1)
 
     @torch.no_grad()
-    def init_density(self, statistic: Any) -> None:
+    def init_density(self, statistic: Any, *, strength: float = 1.0) -> None:
         """Start the shared density from a map of the population, e.g. the smoothed t-map of its images.
 
         Parameters
@@ -162,6 +162,8 @@ class DECNN(nn.Module):
         statistic : (N, N) Tensor or array
             Large where the groups differ. NaN (outside a mask) counts as the smallest value. Scaled to
             logits in -4..4; a constant map gives zero.
+        strength : float
+            Factor of the logits: 0 starts flat. See `meshconv.datasets.population.group_evidence`.
 
         Raises
         ------
@@ -171,7 +173,7 @@ class DECNN(nn.Module):
         coarse = self._coarse(statistic, "statistic")
         low, high = coarse.min(), coarse.max()
         scaled = (coarse - low) / (high - low).clamp_min(torch.finfo(coarse.dtype).tiny)
-        self.density.logits.copy_(8 * scaled - 4 if high > low else torch.zeros_like(coarse))
+        self.density.logits.copy_(strength * (8 * scaled - 4) if high > low else torch.zeros_like(coarse))
 
     @torch.no_grad()
     def set_area(self, area: Any) -> None:

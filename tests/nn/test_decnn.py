@@ -117,6 +117,8 @@ def test_init_density_ranks_places_like_the_map():
     assert float(logits.min()) == -4 and float(logits.max()) == 4
     saliency = model.saliency(torch.zeros(1, 1, 65, 65))[0, 0].detach()
     assert bool((saliency[32, 12:44].diff() > 0).all()) and float(saliency.max() / saliency.min()) > 5
+    model.init_density(statistic, strength=0.25)
+    assert float(model.density.logits.min()) == -1 and float(model.density.logits.max()) == 1
     model.init_density(torch.ones(9, 9))
     assert not model.density.logits.any()
     with pytest.raises(ArrayTypeError, match="finite value"):

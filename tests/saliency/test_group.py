@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import f_oneway, ttest_ind
 
-from meshconv.datasets.population import centred, f_ratio, group_statistic, one_hot
+from meshconv.datasets.population import centred, f_ratio, group_evidence, group_statistic, one_hot
 from meshconv.errors import ArgumentError
 from meshconv.saliency.group import group_map
 
@@ -65,3 +65,13 @@ def test_impossible_groups_are_refused():
         group_map(images, np.arange(24) == 3)
     with pytest.raises(ArgumentError, match="no pixel"):
         group_map(np.full_like(images, np.nan), np.arange(24) % 2)
+
+
+def test_evidence_is_full_for_a_true_effect_and_little_for_shuffled_labels():
+    images, labels = _images(effect=2.0)
+    statistic, evidence = group_evidence(images, labels)
+    np.testing.assert_array_equal(statistic, group_statistic(images, labels))
+    assert evidence == 1.0
+    by_chance = [group_evidence(*_images(seed=seed))[1] for seed in range(20)]
+    assert np.mean(by_chance) < 0.3 and np.median(by_chance) < 0.2
+    assert group_evidence(np.ones((8, 1, 5, 5)), np.arange(8) % 2)[1] == 0.0

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import meshconv as mc
-from meshconv.cli import learn, maps, surfaces, tools
+from meshconv.cli import compare, learn, maps, surfaces, tools
 from meshconv.errors import MeshConvError, MeshConvWarning
 
 
@@ -20,7 +20,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"meshconv {mc.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in (surfaces, maps, learn, tools):
+    for group in (surfaces, maps, learn, compare, tools):
         group.add_commands(commands)
     return parser
 

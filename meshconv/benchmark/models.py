@@ -1,0 +1,163 @@
+"""The models of a benchmark: DECNN, the same network without a density, and its opponents, all fitted alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from meshconv._check import FloatArray, one_of
+from meshconv.benchmark.opponents import ResNet, SaliencySampler
+from meshconv.benchmark.task import Task
+from meshconv.datasets.population import group_statistic
+from meshconv.estimator import SurfaceClassifier
+from meshconv.saliency.attribute import attribute
+from meshconv.train.config import TrainConfig
+from meshconv.train.dataset import Standardizer
+from meshconv.train.loop import predict, train
+
+Images = NDArray[np.float32]
+_ATTRIBUTED = 128  # test images that a population's gradient map is the mean of
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A model after training.
+
+    Attributes
+    ----------
+    probabilities : callable, optional
+        (n, K) of images (n, C, N, N); None for a model that only says where.
+    parameters, epochs : int
+    maps : mapping of str to (N, N) float64
+        What it says of where the groups differ, by method, over the population.
+    densities : callable, optional
+        (n, N, N) of images, where each image has its own.
+    """
+
+    probabilities: Callable[[Images], FloatArray] | None
+    parameters: int
+    epochs: int = 0
+    maps: Mapping[str, FloatArray] = field(default_factory=dict)
+    densities: Callable[[Images], FloatArray] | None = None
+
+
+Model = Callable[[Task, int, int], Fitted]  # task, seed, epochs
+
+
+def principal_components(task: Task, seed: int, epochs: int) -> Fitted:
+    """Logistic regression on principal components of 99.9 % of the variance; strength by cross-validation."""
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegressionCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    mean = np.nanmean(task.train.images, axis=0).ravel()
+    model = make_pipeline(
+        StandardScaler(),
+        PCA(0.999, svd_solver="full"),
+        StandardScaler(),
+        LogisticRegressionCV(Cs=np.logspace(-5, 1, 7), max_iter=3000, cv=5),
+    )
+
+    def flat(images: Images) -> FloatArray:
+        x = images.reshape(len(images), -1)
+        return np.nan_to_num(np.where(np.isfinite(x), x, mean))  # outside a mask: the mean
+
+    model.fit(flat(task.train.images), task.train.labels)
+    return Fitted(
+        lambda images: model.predict_proba(flat(images)), int(model[-1].coef_.size + model[-1].intercept_.size)
+    )
+
+
+def t_map(task: Task, seed: int, epochs: int) -> Fitted:
+    """The statistic of the training images at every pixel: it says where, not which."""
+    return Fitted(None, 0, maps={"t-map": np.nan_to_num(group_statistic(task.train.images, task.train.labels))})
+
+
+def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Fitted:
+    """`SurfaceClassifier` on the task's images; ``density='uniform'`` is the plain network at the same cost."""
+    chosen = {"density": "shared" if task.aligned else "sample", **options}
+    model = SurfaceClassifier(size=task.size, seed=seed, epochs=epochs, **chosen)
+    model.fit(task.train.images, task.train.labels)
+    x = model.standardizer_(task.test.images[:_ATTRIBUTED])
+    methods = ("gradient", "gradcam") if chosen["density"] == "uniform" else ("density", "gradient", "gradcam")
+    maps = {method: attribute(model.model_, x, method=method).mean(axis=0) for method in methods}
+
+    def densities(images: Images) -> FloatArray:
+        return attribute(model.model_, model.standardizer_(images))
+
+    return Fitted(
+        model.predict_proba, sum(p.numel() for p in model.model_.parameters() if p.requires_grad), epochs, maps,
+        densities if chosen["density"] == "sample" else None,
+    )  # fmt: skip
+
+
+def point_sampled(task: Task, seed: int, epochs: int, *, network_size: int) -> Fitted:
+    """The plain network on every so many-th pixel, instead of averages over area."""
+    step = max(1, round((task.size - 1) / (network_size - 1)))
+    model = SurfaceClassifier(
+        size=(task.size - 1) // step + 1, network_size=network_size, density="uniform", seed=seed, epochs=epochs
+    )
+    model.fit(task.train.images[..., ::step, ::step], task.train.labels)
+    parameters = sum(p.numel() for p in model.model_.parameters() if p.requires_grad)
+    return Fitted(lambda images: model.predict_proba(images[..., ::step, ::step]), parameters, epochs)
+
+
+def network(
+    build: Callable[[int, int, int], nn.Module], task: Task, seed: int, epochs: int, *, size: int | None = None
+) -> Fitted:
+    """Any network (in_channels, classes, size) -> module, with the same standardized images and training loop."""
+    step = 1 if size is None else max(1, round((task.size - 1) / (size - 1)))
+
+    def seen(images: Images) -> Images:
+        return images[..., ::step, ::step]
+
+    standard = Standardizer.fit(seen(task.train.images))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        model = build(task.train.images.shape[1], len(task.classes), seen(task.train.images).shape[-1])
+    labels = torch.from_numpy(task.train.labels)
+    train(model, standard(seen(task.train.images)), labels, config=TrainConfig(epochs=epochs, seed=seed))
+
+    def probabilities(images: Images) -> FloatArray:
+        return np.asarray(torch.softmax(predict(model, standard(seen(images))).double(), dim=1).numpy())
+
+    x = standard(seen(task.test.images[:_ATTRIBUTED]))
+    maps = {"gradient": attribute(model, x, method="gradient").mean(axis=0)}
+    if isinstance(model, SaliencySampler):
+        with torch.no_grad():
+            maps["own map"] = model.saliency(x)[:, 0].double().mean(dim=0).numpy()
+    return Fitted(probabilities, sum(p.numel() for p in model.parameters()), epochs, maps)
+
+
+def _eight_times(task: Task, seed: int, epochs: int) -> Fitted:
+    return decnn(task, seed, epochs, density="uniform", width=round(8 * math.sqrt(8)))
+
+
+MODELS: dict[str, Model] = {
+    "DECNN 33": decnn,
+    "plain 33": lambda task, seed, epochs: decnn(task, seed, epochs, density="uniform"),
+    "plain 33, points": lambda task, seed, epochs: point_sampled(task, seed, epochs, network_size=33),
+    "plain 33, 8 x wider": _eight_times,
+    "DECNN 65": lambda task, seed, epochs: decnn(task, seed, epochs, network_size=65),
+    "plain 65": lambda task, seed, epochs: decnn(task, seed, epochs, density="uniform", network_size=65),
+    "plain 65, points": lambda task, seed, epochs: point_sampled(task, seed, epochs, network_size=65),
+    "PCA 99.9 % + logistic": principal_components,
+    "t-map": t_map,
+    "saliency sampler": lambda task, seed, epochs: network(SaliencySampler, task, seed, epochs, size=65),
+    "ResNet-18": lambda task, seed, epochs: network(ResNet, task, seed, epochs, size=65),
+}
+# without chance: one row whatever the seed
+DETERMINISTIC = ("PCA 99.9 % + logistic", "t-map")
+
+
+def model_named(name: str) -> Model:
+    """Return a model of the table by its name."""
+    return MODELS[one_of(name, tuple(MODELS), "model")]

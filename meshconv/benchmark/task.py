@@ -1,0 +1,113 @@
+"""`Task`: one data set of a benchmark, split and in one frame, with its truth where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshconv._check import FloatArray, IntArray
+from meshconv.datasets.scan import Population
+from meshconv.errors import ArgumentError, ArrayTypeError
+from meshconv.maps.template import Template
+from meshconv.resample.resampler import Resampler
+from meshconv.saliency.evaluate import Agreement, agreement
+from meshconv.saliency.project import to_vertices
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Images (n, C, N, N) float32 and their labels (n,) int64; `boxes` (n, 4) say where the object is, if known.
+
+    `scans` makes the surfaces again, for models that take raw meshes.
+    """
+
+    images: NDArray[np.float32]
+    labels: IntArray
+    boxes: IntArray | None = None
+    scans: Callable[[], Population] | None = None
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.labels.shape != (len(self.images),):
+            raise ArrayTypeError(
+                f"images (n, C, N, N) and labels (n,) needed, found {self.images.shape} and {self.labels.shape}"
+            )
+
+    def take(self, rows: IntArray) -> Part:
+        """Return some of it, without the scans."""
+        return Part(self.images[rows], self.labels[rows], None if self.boxes is None else self.boxes[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A data set of a benchmark.
+
+    Attributes
+    ----------
+    name : str
+    train, test : Part
+    validation : Part, optional
+        Where the data set has an official one; models may choose their epoch on it.
+    classes : tuple of str
+    template : Template, optional
+        The frame of surfaces.
+    truth : (V,) float64, optional
+        On the template's vertices: where the groups truly differ.
+    variants : mapping of str to Part
+        Other versions of the test set, for the same fitted models.
+    aligned : bool
+        Whether a pixel means the same place in all images; a density shared by all needs it.
+    """
+
+    name: str
+    train: Part
+    test: Part
+    classes: tuple[str, ...]
+    validation: Part | None = None
+    template: Template | None = None
+    truth: FloatArray | None = None
+    variants: Mapping[str, Part] = field(default_factory=dict)
+    aligned: bool = True
+
+    def __post_init__(self) -> None:
+        if self.truth is not None and self.template is None:
+            raise ArgumentError(f"task {self.name!r}: a truth on vertices needs the template")
+
+    @property
+    def size(self) -> int:
+        """Nodes per side of the images."""
+        return int(self.train.images.shape[-1])
+
+    def on_template(self, pixels: FloatArray) -> FloatArray:
+        """Return a map (N, N) of the frame on the template's vertices, (V,)."""
+        if self.template is None:
+            raise ArgumentError(f"task {self.name!r} has no template")
+        return to_vertices(pixels, Resampler(self.template.parameterization, len(pixels)))
+
+    def judge(self, pixels: FloatArray) -> Agreement | None:
+        """Return how well a map (N, N) of the population says where the truth is; None without a truth."""
+        if self.truth is None or self.template is None:
+            return None
+        surface = self.template.surface
+        area = np.bincount(surface.faces.ravel(), np.repeat(surface.face_areas / 3, 3), surface.n_vertices)
+        return agreement(self.on_template(pixels), self.truth, areas=area)
+
+
+def shuffled(task: Task, *, seed: int = 0) -> Task:
+    """Return the task with its training labels in random order: nothing is left to learn."""
+    labels = np.random.default_rng(seed).permutation(task.train.labels)
+    train = Part(task.train.images, labels, task.train.boxes)
+    return Task(f"{task.name}:shuffled", train, task.test, task.classes, None, task.template, task.truth)
+
+
+def mass_in_boxes(density: FloatArray, boxes: IntArray) -> tuple[float, float]:
+    """Return the mean share of each image's density (n, N, N) in its box (n, 4), and of the area."""
+    n, size, _ = density.shape
+    rows = np.arange(size)
+    inside_rows = (rows >= boxes[:, :1]) & (rows < boxes[:, 2:3])
+    inside_columns = (rows >= boxes[:, 1:2]) & (rows < boxes[:, 3:])
+    inside = inside_rows[:, :, None] & inside_columns[:, None, :]
+    mass = (density * inside).sum(axis=(1, 2)) / density.sum(axis=(1, 2))
+    return float(mass.mean()), float(inside.reshape(n, -1).mean())

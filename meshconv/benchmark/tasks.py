@@ -1,0 +1,121 @@
+"""The data sets of a benchmark by name: faces, images, a folder of the user's own scans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from meshconv.benchmark.task import Part, Task, shuffled
+from meshconv.datasets.folder import FolderDataset
+from meshconv.datasets.images import LabelledImages, cluttered_mnist, mnist, pneumonia_mnist
+from meshconv.datasets.morphable import EFFECTS, Acquisition, MorphableFaces, face_model
+from meshconv.datasets.scan import Population
+from meshconv.errors import ArgumentError
+from meshconv.maps.template import Template
+from meshconv.train.config import PrepareConfig
+from meshconv.train.metrics import hold_out
+from meshconv.train.prepare import population_template, prepare
+
+TRAIN_SEED, TEST_SEED = 100, 200  # of the populations: no face is in both
+VARIANTS = {
+    "mirrored, and said so": Acquisition(mirrored=1.0),
+    "4 x denser": Acquisition(n_vertices=20000),
+    "half as dense": Acquisition(n_vertices=2500),
+}
+
+
+def load_task(name: str, *, n: int = 400, cache: Path = Path("out/faces"), workers: int = 1) -> Task:
+    """Return a data set by its name.
+
+    Parameters
+    ----------
+    name : str
+        ``faces:EFFECT:MM`` (morphable faces, independent meshing, cropping, pose and noise; `n` to learn from and
+        `n` to test), ``faces:EFFECT:MM:variants`` (with mirrored, denser and coarser test scans),
+        ``mnist``, ``pneumonia``, ``cluttered``, or ``folder:PATH`` (scans and a table of labels; split by subject).
+        ``:shuffled`` behind it shuffles the training labels.
+    n : int
+        Of each part, for sets that are generated.
+    cache : Path
+        Of prepared images, see `meshconv.train.prepare.prepare`.
+
+    Raises
+    ------
+    ArgumentError, MissingFileError
+        If there is no such data set, or its file is missing.
+    """
+    kind, *rest = name.removesuffix(":shuffled").split(":")
+    if kind not in _LOADERS:
+        raise ArgumentError(f"no data set {name!r}; there are {', '.join(_LOADERS)}")
+    task = _LOADERS[kind](rest, n, cache, workers)
+    task = replace(task, name=name.removesuffix(":shuffled"))
+    return shuffled(task) if name.endswith(":shuffled") else task
+
+
+def _faces(rest: list[str], n: int, cache: Path, workers: int) -> Task:
+    if len(rest) not in (2, 3) or (len(rest) == 3 and rest[2] != "variants"):
+        raise ArgumentError(
+            f"faces:EFFECT:MM[:variants] needed, effects {', '.join(EFFECTS)}; found faces:{':'.join(rest)}"
+        )
+    effect, amplitude = rest[0], float(rest[1])
+    model = face_model()
+    template = Template.from_surface(model.mean, landmarks=model.landmarks)
+
+    def part(seed: int, count: int, acquisition: Acquisition | None = None) -> Part:
+        def scans() -> Population:
+            return MorphableFaces(count, effect, amplitude, seed=seed, acquisition=acquisition)
+
+        done = prepare(scans(), template, config=PrepareConfig(), cache=cache, workers=workers, on_error="skip")
+        return Part(done.images, done.labels, scans=scans)
+
+    size = np.linalg.norm(model.effects[effect], axis=1)
+    variants = {k: part(TEST_SEED, min(n, 200), how) for k, how in VARIANTS.items()} if len(rest) == 3 else {}
+    return Task(
+        "", part(TRAIN_SEED, n), part(TEST_SEED, n), ("without", "with"), template=template,
+        truth=size / size.max(), variants=variants,
+    )  # fmt: skip
+
+
+def _folder(rest: list[str], n: int, cache: Path, workers: int) -> Task:
+    scans = FolderDataset(":".join(rest))
+    classes, index = np.unique(scans.labels, return_inverse=True)
+    learn, test = hold_out(index, [scans[k].subject for k in range(len(scans))], share=0.3)
+    template = population_template([scans[int(k)] for k in learn[:8]], on_error="skip")
+    done = prepare(scans, template, cache=cache, workers=workers, on_error="skip")
+    row = {int(k): j for j, k in enumerate(done.kept)}
+
+    def part(rows: Any) -> Part:
+        kept = [row[int(k)] for k in rows if int(k) in row]
+        return Part(done.images[kept], index[done.kept[kept]].astype(np.int64))
+
+    return Task("", part(learn), part(test), tuple(map(str, classes)), template=template)
+
+
+def _part(found: LabelledImages, rows: slice = slice(None)) -> Part:
+    return Part(found.images[rows], found.labels[rows], None if found.boxes is None else found.boxes[rows])
+
+
+def _mnist(rest: list[str], n: int, cache: Path, workers: int) -> Task:
+    train, test = mnist("train"), mnist("test")
+    return Task("", _part(train, slice(10 * n)), _part(test), train.classes)
+
+
+def _pneumonia(rest: list[str], n: int, cache: Path, workers: int) -> Task:
+    parts = {split: pneumonia_mnist(split) for split in ("train", "val", "test")}
+    return Task(
+        "", _part(parts["train"]), _part(parts["test"]), parts["train"].classes, validation=_part(parts["val"])
+    )  # fmt: skip
+
+
+def _cluttered(rest: list[str], n: int, cache: Path, workers: int) -> Task:
+    train, test = cluttered_mnist(20 * n, seed=0), cluttered_mnist(2000, "test", seed=1)
+    return Task("", _part(train), _part(test), train.classes, aligned=False)
+
+
+_LOADERS: dict[str, Callable[[list[str], int, Path, int], Task]] = {
+    "faces": _faces, "mnist": _mnist, "pneumonia": _pneumonia, "cluttered": _cluttered, "folder": _folder,
+}  # fmt: skip

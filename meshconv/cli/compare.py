@@ -1,0 +1,39 @@
+"""The benchmark command: data sets x models x seeds."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+from meshconv.cli._common import Commands, add, emit
+
+_MODELS = ("DECNN 33", "plain 33", "PCA 99.9 % + logistic", "t-map")
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the command of this file."""
+    parser = add(commands, "benchmark", _benchmark, "compare DECNN with its opponents on data sets, over seeds")
+    parser.add_argument(
+        "sets", nargs="+", metavar="set", help="faces:EFFECT:MM, adrenal, mnist, pneumonia, cluttered, folder:PATH"
+    )
+    parser.add_argument("--models", nargs="+", default=list(_MODELS), metavar="MODEL")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--scans", type=int, default=400, help="of each part, where a set is generated")
+    parser.add_argument("--cache", type=Path, default=Path("out/benchmark"), help="folder of prepared images")
+    parser.add_argument("--workers", type=int, default=1, help="processes that prepare; -1 for one per core")
+    parser.add_argument("--out", type=Path, required=True, help="JSON; finished rows of an earlier run are kept")
+
+
+def _benchmark(args: argparse.Namespace) -> int:
+    from meshconv.benchmark.page import as_text, table
+    from meshconv.benchmark.run import Record, run, settings
+    from meshconv.benchmark.tasks import load_task
+
+    load = partial(load_task, n=args.scans, cache=args.cache, workers=args.workers)
+    record = Record.open(args.out, settings(n=args.scans, epochs=args.epochs))
+    run(args.sets, args.models, range(args.seeds), load, record, epochs=args.epochs)
+    rows = [row for row in record.rows if row["task"] in args.sets]
+    emit(args, {"output": str(args.out), "rows": rows}, as_text(table(rows)))
+    return 0

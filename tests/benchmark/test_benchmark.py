@@ -1,0 +1,196 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import meshconv as mc
+from meshconv.benchmark.models import DETERMINISTIC, MODELS, model_named
+from meshconv.benchmark.opponents import ResNet, SaliencySampler
+from meshconv.benchmark.page import as_text, load_maps, means, saliency_page, save_maps, table
+from meshconv.benchmark.run import Record, over_seeds, run, settings
+from meshconv.benchmark.task import Part, Task, mass_in_boxes, shuffled
+from meshconv.benchmark.tasks import load_task
+from meshconv.errors import ArgumentError, ArrayTypeError, CheckpointError
+from meshconv.mesh.shapes import face
+
+N = 33
+
+
+@pytest.fixture(scope="module")
+def template():
+    return mc.Template.from_surface(face(600))
+
+
+def _part(n, seed, amplitude=1.5):
+    """Two groups that differ in one corner of the frame."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    images = rng.normal(size=(n, 1, N, N)).astype(np.float32)
+    images[:, :, 20:26, 8:14] += np.float32(amplitude) * labels[:, None, None, None].astype(np.float32)
+    return Part(images, labels)
+
+
+def _task(template, name="corner"):
+    field = np.zeros((N, N))
+    field[20:26, 8:14] = 1.0
+    task = Task(name, _part(80, 0), _part(60, 1), ("a", "b"), template=template)
+    return Task(name, task.train, task.test, task.classes, template=template, truth=task.on_template(field))
+
+
+def test_every_model_finds_what_is_there_or_is_at_chance_where_nothing_is(template):
+    task = _task(template)
+    nothing = shuffled(task)
+    assert sorted(nothing.train.labels) == sorted(task.train.labels)
+    for name in ("DECNN 33", "plain 33", "PCA 99.9 % + logistic"):
+        found = model_named(name)(task, 0, 4)
+        assert (found.probabilities(task.test.images).argmax(axis=1) == task.test.labels).mean() > 0.9
+        chance = model_named(name)(nothing, 0, 4)
+        assert abs((chance.probabilities(task.test.images).argmax(axis=1) == task.test.labels).mean() - 0.5) < 0.25
+
+
+def test_maps_of_the_population_lie_on_the_truth(template):
+    task = _task(template)
+    for name, method in (("DECNN 33", "density"), ("t-map", "t-map"), ("plain 33", "gradient")):
+        found = task.judge(model_named(name)(task, 0, 4).maps[method])
+        assert found.auc > 0.8, (name, found)
+    assert task.judge(np.ones((N, N))).auc == pytest.approx(0.5, abs=0.01)  # ties up to rounding
+
+
+def test_point_sampling_sees_the_nodes_themselves():
+    seen = []
+
+    def build(channels, classes, size):
+        seen.append((channels, classes, size))
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(channels * size**2, classes))
+
+    from meshconv.benchmark.models import network
+
+    fitted = network(build, Task("t", _part(40, 0), _part(10, 1), ("a", "b")), 0, 3, size=17)
+    assert seen == [(1, 2, 17)] and fitted.probabilities(_part(4, 2).images).shape == (4, 2)
+
+
+@pytest.mark.parametrize("build", [ResNet, SaliencySampler])
+def test_opponents_learn_from_every_weight(build):
+    torch.manual_seed(0)
+    model = build(2, 3, N)
+    torch.nn.functional.cross_entropy(model(torch.randn(6, 2, N, N)), torch.arange(6) % 3).backward()
+    assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in model.parameters())
+
+
+def test_resnet_18_has_the_published_size():
+    assert sum(p.numel() for p in ResNet(3, 1000).parameters()) == 11_689_512 - 64 * 3 * (49 - 9)
+
+
+def test_saliency_sampler_is_the_identity_where_nothing_stands_out_and_draws_near_where_something_does():
+    model = SaliencySampler(1, 2, N).eval()
+    caught = []
+    model.classifier = torch.nn.Sequential(_Catch(caught), torch.nn.Flatten(), torch.nn.LazyLinear(2))
+    for parameter in model.attention.parameters():
+        torch.nn.init.zeros_(parameter)
+    x = torch.zeros(1, 1, N, N)
+    model(x)
+    torch.testing.assert_close(caught[0][0, 1:, 16, 16], torch.zeros(2), atol=1e-5, rtol=0)
+    middle = caught[0][0, 1, 16]
+    assert float((middle - torch.linspace(-1, 1, N)).abs().max()) < 0.02
+    model._coarse = lambda x: torch.nn.functional.one_hot(torch.tensor(4 * 17 + 12), 289).reshape(1, 1, 17, 17).float()
+    model(x)
+    spot = torch.tensor([2 * 12 / 16 - 1, 2 * 4 / 16 - 1])
+    drawn = (caught[1][0, 1:] - spot[:, None, None]).norm(dim=0).mean()
+    assert float(drawn) < float((caught[0][0, 1:] - spot[:, None, None]).norm(dim=0).mean()) / 2
+
+
+class _Catch(torch.nn.Module):
+    def __init__(self, kept):
+        super().__init__()
+        self.kept = kept
+
+    def forward(self, x):
+        self.kept.append(x.detach())
+        return x
+
+
+def test_a_run_that_was_broken_off_goes_on_and_gives_the_same_rows(template, tmp_path):
+    tasks = {name: _task(template, name) for name in ("one", "two")}
+    calls = []
+
+    def stop(task, model, seed, fitted):
+        calls.append((task.name, model, seed))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    models, options = ("PCA 99.9 % + logistic", "DECNN 33"), settings(n=80, epochs=2)
+    path = tmp_path / "b.json"
+    with pytest.raises(KeyboardInterrupt):
+        run(("one", "two"), models, range(2), tasks.get, Record.open(path, options), epochs=2, on_cell=stop)
+    run(("one", "two"), models, range(2), tasks.get, Record.open(path, options), epochs=2, on_cell=stop)
+    assert calls == [(t, m, s) for t in tasks for m in models for s in ((None,) if m in DETERMINISTIC else (0, 1))]
+    whole = run(("one", "two"), models, range(2), tasks.get, Record.open(tmp_path / "w.json", options), epochs=2)
+    kept = json.loads(path.read_text())["rows"]
+    for row, other in zip(kept, whole.rows, strict=True):
+        for key in ("task", "model", "seed", "accuracy", "auc", "saliency", "parameters"):
+            assert row[key] == other[key]
+    with pytest.raises(CheckpointError, match=r"made with .*'epochs': 2.*asked for .*'epochs': 3"):
+        Record.open(path, settings(n=80, epochs=3))
+
+
+def test_table_and_means_are_over_seeds():
+    rows = [
+        {"task": "t", "model": "m", "seed": s, "accuracy": a, "auc": a, "saliency": {"density": {"auc": 0.5 + a / 4}},
+         "parameters": 7} for s, a in enumerate((0.8, 0.6))
+    ]  # fmt: skip
+    head, line = table(rows)
+    assert dict(zip(head, line, strict=True)) == {
+        "data set": "t", "model": "m", "seeds": "2", "accuracy": "0.700 ± 0.141", "AUC": "0.700",
+        "site found": "density 0.675", "parameters": "7", "CPU s/epoch": "-",
+    }  # fmt: skip
+    assert means(rows, ["m"], ["t"])["m"] == pytest.approx(0.3)
+    assert np.isnan(means(rows, ["m"], ["t", "u"])["m"]) and over_seeds(rows, "t", "x")[2] == 0
+    assert as_text([["a", "bb"], ["ccc", "d"]]) == "a    bb\nccc  d"
+
+
+def test_mass_in_boxes_is_the_area_for_an_even_density():
+    boxes = np.array([[0, 0, 5, 10], [2, 3, 4, 8]])
+    mass, share = mass_in_boxes(np.ones((2, 10, 10)), boxes)
+    assert mass == pytest.approx(share) == pytest.approx((0.5 + 0.1) / 2)
+    density = np.full((1, 4, 4), 1e-9)
+    density[0, 1, 2] = 1.0
+    assert mass_in_boxes(density, np.array([[1, 2, 2, 3]]))[0] == pytest.approx(1.0)
+
+
+def test_maps_are_kept_on_the_surface_and_drawn(template, tmp_path):
+    task = _task(template, "faces:x:4")
+    save_maps(tmp_path, task, "DECNN 33", {"density": np.linspace(0, 1, N * N).reshape(N, N)})
+    kept = load_maps(tmp_path, "faces:x:4", "DECNN 33")["density"]
+    assert kept.shape == (template.surface.n_vertices,) and load_maps(tmp_path, "other", "DECNN 33") == {}
+    fig = saliency_page([("x", template.surface, [("truth", task.truth), ("density", kept)])], size=60)
+    assert [axis.get_title() for axis in fig.axes] == ["truth", "density"]
+
+
+@pytest.mark.data
+def test_data_sets_by_name(tmp_path):
+    task = load_task("faces:cleft_like_L:4:variants", n=4, cache=tmp_path)
+    assert len(task.train.labels) == 4 and set(task.variants) == {
+        "mirrored, and said so",
+        "4 x denser",
+        "half as dense",
+    }
+    assert task.truth.max() == 1.0 and len(task.train.scans()) == 4
+    assert load_task("faces:cleft_like_L:4:shuffled", n=4, cache=tmp_path).name.endswith("shuffled")
+    assert load_task("pneumonia").validation is not None
+
+
+@pytest.mark.parametrize(("name", "words"), [("cats", "no data set 'cats'; there are faces"), ("faces:x", "EFFECT:MM")])
+def test_unknown_data_sets_are_named(name, words):
+    with pytest.raises(ArgumentError, match=words):
+        load_task(name)
+
+
+def test_wrong_shapes_and_unknown_models():
+    with pytest.raises(ArrayTypeError, match=r"labels \(n,\) needed"):
+        Part(np.zeros((2, 1, 3, 3), dtype=np.float32), np.zeros(3, dtype=np.int64))
+    with pytest.raises(ArgumentError, match="needs the template"):
+        Task("t", _part(4, 0), _part(4, 0), ("a", "b"), truth=np.zeros(3))
+    with pytest.raises(ArgumentError, match="model"):
+        model_named("best")
+    assert set(DETERMINISTIC) <= set(MODELS)

@@ -52,7 +52,7 @@ DATA = Path(os.environ.get("MESHCONV_DATA", Path(__file__).resolve().parents[2] 
 SIZE, CLASSES, LEVELS = (120, 160), 4, 2
 FEATURES = (SIZE[0] // 2, SIZE[1] // 2)
 LOW, HIGH = "all low (strided)", "all high (dilated)"
-RANDOM, EDGES, DENSITY = (f"{name}, budget .25" for name in ("random", "edges", "DECNN density"))
+RANDOM, EDGES, DENSITY = (f"{name}, budget .15" for name in ("random", "edges", "DECNN density"))
 
 
 def time_table(repeats: int) -> list[Row]:
@@ -172,10 +172,10 @@ def masks(counting: DECNN) -> dict[str, Any]:
     """Level maps by name; a number is one level for all pixels."""
     return {
         LOW: 2,
-        "edges, budget .15": by_edges(0.15),
-        RANDOM: at_random(0.25),
-        EDGES: by_edges(0.25),
-        DENSITY: by_density(counting, 0.25),
+        RANDOM: at_random(0.15),
+        EDGES: by_edges(0.15),
+        DENSITY: by_density(counting, 0.15),
+        "edges, budget .25": by_edges(0.25),
         "edges, budget .45": by_edges(0.45),
         "learned, target .5": LearnedLevels(3, LEVELS),
         HIGH: 0,

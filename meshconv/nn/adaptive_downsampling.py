@@ -34,6 +34,7 @@ from meshconv.nn.adaptive_masks import (
     levels_from_curvature,
     levels_from_density,
     levels_from_edges,
+    levels_from_points,
 )
 from meshconv.nn.adaptive_nodes import AdaptiveNodes, NodeLayout
 
@@ -41,7 +42,7 @@ __all__ = [
     "AdaptiveBatchNorm", "AdaptiveConv2d", "AdaptiveConv3d", "AdaptiveGroupNorm", "AdaptiveNetwork",
     "AdaptiveNodes", "AdaptivePool", "LearnedLevels", "LevelChoice", "NodeLayout", "aligned_levels",
     "cost_penalty", "edge_strength", "levels_for_cost", "levels_from_curvature", "levels_from_density",
-    "levels_from_edges", "macs", "make_adaptive", "node_conv", "node_fraction",
+    "levels_from_edges", "levels_from_points", "macs", "make_adaptive", "node_conv", "node_fraction",
 ]  # fmt: skip
 
 Mask = Callable[[Tensor, tuple[int, ...]], "Tensor | LevelChoice"]

@@ -1,4 +1,4 @@
-"""Level maps for content-adaptive downsampling: from edges, a density, a curvature, a budget, or learned.
+"""Level maps for content-adaptive downsampling: from edges, points, a density, a curvature, a budget, or learned.
 
 All return (B, 1, *S) int64 maps, constant on aligned blocks, ready for `AdaptiveNodes.from_image`.
 """
@@ -62,6 +62,24 @@ def levels_from_edges(
     if size is not None:
         edge = _MAX_TO[dims](edge, tuple(size))
     return aligned_levels(levels * (edge == 0))
+
+
+def levels_from_points(points: Tensor, levels: int, size: Sequence[int], *, radius: float) -> Tensor:
+    """Return level 0 within `radius` of a point (a landmark, say) and up to `levels` away from all.
+
+    `points` are (B, P, d) in pixels of a map with the d sides `size`, row first; NaN where there is none.
+
+    Examples
+    --------
+    >>> levels_from_points(torch.tensor([[[0.0, 1.0]]]), 1, (4, 4), radius=1.0)[0, 0, ::2, ::2].tolist()
+    [[0, 0], [1, 1]]
+    """
+    _check_count(levels)
+    if points.ndim != 3 or points.shape[2] != len(size):
+        raise ArrayTypeError(f"points must be (B, P, {len(size)}), found {tuple(points.shape)}")
+    pixels = torch.cartesian_prod(*(torch.arange(n, device=points.device) for n in size)).reshape(-1, len(size))
+    near = (torch.cdist(points, pixels.to(points.dtype)) <= radius).any(dim=1)
+    return aligned_levels(levels * ~near.view(-1, 1, *size))
 
 
 def levels_for_cost(score: Tensor, levels: int, cost: float, *, size: Sequence[int] | None = None) -> Tensor:

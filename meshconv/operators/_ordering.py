@@ -1,7 +1,12 @@
 """Elimination orders for sparse symmetric matrices: nested dissection by position in space.
 
-A set of unknowns is cut in two at the median of its longest axis. Few unknowns that touch every connection
-across the cut go last; both sides are cut again. Unknowns that are eliminated together form a *front*.
+A set of unknowns is cut in two at the median of one axis, the one that promises the fewest connections across
+the cut. Few unknowns that touch every such connection go last; both sides are cut again. Unknowns that are
+eliminated together form a *front*.
+
+Along an axis the connections cross sum |x_i - x_j| levels in all, so their number at one level is about that
+sum over the extent of the set (the coarea formula). On a bumpy surface this tells a short cut from a long
+level line, which the extents alone do not.
 
 References
 ----------
@@ -45,11 +50,13 @@ def nested_dissection(
         The front that receives the update of front f; -1 at a root.
     """
     n = len(indptr) - 1
-    # a copy, because a read-only array is another type to the compiler
-    points = hop_coordinates(indptr, indices) if points is None else np.array(points)
+    points = hop_coordinates(indptr, indices) if points is None else points
+    points = points / (float(np.abs(points).max(initial=0.0)) or 1.0)  # no square may overflow
+    crossing = np.zeros_like(points)
+    _crossings(indptr, indices, points, crossing)
     order, fronts = np.arange(n), np.empty((n + 1, 3), dtype=np.int64)
     work = np.empty((2 * n + 2, 3), dtype=np.int64), np.full(n, -1), np.empty(n, dtype=np.int64)
-    fronts = fronts[: _dissect(indptr, indices, points, order, fronts, work)]
+    fronts = fronts[: _dissect((indptr, indices), (points, crossing), order, fronts, work)]
     rank = np.argsort(fronts[:, 0], kind="stable")
     number = np.full(len(rank) + 1, -1)
     number[rank] = np.arange(len(rank))
@@ -57,7 +64,16 @@ def nested_dissection(
 
 
 @njit(cache=True)
-def _dissect(indptr: AnyInt, indices: AnyInt, points: FloatArray, order: IntArray, fronts: IntArray, work: Any) -> int:
+def _crossings(indptr: AnyInt, indices: AnyInt, points: FloatArray, crossing: FloatArray) -> None:
+    """Add up, for each unknown and axis, how far its neighbours lie away."""
+    for i in range(len(points)):
+        for q in range(indptr[i], indptr[i + 1]):
+            for d in range(points.shape[1]):
+                crossing[i, d] += abs(points[indices[q], d] - points[i, d])
+
+
+@njit(cache=True)
+def _dissect(pattern: Any, space: Any, order: IntArray, fronts: IntArray, work: Any) -> int:
     """Permute `order` in place; write the fronts (low, high, parent), parents first; return their number."""
     stack, zone, separator = work
     stack[0, 0], stack[0, 1], stack[0, 2] = 0, len(order), -1
@@ -67,8 +83,8 @@ def _dissect(indptr: AnyInt, indices: AnyInt, points: FloatArray, order: IntArra
         low, high, parent = stack[waiting, 0], stack[waiting, 1], stack[waiting, 2]
         second = top = low
         if high - low > LEAF:
-            _halve(points, order, low, high)
-            second, top = _cut(indptr, indices, order, low, high, zone, separator, label)
+            _halve(space[0], _best_axis(space, order, low, high), order, low, high)
+            second, top = _cut(pattern, order, low, high, zone, separator, label)
             label += 2
             if high - top > 0.4 * (high - low):  # no cut worth the name
                 second = top = low
@@ -86,16 +102,27 @@ def _dissect(indptr: AnyInt, indices: AnyInt, points: FloatArray, order: IntArra
 
 
 @njit(cache=True)
-def _halve(points: FloatArray, order: IntArray, low: int, high: int) -> None:
-    """Quickselect: the half order[low:middle] lies at or below order[middle:high] along the longest axis."""
-    axis, longest = 0, -1.0
+def _best_axis(space: Any, order: IntArray, low: int, high: int) -> int:
+    """The axis with the fewest connections per level: crossings over standard deviation."""
+    points, crossing = space
+    axis, fewest = 0, np.inf
     for d in range(points.shape[1]):
-        least = most = points[order[low], d]
+        origin = points[order[low], d]
+        total = first = second = 0.0
         for p in range(low, high):
-            x = points[order[p], d]
-            least, most = min(least, x), max(most, x)
-        if most - least > longest:
-            axis, longest = d, most - least
+            x = points[order[p], d] - origin
+            first, second = first + x, second + x * x
+            total += crossing[order[p], d]
+        first, second = first / (high - low), second / (high - low)
+        spread = second - first * first
+        if spread > 1e-12 * second and total * total < fewest * spread:
+            axis, fewest = d, total * total / spread
+    return axis
+
+
+@njit(cache=True)
+def _halve(points: FloatArray, axis: int, order: IntArray, low: int, high: int) -> None:
+    """Quickselect: the half order[low:middle] lies at or below order[middle:high] along the axis."""
     middle = (low + high) // 2
     high -= 1
     while low < high:
@@ -119,14 +146,12 @@ def _halve(points: FloatArray, order: IntArray, low: int, high: int) -> None:
 
 
 @njit(cache=True)
-def _cut(
-    indptr: AnyInt, indices: AnyInt, order: IntArray, low: int, high: int,
-    zone: IntArray, separator: IntArray, label: int,
-) -> Any:  # fmt: skip
+def _cut(pattern: Any, order: IntArray, low: int, high: int, zone: IntArray, separator: IntArray, label: int) -> Any:
     """Rearrange order[low:high] into left, right, separator; return where the last two start.
 
     A left vertex with one open connection gives way to the vertex at its other end, which may close more.
     """
+    indptr, indices = pattern
     middle = (low + high) // 2
     for p in range(low, high):
         zone[order[p]] = label + (p >= middle)

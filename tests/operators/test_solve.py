@@ -108,6 +108,20 @@ def test_dissection_keeps_a_grid_sparse():
         assert fronts.panel[-1] < 14 * n**2 * np.log2(n) < 0.6 * n**3
 
 
+def test_dissection_cuts_across_a_hilly_surface_not_along_its_level_lines():
+    A, flat = grid(120)
+    x, y = flat.T / flat.max()
+    hilly = np.column_stack([x, y, 2.0 * np.sin(9 * x) * np.cos(7 * y)])  # longest along the third axis
+    assert analyse(A.indptr, A.indices, hilly).flops < 1.2 * analyse(A.indptr, A.indices, flat).flops
+
+
+@pytest.mark.parametrize("unit", [2.0**-600, 2.0**600])
+def test_dissection_does_not_depend_on_the_unit_of_the_coordinates(unit):
+    A, flat = grid(40)
+    expected = nested_dissection(A.indptr, A.indices, flat)
+    assert all(map(np.array_equal, nested_dissection(A.indptr, A.indices, flat * unit), expected))
+
+
 @given(random_graphs)
 def test_relabelling_changes_nothing_but_labels(rng):
     A, where = grid(20)

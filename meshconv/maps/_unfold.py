@@ -13,6 +13,7 @@ from scipy import sparse
 
 from meshconv._check import BoolArray, ComplexArray, FloatArray, IntArray
 from meshconv.errors import FoldError
+from meshconv.maps._areas import plane_areas
 from meshconv.maps._weights import attracting_near, relaxed
 
 _PATCHES = 8
@@ -33,8 +34,7 @@ def as_plane(z: ComplexArray) -> FloatArray:
 
 def folded(faces: IntArray, coordinates: FloatArray) -> IntArray:
     """Return the faces whose planar image (V, 2) is turned over or has no area."""
-    a, b, c = as_complex(coordinates)[faces.T]
-    return np.flatnonzero(~(((b - a).conj() * (c - a)).imag > 0))
+    return np.flatnonzero(~(plane_areas(coordinates, faces) > 0))
 
 
 def unfolded(

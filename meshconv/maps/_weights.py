@@ -7,6 +7,7 @@ from scipy import sparse
 
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.errors import DegenerateError
+from meshconv.maps._areas import thirds_of_area
 from meshconv.mesh.surface import Surface
 from meshconv.operators.laplacian import assemble, cotangent_laplacian, half_cotangents
 
@@ -16,11 +17,20 @@ _STIFF = 20.0
 _SOFT = 0.05  # weight given to an edge that would repel; an equilateral mesh has 0.58
 
 
+def trusted(vertices: FloatArray, faces: IntArray) -> Surface:
+    """Return a surface of arrays made from those of another surface, without checking them once more."""
+    surface = object.__new__(Surface)
+    for name, array in (("vertices", vertices), ("faces", faces)):
+        array.setflags(write=False)
+        object.__setattr__(surface, name, array)
+    return surface
+
+
 def normalised(surface: Surface) -> Surface:
     """Return the surface moved and scaled into the unit cube, so that no square over- or underflows."""
     vertices = surface.vertices / max(float(np.abs(surface.vertices).max()), np.finfo(float).tiny)
     vertices = vertices - vertices.min(axis=0)
-    return Surface(vertices / max(float(vertices.max()), np.finfo(float).tiny), surface.faces)
+    return trusted(vertices / max(float(vertices.max()), np.finfo(float).tiny), surface.faces)
 
 
 def in_faces(surface: Surface) -> tuple[Surface, IntArray]:
@@ -30,13 +40,12 @@ def in_faces(surface: Surface) -> tuple[Surface, IntArray]:
     kept = np.flatnonzero(used)
     if len(kept) == surface.n_vertices:
         return surface, kept
-    return Surface(surface.vertices[kept], (np.cumsum(used) - 1)[surface.faces]), kept
+    return trusted(surface.vertices[kept], (np.cumsum(used) - 1)[surface.faces]), kept
 
 
 def vertex_areas(surface: Surface) -> FloatArray:
     """Return a third of the area of the faces around each vertex, (V,)."""
-    thirds = np.repeat(surface.face_areas / 3, 3)
-    return np.asarray(np.bincount(surface.faces.ravel(), thirds, surface.n_vertices), dtype=np.float64)
+    return thirds_of_area(surface.vertices, surface.faces)
 
 
 def robust_laplacian(surface: Surface) -> sparse.csr_array:

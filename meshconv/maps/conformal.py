@@ -12,6 +12,7 @@ from meshconv.errors import ArgumentError, FoldError, OrientationError, RepairWa
 from meshconv.maps._disk import disk_coordinates
 from meshconv.maps._free import free_coordinates
 from meshconv.maps._multiply import circular_holes, filled
+from meshconv.maps._numbering import in_memory_order
 from meshconv.maps._rectangle import rectangle_coordinates
 from meshconv.maps._requirements import require_disk, require_sphere, wound_alike
 from meshconv.maps._sphere import sphere_coordinates
@@ -97,12 +98,12 @@ def conformal_map(
     one_of(domain, DOMAINS, "domain")
     _check_options(domain, corners, holes, method, polish)
     used, kept = _referenced(surface)
-    unit = normalised(used)
+    unit, kept = in_memory_order(normalised(used), kept)
     try:
         if domain == "sphere":
-            require_sphere(unit)
+            require_sphere(unit, kept)
         else:
-            require_disk(unit, holes_allowed=domain == "free" or holes != "refuse")
+            require_disk(unit, kept, holes_allowed=domain == "free" or holes != "refuse")
     except OrientationError:
         alike = _wound_alike(surface)
         return conformal_map(alike, domain=domain, corners=corners, holes=holes, method=method, polish=polish)
@@ -195,8 +196,6 @@ def _size(surface: Surface, unit: Surface) -> float:
 
 def _scattered(coordinates: FloatArray, kept: IntArray, surface: Surface) -> FloatArray:
     """Coordinates for all vertices; those in no face lie at the centre."""
-    if len(kept) == surface.n_vertices:
-        return coordinates
     out = np.empty((surface.n_vertices, coordinates.shape[1]))
     out[:] = coordinates.mean(axis=0) if coordinates.shape[1] == 2 else [0.0, 0.0, 1.0]
     out[kept] = coordinates

@@ -10,6 +10,7 @@ import numpy as np
 
 from meshconv._check import FloatArray, IntArray, field_array, one_of, read_only
 from meshconv.errors import ArgumentError, ArrayTypeError
+from meshconv.maps._areas import plane_areas
 from meshconv.mesh.surface import Surface
 
 if TYPE_CHECKING:
@@ -80,13 +81,12 @@ class Parameterization:
     @cached_property
     def face_areas(self) -> FloatArray:
         """Signed area of each image face, (F,); negative where flipped; chordal on the sphere."""
+        if self.domain != "sphere":
+            return plane_areas(self.coordinates, self.surface.faces)
         a, b, c = self.coordinates[self.surface.faces.T]
-        if self.domain == "sphere":
-            normal = np.cross(b - a, c - a)
-            outward = np.einsum("ij,ij->i", normal, a + b + c)
-            return np.asarray(0.5 * np.linalg.norm(normal, axis=1) * np.sign(outward))
-        u, v = b - a, c - a
-        return np.asarray(0.5 * (u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]))
+        normal = np.cross(b - a, c - a)
+        outward = np.einsum("ij,ij->i", normal, a + b + c)
+        return np.asarray(0.5 * np.linalg.norm(normal, axis=1) * np.sign(outward))
 
     def flipped_faces(self) -> IntArray:
         """Return the indices of the faces whose image is turned over or has no area."""

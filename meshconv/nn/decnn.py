@@ -52,7 +52,7 @@ class DECNN(nn.Module):
     coordinates : bool, optional
         Append where each node lies in the source as two channels. True for the small backbone, else False.
     density_nodes : int, optional
-        Coarse nodes per side of the density; one for eight nodes of `size`.
+        Coarse nodes per side of the density; one for four nodes of `size`.
     dropout : float
         Before the heads.
     method, steps
@@ -103,7 +103,7 @@ class DECNN(nn.Module):
         self.in_channels, self.size = in_channels, grid_size(size)
         self.network_size = grid_size(network_size, "network_size")
         self.method, self.steps, self.dropout = method, steps, dropout
-        nodes = max(5, (self.size - 1) // 8 + 1) if density_nodes is None else density_nodes
+        nodes = max(5, (self.size - 1) // 4 + 1) if density_nodes is None else density_nodes
         self.coordinates = isinstance(backbone, str) if coordinates is None else coordinates
         with _seeded(seed):
             self.density = DensityEstimator(

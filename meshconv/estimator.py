@@ -36,6 +36,8 @@ from meshconv.train.metrics import hold_out, warn_shared_subjects
 from meshconv.train.mirror import FrameMirror
 from meshconv.train.prepare import Prepared, ScanLike, place, population_template, prepare
 
+Scans = Sequence[ScanLike] | Prepared | ArrayLike
+
 
 class SurfaceClassifier(ClassifierMixin, BaseEstimator):
     """Classify surface scans, and say where on the surface the decision lives.
@@ -150,7 +152,7 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
 
     # --- fitting -------------------------------------------------------------------------------
 
-    def fit(self, X: Sequence[ScanLike] | ArrayLike, y: ArrayLike | None = None) -> Self:
+    def fit(self, X: Scans, y: ArrayLike | None = None) -> Self:
         """Learn from scans (or images (n, C, N, N)) and their labels.
 
         Parameters
@@ -243,7 +245,7 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
 
     # --- using ---------------------------------------------------------------------------------
 
-    def predict_proba(self, X: Sequence[ScanLike] | ArrayLike) -> FloatArray:
+    def predict_proba(self, X: Scans) -> FloatArray:
         """Return the probability of each class, (n, K), columns as in ``classes_``."""
         check_is_fitted(self)
         prepared = as_prepared(X, lambda scans: self._prepare(scans, on_error="raise"))
@@ -255,14 +257,12 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         logits = predict(self.model_, self.standardizer_(prepared.images), batch_size=self.batch_size)
         return np.asarray(torch.softmax(logits.double(), dim=1).numpy())
 
-    def predict(self, X: Sequence[ScanLike] | ArrayLike) -> NDArray[Any]:
+    def predict(self, X: Scans) -> NDArray[Any]:
         """Return the most probable class of each scan, (n,)."""
         best = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[best])
 
-    def score(
-        self, X: Sequence[ScanLike] | ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
-    ) -> float:
+    def score(self, X: Scans, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy; with the scans' own labels if `y` is None.
 
         Warns

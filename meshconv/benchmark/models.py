@@ -21,6 +21,7 @@ from meshconv.saliency.attribute import attribute
 from meshconv.train.config import TrainConfig
 from meshconv.train.dataset import Standardizer
 from meshconv.train.loop import predict, train
+from meshconv.train.prepare import Prepared
 
 Images = NDArray[np.float32]
 _ATTRIBUTED = 128  # test images that a population's gradient map is the mean of
@@ -85,7 +86,7 @@ def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Fitted:
     """`SurfaceClassifier` on the task's images; ``density='uniform'`` is the plain network at the same cost."""
     chosen = {"density": "shared" if task.aligned else "sample", **options}
     model = SurfaceClassifier(size=task.size, seed=seed, epochs=epochs, **chosen)
-    model.fit(task.train.images, task.train.labels)
+    model.fit(_prepared(task.train.images), task.train.labels)
     x = model.standardizer_(task.test.images[:_ATTRIBUTED])
     methods = ("gradient", "gradcam") if chosen["density"] == "uniform" else ("density", "gradient", "gradcam")
     maps = {method: attribute(model.model_, x, method=method).mean(axis=0) for method in methods}
@@ -94,7 +95,7 @@ def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Fitted:
         return attribute(model.model_, model.standardizer_(images))
 
     return Fitted(
-        model.predict_proba, sum(p.numel() for p in model.model_.parameters() if p.requires_grad), epochs, maps,
+        lambda images: model.predict_proba(_prepared(images)), _size(model), epochs, maps,
         densities if chosen["density"] == "sample" else None,
     )  # fmt: skip
 
@@ -105,9 +106,21 @@ def point_sampled(task: Task, seed: int, epochs: int, *, network_size: int) -> F
     model = SurfaceClassifier(
         size=(task.size - 1) // step + 1, network_size=network_size, density="uniform", seed=seed, epochs=epochs
     )
-    model.fit(task.train.images[..., ::step, ::step], task.train.labels)
-    parameters = sum(p.numel() for p in model.model_.parameters() if p.requires_grad)
-    return Fitted(lambda images: model.predict_proba(images[..., ::step, ::step]), parameters, epochs)
+    model.fit(_prepared(task.train.images[..., ::step, ::step]), task.train.labels)
+    return Fitted(lambda images: model.predict_proba(_prepared(images[..., ::step, ::step])), _size(model), epochs)
+
+
+def _prepared(images: Images) -> Prepared:
+    """Return images as preparation gives them: NaN outside a mask is allowed."""
+    n = len(images)
+    names = tuple(f"channel {k}" for k in range(images.shape[1]))
+    return Prepared(images, names, ("",) * n, ("",) * n, np.full(n, -1), np.arange(n))
+
+
+def _size(model: SurfaceClassifier) -> int:
+    """Parameters that take part: a plain network has no density."""
+    plain = model.density == "uniform"
+    return sum(p.numel() for name, p in model.model_.named_parameters() if not (plain and name.startswith("density.")))
 
 
 def network(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,9 @@ from meshconv.datasets.morphable import EFFECTS, Acquisition, MorphableFaces, fa
 from meshconv.datasets.scan import Population
 from meshconv.errors import ArgumentError
 from meshconv.maps.template import Template
-from meshconv.train.config import PrepareConfig
+from meshconv.mesh.io import write_bytes_atomic
 from meshconv.train.metrics import hold_out
-from meshconv.train.prepare import population_template, prepare
+from meshconv.train.prepare import Prepared, population_template, prepare
 
 TRAIN_SEED, TEST_SEED = 100, 200  # of the populations: no face is in both
 VARIANTS = {
@@ -41,7 +42,8 @@ def load_task(name: str, *, n: int = 400, cache: Path = Path("out/faces"), worke
     n : int
         Of each part, for sets that are generated.
     cache : Path
-        Of prepared images, see `meshconv.train.prepare.prepare`.
+        Folder of prepared images, see `meshconv.train.prepare.prepare`; whole parts are kept in ``parts``. Remove
+        it after a change of the library that changes images.
 
     Raises
     ------
@@ -65,19 +67,36 @@ def _faces(rest: list[str], n: int, cache: Path, workers: int) -> Task:
     model = face_model()
     template = Template.from_surface(model.mean, landmarks=model.landmarks)
 
-    def part(seed: int, count: int, acquisition: Acquisition | None = None) -> Part:
+    def part(seed: int, count: int, variant: str = "") -> Part:
         def scans() -> Population:
-            return MorphableFaces(count, effect, amplitude, seed=seed, acquisition=acquisition)
+            return MorphableFaces(count, effect, amplitude, seed=seed, acquisition=VARIANTS.get(variant))
 
-        done = prepare(scans(), template, config=PrepareConfig(), cache=cache, workers=workers, on_error="skip")
-        return Part(done.images, done.labels, scans=scans)
+        def ready() -> Prepared:
+            return prepare(scans(), template, cache=cache, workers=workers, on_error="skip")
+
+        name = "_".join([effect, f"{amplitude:g}", str(seed), str(count), *variant.split()])
+        return replace(_kept(cache / "parts" / f"{name}.npz", ready), scans=scans)
 
     size = np.linalg.norm(model.effects[effect], axis=1)
-    variants = {k: part(TEST_SEED, min(n, 200), how) for k, how in VARIANTS.items()} if len(rest) == 3 else {}
+    variants = {how: part(TEST_SEED, min(n, 200), how) for how in VARIANTS} if len(rest) == 3 else {}
     return Task(
         "", part(TRAIN_SEED, n), part(TEST_SEED, n), ("without", "with"), template=template,
         truth=size / size.max(), variants=variants,
     )  # fmt: skip
+
+
+def _kept(path: Path, ready: Callable[[], Prepared]) -> Part:
+    """Return a prepared part from one file, which is made if it is not there.
+
+    Images are kept in half precision: rounded by less than a twentieth of the scans' noise.
+    """
+    if not path.exists():
+        done, buffer = ready(), io.BytesIO()
+        np.savez(buffer, x=done.images.astype(np.float16), y=done.labels)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes_atomic(path, buffer.getvalue())
+    with np.load(path, allow_pickle=False) as found:
+        return Part(found["x"].astype(np.float32), found["y"])
 
 
 def _folder(rest: list[str], n: int, cache: Path, workers: int) -> Task:

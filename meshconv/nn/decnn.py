@@ -21,7 +21,7 @@ from meshconv.nn.equalize import METHODS, equalizing_grid, normalize_density, sm
 from meshconv.nn.sample import area_sample, node_grid
 from meshconv.resample.grid import grid_size
 
-DENSITIES = ("shared", "sample", "uniform")
+DENSITIES = ("shared", "task", "sample", "uniform")
 
 
 class DECNN(nn.Module):
@@ -40,8 +40,9 @@ class DECNN(nn.Module):
     network_size : int
         Nodes per side of the equalized grid the backbone sees. Coarser than the image is where this saves
         cost.
-    density : {'shared', 'sample', 'uniform'}
-        One density for the population, one for each sample, or none (a plain network at the same cost).
+    density : {'shared', 'task', 'sample', 'uniform'}
+        One density for the population, one for each task, one for each sample, or none (a plain network at the
+        same cost). With one for each task the backbone runs once a task, each time on that task's grid.
     ratio : float
         Largest / smallest density, at least 1.
     backbone : 'small' or nn.Module
@@ -105,10 +106,14 @@ class DECNN(nn.Module):
         self.method, self.steps, self.dropout = method, steps, dropout
         nodes = max(5, (self.size - 1) // 4 + 1) if density_nodes is None else density_nodes
         self.coordinates = isinstance(backbone, str) if coordinates is None else coordinates
+        self.tasks = ("label",) if isinstance(n_classes, int) else tuple(n_classes)
+        self.n_densities = len(self.tasks) if density == "task" else 1
+        self.seen_channels = self.n_densities * in_channels  # of `equalize`, without the coordinates
         with _seeded(seed):
             self.density = DensityEstimator(
-                in_channels, size=self.size, per_sample=density == "sample", nodes=nodes, ratio=ratio
-            )
+                in_channels, size=self.size, per_sample=density == "sample", nodes=nodes, ratio=ratio,
+                count=self.n_densities,
+            )  # fmt: skip
             seen = in_channels + 2 * self.coordinates
             self.backbone = _backbone(backbone, seen, width, self.network_size)
             self.heads = self._heads(n_classes)
@@ -122,10 +127,20 @@ class DECNN(nn.Module):
 
     def classify(self, equalized: Tensor) -> Tensor | dict[str, Tensor]:
         """Return the logits of what `equalize` gave."""
-        out: Tensor = self.backbone(equalized)
+        out: Tensor = self.backbone(self._by_density(equalized))
         features = functional.dropout(out.flatten(1), self.dropout, self.training)
-        logits = {name.removeprefix("to_"): head(features) for name, head in self.heads.items()}
+        several = self.n_densities > 1  # then features are by image, and in that by task
+        of = {task: features[k :: self.n_densities] if several else features for k, task in enumerate(self.tasks)}
+        logits = {task: head(of[task]) for task, head in zip(self.tasks, self.heads.values(), strict=True)}
         return logits if self._several else logits["label"]
+
+    def _by_density(self, equalized: Tensor) -> Tensor:
+        """Return (B T, C', n, n): what one backbone sees, image channels first, for each of the T densities."""
+        if self.n_densities == 1:
+            return equalized
+        image, places = equalized[:, : self.seen_channels], equalized[:, self.seen_channels :]
+        parts = [torch.stack(part.chunk(self.n_densities, dim=1), dim=1) for part in (image, places) if part.shape[1]]
+        return torch.cat(parts, dim=2).flatten(0, 1)
 
     def settle(self) -> bool:
         """Fix a density that all images share, so that `equalize` need be done only once; False if each has its own."""
@@ -134,27 +149,42 @@ class DECNN(nn.Module):
         return self.density.network is None
 
     def equalize(self, x: Tensor) -> Tensor:
-        """Return the images on the equalized grid, (B, C, n, n), with the coordinates if there are any."""
+        """Return the images on the equalized grid, (B, C, n, n), with the coordinates if there are any.
+
+        With one density for each of T tasks, the channels are those of the first task, then of the next;
+        the coordinates come last.
+        """
         self._check(x)
         grid = self.sampling_grid(x)
-        warped = area_sample(x, grid)
-        return with_places(warped, grid) if self.coordinates else warped
+        grids = [grid[k : k + 1] for k in range(self.n_densities)] if self.n_densities > 1 else [grid]
+        warped = torch.cat([area_sample(x, one) for one in grids], dim=1)
+        for one in grids if self.coordinates else ():
+            warped = with_places(warped, one)
+        return warped
 
     def sampling_grid(self, x: Tensor) -> Tensor:
-        """Return the sampling grid (1 or B, n, n, 2); one flow, of attention times area."""
+        """Return the sampling grid (1 or B, n, n, 2), or (T, n, n, 2) by task; one flow, of attention times area."""
         attention = self.density(x)
         area = torch.exp(smooth_upsample(self.log_area, self.size))
         flow = normalize_density(attention * area.to(attention.dtype))
         return equalizing_grid(flow, method=self.method, steps=self.steps, size=self.network_size)
 
-    def saliency(self, x: Tensor) -> Tensor:
-        """Return the density of each image, (B, 1, size, size), mean 1: the room that each place gets."""
+    def saliency(self, x: Tensor, *, task: str | None = None) -> Tensor:
+        """Return the density of each image, (B, 1, size, size), mean 1: the room that each place gets.
+
+        With one density for each task: that of `task`, the first one if None.
+        """
         self._check(x)
         density: Tensor = self.density(x)
+        if self.n_densities > 1:
+            density = density[[self._task(task)]]
         return density.expand(x.shape[0], -1, -1, -1)
 
+    def _task(self, task: str | None) -> int:
+        return 0 if task is None else self.tasks.index(one_of(task, self.tasks, "task"))
+
     @torch.no_grad()
-    def init_density(self, statistic: Any, *, strength: float = 1.0) -> None:
+    def init_density(self, statistic: Any, *, strength: float = 1.0, task: str | None = None) -> None:
         """Start the shared density from a map of the population, e.g. the smoothed t-map of its images.
 
         Parameters
@@ -164,6 +194,8 @@ class DECNN(nn.Module):
             logits in -4..4; a constant map gives zero.
         strength : float
             Factor of the logits: 0 starts flat. See `meshconv.datasets.population.group_evidence`.
+        task : str, optional
+            Which of the densities, if each task has one; all if None.
 
         Raises
         ------
@@ -173,7 +205,8 @@ class DECNN(nn.Module):
         coarse = self._coarse(statistic, "statistic")
         low, high = coarse.min(), coarse.max()
         scaled = (coarse - low) / (high - low).clamp_min(torch.finfo(coarse.dtype).tiny)
-        self.density.logits.copy_(strength * (8 * scaled - 4) if high > low else torch.zeros_like(coarse))
+        chosen = slice(None) if task is None or self.n_densities == 1 else self._task(task)
+        self.density.logits[chosen] = strength * (8 * scaled - 4) if high > low else torch.zeros_like(coarse)
 
     @torch.no_grad()
     def set_area(self, area: Any) -> None:

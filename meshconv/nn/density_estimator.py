@@ -26,16 +26,25 @@ class DensityEstimator(nn.Module):
         Coarse nodes per side that carry the logits.
     ratio : float
         Largest / smallest density.
+    count : int
+        How many densities: one for all, or one for each task.
     """
 
     logits: Tensor
 
     def __init__(
-        self, in_channels: int, *, size: int, per_sample: bool = False, nodes: int = 17, ratio: float = 10.0
+        self,
+        in_channels: int,
+        *,
+        size: int,
+        per_sample: bool = False,
+        nodes: int = 17,
+        ratio: float = 10.0,
+        count: int = 1,
     ) -> None:
         super().__init__()
         self.size, self.nodes, self.ratio = grid_size(size), grid_size(nodes, "density_nodes"), ratio
-        self.logits = nn.Parameter(torch.zeros(1, 1, nodes, nodes))
+        self.logits = nn.Parameter(torch.zeros(count, 1, nodes, nodes))
         self.network: nn.Sequential | None = None
         if per_sample:
             last = nn.Conv2d(16, 1, 3, padding=1)
@@ -44,7 +53,7 @@ class DensityEstimator(nn.Module):
             self.network = nn.Sequential(stage(in_channels + 2, 16), stage(16, 16), last)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the density (1 or B, 1, size, size), mean 1, of images (B, C, N, N)."""
+        """Return the density (1, T or B, 1, size, size), mean 1, of images (B, C, N, N)."""
         logits = self.logits
         if self.network is not None:
             coarse = area_sample(x, node_grid(self.nodes, full_precision(x)))

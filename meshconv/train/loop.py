@@ -26,6 +26,7 @@ from meshconv.train.checkpoint import read_checkpoint, refuse_differences, write
 from meshconv.train.config import TrainConfig
 
 State = dict[str, Tensor]
+Labels = Tensor | Mapping[str, Tensor]  # of one task, or of several by name
 
 
 @dataclass
@@ -54,11 +55,11 @@ class Progress:
 def train(
     model: nn.Module,
     images: Tensor,
-    labels: Tensor,
+    labels: Labels,
     *,
     config: TrainConfig,
     names: Sequence[str] = (),
-    validation: tuple[Tensor, Tensor] | None = None,
+    validation: tuple[Tensor, Labels] | None = None,
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     checkpoint: str | PathLike[str] | None = None,
     identity: Mapping[str, Any] | None = None,
@@ -72,8 +73,8 @@ def train(
         On the device on which to train.
     images : (n, C, N, N) float32 Tensor
         Standardized; on any device.
-    labels : (n,) int64 Tensor
-        0..K-1.
+    labels : (n,) int64 Tensor, or a mapping of task to such
+        0..K-1. With several tasks the model gives logits by task, and their losses are added.
     config : TrainConfig
     names : sequence of n str, optional
         Of the scans, for messages.
@@ -99,12 +100,13 @@ def train(
     """
     if config.patience and validation is None:
         raise ArgumentError("patience needs a validation set", hint="patience=0, or give one")
+    tasks = _by_task(labels)
     optimizer = _optimizer(model, config)
     progress = Progress()
-    head = {"train": config.as_dict(), "data": _digest(images, labels), **(identity or {})}
+    head = {"train": config.as_dict(), "data": _digest(images, *tasks.values()), **(identity or {})}
     if checkpoint is not None and Path(checkpoint).exists():
         progress = _restore(checkpoint, model, optimizer, head)
-    weights = _class_weights(labels, config)
+    weights = {task: _class_weights(values, config) for task, values in tasks.items()}
     settled: Tensor | None = None
     while progress.epoch < config.epochs and not _out_of_patience(progress, config):
         epoch = progress.epoch
@@ -112,10 +114,11 @@ def train(
             settled = _settled(model, images)
         seen = (images, False) if settled is None else (settled, True)
         with _seeded(config.seed, epoch, _device(model)) as generator:
-            loss = _train_epoch(model, optimizer, seen, labels, weights, config, epoch, generator, augment, names)
+            loss = _train_epoch(model, optimizer, seen, tasks, weights, config, epoch, generator, augment, names)
         progress.losses.append(loss)
         if validation is not None:
-            progress.validation_losses.append(_loss(predict(model, validation[0]), validation[1], weights, 0.0).item())
+            held = _by_task(validation[1])
+            progress.validation_losses.append(_loss(predict(model, validation[0]), held, weights, 0.0).item())
         if validation is None or progress.validation_losses[-1] <= min(progress.validation_losses):
             progress.best_epoch, progress.best = epoch, _copied(model)
         if checkpoint is not None:
@@ -128,14 +131,14 @@ def train(
 
 
 def _train_epoch(
-    model: nn.Module, optimizer: torch.optim.Optimizer, seen: tuple[Tensor, bool], labels: Tensor, weights: Tensor,
+    model: nn.Module, optimizer: torch.optim.Optimizer, seen: tuple[Tensor, bool], tasks: State, weights: State,
     config: TrainConfig, epoch: int, generator: torch.Generator,
     augment: Callable[[Tensor, torch.Generator], Tensor] | None, names: Sequence[str],
 ) -> float:  # fmt: skip
     model.train()
     images, settled = seen
-    device, total = _device(model), 0.0
-    order = torch.randperm(len(labels), generator=generator)
+    device, total, strata = _device(model), 0.0, _strata(tasks)
+    order = torch.randperm(len(strata), generator=generator)
     batches = order.tensor_split(math.ceil(len(order) / config.batch_size))
     for k, batch in enumerate(batches):
         _set_rate(optimizer, config, epoch + k / len(batches))
@@ -143,10 +146,10 @@ def _train_epoch(
         if augment is not None:
             x = augment(x, generator)
         if config.variation:
-            x = x + _variation(images, labels, len(batch), config.variation, generator)
+            x = x + _variation(images, strata, len(batch), config.variation, generator)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
             logits = _logits(model, x.to(device), settled, config.noise, generator)
-        loss = _loss(logits.float(), labels[batch].to(device), weights, config.label_smoothing)
+        loss = _loss(logits, {task: values[batch] for task, values in tasks.items()}, weights, config.label_smoothing)
         value = loss.item()
         if not math.isfinite(value):
             raise _not_finite(value, epoch, k, [names[int(j)] for j in batch] if len(names) else batch.tolist())
@@ -170,17 +173,19 @@ def _settled(model: DECNN, images: Tensor, *, batch_size: int = 64) -> Tensor | 
     return torch.cat([model.equalize(part.to(device)).to(images.device) for part in torch.split(images, batch_size)])
 
 
-def _logits(model: nn.Module, x: Tensor, settled: bool, noise: float, generator: torch.Generator) -> Tensor:
+def _logits(
+    model: nn.Module, x: Tensor, settled: bool, noise: float, generator: torch.Generator
+) -> Tensor | dict[str, Tensor]:
     """Return the logits of a batch, noise added to what the network sees (a DECNN: on the equalized grid)."""
     n_channels = x.shape[1]
     classify: Callable[[Tensor], Any] = model
     if isinstance(model, DECNN):
-        n_channels, classify = model.in_channels, model.classify  # no noise on the coordinates
+        n_channels, classify = model.seen_channels, model.classify  # no noise on the coordinates
         x = x if settled else model.equalize(x)
     if noise:
         added = torch.randn((len(x), n_channels, *x.shape[2:]), generator=generator).to(x)
         x = torch.cat([x[:, :n_channels] + noise * added, x[:, n_channels:]], dim=1)
-    logits: Tensor = classify(x)
+    logits: Tensor | dict[str, Tensor] = classify(x)
     return logits
 
 
@@ -197,17 +202,38 @@ def _variation(images: Tensor, labels: Tensor, n: int, scale: float, generator: 
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: Tensor, *, batch_size: int = 64) -> Tensor:
-    """Return the logits (n, K) of images (n, C, N, N), on the CPU; the model is in evaluation mode after it."""
+def predict(model: nn.Module, images: Tensor, *, batch_size: int = 64) -> Any:
+    """Return the logits (n, K) of images (n, C, N, N), on the CPU (by task, if the model has several).
+
+    The model is in evaluation mode after it.
+    """
     model.eval()
     device = _device(model)
-    return torch.cat([model(part.to(device)).float().cpu() for part in torch.split(images, batch_size)])
+    parts = [model(part.to(device)) for part in torch.split(images, batch_size)]
+    if isinstance(parts[0], Tensor):
+        return torch.cat([part.float().cpu() for part in parts])
+    return {task: torch.cat([part[task].float().cpu() for part in parts]) for task in parts[0]}
 
 
-def _loss(logits: Tensor, labels: Tensor, weights: Tensor, smoothing: float) -> Tensor:
-    return functional.cross_entropy(
-        logits, labels.to(logits.device), weight=weights.to(logits.device), label_smoothing=smoothing
-    )
+def _by_task(labels: Labels) -> State:
+    return {"": labels} if isinstance(labels, Tensor) else dict(labels)
+
+
+def _strata(tasks: State) -> Tensor:
+    """Number the combinations of labels: images of one stratum are alike in every task."""
+    together = torch.stack([values.cpu() for values in tasks.values()])
+    return torch.unique(together, dim=1, return_inverse=True)[1]
+
+
+def _loss(logits: Tensor | State, tasks: State, weights: State, smoothing: float) -> Tensor:
+    by_task = {"": logits} if isinstance(logits, Tensor) else logits
+    losses = [
+        functional.cross_entropy(
+            z.float(), tasks[task].to(z.device), weight=weights[task].to(z.device), label_smoothing=smoothing
+        )
+        for task, z in by_task.items()
+    ]
+    return torch.stack(losses).sum()
 
 
 def _class_weights(labels: Tensor, config: TrainConfig) -> Tensor:
@@ -263,9 +289,9 @@ def _copied(model: nn.Module) -> State:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def _digest(images: Tensor, labels: Tensor) -> str:
+def _digest(images: Tensor, *labels: Tensor) -> str:
     total = hashlib.sha256(str(tuple(images.shape)).encode())
-    for tensor in (images, labels):
+    for tensor in (images, *labels):
         total.update(tensor.detach().cpu().contiguous().numpy().data)
     return total.hexdigest()[:16]
 

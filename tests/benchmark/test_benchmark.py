@@ -27,6 +27,7 @@ def _part(n, seed, amplitude=1.5):
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 2
     images = rng.normal(size=(n, 1, N, N)).astype(np.float32)
+    images[:, :, :2] = np.nan  # outside the mask
     images[:, :, 20:26, 8:14] += np.float32(amplitude) * labels[:, None, None, None].astype(np.float32)
     return Part(images, labels)
 

@@ -235,3 +235,26 @@ def test_refusals():
         DECNN(1, 2, network_size=1)
     with pytest.raises(ArrayTypeError, match=r"images must be \(B, 3, N, N\), found \(2, 1, 65, 65\)"):
         DECNN(3, 2, size=65)(torch.zeros(2, 1, 65, 65))
+
+
+def test_one_density_for_each_task():
+    model = DECNN(2, {"a": 2, "b": 3}, size=33, network_size=17, density="task", seed=0).eval()
+    x = torch.rand(3, 2, 33, 33)
+    left, right = torch.zeros(33, 33), torch.zeros(33, 33)
+    left[:, :8], right[:, -8:] = 1, 1
+    model.init_density(left, task="a")
+    model.init_density(right, task="b")
+    for task, side in (("a", left), ("b", right)):
+        density = model.saliency(x, task=task)[0, 0].detach()
+        assert float(density[side > 0].mean()) > 3 * float(density[side == 0].mean())
+        alone = DECNN(2, {task: len(model(x)[task][0])}, size=33, network_size=17, seed=1).eval()
+        alone.init_density(side)
+        alone.backbone.load_state_dict(model.backbone.state_dict())
+        alone.heads[f"to_{task}"].load_state_dict(model.heads[f"to_{task}"].state_dict())
+        torch.testing.assert_close(model(x)[task], alone(x)[task])
+    model(x)["a"].sum().backward()
+    gradient = model.density.logits.grad
+    assert bool(gradient[0].any()) and not bool(gradient[1].any())
+    assert model.settle()
+    with pytest.raises(ArgumentError, match="task"):
+        model.saliency(x, task="c")

@@ -227,3 +227,19 @@ def test_training_on_the_equalized_images_is_training_on_the_images():
     one = train(always, images, labels, config=TrainConfig(density_epochs=0, **options))
     other = train(once, images, labels, config=TrainConfig(density_epochs=0, **options))
     np.testing.assert_allclose(one.losses, other.losses, rtol=1e-5)
+
+
+def test_several_tasks_are_learned_at_once_and_one_task_is_the_same_as_a_plain_label():
+    images, labels = _data(40)
+    other = (torch.arange(40) // 2) % 3
+    images[other == 1, 1, 6:, 6:] += 2
+    images[other == 2, 1, 6:, :3] += 2
+    model = DECNN(2, {"a": 2, "b": 3}, size=SIZE, network_size=5, width=8, density="task", seed=0)
+    train(model, images, {"a": labels, "b": other}, config=TrainConfig(epochs=40, batch_size=10, density_epochs=5))
+    found = predict(model, images)
+    assert float((found["a"].argmax(dim=1) == labels).float().mean()) > 0.85
+    assert float((found["b"].argmax(dim=1) == other).float().mean()) > 0.85
+    one, named = _model(), DECNN(2, {"x": 2}, size=SIZE, network_size=5, width=4, dropout=0.3, seed=0)
+    plain = train(one, images, labels, config=CONFIG)
+    by_name = train(named, images, {"x": labels}, config=CONFIG)
+    assert plain.losses == by_name.losses

@@ -105,6 +105,23 @@ def test_evaluate_and_report_name_bad_scans_and_go_on_if_asked_to(
     assert code == 0 and all(name in page for name in ("3 scans could not be used", "empty.ply", "torn.stl"))
 
 
+def test_predict_and_explain_name_bad_scans_and_go_on_if_asked_to(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan, bad = sorted(folder.glob("procedural*.ply"))[0], folder / "torn.stl"
+    assert run(capsys, "predict", model, bad, scan)[0] == 1
+    code, out, _ = run(capsys, "predict", model, bad, scan, "--on-error", "skip", "--cache", folder.parent / "cache")
+    lines = out.strip().splitlines()
+    assert code == 0 and lines[0].startswith(str(scan)) and lines[1].startswith(f"skipped {bad}:") and len(lines) == 2
+    code, out, _ = run(
+        capsys, "explain", model, bad, scan, "--out", tmp_path, "--no-picture", "--on-error", "skip", "--json"
+    )
+    data = json.loads(out)
+    assert code == 0 and [row["file"] for row in data["explanations"]] == [str(scan)]
+    assert len(data["skipped"]) == 1 and "torn.stl" in data["skipped"][0] and (tmp_path / f"{scan.stem}.vtp").exists()
+    assert run(capsys, "explain", model, bad, scan, "--out", tmp_path, "--no-picture")[0] == 1
+
+
 def test_explain_writes_the_saliency_on_the_scan(
     folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 import meshconv as mc
 from meshconv.cli._common import Commands, add, emit, refuse_existing
-from meshconv.errors import ArgumentError
+from meshconv.errors import ArgumentError, MeshConvError
 from meshconv.mesh.io import write_bytes_atomic
 
 
@@ -34,11 +34,12 @@ def add_commands(commands: Commands) -> None:
     _with_training(train)
     tested = add(commands, "evaluate", _evaluate, "test figures with intervals")
     _with_cache(_with_folder(_with_model(tested)))
-    _with_files(_with_model(add(commands, "predict", _predict, "the class of each scan")))
+    _with_cache(_with_files(_with_model(add(commands, "predict", _predict, "the class of each scan"))))
     explain = _with_files(_with_model(add(commands, "explain", _explain, "class and saliency of each scan, in files")))
     explain.add_argument("--out", type=Path, required=True, help="folder for NAME.vtp (field saliency) and NAME.png")
     explain.add_argument("--method", choices=("density", "gradient", "gradcam"), default="density")
     explain.add_argument("--no-picture", action="store_true")
+    _with_on_error(explain)
     show = add(commands, "show", _show, "open a window: a surface, or with --model its saliency")
     show.add_argument("file", type=Path)
     show.add_argument("--model", type=Path, help="a classifier; the scan is explained first")
@@ -80,6 +81,10 @@ def _with_cache(parser: argparse.ArgumentParser) -> None:
 
 def _with_preparation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes; -1 for one per core")
+    _with_on_error(parser)
+
+
+def _with_on_error(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--on-error", choices=("raise", "skip"), default="raise", help="what a bad scan leads to")
 
 
@@ -89,6 +94,10 @@ def _template(args: argparse.Namespace) -> mc.Template | None:
 
 def _skipped(items: Any) -> list[str]:
     return [str(one) for one in items]
+
+
+def _with_skipped(lines: list[str], skipped: list[str]) -> str:
+    return "\n".join([*lines, *(f"skipped {one}" for one in skipped)])
 
 
 def _prepare(args: argparse.Namespace) -> int:
@@ -144,21 +153,14 @@ def _train(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tested(args: argparse.Namespace, scans: mc.FolderDataset) -> tuple[Any, Any, Any, Any]:
-    """Classifier, images of the scans, and their true classes (as indices) and probabilities."""
+def _images(args: argparse.Namespace, model: Any, scans: Any) -> Any:
+    """Images of scans in the frame of a classifier."""
     from meshconv.train.config import PrepareConfig
-    from meshconv.train.metrics import warn_shared_subjects
     from meshconv.train.prepare import prepare
 
-    model = mc.SurfaceClassifier.load(args.model)
-    classes = [str(value) for value in model.classes_]
-    unknown = sorted(set(scans.labels) - set(classes))
-    if unknown:
-        raise ArgumentError(f"labels {unknown} in the table, the classifier knows {classes}", path=scans.table)
-    warn_shared_subjects(model.subjects_, scans.subjects)
     if model.template_ is None:
         raise ArgumentError("this classifier learned from images: it has no frame for scans", path=args.model)
-    done = prepare(
+    return prepare(
         scans,
         model.template_,
         config=PrepareConfig(model.size, tuple(model.channels), model.repair),
@@ -166,6 +168,19 @@ def _tested(args: argparse.Namespace, scans: mc.FolderDataset) -> tuple[Any, Any
         workers=args.workers,
         on_error=args.on_error,
     )
+
+
+def _tested(args: argparse.Namespace, scans: mc.FolderDataset) -> tuple[Any, Any, Any, Any]:
+    """Classifier, images of the scans, and their true classes (as indices) and probabilities."""
+    from meshconv.train.metrics import warn_shared_subjects
+
+    model = mc.SurfaceClassifier.load(args.model)
+    classes = [str(value) for value in model.classes_]
+    unknown = sorted(set(scans.labels) - set(classes))
+    if unknown:
+        raise ArgumentError(f"labels {unknown} in the table, the classifier knows {classes}", path=scans.table)
+    warn_shared_subjects(model.subjects_, scans.subjects)
+    done = _images(args, model, scans)
     truth = np.array([classes.index(scans.labels[k]) for k in done.kept])
     return model, done, truth, model.predict_proba(done)
 
@@ -176,19 +191,20 @@ def _evaluate(args: argparse.Namespace) -> int:
     model, done, truth, shares = _tested(args, mc.FolderDataset(args.folder, args.table))
     found, skipped = evaluate(truth, shares), _skipped(done.skipped)
     data = {"classes": [str(c) for c in model.classes_], **found.as_dict(), "skipped": skipped}
-    emit(args, data, "\n".join([str(found), *(f"skipped {one}" for one in skipped)]))
+    emit(args, data, _with_skipped([str(found)], skipped))
     return 0
 
 
 def _predict(args: argparse.Namespace) -> int:
     model = mc.SurfaceClassifier.load(args.model)
-    shares = model.predict_proba(args.files)
+    done = _images(args, model, args.files)
     rows = [
-        {"file": str(path), "label": str(model.classes_[p.argmax()]), "probability": float(p.max())}
-        for path, p in zip(args.files, shares, strict=True)
+        {"file": str(args.files[k]), "label": str(model.classes_[p.argmax()]), "probability": float(p.max())}
+        for k, p in zip(done.kept, model.predict_proba(done), strict=True)
     ]
-    text = "\n".join(f"{row['file']}\t{row['label']}\t{row['probability']:.3f}" for row in rows)
-    emit(args, {"predictions": rows}, text)
+    skipped = _skipped(done.skipped)
+    lines = [f"{row['file']}\t{row['label']}\t{row['probability']:.3f}" for row in rows]
+    emit(args, {"predictions": rows, "skipped": skipped}, _with_skipped(lines, skipped))
     return 0
 
 
@@ -198,9 +214,16 @@ def _explain(args: argparse.Namespace) -> int:
 
     model = mc.SurfaceClassifier.load(args.model)
     args.out.mkdir(parents=True, exist_ok=True)
-    rows = []
+    rows: list[dict[str, Any]] = []
+    skipped: list[str] = []
     for path in args.files:
-        found = model.explain(path, method=args.method)
+        try:
+            found = model.explain(path, method=args.method)
+        except MeshConvError as error:
+            if args.on_error == "raise":
+                raise
+            skipped.append(f"{path}: {error.message}")
+            continue
         target = args.out / path.name.split(".")[0]
         mc.save(target.with_suffix(".vtp"), found.surface, vertex_fields={"saliency": found.saliency})
         if not args.no_picture:
@@ -210,7 +233,8 @@ def _explain(args: argparse.Namespace) -> int:
             save_figure(picture, target.with_suffix(".png"))
         rows.append({"file": str(path), "label": str(found.label), "probabilities": found.probabilities})
     write_bytes_atomic(args.out / "explanations.json", (json.dumps(rows, indent=2, default=str) + "\n").encode())
-    emit(args, {"explanations": rows}, "\n".join(f"{row['file']}\t{row['label']}" for row in rows))
+    lines = [f"{row['file']}\t{row['label']}" for row in rows]
+    emit(args, {"explanations": rows, "skipped": skipped}, _with_skipped(lines, skipped))
     return 0
 
 

@@ -203,6 +203,8 @@ class ScaleEquivariantConv(nn.Module):
     ) -> Tensor:  # fmt: skip
         """Return all scales' responses, (B, S O, *M), of kernels (S, O, I, *k) with taps `dilation` apart."""
         padding = [dilation * p for p in self.padding]
+        if self.dims == 3 and torch.is_grad_enabled():  # the gradient's fast layout: half the time of a step
+            x = x.contiguous(memory_format=torch.channels_last_3d)
         if not self.transposed:
             return _CONV[self.dims](x, kernels.flatten(0, 1), bias, self.stride, padding, dilation, groups)
         grouped = kernels.flatten(0, 1)[None] if groups == 1 else kernels

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from meshconv._check import FloatArray
@@ -10,7 +12,9 @@ from meshconv.maps.parameterization import Parameterization
 from meshconv.maps.template import Template
 from meshconv.mesh.surface import Surface
 from meshconv.operators.curvature import principal_curvatures
+from meshconv.operators.thickness import local_thickness
 from meshconv.resample.domain import square_coordinates
+from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.resampler import Resampler, pixel_to_point
 
 _TEMPLATE_SIZE = 257  # nodes per side of the image through which the template is read
@@ -49,7 +53,7 @@ def channels(
         ``gaussian_curvature`` (1 / length^2), ``shape_index`` in [-1, 1]. ``log_conformal_factor``: half
         the logarithm of area on the surface / area in the map, less its mean over the surface.
         ``difference_x, _y, _z``: position minus the template's at the same place of the domain, in the unit
-        of length; 0 where the template has nothing.
+        of length; 0 where the template has nothing. ``thickness``: `local_thickness`, of closed surfaces only.
 
     Raises
     ------
@@ -78,6 +82,8 @@ def channels(
     k1, k2 = principal_curvatures(surface, rings=rings)  # once for all three
     fields |= {"mean_curvature": (k1 + k2) / 2, "gaussian_curvature": k1 * k2}
     fields["shape_index"] = 2 / np.pi * np.arctan2(k1 + k2, k1 - k2)
+    if not surface.boundary_loops:
+        fields["thickness"] = local_thickness(surface)
     return {
         **dict(zip("xyz", position.T, strict=True)),
         **{f"normal_{axis}": normal[:, k] for k, axis in enumerate("xyz")},
@@ -114,13 +120,19 @@ def _target(parameterization: Parameterization, template: Parameterization | Non
         xy = parameterization.coordinates
         flat = np.zeros((len(xy), 3 - xy.shape[1]))
         return np.column_stack([xy, flat]), weights
-    grid = Resampler(template, _TEMPLATE_SIZE)
-    image = grid.to_image(template.surface.vertices - _centroid(template.surface), fill=0.0)
+    grid, image = _template_image(template)
     places = square_coordinates(parameterization)
     target = pixel_to_point(places, grid.mask) @ image.channels.reshape(3, -1).T
     nearest = np.rint(np.clip(places, 0, 1) * (grid.size - 1)).astype(np.int64)
     covered = grid.mask[nearest[:, 1], nearest[:, 0]]
     return np.asarray(target), weights * covered if covered.any() else weights
+
+
+@lru_cache(maxsize=4)
+def _template_image(template: Parameterization) -> tuple[Resampler, GeometryImage]:
+    """Return the template's resampler and its centred positions as an image; once for all scans."""
+    grid = Resampler(template, _TEMPLATE_SIZE)
+    return grid, grid.to_image(template.surface.vertices - _centroid(template.surface), fill=0.0)
 
 
 def _rigid(source: FloatArray, target: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:

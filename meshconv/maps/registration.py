@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from meshconv._check import FloatArray, IntArray, as_array, one_of
 from meshconv.errors import AccuracyWarning, ArgumentError, DegenerateError, IndexOutOfRangeError, TopologyError
 from meshconv.maps import _deform, _place
+from meshconv.maps._closed import fit_closed
 from meshconv.maps._closest import closest_points
 from meshconv.maps._pose import Pose, find_pose, fit_similarity
 from meshconv.maps.parameterization import Parameterization
@@ -25,7 +26,8 @@ from meshconv.mesh.surface import Surface
 from meshconv.operators.threads import one_blas_thread
 
 _OFF_SURFACE = 0.02  # landmarks farther than this from the scan, in sizes, are not on it
-_POSE_POINTS, _BEND_POINTS = 300, 1200
+_POSE_POINTS, _BEND_POINTS, _CLOSED_POINTS = 300, 1200, 500
+_LEAST_MATCHED = 4  # points not in one plane: fewer do not tell a pose
 Mirror = bool | Literal["auto"]
 
 
@@ -108,6 +110,9 @@ def fit_template(
 ) -> TemplateFit:
     """Fit a template to a scan: pose from the shape alone, or from landmarks; then a smooth bending.
 
+    Closed surfaces without landmarks are taken to be complete: each has to account for all of the other, and
+    the scale of the pose is that of their areas. Open ones may be cropped differently.
+
     Parameters
     ----------
     surface : Surface
@@ -123,7 +128,9 @@ def fit_template(
     Raises
     ------
     ArgumentError, IndexOutOfRangeError
-        If the landmarks do not fit the template's.
+        If the landmarks do not fit the template's, or name a vertex twice.
+    DegenerateError
+        If the scan has no area, or the template too few vertices to be matched.
 
     References
     ----------
@@ -169,6 +176,8 @@ def register(
 
     Raises
     ------
+    ArgumentError, IndexOutOfRangeError
+        As in `fit_template`.
     TopologyError, DegenerateError
         If the scan has several components, vertices in no face or no area, or is closed where the template is a disk.
     FoldError
@@ -192,6 +201,10 @@ def register(
 def _fit(surface: Surface, template: Template, landmarks: Landmarks, mirrored: bool) -> TemplateFit:
     _check_topology(surface, template)
     upright = _mirror(surface) if mirrored else surface
+    if template.parameterization.domain == "sphere" and not len(landmarks):
+        rows, chosen = (_even_subset(s, _CLOSED_POINTS) for s in (upright, template.surface))
+        bent = fit_closed(upright, rows, template, chosen)
+        return TemplateFit(surface, template, bent.pose, mirrored, bent.vertices, bent.residual, landmarks)
     marks = landmarks.values(surface, upright.vertices)
     pose = _first_pose(upright, template, marks, landmarks.template_vertex)
     many = _even_subset(upright, _BEND_POINTS)
@@ -286,6 +299,13 @@ def _check_topology(surface: Surface, template: Template) -> None:
             )  # fmt: skip
         if not given.face_areas.any():
             raise DegenerateError(f"the area of the {name} is 0: all vertices lie in one point or on one line")
+    matched = len(_deform.subset(template))
+    if matched < _LEAST_MATCHED:
+        raise DegenerateError(
+            f"the template has {matched} vertices to be matched ({template.surface.n_vertices} in all), "
+            f"{_LEAST_MATCHED} at least are needed to tell how a scan lies",
+            count=matched, hint="subdivide its faces",
+        )  # fmt: skip
     loops = len(surface.boundary_loops)
     if domain == "sphere" and loops:
         raise TopologyError(

@@ -34,6 +34,10 @@ class Template:
         The mean surface and the frame coordinates of its vertices, domain ``disk`` or ``sphere``.
     landmarks : (K,) int array_like, optional
         Vertices of the mean surface that `register` can match exactly; in the same order on every scan.
+    orientation : {'any', 'kept'}
+        How the scans are turned in space: anyhow, or about as the template is, as organs are that were cut out
+        of scanner images. Then only what is left of the turn, some 40 degrees, is sought and taken away. Closed
+        surfaces only.
 
     See Also
     --------
@@ -43,9 +47,12 @@ class Template:
 
     parameterization: Parameterization
     landmarks: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    orientation: str = "any"
 
     def __post_init__(self) -> None:
-        one_of(self.parameterization.domain, ("disk", "sphere"), "the template's domain")
+        domain = one_of(self.parameterization.domain, ("disk", "sphere"), "the template's domain")
+        if one_of(self.orientation, ("any", "kept"), "orientation") == "kept" and domain == "disk":
+            raise ArgumentError("orientation='kept' is for closed surfaces; disks are found in any pose")
         given = as_array(self.landmarks, "landmarks")
         if given.size and (given.ndim != 1 or given.dtype.kind not in "iu"):
             raise ArgumentError(f"landmarks must be (K,) vertex indices, found {given.dtype} of shape {given.shape}")
@@ -63,12 +70,19 @@ class Template:
 
     @classmethod
     def from_surface(
-        cls, surface: Surface, *, domain: str = "disk", landmarks: IntArray | None = None, margin: float = 0.1
+        cls,
+        surface: Surface,
+        *,
+        domain: str = "disk",
+        landmarks: IntArray | None = None,
+        margin: float = 0.1,
+        orientation: str = "any",
     ) -> Template:
-        """Return the frame given by the conformal map of one clean surface, turned upright.
+        """Return the frame given by the map of one clean surface, turned upright.
 
-        On the disk the surface's y axis points up; on the sphere the directions are those in space. A face
-        whose plane of symmetry is x = 0 is then symmetric about the vertical middle of its images.
+        On the disk the map is conformal, and the surface's y axis points up. On the sphere it keeps areas
+        (conformal maps of closed surfaces squeeze what is long and thin), and the directions are those in space. A
+        face whose plane of symmetry is x = 0 is then symmetric about the vertical middle of its images.
 
         Parameters
         ----------
@@ -82,6 +96,8 @@ class Template:
         margin : float
             Width of the ring of the unit disk that is kept free around the template, for scans that reach
             further. In [0, 0.5]; not for the sphere.
+        orientation : {'any', 'kept'}
+            See `Template`.
 
         Raises
         ------
@@ -89,12 +105,17 @@ class Template:
             If the surface is neither of the two.
         """
         from meshconv.maps.conformal import conformal_map
+        from meshconv.maps.density import density_equalizing_map
 
         one_of(domain, ("disk", "sphere"), "domain")
         flat = _upright(conformal_map(surface, domain=domain))
         if domain == "disk":
             flat = flat.with_coordinates((1.0 - in_range(margin, 0.0, 0.5, "margin")) * flat.coordinates)
-        return cls(flat, np.zeros(0, dtype=np.int64) if landmarks is None else np.asarray(landmarks))
+        else:
+            even = density_equalizing_map(flat)
+            flat = _upright(Parameterization(surface, even.coordinates, "sphere"))
+        marks = np.zeros(0, dtype=np.int64) if landmarks is None else np.asarray(landmarks)
+        return cls(flat, marks, orientation)
 
     @classmethod
     def from_population(
@@ -104,6 +125,7 @@ class Template:
         domain: str = "disk",
         rounds: int = 2,
         landmarks: Sequence[IntArray] | None = None,
+        orientation: str = "any",
     ) -> Template:
         """Return the mean shape of a population as a frame.
 
@@ -115,6 +137,7 @@ class Template:
         surfaces : sequence of Surface
             At least one; scans of one kind, in any pose. The first should be clean and complete.
         domain : {'disk', 'sphere'}
+        orientation : {'any', 'kept'}
             As in `from_surface`.
         rounds : int
             How often the mean is renewed.
@@ -130,14 +153,15 @@ class Template:
         marks = None if landmarks is None else [as_array(m, "landmarks") for m in landmarks]
         if marks is not None and len(marks) != len(surfaces):
             raise ArgumentError(f"landmarks must be given for each of {len(surfaces)} surfaces, found {len(marks)}")
-        template = cls.from_surface(surfaces[0], domain=domain, landmarks=None if marks is None else marks[0])
+        first = None if marks is None else marks[0]
+        template = cls.from_surface(surfaces[0], domain=domain, landmarks=first, orientation=orientation)
         for _ in range(rounds):
             total = np.zeros_like(template.surface.vertices)
             for k, surface in enumerate(surfaces):
                 fit = fit_template(surface, template, landmarks=None if marks is None else marks[k])
                 total += fit.fitted / fit.pose.scale
             mean = Surface(total / len(surfaces), template.surface.faces)
-            template = cls.from_surface(mean, domain=domain, landmarks=template.landmarks)
+            template = cls.from_surface(mean, domain=domain, landmarks=template.landmarks, orientation=orientation)
         return template
 
     # --- what registration needs, computed once ------------------------------------------------
@@ -182,14 +206,16 @@ class Template:
             "coordinates": self.parameterization.coordinates,
             "landmarks": self.landmarks,
         }
-        save_arrays(path, "template", {"domain": self.parameterization.domain}, arrays)
+        head = {"domain": self.parameterization.domain, "orientation": self.orientation}
+        save_arrays(path, "template", head, arrays)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Template:
         """Read a template; raise `CheckpointError` if the file is damaged or something else."""
         head, arrays = load_arrays(path, "template")
         surface = Surface(arrays["vertices"], arrays["faces"])
-        return cls(Parameterization(surface, arrays["coordinates"], head["domain"]), arrays["landmarks"])
+        flat = Parameterization(surface, arrays["coordinates"], head["domain"])
+        return cls(flat, arrays["landmarks"], head.get("orientation", "any"))
 
 
 def _upright(flat: Parameterization) -> Parameterization:

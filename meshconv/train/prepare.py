@@ -8,6 +8,7 @@ import operator
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, overload
@@ -231,8 +232,8 @@ class _Job:
         """Return a name made of all that the image depends on."""
         settings = {"config": self.config.as_dict(), "mirrored": task.mirrored, "version": _VERSION}
         total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        frame = self.template.parameterization
-        total.update(frame.domain.encode())
+        frame, orientation = self.template.parameterization, self.template.orientation
+        total.update((frame.domain if orientation == "any" else f"{frame.domain} {orientation}").encode())
         for array in (task.surface.vertices, task.surface.faces, frame.surface.vertices, frame.surface.faces,
                       frame.coordinates):  # fmt: skip
             total.update(str(array.shape).encode() + array.tobytes())
@@ -318,15 +319,40 @@ def _stack(done: list[_Done], skipped: list[Skipped], config: PrepareConfig) -> 
     )
 
 
-def population_template(scans: Sequence[ScanLike], *, count: int = 8, on_error: str = "raise") -> Template:
-    """Return a frame made from scans themselves: the mean of the first few, on the mesh of the largest.
+def population_template(
+    scans: Sequence[ScanLike],
+    *,
+    count: int = 8,
+    on_error: str = "raise",
+    domain: str | None = None,
+    orientation: str = "any",
+    rounds: int = 1,
+) -> Template:
+    """Return a frame made from scans themselves: the mean of the first few, on the mesh of one of them.
 
-    The scan of the largest area is the most complete one and lends its triangles. Bad scans are passed over if
-    `on_error` is ``skip``.
+    Of open scans the one of the largest area is the most complete and lends its triangles; of closed ones the
+    one of median area.
+
+    Parameters
+    ----------
+    scans : sequence of Scan, Surface or path
+    count : int
+        How many sound scans are used.
+    on_error : {'raise', 'skip'}
+        What a bad scan leads to.
+    domain : {'disk', 'sphere'}, optional
+        What the scans are; what most of the first `count` are if None.
+    orientation : {'any', 'kept'}
+        Whether closed scans are all turned alike, see `Template`.
+    rounds : int
+        How often the mean is renewed.
     """
+    tasks = _tasks(scans)
+    first = list(islice(tasks, count))
+    shape = domain or _majority(first)
     surfaces: list[Surface] = []
-    for task in _tasks(scans):
-        found = task if isinstance(task, Skipped) else _upright(task)
+    for task in chain(first, tasks):
+        found = task if isinstance(task, Skipped) else _upright(task, shape)
         if isinstance(found, Surface):
             surfaces.append(found)
         elif on_error == "raise":
@@ -335,14 +361,22 @@ def population_template(scans: Sequence[ScanLike], *, count: int = 8, on_error: 
             break
     if not surfaces:
         raise ArgumentError("no scan is sound enough to make a template of")
-    first = int(np.argmax([surface.area for surface in surfaces]))
-    return Template.from_population([surfaces[first], *surfaces[:first], *surfaces[first + 1 :]], rounds=1)
+    order = np.argsort([surface.area for surface in surfaces], kind="stable")
+    lender = int(order[len(order) // 2]) if shape == "sphere" else int(np.argmax([s.area for s in surfaces]))
+    rest = [*surfaces[:lender], *surfaces[lender + 1 :]]
+    return Template.from_population([surfaces[lender], *rest], domain=shape, rounds=rounds, orientation=orientation)
 
 
-def _upright(task: _Task) -> Surface | Skipped:
+def _majority(tasks: Sequence[_Task | Skipped]) -> str:
+    """Return ``sphere`` if most of the surfaces are closed, else ``disk``."""
+    closed = [not task.surface.boundary_loops for task in tasks if not isinstance(task, Skipped)]
+    return "sphere" if 2 * sum(closed) > len(closed) else "disk"
+
+
+def _upright(task: _Task, domain: str) -> Surface | Skipped:
     """Return the mended scan, mirrored back if it is said to be a mirror image."""
     try:
-        clean = repair(task.surface, target="disk").surface
+        clean = repair(task.surface, target=domain).surface
     except _EXPECTED as error:
         return Skipped(task.index, task.name, error)
     return Surface(clean.vertices * [-1, 1, 1], clean.faces[:, ::-1]) if task.mirrored else clean

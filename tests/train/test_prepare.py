@@ -145,4 +145,14 @@ def test_population_template_takes_the_largest_and_passes_over_the_bad(faces):
     made = population_template([small, icosphere(1), faces[1], faces[2]], count=3, on_error="skip")
     assert made.surface.n_vertices in {faces[1].surface.n_vertices, faces[2].surface.n_vertices}
     with pytest.raises(MeshConvError, match="scan 0"):
-        population_template([icosphere(1)], count=1)
+        population_template([icosphere(1)], count=1, domain="disk")
+    with pytest.raises(MeshConvError, match=r"scan 1.*closed"):
+        population_template([faces[0], icosphere(1)])
+
+
+def test_closed_scans_make_a_closed_template_on_the_mesh_of_median_size(tmp_path):
+    small, middle, large = (Surface(icosphere(k).vertices * [2 + k, 1, 1.3], icosphere(k).faces) for k in (2, 1, 3))
+    made = population_template([large, middle, small], count=3, orientation="kept")
+    assert made.parameterization.domain == "sphere" and made.orientation == "kept"
+    assert made.surface.n_vertices == small.n_vertices  # k = 2 has the median area
+    assert not made.surface.boundary_loops and len(made.parameterization.flipped_faces()) == 0

@@ -39,15 +39,15 @@ def test_any_input_size_in_three_dimensions(size):
         assert net.scale_map(x).shape == (1, *size)
 
 
-@pytest.mark.parametrize("norm", ["batch", "instance"])
-def test_a_sample_does_not_depend_on_its_batch_mates(norm):
-    net = small(norm=norm)
+@pytest.mark.parametrize("options", [{}, {"norm": "instance"}, {"dims": 3}, {"dims": 3, "family": "multi"}])
+def test_a_sample_does_not_depend_on_its_batch_mates(options):
+    net, size = small(**options), (16, 13, 9)[: options.get("dims", 2)]
     for _ in range(3):
-        net(torch.randn(4, 2, 16, 13))
+        net(torch.randn(4, 2, *size))
     net.eval()
-    x = torch.randn(3, 2, 16, 13)
+    x = torch.randn(3, 2, *size)
     with torch.no_grad():
-        other = torch.cat([x[:1], torch.randn(2, 2, 16, 13) * 9])
+        other = torch.cat([x[:1], torch.randn(2, 2, *size) * 9])
         assert torch.equal(net(x)[0], net(other)[0])
         assert torch.equal(net(x)[:1], net(x[:1]))
 

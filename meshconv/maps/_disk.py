@@ -15,7 +15,7 @@ from scipy import sparse
 from meshconv._check import BoolArray, ComplexArray, FloatArray, IntArray
 from meshconv.errors import AccuracyWarning, FoldError, SolverError
 from meshconv.maps._polish import polished
-from meshconv.maps._unfold import as_complex, as_plane, folded, unfolded
+from meshconv.maps._unfold import as_complex, as_plane, folded, patched, unfolded
 from meshconv.maps._weights import robust_laplacian, tame, vertex_areas
 from meshconv.maps.moebius import centring, upright
 from meshconv.mesh.surface import Surface
@@ -56,7 +56,8 @@ def disk_coordinates(surface: Surface, *, areas: FloatArray | None = None, polis
         first = np.ascontiguousarray(solver.solve(border)[: surface.n_vertices])
         if len(folded(surface.faces, first)) == 0:
             return first
-        return unfolded(first, surface.faces, robust_laplacian(surface), again, surface.vertices)
+        weights = laplacian if finer is surface else robust_laplacian(surface)
+        return unfolded(patched(first, surface.faces, weights, loop), surface.faces, weights, again, surface.vertices)
 
     z = centred(as_complex(extend(on_circle(angles))), surface, loop, areas, extend)
     z = z * upright(z, surface.vertices, areas)

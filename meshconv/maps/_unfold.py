@@ -12,12 +12,15 @@ import numpy as np
 from scipy import sparse
 
 from meshconv._check import BoolArray, ComplexArray, FloatArray, IntArray
-from meshconv.errors import FoldError
+from meshconv.errors import FoldError, SolverError
 from meshconv.maps._areas import plane_areas
 from meshconv.maps._weights import attracting_near, relaxed
+from meshconv.operators.solve import FixedValueSolver
 
 _PATCHES = 8
 _RELAXATIONS = 30
+_PATCH_RINGS = 6  # around the edges that are changed
+_PATCH_GROWTH = (0, 1, 2)
 
 Solve = Callable[[sparse.csr_array], FloatArray]
 
@@ -81,6 +84,36 @@ def unfolded(
         "deep for its opening, and its image falls below the resolution of floating point",
         indices=bad[:10].tolist(), count=len(bad), hint="crop the surface, or cut the deep part off",
     )  # fmt: skip
+
+
+def patched(first: FloatArray, faces: IntArray, laplacian: sparse.csr_array, fixed: IntArray) -> FloatArray:
+    """Return the map (V, 2) with only the surroundings of its folds solved anew, or `first` if that is not enough.
+
+    Edges near the folds are made to attract, as by `unfolded`, but what lies farther away stays: a small system,
+    where a large mesh with folds in a few places would have to be factored once more.
+    """
+    near = np.unique(faces[folded(faces, first)])
+    for rings in _PATCH_GROWTH:
+        near = _neighbourhood(laplacian, near, rings)
+        inside = np.setdiff1d(_neighbourhood(laplacian, near, _PATCH_RINGS), fixed)
+        patch = _neighbourhood(laplacian, inside, 1)
+        weights = attracting_near(laplacian[patch][:, patch], np.isin(patch, near))
+        held = np.flatnonzero(~np.isin(patch, inside))
+        coordinates = first.copy()
+        try:
+            solver = FixedValueSolver(weights, held, coordinates=first[patch])
+            coordinates[patch] = solver.solve(first[patch[held]])
+        except SolverError:
+            return first
+        if len(folded(faces, coordinates)) == 0:
+            return coordinates
+    return first
+
+
+def _neighbourhood(laplacian: sparse.csr_array, vertices: IntArray, rings: int) -> IntArray:
+    for _ in range(rings):
+        vertices = np.unique(laplacian[vertices].indices).astype(np.int64)
+    return vertices
 
 
 def _grown(faces: IntArray, bad: IntArray, n: int, rings: int) -> BoolArray:

@@ -6,6 +6,7 @@ import numpy as np
 
 from meshconv._check import ComplexArray, FloatArray, IntArray
 from meshconv.errors import DegenerateError
+from meshconv.maps._kinds import require_kind
 from meshconv.maps.parameterization import Parameterization
 
 
@@ -49,6 +50,7 @@ def beltrami_coefficient(parameterization: Parameterization) -> ComplexArray:
     >>> beltrami_coefficient(Parameterization(surface, stretched)).real.round(12).tolist()
     [0.333333333333]
     """
+    require_kind(parameterization, "parameterization", Parameterization)
     surface = parameterization.surface
     sides = _sides(surface.vertices, surface.faces)
     flat = np.flatnonzero(~(surface.face_areas > 1e-15 * (sides**2).sum(axis=(1, 2))))

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from meshconv._check import ComplexArray, FloatArray, as_array, field_array
 from meshconv.errors import ArgumentError, ArrayTypeError
+from meshconv.maps._kinds import require_kind
 from meshconv.maps._locate import lift, locate
 from meshconv.maps._untangle import refuse_folds
 from meshconv.maps.parameterization import Parameterization
@@ -34,6 +35,8 @@ def map_points(points: ArrayLike, source: Parameterization, target: Parameteriza
     FoldError
         If `source` is folded, so that a point has no single image.
     """
+    require_kind(source, "source", Parameterization)
+    require_kind(target, "target", Parameterization)
     if not np.array_equal(source.surface.faces, target.surface.faces):
         raise ArgumentError("source and target must be parameterizations of the same faces")
     refuse_folds(lift(source.coordinates), source.surface.faces)
@@ -54,6 +57,7 @@ def compose(parameterization: Parameterization, source: Parameterization, target
     `source` and `target` may be of another surface than `parameterization`: only the plane is shared. Each
     vertex is mapped; a face that spans a bend of the second map may fold, which `flipped_faces()` tells.
     """
+    require_kind(parameterization, "parameterization", Parameterization)
     return parameterization.with_coordinates(map_points(parameterization.coordinates, source, target), target.domain)
 
 

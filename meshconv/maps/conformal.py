@@ -11,6 +11,7 @@ from meshconv._check import FloatArray, IntArray, as_array, one_of
 from meshconv.errors import ArgumentError, FoldError, OrientationError, RepairWarning, TopologyError
 from meshconv.maps._disk import disk_coordinates
 from meshconv.maps._free import free_coordinates
+from meshconv.maps._kinds import require_kind
 from meshconv.maps._multiply import circular_holes, filled
 from meshconv.maps._numbering import in_memory_order
 from meshconv.maps._rectangle import rectangle_coordinates
@@ -30,7 +31,7 @@ def conformal_map(
     domain: str = "disk",
     corners: ArrayLike | None = None,
     holes: str = "refuse",
-    method: str = "spectral",
+    method: str | None = None,
     polish: int | None = None,
 ) -> Parameterization:
     """Map a surface to the plane or the sphere without changing its angles.
@@ -53,8 +54,8 @@ def conformal_map(
         they were closed; their faces are not part of the result (disk and rectangle). ``circles``: disk
         only, every hole becomes round (Koebe), but for faces that hang on its border by one side: they lie
         inside the circle.
-    method : {'spectral', 'lscm'}
-        Free only: no pins (lowest conformal eigenvector), or two pinned border vertices.
+    method : {'spectral', 'lscm'}, optional
+        Free only: no pins (lowest conformal eigenvector, the default), or two pinned border vertices.
     polish : int, optional
         Disk only: at most so many quasi-Newton steps on the border angles after the first solve. By default
         only on coarse borders (below 64 vertices): on finer ones it gains less than 0.005 degrees.
@@ -95,6 +96,7 @@ def conformal_map(
     >>> conformal_map(square, domain="rectangle", corners=[0, 1, 2, 3]).coordinates.round(12).tolist()
     [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
     """
+    require_kind(surface, "surface", Surface)
     one_of(domain, DOMAINS, "domain")
     _check_options(domain, corners, holes, method, polish)
     used, kept = _referenced(surface)
@@ -113,7 +115,7 @@ def conformal_map(
         _require_four_sides(unit, domain)
         chosen = None if corners is None else _corner_positions(corners, unit.boundary_loops[0], kept)
         if domain == "free":
-            coordinates = free_coordinates(unit, method) * _size(used, unit)
+            coordinates = free_coordinates(unit, method or "spectral") * _size(used, unit)
         elif holes == "circles":
             coordinates = circular_holes(unit, polish)
         else:
@@ -121,13 +123,19 @@ def conformal_map(
     return _checked(Parameterization(surface, _scattered(coordinates, kept, surface), _IMAGE[domain]))
 
 
-def _check_options(domain: str, corners: ArrayLike | None, holes: str, method: str, polish: int | None) -> None:
+def _check_options(domain: str, corners: ArrayLike | None, holes: str, method: str | None, polish: int | None) -> None:
     one_of(holes, ("refuse", "fill", "circles"), "holes")
-    one_of(method, ("spectral", "lscm"), "method")
-    if corners is not None and domain != "rectangle":
-        raise ArgumentError(f"corners belong to domain='rectangle', not {domain!r}")
-    if holes == "circles" and domain != "disk":
-        raise ArgumentError(f"holes='circles' belongs to domain='disk', not {domain!r}")
+    one_of(method or "spectral", ("spectral", "lscm"), "method")
+    flat = ("disk", "rectangle")
+    for given, name, domains in (
+        (corners is not None, "corners", ("rectangle",)),
+        (holes == "fill", "holes='fill'", flat),
+        (holes == "circles", "holes='circles'", ("disk",)),
+        (method is not None, "method", ("free",)),
+        (polish is not None, "polish", ("disk",)),
+    ):
+        if given and domain not in domains:
+            raise ArgumentError(f"option {name} is for domain={' or '.join(map(repr, domains))}, not {domain!r}")
     if polish is not None and (isinstance(polish, bool) or not isinstance(polish, (int, np.integer)) or polish < 0):
         raise ArgumentError(f"polish must be a whole number of steps, 0 or more, found {polish!r}")
 

@@ -17,6 +17,7 @@ from meshconv.errors import (
     TopologyError,
 )
 from meshconv.maps._border import Border
+from meshconv.maps._kinds import require_kind
 from meshconv.maps._locate import face_neighbours, lift
 from meshconv.maps._moser import CIRCLE, INTERIOR, SPHERE, flux_and_density, trace
 from meshconv.maps._untangle import advance, refuse_folds, relax, signed_areas, untangle
@@ -66,6 +67,7 @@ def misplaced_mass(parameterization: Parameterization, population: ArrayLike) ->
     >>> misplaced_mass(Parameterization(square, square.vertices[:, :2]), [3.0, 1.0])
     0.25
     """
+    require_kind(parameterization, "parameterization", Parameterization)
     people = _positive(population, "population", (parameterization.surface.n_faces,), "face")
     area = parameterization.face_areas
     return float(0.5 * np.abs(people / people.sum() - area / area.sum()).sum())
@@ -129,6 +131,7 @@ def density_equalizing_map(
     Imaging Sci. 11 (2018): the problem, solved there by diffusion. Lyu, Lui & Choi, SIAM J. Imaging Sci.
     17(4) (2024): the sphere.
     """
+    require_kind(parameterization, "parameterization", Parameterization)
     _check_options(rounds, steps, tolerance, max_ratio)
     mesh = _Mesh(parameterization)
     wanted, population, clipped = _populations(parameterization, density, max_ratio)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meshconv._check import ComplexArray, FloatArray, IntArray
+from meshconv.maps._kinds import require_kind
 from meshconv.maps.beltrami import affine_beltrami, image_sides, lay_out
 from meshconv.maps.parameterization import Parameterization
 
@@ -106,6 +107,7 @@ def distortion(parameterization: Parameterization) -> Distortion:
     angle error mean 0.000, std 0.000, max 0.0 degrees; area mean |log ratio| 0.000, misplaced 0.000; \
 |mu| mean 0.0000, max 0.000; 0 folds
     """
+    require_kind(parameterization, "parameterization", Parameterization)
     surface = parameterization.surface
     source = lay_out(_unit_sides(surface.vertices, surface.faces))
     target = image_sides(parameterization)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshconv.errors import CheckpointError
+from meshconv.maps._kinds import require_kind
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.io import atomic_write
 from meshconv.mesh.surface import Surface
@@ -67,6 +68,7 @@ def save_parameterization(path: str | PathLike[str], parameterization: Parameter
     parameterization : Parameterization
         Kept bit for bit.
     """
+    require_kind(parameterization, "parameterization", Parameterization)
     surface = parameterization.surface
     arrays = {"vertices": surface.vertices, "faces": surface.faces, "coordinates": parameterization.coordinates}
     save_arrays(path, "parameterization", {"domain": parameterization.domain}, arrays)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from meshconv._check import BoolArray, FloatArray, IntArray, as_array, read_only
 from meshconv.errors import ArgumentError, ArrayTypeError, FoldError, NonFiniteError
+from meshconv.maps._kinds import require_kind
 from meshconv.maps._locate import locate
 
 _NEAR = 1e-5  # a border node may be this far off the border (float32 networks), and is put back on it
@@ -72,6 +73,7 @@ class GridMap:
 
     def compose(self, inner: GridMap) -> GridMap:
         """Return the map "`inner` first, then this one" at the nodes of `inner`."""
+        require_kind(inner, "inner", GridMap)
         return GridMap(self(inner.nodes))
 
     def inverse(self) -> GridMap:

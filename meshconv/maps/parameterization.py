@@ -11,6 +11,7 @@ import numpy as np
 from meshconv._check import FloatArray, IntArray, field_array, one_of, read_only
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.maps._areas import plane_areas
+from meshconv.maps._kinds import require_kind
 from meshconv.mesh.surface import Surface
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Parameterization:
     domain: str = "plane"
 
     def __post_init__(self) -> None:
+        require_kind(self.surface, "surface", Surface)
         one_of(self.domain, DOMAINS, "domain")
         width = 3 if self.domain == "sphere" else 2
         array = field_array(self.coordinates, self.surface.n_vertices, "coordinates")

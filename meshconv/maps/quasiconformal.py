@@ -17,6 +17,7 @@ from meshconv.errors import (
     IndexOutOfRangeError,
     NonFiniteError,
 )
+from meshconv.maps._kinds import require_kind
 from meshconv.maps._locate import lift
 from meshconv.maps._moser import INTERIOR, corner_sum, face_vectors, stiffness
 from meshconv.maps._untangle import refuse_folds, signed_areas, untangle
@@ -75,6 +76,7 @@ def quasiconformal_map(
     ----------
     Lam & Lui, SIAM J. Imaging Sci. 7(4) (2014), sec. 3. https://doi.org/10.1137/130943406
     """
+    require_kind(parameterization, "parameterization", Parameterization)
     p = parameterization
     _check_start(p, boundary)
     one_of(on_fold, ("repair", "raise", "keep"), "on_fold")

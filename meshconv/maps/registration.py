@@ -19,6 +19,7 @@ from meshconv.errors import AccuracyWarning, ArgumentError, DegenerateError, Ind
 from meshconv.maps import _deform, _place
 from meshconv.maps._closed import fit_closed
 from meshconv.maps._closest import closest_points
+from meshconv.maps._kinds import require_kind
 from meshconv.maps._pose import Pose, find_pose, fit_similarity
 from meshconv.maps.parameterization import Parameterization
 from meshconv.maps.template import Template, blurred_curvature
@@ -139,6 +140,8 @@ def fit_template(
     """
     if not isinstance(mirror, bool) and mirror != "auto":
         raise ArgumentError(f"mirror must be True, False or 'auto', found {mirror!r}")
+    require_kind(surface, "surface", Surface)
+    require_kind(template, "template", Template)
     marks = find_landmarks(surface, template, landmarks)
     tried = (False, True) if mirror == "auto" else (mirror,)
     with one_blas_thread():
@@ -191,6 +194,7 @@ def register(
     >>> len(register(scan, template).flipped_faces())
     0
     """
+    require_kind(parameterization, "parameterization", Surface, Parameterization)
     if isinstance(parameterization, Parameterization):
         surface, start = parameterization.surface, parameterization
     else:
@@ -273,6 +277,9 @@ def find_landmarks(surface: Surface, template: Template, landmarks: ArrayLike | 
                 hint="-1 says that a landmark is missing",
             )
         there = given >= 0
+        named, count = np.unique(given[there], return_counts=True)
+        if (count > 1).any():
+            raise ArgumentError(f"vertex {named[count > 1][0]} of the scan is given for {count.max()} landmarks")
         points = surface.vertices[given[there]]
     else:
         there = np.isfinite(given).all(axis=1)

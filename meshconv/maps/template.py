@@ -12,6 +12,7 @@ from scipy import sparse
 
 from meshconv._check import FloatArray, IntArray, as_array, in_range, one_of
 from meshconv.errors import ArgumentError, IndexOutOfRangeError
+from meshconv.maps._kinds import require_kind
 from meshconv.maps.files import load_arrays, save_arrays
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
@@ -50,6 +51,7 @@ class Template:
     orientation: str = "any"
 
     def __post_init__(self) -> None:
+        require_kind(self.parameterization, "parameterization", Parameterization)
         domain = one_of(self.parameterization.domain, ("disk", "sphere"), "the template's domain")
         if one_of(self.orientation, ("any", "kept"), "orientation") == "kept" and domain == "disk":
             raise ArgumentError("orientation='kept' is for closed surfaces; disks are found in any pose")
@@ -146,6 +148,9 @@ class Template:
         """
         from meshconv.maps.registration import fit_template
 
+        require_kind(surfaces, "surfaces", Sequence)
+        for k, surface in enumerate(surfaces):
+            require_kind(surface, f"surfaces[{k}]", Surface)
         if not surfaces:
             raise ArgumentError("a population needs at least one surface")
         if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:

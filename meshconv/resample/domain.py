@@ -7,7 +7,9 @@
 - ``plane``: the bounding box, centred and scaled evenly; what it does not reach is outside.
 - ``sphere``: the octahedral map: central projection onto the octahedron, whose upper half is the inner
   diamond of the square and whose lower half is folded out into the corners. The whole border is glued to
-  itself, and the areas vary far less than on a latitude-longitude picture.
+  itself, and the areas vary far less than on a latitude-longitude picture. Each side is its own mirror image
+  about its middle, so what lies on the seam is seen twice; convolutions do not know of the seam, they see
+  their padding beyond it.
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ one_thread()
 
 import torch  # noqa: E402
 
-from meshconv.benchmark.models import MODELS  # noqa: E402
 from meshconv.benchmark.page import as_text, load_maps, means, saliency_page, save_maps, table  # noqa: E402
 from meshconv.benchmark.run import Record, run, settings  # noqa: E402
 from meshconv.benchmark.tasks import load_task  # noqa: E402
@@ -51,7 +50,7 @@ def main() -> None:
     parser.add_argument("--millimetres", type=float, nargs="+", default=[4.0], help="peaks of the eight effects")
     parser.add_argument("--effects", nargs="+", default=list(EFFECTS))
     parser.add_argument("--sets", nargs="+", help="names for meshconv.benchmark.tasks.load_task instead of the faces")
-    parser.add_argument("--models", nargs="+", default=list(MAIN), help=f"of {', '.join(MODELS)}")
+    parser.add_argument("--models", nargs="+", default=list(MAIN), help="see model_named")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scans", type=int, default=400, help="of each part")
     parser.add_argument("--epochs", type=int, default=60)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from meshconv._check import FloatArray, one_of
+from meshconv._check import FloatArray
 from meshconv.benchmark.opponents import ResNet, SaliencySampler
 from meshconv.benchmark.task import Task
 from meshconv.datasets.population import group_statistic
+from meshconv.errors import ArgumentError
 from meshconv.estimator import SurfaceClassifier
 from meshconv.saliency.attribute import attribute
 from meshconv.train.config import TrainConfig
@@ -84,7 +87,8 @@ def t_map(task: Task, seed: int, epochs: int) -> Fitted:
 
 def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Fitted:
     """`SurfaceClassifier` on the task's images; ``density='uniform'`` is the plain network at the same cost."""
-    chosen = {"density": "shared" if task.aligned else "sample", **options}
+    own: dict[str, Any] = {"density": "shared"} if task.aligned else {"density": "sample", "ratio": 30.0}
+    chosen = own | options
     model = SurfaceClassifier(size=task.size, seed=seed, epochs=epochs, **chosen)
     model.fit(_prepared(task.train.images), task.train.labels)
     x = model.standardizer_(task.test.images[:_ATTRIBUTED])
@@ -100,12 +104,13 @@ def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Fitted:
     )  # fmt: skip
 
 
-def point_sampled(task: Task, seed: int, epochs: int, *, network_size: int) -> Fitted:
+def point_sampled(task: Task, seed: int, epochs: int, *, network_size: int, width: int = 8) -> Fitted:
     """The plain network on every so many-th pixel, instead of averages over area."""
     step = max(1, round((task.size - 1) / (network_size - 1)))
     model = SurfaceClassifier(
-        size=(task.size - 1) // step + 1, network_size=network_size, density="uniform", seed=seed, epochs=epochs
-    )
+        size=(task.size - 1) // step + 1, network_size=network_size, width=width, density="uniform", seed=seed,
+        epochs=epochs,
+    )  # fmt: skip
     model.fit(_prepared(task.train.images[..., ::step, ::step]), task.train.labels)
     return Fitted(lambda images: model.predict_proba(_prepared(images[..., ::step, ::step])), _size(model), epochs)
 
@@ -150,27 +155,45 @@ def network(
     return Fitted(probabilities, sum(p.numel() for p in model.parameters()), epochs, maps)
 
 
-def _eight_times(task: Task, seed: int, epochs: int) -> Fitted:
-    return decnn(task, seed, epochs, density="uniform", width=round(8 * math.sqrt(8)))
+def _named(name: str) -> Model | None:
+    """Return 'DECNN 33', 'plain 65/16' (grid / width of the first stage) or 'plain 33, points'."""
+    found = re.fullmatch(r"(DECNN|plain) (\d+)(?:/(\d+))?(, points)?", name)
+    if found is None or (found[4] and found[1] == "DECNN"):
+        return None
+    size, width = int(found[2]), int(found[3] or 8)
+    if found[4]:
+        return partial(point_sampled, network_size=size, width=width)
+    density: dict[str, Any] = {} if found[1] == "DECNN" else {"density": "uniform"}
+    return partial(decnn, network_size=size, width=width, **density)
 
 
-MODELS: dict[str, Model] = {
-    "DECNN 33": decnn,
-    "plain 33": lambda task, seed, epochs: decnn(task, seed, epochs, density="uniform"),
-    "plain 33, points": lambda task, seed, epochs: point_sampled(task, seed, epochs, network_size=33),
-    "plain 33, 8 x wider": _eight_times,
-    "DECNN 65": lambda task, seed, epochs: decnn(task, seed, epochs, network_size=65),
-    "plain 65": lambda task, seed, epochs: decnn(task, seed, epochs, density="uniform", network_size=65),
-    "plain 65, points": lambda task, seed, epochs: point_sampled(task, seed, epochs, network_size=65),
+OTHERS: dict[str, Model] = {
+    "plain 33, 8 x wider": partial(decnn, density="uniform", width=round(8 * math.sqrt(8))),
     "PCA 99.9 % + logistic": principal_components,
     "t-map": t_map,
-    "saliency sampler": lambda task, seed, epochs: network(SaliencySampler, task, seed, epochs, size=65),
-    "ResNet-18": lambda task, seed, epochs: network(ResNet, task, seed, epochs, size=65),
+    "saliency sampler": partial(network, SaliencySampler, size=65),
+    "ResNet-18": partial(network, ResNet, size=65),
 }
 # without chance: one row whatever the seed
 DETERMINISTIC = ("PCA 99.9 % + logistic", "t-map")
 
 
 def model_named(name: str) -> Model:
-    """Return a model of the table by its name."""
-    return MODELS[one_of(name, tuple(MODELS), "model")]
+    """Return a model by its name.
+
+    Parameters
+    ----------
+    name : str
+        ``DECNN N``, ``plain N`` (the same network on a uniform grid of N x N nodes, averaged over area) or
+        ``plain N, points`` (every so many-th pixel), N followed by ``/W`` for W channels in the first stage; or one of
+        `OTHERS`.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such model.
+    """
+    model = OTHERS.get(name) or _named(name)
+    if model is None:
+        raise ArgumentError(f"no model {name!r}; there are DECNN N[/W], plain N[/W][, points], {', '.join(OTHERS)}")
+    return model

@@ -88,7 +88,7 @@ def run(
     names : sequence of str
         Of data sets, for `load`; each is loaded only if a row of it is missing.
     models : sequence of str
-        Of `meshconv.benchmark.models.MODELS`.
+        See `meshconv.benchmark.models.model_named`.
     seeds : iterable of int
     load : callable
         Name -> `Task`.

@@ -111,14 +111,15 @@ class DECNN(nn.Module):
         self.seen_channels = self.n_densities * in_channels  # of `equalize`, without the coordinates
         with _seeded(seed):
             self.density = DensityEstimator(
-                in_channels, size=self.size, per_sample=density == "sample", nodes=nodes, ratio=ratio,
-                count=self.n_densities,
+                in_channels, size=self.size, nodes=nodes, ratio=ratio, count=self.n_densities,
+                n_evidence=_total(n_classes) if density == "sample" else 0,
             )  # fmt: skip
             seen = in_channels + 2 * self.coordinates
             self.backbone = _backbone(backbone, seen, width, self.network_size)
             self.heads = self._heads(n_classes)
         self.density.requires_grad_(density != "uniform")
         self._several = not isinstance(n_classes, int)
+        self._counts = [n_classes] if isinstance(n_classes, int) else list(n_classes.values())
         self.register_buffer("log_area", torch.zeros(1, 1, nodes, nodes))
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
@@ -154,17 +155,29 @@ class DECNN(nn.Module):
         With one density for each of T tasks, the channels are those of the first task, then of the next;
         the coordinates come last.
         """
+        return self.equalize_with_evidence(x)[0]
+
+    def equalize_with_evidence(self, x: Tensor) -> tuple[Tensor, Tensor | dict[str, Tensor] | None]:
+        """Return `equalize`, and the logits of the evidence that each image's own density is made of, if it is.
+
+        The logits are as those of the network; their loss teaches the density where to look.
+        """
         self._check(x)
-        grid = self.sampling_grid(x)
+        density, evidence = self.density.with_evidence(x)
+        grid = self._grid(density)
         grids = [grid[k : k + 1] for k in range(self.n_densities)] if self.n_densities > 1 else [grid]
         warped = torch.cat([area_sample(x, one) for one in grids], dim=1)
         for one in grids if self.coordinates else ():
             warped = with_places(warped, one)
-        return warped
+        if evidence is None or not self._several:
+            return warped, evidence
+        return warped, dict(zip(self.tasks, evidence.split_with_sizes(self._counts, dim=1), strict=True))
 
     def sampling_grid(self, x: Tensor) -> Tensor:
         """Return the sampling grid (1 or B, n, n, 2), or (T, n, n, 2) by task; one flow, of attention times area."""
-        attention = self.density(x)
+        return self._grid(self.density(x))
+
+    def _grid(self, attention: Tensor) -> Tensor:
         area = torch.exp(smooth_upsample(self.log_area, self.size))
         flow = normalize_density(attention * area.to(attention.dtype))
         return equalizing_grid(flow, method=self.method, steps=self.steps, size=self.network_size)
@@ -249,6 +262,10 @@ class DECNN(nn.Module):
     def _check(self, x: Tensor) -> None:
         if x.ndim != 4 or x.shape[1] != self.in_channels:
             raise ArrayTypeError(f"images must be (B, {self.in_channels}, N, N), found {tuple(x.shape)}")
+
+
+def _total(n_classes: int | Mapping[str, int]) -> int:
+    return n_classes if isinstance(n_classes, int) else sum(n_classes.values())
 
 
 def _backbone(backbone: str | nn.Module, in_channels: int, width: int, nodes: int) -> nn.Module:

@@ -9,9 +9,12 @@ from meshconv.nn.equalize import bounded_density
 from meshconv.nn.sample import area_sample, full_precision, node_grid
 from meshconv.resample.grid import grid_size
 
+_GAIN = 2.0  # logits of the density for one standard deviation of evidence
+_SHARPNESS = 1 / 3  # of the soft maximum over places: 0 would be their mean
+
 
 class DensityEstimator(nn.Module):
-    """A bounded smooth density on the square: one for the population, or one for each sample.
+    """A bounded smooth density on the square: one for the population, for each task, or for each sample.
 
     Parameters
     ----------
@@ -19,46 +22,85 @@ class DensityEstimator(nn.Module):
         Channels of the image.
     size : int
         Nodes per side of the density.
-    per_sample : bool
-        Add, to the shared logits, those that a small convolutional network reads from the image. It starts
-        at zero.
     nodes : int
         Coarse nodes per side that carry the logits.
     ratio : float
         Largest / smallest density.
     count : int
         How many densities: one for all, or one for each task.
+    n_evidence : int
+        Above 0, each image has a density of its own: to the logits are added those of an `EvidenceNetwork` with
+        as many classes.
     """
 
     logits: Tensor
 
     def __init__(
-        self,
-        in_channels: int,
-        *,
-        size: int,
-        per_sample: bool = False,
-        nodes: int = 17,
-        ratio: float = 10.0,
-        count: int = 1,
+        self, in_channels: int, *, size: int, nodes: int = 17, ratio: float = 10.0, count: int = 1, n_evidence: int = 0
     ) -> None:
         super().__init__()
         self.size, self.nodes, self.ratio = grid_size(size), grid_size(nodes, "density_nodes"), ratio
         self.logits = nn.Parameter(torch.zeros(count, 1, nodes, nodes))
-        self.network: nn.Sequential | None = None
-        if per_sample:
-            last = nn.Conv2d(16, 1, 3, padding=1)
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)  # type: ignore[arg-type]
-            self.network = nn.Sequential(stage(in_channels + 2, 16), stage(16, 16), last)
+        self.network = EvidenceNetwork(in_channels, n_evidence, nodes) if n_evidence else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the density (1, T or B, 1, size, size), mean 1, of images (B, C, N, N)."""
-        logits = self.logits
+        return self.with_evidence(x)[0]
+
+    def with_evidence(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the density, and the class logits (B, K) of the evidence it is made of, if it is."""
+        logits, classes = self.logits, None
         if self.network is not None:
-            coarse = area_sample(x, node_grid(self.nodes, full_precision(x)))
-            logits = logits + self.network(with_places(coarse, node_grid(self.nodes, x)))
-        return bounded_density(logits, ratio=self.ratio, size=self.size)
+            own, classes = self.network(x)
+            logits = logits + own
+        return bounded_density(logits, ratio=self.ratio, size=self.size), classes
+
+
+class EvidenceNetwork(nn.Module):
+    """Where an image holds evidence for any class: a small network whose class maps are the density's logits.
+
+    It learns from two sides: its class maps, pooled, are asked for the class themselves (a loss of their own), and
+    the classifier behind the density pays for room in the right place. Evidence without the first starts from
+    nothing, and finds small objects late or never.
+
+    Parameters
+    ----------
+    in_channels, n_classes, nodes : int
+        The image is read at twice the resolution of `nodes`.
+    width : int
+        Channels of the first stage.
+
+    References
+    ----------
+    Zhou et al., 2016, doi:10.1109/CVPR.2016.319 (class maps from pooled evidence). Pinheiro and Collobert, 2015,
+    doi:10.1109/CVPR.2015.7298780, eq. (3) (the soft maximum over places).
+    """
+
+    def __init__(self, in_channels: int, n_classes: int, nodes: int, *, width: int = 16) -> None:
+        super().__init__()
+        self.nodes = nodes
+        self.features = nn.Sequential(
+            stage(in_channels + 2, width),
+            stage(width, 2 * width, stride=2),
+            stage(2 * width, 2 * width),
+            stage(2 * width, 2 * width),
+        )
+        self.evidence = nn.Conv2d(2 * width, n_classes, 1)
+        self.correction = nn.Conv2d(2 * width, 1, 3, padding=1)
+        nn.init.zeros_(self.correction.weight)
+        nn.init.zeros_(self.correction.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits of the density (B, 1, nodes, nodes), and of the classes (B, K)."""
+        n = 2 * self.nodes - 1
+        seen = area_sample(x, node_grid(n, full_precision(x)))
+        features = self.features(with_places(seen, node_grid(n, x)))
+        evidence = full_precision(self.evidence(features))
+        strongest = evidence.amax(dim=1, keepdim=True)
+        spread = strongest.std(dim=(2, 3), keepdim=True, correction=0)
+        standing_out = (strongest - strongest.mean(dim=(2, 3), keepdim=True)) / (spread + 1e-3)
+        soft = torch.logsumexp(_SHARPNESS * evidence.flatten(2), dim=2) / _SHARPNESS
+        return _GAIN * standing_out + self.correction(features), soft
 
 
 def stage(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.Sequential:

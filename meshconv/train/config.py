@@ -57,6 +57,8 @@ class TrainConfig:
     density_epochs : int
         Epochs in which a density that all images share is learned; then it is fixed and the images are brought
         to the equalized grid once and for all, which makes every further epoch several times cheaper.
+    evidence : float
+        Weight of the loss of the evidence that a density of each image's own is made of.
     noise : float
         Standard deviation of the noise added to every channel the network sees, in that channel's standard
         deviations.
@@ -80,6 +82,7 @@ class TrainConfig:
     weight_decay: float = 1e-2
     label_smoothing: float = 0.1
     density_epochs: int = 10
+    evidence: float = 0.5
     noise: float = 0.1
     variation: float = 1.0
     class_weights: str = "balanced"
@@ -96,6 +99,7 @@ class TrainConfig:
         if not self.learning_rate > 0:
             raise ArgumentError(f"learning_rate must be positive, found {self.learning_rate}")
         in_range(self.label_smoothing, 0.0, 0.99, "label_smoothing")
+        in_range(self.evidence, 0.0, 100.0, "evidence")
         in_range(self.noise, 0.0, 100.0, "noise")
         in_range(self.variation, 0.0, 100.0, "variation")
         one_of(self.class_weights, ("balanced", "none"), "class_weights")

@@ -148,8 +148,11 @@ def _train_epoch(
         if config.variation:
             x = x + _variation(images, strata, len(batch), config.variation, generator)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
-            logits = _logits(model, x.to(device), settled, config.noise, generator)
-        loss = _loss(logits, {task: values[batch] for task, values in tasks.items()}, weights, config.label_smoothing)
+            logits, evidence = _logits(model, x.to(device), settled, config.noise, generator)
+        target = {task: values[batch] for task, values in tasks.items()}
+        loss = _loss(logits, target, weights, config.label_smoothing)
+        if evidence is not None:
+            loss = loss + config.evidence * _loss(evidence, target, weights, config.label_smoothing)
         value = loss.item()
         if not math.isfinite(value):
             raise _not_finite(value, epoch, k, [names[int(j)] for j in batch] if len(names) else batch.tolist())
@@ -175,18 +178,20 @@ def _settled(model: DECNN, images: Tensor, *, batch_size: int = 64) -> Tensor | 
 
 def _logits(
     model: nn.Module, x: Tensor, settled: bool, noise: float, generator: torch.Generator
-) -> Tensor | dict[str, Tensor]:
-    """Return the logits of a batch, noise added to what the network sees (a DECNN: on the equalized grid)."""
-    n_channels = x.shape[1]
+) -> tuple[Tensor | State, Tensor | State | None]:
+    """Return the logits of a batch, noise added to what the network sees (a DECNN: on the equalized grid).
+
+    And those of the evidence of each image's own density, if there is one.
+    """
+    n_channels, evidence = x.shape[1], None
     classify: Callable[[Tensor], Any] = model
     if isinstance(model, DECNN):
         n_channels, classify = model.seen_channels, model.classify  # no noise on the coordinates
-        x = x if settled else model.equalize(x)
+        x, evidence = (x, None) if settled else model.equalize_with_evidence(x)
     if noise:
         added = torch.randn((len(x), n_channels, *x.shape[2:]), generator=generator).to(x)
         x = torch.cat([x[:, :n_channels] + noise * added, x[:, n_channels:]], dim=1)
-    logits: Tensor | dict[str, Tensor] = classify(x)
-    return logits
+    return classify(x), evidence
 
 
 def _variation(images: Tensor, labels: Tensor, n: int, scale: float, generator: torch.Generator) -> Tensor:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import meshconv as mc
-from meshconv.benchmark.models import DETERMINISTIC, MODELS, model_named
+from meshconv.benchmark.models import DETERMINISTIC, OTHERS, model_named
 from meshconv.benchmark.opponents import ResNet, SaliencySampler
 from meshconv.benchmark.page import as_text, load_maps, means, saliency_page, save_maps, table
 from meshconv.benchmark.run import Record, over_seeds, run, settings
@@ -192,6 +192,7 @@ def test_wrong_shapes_and_unknown_models():
         Part(np.zeros((2, 1, 3, 3), dtype=np.float32), np.zeros(3, dtype=np.int64))
     with pytest.raises(ArgumentError, match="needs the template"):
         Task("t", _part(4, 0), _part(4, 0), ("a", "b"), truth=np.zeros(3))
-    with pytest.raises(ArgumentError, match="model"):
-        model_named("best")
-    assert set(DETERMINISTIC) <= set(MODELS)
+    for name in ("best", "DECNN 33, points", "plain x"):
+        with pytest.raises(ArgumentError, match=f"no model '{name}'; there are DECNN N"):
+            model_named(name)
+    assert set(DETERMINISTIC) <= set(OTHERS)

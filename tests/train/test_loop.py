@@ -243,3 +243,26 @@ def test_several_tasks_are_learned_at_once_and_one_task_is_the_same_as_a_plain_l
     plain = train(one, images, labels, config=CONFIG)
     by_name = train(named, images, {"x": labels}, config=CONFIG)
     assert plain.losses == by_name.losses
+
+
+def test_evidence_leads_each_density_to_what_tells_the_classes_apart():
+    """Every image has a blob that says its class, upright or lying, and one that says nothing, at random places."""
+    g = torch.Generator().manual_seed(0)
+    n, size = 160, 33
+    labels = torch.arange(n) % 2
+    quarter = torch.stack([torch.randperm(4, generator=g)[:2] for _ in range(n)])
+    telling, silent = (6 + 20 * torch.stack([quarter // 2, quarter % 2], -1)).unbind(1)
+    row, col = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+
+    def blob(at, tall, wide):
+        return torch.exp(-((row - at[:, :1, None]) ** 2) / tall - (col - at[:, 1:, None]) ** 2 / wide)
+
+    sign = torch.where(labels[:, None, None] == 1, blob(telling, 20, 4), blob(telling, 4, 20))
+    images = 3 * (sign + blob(silent, 9, 9))[:, None] - 0.3
+    model = DECNN(1, 2, size=size, network_size=17, width=4, density="sample", seed=0)
+    config = TrainConfig(epochs=10, evidence=1.0, variation=0.0, noise=0.0, batch_size=16)
+    train(model, images, labels, config=config)
+    with torch.no_grad():
+        density = model.saliency(images)[:, 0]
+    room = [float((density * blob(at, 9, 9)).sum() / blob(at, 9, 9).sum()) for at in (telling, silent)]
+    assert room[0] > 1.2 * room[1]  # without the loss of the evidence they are alike

@@ -88,6 +88,8 @@ def t_map(task: Task, seed: int, epochs: int) -> Fitted:
 def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Fitted:
     """`SurfaceClassifier` on the task's images; ``density='uniform'`` is the plain network at the same cost."""
     own: dict[str, Any] = {"density": "shared"} if task.aligned else {"density": "sample", "ratio": 30.0}
+    if task.template is None:
+        own["variation"] = 0.0  # the difference of two images that are not registered is no likely one
     chosen = own | options
     model = SurfaceClassifier(size=task.size, seed=seed, epochs=epochs, **chosen)
     model.fit(_prepared(task.train.images), task.train.labels)
@@ -109,7 +111,7 @@ def point_sampled(task: Task, seed: int, epochs: int, *, network_size: int, widt
     step = max(1, round((task.size - 1) / (network_size - 1)))
     model = SurfaceClassifier(
         size=(task.size - 1) // step + 1, network_size=network_size, width=width, density="uniform", seed=seed,
-        epochs=epochs,
+        epochs=epochs, variation=0.0 if task.template is None else 1.0,
     )  # fmt: skip
     model.fit(_prepared(task.train.images[..., ::step, ::step]), task.train.labels)
     return Fitted(lambda images: model.predict_proba(_prepared(images[..., ::step, ::step])), _size(model), epochs)
@@ -142,7 +144,8 @@ def network(
         torch.default_generator.manual_seed(seed)
         model = build(task.train.images.shape[1], len(task.classes), seen(task.train.images).shape[-1])
     labels = torch.from_numpy(task.train.labels)
-    train(model, standard(seen(task.train.images)), labels, config=TrainConfig(epochs=epochs, seed=seed))
+    config = TrainConfig(epochs=epochs, seed=seed, variation=0.0 if task.template is None else 1.0)
+    train(model, standard(seen(task.train.images)), labels, config=config)
 
     def probabilities(images: Images) -> FloatArray:
         return np.asarray(torch.softmax(predict(model, standard(seen(images))).double(), dim=1).numpy())

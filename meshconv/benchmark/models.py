@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -60,24 +61,24 @@ def principal_components(task: Task, seed: int, epochs: int) -> Fitted:
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegressionCV
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-    mean = np.nanmean(task.train.images, axis=0).ravel()
     model = make_pipeline(
-        StandardScaler(),
+        StandardScaler(),  # by what is inside the masks; outside: the mean
+        FunctionTransformer(np.nan_to_num),
         PCA(0.999, svd_solver="full"),
         StandardScaler(),
         LogisticRegressionCV(Cs=np.logspace(-5, 1, 7), max_iter=3000, cv=5),
     )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of defaults that change in scikit-learn 1.10
+        model.fit(_rows(task.train.images), task.train.labels)
+    size = int(model[-1].coef_.size + model[-1].intercept_.size)
+    return Fitted(lambda images: model.predict_proba(_rows(images)), size)
 
-    def flat(images: Images) -> FloatArray:
-        x = images.reshape(len(images), -1)
-        return np.nan_to_num(np.where(np.isfinite(x), x, mean))  # outside a mask: the mean
 
-    model.fit(flat(task.train.images), task.train.labels)
-    return Fitted(
-        lambda images: model.predict_proba(flat(images)), int(model[-1].coef_.size + model[-1].intercept_.size)
-    )
+def _rows(images: Images) -> Images:
+    return images.reshape(len(images), -1)
 
 
 def t_map(task: Task, seed: int, epochs: int) -> Fitted:

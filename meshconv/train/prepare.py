@@ -199,7 +199,12 @@ class _Task:
 
 @dataclass(frozen=True, eq=False)
 class _Done:
-    task: _Task
+    """All that is kept of a scan: its surface is not, or memory would grow with what was computed on it."""
+
+    index: int
+    name: str
+    subject: str
+    label: int
     image: NDArray[np.float32]
 
 
@@ -226,7 +231,7 @@ class _Job:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_checkpoint(path, {"image.channels": image}, {"name": task.name})
-        return _Done(task, image)
+        return _Done(task.index, task.name, task.subject, task.label, image)
 
     def _key(self, task: _Task) -> str:
         """Return a name made of all that the image depends on."""
@@ -307,14 +312,13 @@ def _named(skipped: Skipped) -> Exception:
 
 
 def _stack(done: list[_Done], skipped: list[Skipped], config: PrepareConfig) -> Prepared:
-    tasks = [one.task for one in done]
     return Prepared(
         np.stack([one.image for one in done]),
         config.channels,
-        tuple(task.name for task in tasks),
-        tuple(task.subject for task in tasks),
-        np.array([task.label for task in tasks], dtype=np.int64),
-        np.array([task.index for task in tasks], dtype=np.int64),
+        tuple(one.name for one in done),
+        tuple(one.subject for one in done),
+        np.array([one.label for one in done], dtype=np.int64),
+        np.array([one.index for one in done], dtype=np.int64),
         tuple(skipped),
     )
 

@@ -1,11 +1,13 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from weakref import WeakSet
 
 import numpy as np
 import pytest
 
 from meshconv import Surface
 from meshconv.datasets.procedural import ProceduralFaces
+from meshconv.datasets.scan import Population
 from meshconv.errors import ArgumentError, CacheWarning, MeshConvError, TopologyError
 from meshconv.maps.template import Template
 from meshconv.mesh.io import save
@@ -120,6 +122,27 @@ def test_bad_scans_are_named_and_the_rest_goes_through(prepared, faces, template
         prepare(files[1:], template, config=CONFIG)
     with pytest.raises(ArgumentError, match=r"none of 2 scans.*cut\.ply"):
         prepare([files[0], files[3]], template, config=CONFIG, on_error="skip")
+
+
+def test_surfaces_are_let_go_when_their_image_is_made(faces, template, tmp_path):
+    class Watched(Population):
+        def __init__(self):
+            self.alive, self.most = WeakSet(), 0
+
+        def __len__(self):
+            return 8
+
+        def scan(self, k):
+            given = faces[k % 3]
+            made = replace(given, surface=Surface(given.surface.vertices, given.surface.faces))
+            self.alive.add(made.surface)
+            self.most = max(self.most, len(self.alive))
+            return made
+
+    watched = Watched()
+    prepare(watched, template, config=CONFIG, cache=tmp_path.parent / "watched")
+    prepare(watched, template, config=CONFIG, cache=tmp_path.parent / "watched")
+    assert watched.most <= 3
 
 
 def test_what_is_no_scan_is_refused(template):

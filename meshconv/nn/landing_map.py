@@ -79,6 +79,7 @@ def landing_map(
     records: Landing | Sequence[Landing],
     size: Sequence[int],
     *,
+    counts: Tensor | None = None,
     relative: bool = False,
     sampling_grid: Tensor | None = None,
 ) -> Tensor:
@@ -94,6 +95,8 @@ def landing_map(
         Of the layers from first to last, as from `record_landings`.
     size : sequence of int
         (H, W) or (D, H, W) of the input.
+    counts : (B, 1, *out) or (1, 1, *out) Tensor, optional
+        How much each window of the last layer counts, such as a saliency there; 1 if None.
     relative : bool
         Divide by the map of the same layers with windows that are not displaced (where that is 0: by its
         mean): 1 is the plain network's share.
@@ -116,7 +119,7 @@ def landing_map(
         raise ArgumentError("no layer was recorded", hint="call the model inside record_landings")
     seen = tuple(size) if sampling_grid is None else tuple(sampling_grid.shape[1:-1])
     sizes = _sizes(chain, seen)
-    landings = _start(chain, sizes[-1], sampling_grid)
+    landings = _start(chain, sizes[-1], sampling_grid, counts)
     with torch.autocast(landings.device.type, enabled=False):
         for record, before in zip(chain[::-1], sizes[-2::-1], strict=True):
             landings = _pull_back(landings, record, before)
@@ -125,7 +128,7 @@ def landing_map(
     if not relative:
         return landings
     unmoved = [Landing(record.window) for record in chain]
-    plain = landing_map(unmoved, size, sampling_grid=sampling_grid).to(landings)
+    plain = landing_map(unmoved, size, counts=counts, sampling_grid=sampling_grid).to(landings)
     return landings / torch.where(plain > 1e-6 * plain.mean(), plain, plain.mean())
 
 
@@ -140,11 +143,15 @@ def local_strides(record: Landing) -> list[Tensor]:
     return [s + record.offset[:, a].diff(dim=a + 1) for a, (_, s, _, _) in enumerate(axes)]
 
 
-def _start(chain: list[Landing], out: tuple[int, ...], grid: Tensor | None) -> Tensor:
-    """Return one for each window of the last layer, (1, 1, *out), where and as precise as the displacements."""
-    tensors = [record.offset for record in chain if record.offset is not None]
-    like = next(iter(tensors), torch.empty(0) if grid is None else grid)
-    return full_precision(like).new_ones(1, 1, *out)
+def _start(chain: list[Landing], out: tuple[int, ...], grid: Tensor | None, counts: Tensor | None) -> Tensor:
+    """Return what each window of the last layer counts, where and as precise as the displacements."""
+    tensors = [*(record.offset for record in chain), grid, counts]
+    like = full_precision(next((tensor for tensor in tensors if tensor is not None), torch.empty(0)))
+    if counts is None:
+        return like.new_ones(1, 1, *out)
+    if counts.ndim != len(out) + 2 or counts.shape[1:] != (1, *out):
+        raise ArrayTypeError(f"counts must be (B, 1, {', '.join(map(str, out))}), found {tuple(counts.shape)}")
+    return counts.to(like)
 
 
 def _pull_back(density: Tensor, record: Landing, size: tuple[int, ...]) -> Tensor:
@@ -157,8 +164,8 @@ def _pull_back(density: Tensor, record: Landing, size: tuple[int, ...]) -> Tenso
     # windows move rigidly: lay down each one once, among the windows of stride 1, then these on their taps
     offset = full_precision(record.offset)
     grid, nodes = response_grid(offset, record.window, size)
-    share = (density / math.prod(k for k, _, _, _ in axes)).expand(offset.shape[0], *density.shape[1:])
-    density = splat(share, grid, nodes, padding="zeros")
+    share, batch = density / math.prod(k for k, _, _, _ in axes), max(len(density), len(offset))
+    density = splat(share.expand(batch, *share.shape[1:]), grid.expand(batch, *grid.shape[1:]), nodes, padding="zeros")
     for axis, (n, (k, _, _, dl)) in enumerate(zip(size, axes, strict=True), start=2):
         parts = [density.narrow(axis, j * dl, n) for j in range(k)]
         density = parts[0] if k == 1 else parts[0] + parts[1]

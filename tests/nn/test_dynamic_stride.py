@@ -21,6 +21,7 @@ from meshconv.nn.decnn import DECNN
 from meshconv.nn.dynamic_stride import (
     DynamicStrideConv2d,
     DynamicStrideConv3d,
+    _dense_is_cheaper,
     dynamic_stride_conv2d,
     dynamic_stride_conv3d,
     gather_windows,
@@ -65,9 +66,16 @@ def out_size(size, kernel, stride, padding, dilation):
 # --- the convolution -----------------------------------------------------------------------------
 
 
+@pytest.fixture(params=["every tap sampled", "responses sampled"])
+def way(request, monkeypatch):
+    """Both ways to the same numbers; which one a layer takes is a matter of cost."""
+    dense = request.param == "responses sampled"
+    monkeypatch.setattr("meshconv.nn.dynamic_stride._dense_is_cheaper", lambda *_: dense)
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize(("size", "kernel", "stride", "padding", "dilation"), CASES)
-def test_no_offset_is_the_plain_convolution(size, kernel, stride, padding, dilation, groups):
+def test_no_offset_is_the_plain_convolution(size, kernel, stride, padding, dilation, groups, way):
     d = len(size)
     x, bias = torch.randn(2, 4, *size), torch.randn(6)
     weight = torch.randn(6, 4 // groups, *taps(kernel, d))
@@ -94,25 +102,53 @@ def test_what_windows_see_at_no_offset_is_exact(size, kernel, stride, padding, d
     assert torch.equal(seen.flatten(0, 1), unfolded)
 
 
-def by_definition(x, weight, offset, stride, padding, dilation):
-    """One window, one tap, one corner at a time; reads outside the image are zero."""
-    b, _, h, w = x.shape
-    y = torch.zeros(b, weight.shape[0], *offset.shape[2:], dtype=x.dtype)
-    for n, i, j in itertools.product(range(b), range(offset.shape[2]), range(offset.shape[3])):
-        for u, v in itertools.product(range(weight.shape[2]), range(weight.shape[3])):
-            r = stride * i - padding + dilation * u + float(offset[n, 0, i, j])
-            c = stride * j - padding + dilation * v + float(offset[n, 1, i, j])
-            for q, s in itertools.product((math.floor(r), math.floor(r) + 1), (math.floor(c), math.floor(c) + 1)):
-                if 0 <= q < h and 0 <= s < w:
-                    y[n, :, i, j] += (1 - abs(r - q)) * (1 - abs(c - s)) * (weight[:, :, u, v] @ x[n, :, q, s])
+def by_definition(x, weight, offset, stride, padding, dilation, groups=1):
+    """One window, one tap, one corner at a time, any number of axes; what lies outside the image is zero."""
+    size, kernel, out = x.shape[2:], weight.shape[2:], offset.shape[2:]
+    stride, padding, dilation = (taps(v, len(size)) for v in (stride, padding, dilation))
+    fold = weight.shape[0] // groups
+    y = torch.zeros(x.shape[0], weight.shape[0], *out, dtype=x.dtype)
+    for n, p, k in itertools.product(range(len(x)), np.ndindex(*out), np.ndindex(*kernel)):
+        at = [
+            s * i - m + d * t + float(offset[(n, a, *p)])
+            for a, (i, t, s, m, d) in enumerate(zip(p, k, stride, padding, dilation, strict=True))
+        ]
+        for q in itertools.product(*[(math.floor(v), math.floor(v) + 1) for v in at]):
+            if all(0 <= i < n_i for i, n_i in zip(q, size, strict=True)):
+                share = math.prod(1 - abs(v - i) for v, i in zip(at, q, strict=True))
+                for g in range(groups):
+                    rows = slice(g * fold, (g + 1) * fold)
+                    seen = x[(n, slice(g * weight.shape[1], (g + 1) * weight.shape[1]), *q)]
+                    y[(n, rows, *p)] += share * (weight[(rows, slice(None), *k)] @ seen)
     return y
 
 
-def test_any_offset_follows_the_formula_also_over_the_border():
-    x, weight = torch.randn(2, 3, 7, 6, dtype=torch.float64), torch.randn(4, 3, 3, 2, dtype=torch.float64)
-    offset = 4 * torch.randn(2, 2, 4, 4, dtype=torch.float64)
-    y = dynamic_stride_conv2d(x, weight, None, offset, 2, 1, 1)
-    torch.testing.assert_close(y, by_definition(x, weight, offset, 2, 1, 1))
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding", "dilation", "groups"),
+    [
+        ((7, 6), (3, 2), 2, 1, 1, 1), ((7, 8), 3, 1, 1, 1, 2), ((9, 7), (2, 3), (1, 2), (0, 3), (3, 1), 1),
+        ((5, 4, 3), 2, 2, 1, 1, 2), ((4, 5, 4), (1, 2, 3), 1, (0, 1, 0), (1, 2, 1), 1),
+    ],
+)  # fmt: skip
+def test_any_offset_follows_the_formula_also_over_the_border(size, kernel, stride, padding, dilation, groups, way):
+    d = len(size)
+    x = torch.randn(2, 4, *size, dtype=torch.float64)
+    weight = torch.randn(2, 4 // groups, *taps(kernel, d), dtype=torch.float64)
+    offset = 4 * torch.randn(2, d, *out_size(size, kernel, stride, padding, dilation), dtype=torch.float64)
+    expected = by_definition(x, weight, offset, stride, padding, dilation, groups)
+    y = DYNAMIC[d](x, weight, None, offset, stride, padding, dilation, groups)
+    torch.testing.assert_close(y, expected)
+    single = DYNAMIC[d](x.float(), weight.float(), None, offset.float(), stride, padding, dilation, groups)
+    torch.testing.assert_close(single.double(), expected, atol=2e-5, rtol=1e-5)
+
+
+def test_the_cheaper_way_is_taken():
+    def dense(outputs, inputs, kernel, stride):
+        window = Window(kernel, stride)
+        return _dense_is_cheaper(torch.zeros(outputs, inputs, kernel, kernel), window, 1)
+
+    assert dense(64, 64, 3, 1) and dense(16, 16, 3, 2)
+    assert not dense(128, 128, 3, 2) and not dense(16, 8, 5, 4) and not dense(8, 8, 1, 1)
 
 
 @given(dy=st.integers(-9, 9), dx=st.integers(-9, 9), stride=st.integers(1, 3))
@@ -155,7 +191,7 @@ def test_a_linear_image_sees_the_offset_itself():
 
 
 @pytest.mark.parametrize("d", [2, 3])
-def test_gradients_in_all_arguments(d):
+def test_gradients_in_all_arguments(d, way):
     x = torch.randn(1, 2, *(5, 4, 3)[:d], dtype=torch.float64, requires_grad=True)
     weight = torch.randn(2, 1, *[2] * d, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(2, dtype=torch.float64, requires_grad=True)
@@ -285,14 +321,30 @@ def random_landing(size, kernel, stride, padding, dilation, spread=3.0, batch=2)
     return Landing(window, offset)
 
 
+@pytest.mark.parametrize("moved", [True, False])
 @pytest.mark.parametrize(("size", "kernel", "stride", "padding", "dilation"), CASES)
-def test_the_map_is_the_adjoint_of_the_gather(size, kernel, stride, padding, dilation):
-    """<mean over the window of the gathered image, 1> = <image, map>, for every image."""
+def test_the_map_is_the_adjoint_of_the_gather(size, kernel, stride, padding, dilation, moved):
+    """<G image, w> = <image, G' w> for every image and all counts w, G the mean over each window of what it sees."""
     record = random_landing(size, kernel, stride, padding, dilation)
+    offset = record.offset if moved else torch.zeros_like(record.offset)
     image = torch.randn(2, 1, *size, dtype=torch.float64)
-    seen = gather_windows(image, record.offset, record.window).mean(dim=2)
-    landings = landing_map(record, size)
-    torch.testing.assert_close((image * landings).flatten(1).sum(1), seen.flatten(1).sum(1), rtol=1e-12, atol=1e-11)
+    counts = torch.randn(2, 1, *offset.shape[2:], dtype=torch.float64)
+    seen = gather_windows(image, offset, record.window).mean(dim=2)
+    landings = landing_map(record if moved else Landing(record.window), size, counts=counts)
+    torch.testing.assert_close(
+        (image * landings).flatten(1).sum(1), (seen * counts).flatten(1).sum(1), rtol=1e-12, atol=1e-11
+    )
+
+
+@pytest.mark.parametrize("size", [(7, 6), (5, 4, 3)])
+def test_gradients_of_the_map(size):
+    record = random_landing(size, 2, 2, 1, 1, spread=1.0, batch=1)
+    counts = torch.rand(1, 1, *record.offset.shape[2:], dtype=torch.float64, requires_grad=True)
+
+    def run(offset, counts):
+        return landing_map(Landing(record.window, offset), size, counts=counts)
+
+    assert torch.autograd.gradcheck(run, (record.offset.requires_grad_(), counts))
 
 
 def test_the_map_lays_down_every_tap():
@@ -490,6 +542,8 @@ def test_refusals():
         landing_map([Landing(Window(3)), Landing(Window(3), size=(9, 9))], (6, 6))
     with pytest.raises(ArrayTypeError, match=r"offset of layer 0 must be \(B, 2, 4, 4\), found"):
         landing_map(Landing(Window(3), torch.zeros(1, 2, 3, 3)), (6, 6))
+    with pytest.raises(ArrayTypeError, match=r"counts must be \(B, 1, 4, 4\), found \(1, 4, 4\)"):
+        landing_map(Landing(Window(3)), (6, 6), counts=torch.ones(1, 4, 4))
     with pytest.raises(ArgumentError, match="strides are those of its window"):
         local_strides(Landing(Window(3)))
     with pytest.raises(ArgumentError, match="nothing to steer"):

@@ -13,8 +13,6 @@ from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.landing_map import Landing, landing_map, local_strides, record_landings
 from meshconv.nn.offset_field import OffsetField
 
-_CONV = {2: functional.conv2d, 3: functional.conv3d}
-
 
 def focus_loss(
     records: Landing | Sequence[Landing],
@@ -164,13 +162,10 @@ def _target(target: Tensor) -> Tensor:
 
 def _blurred(image: Tensor, blur: float) -> Tensor:
     """Blur each axis by a Gaussian of `blur` sides; nothing comes in from outside."""
-    d = image.ndim - 2
-    for axis, n in enumerate(image.shape[2:]):
-        sigma = blur * n
-        radius = math.ceil(2.5 * sigma)
-        along = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
-        weight = torch.exp(-0.5 * (along / max(sigma, 1e-6)) ** 2)
-        shape = [1, 1, *[2 * radius + 1 if k == axis else 1 for k in range(d)]]
-        padding = [radius if k == axis else 0 for k in range(d)]
-        image = _CONV[d](image, (weight / weight.sum()).reshape(shape), padding=padding)
+    for axis, n in enumerate(image.shape[2:], start=2):
+        reach = math.ceil(2.5 * blur * n)
+        steps = torch.arange(-n - reach, n + reach + 1, dtype=image.dtype, device=image.device)
+        bell = torch.exp(-0.5 * (steps / max(blur * n, 1e-6)) ** 2) * (steps.abs() <= reach)
+        weight = (bell / bell.sum()).unfold(0, n, 1)[reach + 1 : reach + n + 1].flip(0)  # (n, n): of pixel j at i
+        image = torch.tensordot(image, weight, dims=([axis], [1])).movedim(-1, axis)
     return image

@@ -113,10 +113,11 @@ def resnet(
     *,
     widths: Sequence[int] = (64, 128, 256, 512),
     depth: int = 2,
+    stride: int = 1,
     large: bool = False,
 ) -> nn.Sequential:
-    """ResNet-18 by default; `large` takes the stem for photographs, otherwise one 3x3 convolution."""
-    kernel, stride = (7, 2) if large else (3, 1)
+    """ResNet-18 by default; `large` takes the stem for photographs, otherwise one 3x3 convolution of this stride."""
+    kernel, stride = (7, 2) if large else (3, stride)
     stem = nn.Conv2d(in_channels, widths[0], kernel, stride, kernel // 2, bias=False)
     layers: list[nn.Module] = [stem, nn.BatchNorm2d(widths[0]), nn.ReLU()]
     if large:

@@ -1,38 +1,48 @@
 """Dynamic stride convolution beside the plain one: time, focus and editing, a small object among clutter.
 
-    python benchmarks/layers_stride.py --quick     # below 3 minutes on one core: 1 seed, too few images to learn much
-    python benchmarks/layers_stride.py             # 5 seeds
+    python benchmarks/layers_stride.py --quick     # a few minutes on one core: 1 seed, too few images to learn much
+    python benchmarks/layers_stride.py             # 5 seeds (MESHCONV_DATA)
+    python benchmarks/layers_stride.py time        # one part; the others keep what the JSON file holds
 
-Times are CPU seconds on one thread, taking turns. The learning task is a digit of `--digit` pixels somewhere in
-60 x 60 among pieces of other digits; every network has the same plain layers and sees the same images. Writes
-results/layers_stride.json and, where the blood cells are, results/layers_stride.png.
+Times are CPU seconds on one thread, taking turns. The learning task is a digit of 14 x 14 pixels somewhere in
+60 x 60 among pieces of other digits (5.4 % of the area); all networks have the same plain layers and see the same
+images. One is told where the digit is, by the focus loss; so is, for comparison, a plain one, by a second task.
+Writes results/layers_stride.json and results/layers_stride.png.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
 import math
-import os
-import statistics
 import time
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from _common import environment, interleaved, print_table, ratio, summary, write
-from torch import Tensor, nn
-from torch.nn import functional
+from _common import RESULTS, environment, interleaved, one_thread, print_table, ratio, summary, write
 
-from meshconv.nn.dynamic_stride import DynamicStrideConv2d
-from meshconv.nn.focus import clear_edits, edit_offsets, focus_loss, share_inside
-from meshconv.nn.landing_map import Landing, landing_map, local_strides, record_landings
-from meshconv.nn.windows import window_corners
+one_thread()
 
-DATA = Path(os.environ.get("MESHCONV_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from _learning import over_seeds, text  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
+from torch.nn import functional  # noqa: E402
+
+from meshconv.datasets.files import find_data  # noqa: E402
+from meshconv.datasets.images import cluttered_mnist  # noqa: E402
+from meshconv.nn.dynamic_stride import DynamicStrideConv2d  # noqa: E402
+from meshconv.nn.focus import clear_edits, edit_offsets, focus_loss, share_inside  # noqa: E402
+from meshconv.nn.landing_map import Landing, landing_map, local_strides, record_landings  # noqa: E402
+from meshconv.nn.windows import window_corners  # noqa: E402
+
+PARTS = ("time", "editing", "learning")
 SIDE = 60
 HEAD_RATE = 6e-3
+Data = tuple[Tensor, Tensor, Tensor]
 
 
 # --- time ----------------------------------------------------------------------------------------
@@ -89,66 +99,79 @@ def network_time(repeats: int) -> dict[str, object]:
 # --- learning ------------------------------------------------------------------------------------
 
 
-def cluttered(part: str, n: int, digit: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Images (n, 1, 60, 60), labels (n,), and masks of the digit's box: each digit among 6 pieces of others."""
-    with np.load(DATA / "mnist.npz") as data:
-        images, labels = data[f"{part}_images"], data[f"{part}_labels"]
-    rng = np.random.default_rng(seed)
-    pick = rng.permutation(len(images))[:n]
-    small = functional.adaptive_avg_pool2d(torch.from_numpy(images).float()[:, None] / 255, digit)[:, 0].numpy()
-    x, box = np.zeros((n, SIDE, SIDE), np.float32), np.zeros((n, SIDE, SIDE), np.float32)
-    piece = digit * 2 // 5
-    for k in range(n):
-        for other in rng.integers(len(images), size=6):
-            i, j, r, c = *rng.integers(0, SIDE - piece + 1, 2), *rng.integers(2, digit - piece - 1, 2)
-            place = x[k, i : i + piece, j : j + piece]
-            np.maximum(place, small[other, r : r + piece, c : c + piece], out=place)
-        i, j = rng.integers(0, SIDE - digit + 1, 2)
-        place = x[k, i : i + digit, j : j + digit]
-        np.maximum(place, small[pick[k]], out=place)
-        box[k, i : i + digit, j : j + digit] = 1
-    return torch.from_numpy(x)[:, None], torch.from_numpy(labels[pick].astype(np.int64)), torch.from_numpy(box)[:, None]
+def small_digits(split: str, n: int, seed: int) -> Data:
+    """Images (n, 1, 60, 60), labels (n,), and masks of the digit's box: 14 x 14 pixels, 5.4 % of the area."""
+    found = cluttered_mnist(n, split, size=2 * SIDE, seed=seed)
+    rows, columns = (torch.arange(2 * SIDE)[None] for _ in range(2))
+    first_row, first_column, last_row, last_column = torch.from_numpy(found.boxes).T[:, :, None]
+    tall, wide = (rows >= first_row) & (rows < last_row), (columns >= first_column) & (columns < last_column)
+    box = (tall[:, :, None] & wide[:, None]).float()[:, None]
+    half = partial(functional.avg_pool2d, kernel_size=2)
+    return half(torch.from_numpy(found.images)), torch.from_numpy(found.labels), half(box)
 
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "plain, wider": {"width": 21},
+    "plain, wider": {"width": 24},
+    "plain + boxes as a second task": {"boxes": 1.0},
     "offset": {"variant": "offset"},
     "monotone": {"variant": "monotone"},
     "offset + focus on boxes": {"variant": "offset", "focus": 0.3},
 }
 
 
-def network(seed: int, *, width: int = 16, variant: str | None = None, **_: float) -> nn.Sequential:
-    torch.manual_seed(seed)
-    w = width
-    layers: list[nn.Module] = []
-    for k, (inputs, outputs, stride) in enumerate(((1, w, 2), (w, 2 * w, 2), (2 * w, 2 * w, 1), (2 * w, 4 * w, 2))):
-        conv = nn.Conv2d(inputs, outputs, 3, stride, 1)
-        if variant is not None and k == 1:
+class Network(nn.Module):
+    """Three convolutions; the first, of stride 4, may choose where its windows land."""
+
+    def __init__(self, seed: int, *, width: int = 16, variant: str | None = None, **_: float) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        w = width
+        conv: nn.Module = nn.Conv2d(1, w, 5, 4, 2)
+        if variant is not None:
             conv = DynamicStrideConv2d.from_conv(conv, variant=variant)
-        layers += [conv, nn.BatchNorm2d(outputs), nn.ReLU()]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16 * w, 10))
+        self.body = nn.Sequential(
+            conv, nn.BatchNorm2d(w), nn.ReLU(),
+            nn.Conv2d(w, 2 * w, 3, 1, 1), nn.BatchNorm2d(2 * w), nn.ReLU(),
+            nn.Conv2d(2 * w, 2 * w, 3, 2, 1), nn.BatchNorm2d(2 * w), nn.ReLU(),
+        )  # fmt: skip
+        self.classify = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(8 * w, 10))
+        self.place = nn.Conv2d(2 * w, 1, 1)  # of the second task alone
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.classify(self.body(x))
+        return out
+
+    def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Class logits, and one logit per place of the last layer: is the digit here?"""
+        features = self.body(x)
+        return self.classify(features), self.place(features)
 
 
-def trained(net: nn.Module, data: tuple[Tensor, Tensor, Tensor], epochs: int, seed: int, focus: float) -> float:
+def trained(
+    net: Network, data: Data, epochs: int, seed: int, focus: float = 0.0, boxes: float = 0.0, **_: Any
+) -> float:
     x, y, box = data
     generator = torch.Generator().manual_seed(seed)
     heads = [p for name, p in net.named_parameters() if ".offsets." in name]
     others = [p for name, p in net.named_parameters() if ".offsets." not in name]
     groups = [{"params": part} for part in (others, heads) if part]
-    rates = [3e-3, HEAD_RATE][: len(groups)]
+    rates = [6e-3, HEAD_RATE][: len(groups)]
     optimiser = torch.optim.AdamW(groups, lr=3e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, epochs * math.ceil(len(x) / 64))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, epochs * math.ceil(len(x) / 32))
     start = time.process_time()
     net.train()
-    for _ in range(epochs):
-        for batch in torch.randperm(len(x), generator=generator).split(64):
+    for _epoch in range(epochs):
+        for batch in torch.randperm(len(x), generator=generator).split(32):
             optimiser.zero_grad()
             with record_landings(net) as records:
-                loss = functional.cross_entropy(net(x[batch]), y[batch])
+                logits, places = net.both(x[batch])
+            loss = functional.cross_entropy(logits, y[batch])
             if focus:
-                loss = loss + focus_loss(records[:2], box[batch], focus=focus)
+                loss = loss + focus_loss(records[0], box[batch], focus=focus)
+            if boxes:
+                target = functional.adaptive_avg_pool2d(box[batch], places.shape[2:])
+                loss = loss + boxes * functional.binary_cross_entropy_with_logits(places, target)
             loss.backward()
             optimiser.step()
             schedule.step()
@@ -156,50 +179,44 @@ def trained(net: nn.Module, data: tuple[Tensor, Tensor, Tensor], epochs: int, se
 
 
 @torch.no_grad()
-def tested(net: nn.Module, data: tuple[Tensor, Tensor, Tensor]) -> dict[str, float]:
+def tested(net: nn.Module, data: Data) -> dict[str, float]:
     """Accuracy; share of the windows on the digit over its share of the area; smallest local stride."""
-    right, share, shortest = [], [], math.inf
+    right, share, shortest, seconds = [], [], 1.0, 0.0
     for x, y, box in zip(*(part.split(250) for part in data), strict=True):
+        start = time.process_time()
         with record_landings(net.eval()) as records:
             right.append((net(x).argmax(1) == y).float())
-        landings = landing_map(records, (SIDE, SIDE))
-        area = box.flatten(1).mean(1)
-        share.append(share_inside(landings, box) / area)
+        seconds += time.process_time() - start
+        landings = landing_map(records[0], (SIDE, SIDE))
+        share.append(share_inside(landings, box) / box.flatten(1).mean(1))
         moved = [record for record in records if record.offset is not None]
-        shortest = min([shortest, *(float(t.min()) / 2 for record in moved for t in local_strides(record))])
+        shortest = min([shortest, *(float(t.min()) / 4 for record in moved for t in local_strides(record))])
     return {"accuracy": float(torch.cat(right).mean()), "share / area": float(torch.cat(share).mean()),
-            "shortest stride": shortest if math.isfinite(shortest) else 1.0}  # fmt: skip
+            "shortest stride": shortest, "test s": seconds}  # fmt: skip
 
 
-def learning(args: argparse.Namespace) -> list[dict[str, object]]:
-    train = cluttered("train", args.images, args.digit, 0)
-    test = cluttered("test", args.images // 4, args.digit, 1)
-    rows: list[dict[str, object]] = []
-    for seed in range(args.seeds):
+def learning(images: int, epochs: int, seeds: int) -> Iterator[list[dict[str, Any]]]:
+    """One row per network and seed; all rows so far, after each seed."""
+    train, test = small_digits("train", images, 0), small_digits("test", 2000, 1)
+    rows: list[dict[str, Any]] = []
+    for seed in range(seeds):
         for name, options in NETWORKS.items():
-            net = network(seed, **options)
-            seconds = trained(net, train, args.epochs, seed, options.get("focus", 0.0))
-            n = sum(p.numel() for p in net.parameters())
-            rows.append({"network": name, "seed": seed, "parameters": n, **tested(net, test), "train_s": seconds})
-            print(rows[-1], flush=True)
-    return rows
+            net = Network(seed, **options)
+            seconds = trained(net, train, epochs, seed, **options)
+            n = sum(p.numel() for name, p in net.named_parameters() if not name.startswith("place"))
+            rows.append({"network": name, "seed": seed, "parameters": n, **tested(net, test), "train s": seconds})
+            print(text(rows[-1]), flush=True)
+        yield rows
 
 
-def over_seeds(rows: list[dict[str, Any]]) -> list[dict[str, object]]:
-    """Means, and for the accuracy the difference to the plain network of the same seed with a 95 % interval."""
-    plain = {row["seed"]: row["accuracy"] for row in rows if row["network"] == "plain"}
-    out: list[dict[str, object]] = []
-    for name in NETWORKS:
-        mine = [row for row in rows if row["network"] == name]
-        gain = [row["accuracy"] - plain[row["seed"]] for row in mine]
-        cell: dict[str, object] = {"network": name, "seeds": len(mine), "parameters": mine[0]["parameters"]}
-        for key in ("accuracy", "share / area", "shortest stride", "train_s"):
-            cell[key] = statistics.fmean(row[key] for row in mine)
-        cell["gain"] = statistics.fmean(gain)
-        quantile = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}.get(len(gain))  # Student's t
-        cell["+-"] = None if quantile is None else quantile * statistics.stdev(gain) / math.sqrt(len(gain))
-        out.append(cell)
-    return out
+def summary_of(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Means over seeds with 95 % intervals, and the difference to the plain network, seed by seed."""
+    base = {row["seed"]: row for row in rows if row["network"] == "plain"}
+    for row in rows:
+        row["accuracy - plain"] = row["accuracy"] - base[row["seed"]]["accuracy"]
+        row["test time / plain"] = row["test s"] / base[row["seed"]]["test s"]
+    measures = ("accuracy", "accuracy - plain", "share / area", "shortest stride", "test time / plain", "train s")
+    return over_seeds(rows, ["network", "parameters"], measures)
 
 
 # --- editing -------------------------------------------------------------------------------------
@@ -209,7 +226,7 @@ def blood_cells() -> tuple[Tensor, Tensor]:
     """One blood smear (1, 3, 120, 160) and a mask of its first white cell's box: what the user asks for."""
     from PIL import Image
 
-    with np.load(DATA / "bccd_320x240.npz") as data:
+    with np.load(find_data("bccd_320x240.npz")) as data:
         names = list(data["classes"])
         box = next(b for b in data["boxes"] if names[int(b[1])] == "WBC")
         image, start = int(box[0]), data["ptr"]
@@ -276,28 +293,32 @@ def draw(path: Path, x: Tensor, mask: Tensor, panels: list[tuple[str, Landing, T
     Image.open(drawn).convert("RGB").quantize(96).save(path, optimize=True)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seeds", type=int, default=None, help="5, or 1 with --quick")
-    parser.add_argument("--images", type=int, default=None, help="20000, or 2000 with --quick")
-    parser.add_argument("--epochs", type=int, default=None, help="12, or 6 with --quick")
-    parser.add_argument("--digit", type=int, default=20, help="side of the digit in pixels")
-    args = parser.parse_args()
-    args.seeds, args.images = args.seeds or (1 if args.quick else 5), args.images or (2000 if args.quick else 20000)
-    args.epochs = args.epochs or (6 if args.quick else 12)
+    parser.add_argument("--images", type=int, default=None, help="2500, or 1000 with --quick")
+    parser.add_argument("--epochs", type=int, default=None, help="8, or 3 with --quick")
+    args = parser.parse_args(argv)
+    parts, seeds = args.parts or PARTS, args.seeds or (1 if args.quick else 5)
+    images, epochs = args.images or (1000 if args.quick else 2500), args.epochs or (3 if args.quick else 8)
     torch.set_num_threads(1)
-    record: dict[str, Any] = {"environment": environment("torch", "numpy"), "options": vars(args)}
-    with torch.no_grad():
-        record["time"] = time_table(5 if args.quick else 15)
-    print_table(record["time"])
-    if (DATA / "bccd_320x240.npz").is_file():
-        record["editing"] = editing(100, Path(__file__).parent / "results" / "layers_stride.png")
+    path = RESULTS / "layers_stride.json"
+    record: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    record |= {"environment": environment("torch", "numpy")}
+    record["options"] = {"seeds": seeds, "images": images, "epochs": epochs}
+    if "time" in parts:
+        with torch.no_grad():
+            record["time"] = time_table(5 if args.quick else 15)
+        print_table(record["time"])
+    if "editing" in parts:
+        record["editing"] = editing(100, RESULTS / "layers_stride.png")
         print_table(record["editing"])
-    if (DATA / "mnist.npz").is_file():
-        record["runs"] = learning(args)
-        record["summary"] = over_seeds(record["runs"])
-        print_table(record["summary"])
+    if "learning" in parts:
+        for rows in learning(images, epochs, seeds):
+            record |= {"learning": summary_of(rows), "runs": rows}
+            write("layers_stride", record)
     print(write("layers_stride", record))
 
 

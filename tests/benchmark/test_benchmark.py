@@ -22,7 +22,7 @@ def template():
     return mc.Template.from_surface(face(600))
 
 
-def _part(n, seed, amplitude=1.5):
+def _part(n, seed, amplitude=2.5):
     """Two groups that differ in one corner of the frame."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 2
@@ -44,9 +44,9 @@ def test_every_model_finds_what_is_there_or_is_at_chance_where_nothing_is(templa
     nothing = shuffled(task)
     assert sorted(nothing.train.labels) == sorted(task.train.labels)
     for name in ("DECNN 33", "plain 33", "PCA 99.9 % + logistic"):
-        found = model_named(name)(task, 0, 4)
+        found = model_named(name)(task, 0, 6)
         assert (found.probabilities(task.test.images).argmax(axis=1) == task.test.labels).mean() > 0.9
-        chance = model_named(name)(nothing, 0, 4)
+        chance = model_named(name)(nothing, 0, 6)
         assert abs((chance.probabilities(task.test.images).argmax(axis=1) == task.test.labels).mean() - 0.5) < 0.25
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import sparse
 
-from meshconv._check import FloatArray, IntArray
+from meshconv._check import ComplexArray, FloatArray, IntArray
 from meshconv.errors import FoldError
 from meshconv.maps._unfold import as_complex, as_plane, unfolded
 from meshconv.maps._weights import robust_laplacian, vertex_areas
@@ -65,32 +67,51 @@ def _pinned(surface: Surface, energy: sparse.csr_array) -> FloatArray:
 
 
 def _spectral(surface: Surface, energy: sparse.csr_array) -> FloatArray:
-    """The lowest eigenvector of the energy against the border's mass, constants removed; inverse iteration.
+    """The lowest eigenvector of the energy against the border's mass, constants removed, by Lanczos' method.
+
+    The inverse of the energy is applied to the border's mass; each step costs one solve. The eigenspaces are
+    complex, because a rotation is no change.
 
     Mullen, Tong, Alliez, Desbrun, 2008, Comput. Graph. Forum 27(5), eq. (7).
     """
     border = np.concatenate(surface.boundary_loops)
-    on_border = np.zeros(surface.n_vertices)
-    on_border[border] = 1.0 / len(border)
-    mass = np.repeat(on_border, 2)
     tiny = _SHIFT * energy.diagonal().mean()
     solver = SPDSolver(
-        (energy + sparse.diags_array(np.full(len(mass), tiny))).tocsr(),
+        (energy + sparse.diags_array(np.full(energy.shape[0], tiny))).tocsr(),
         coordinates=np.repeat(surface.vertices, 2, axis=0),
     )
-    z = as_complex(_start(surface, border))
+    force = np.zeros(surface.n_vertices, dtype=np.complex128)
+
+    def answer(z: ComplexArray) -> ComplexArray:
+        force[border] = z / len(border)
+        return as_complex(solver.solve(as_plane(force).ravel()).reshape(-1, 2))
+
+    return as_plane(answer(_dominant(lambda z: answer(z)[border], as_complex(_start(surface, border))[border])))
+
+
+def _dominant(apply: Callable[[ComplexArray], ComplexArray], z: ComplexArray) -> ComplexArray:
+    """The eigenvector (B,), mean 0, of the largest eigenvalue of a self-adjoint positive operator, from a start.
+
+    Golub, Van Loan, Matrix Computations, sec. 10.1, with all directions orthogonalised anew.
+    """
+    basis, images = [_unit(z - z.mean())], []
     for _ in range(_ITERATIONS):
-        z = z - on_border @ z
-        z = z / np.sqrt(on_border @ np.abs(z) ** 2)
-        new = as_complex(solver.solve(mass * as_plane(z).ravel()).reshape(-1, 2))
-        new = new - on_border @ new
-        turn = on_border @ (np.conj(new) * z)  # the eigenspace is complex: a rotation is no change
-        new = new * turn / abs(turn) / np.sqrt(on_border @ np.abs(new) ** 2)
-        change = np.sqrt(on_border @ np.abs(new - z) ** 2)
-        z = new
-        if change < _SETTLED:
+        image = apply(basis[-1])
+        images.append(image - image.mean())
+        Q = np.column_stack(basis)
+        projected = Q.conj().T @ np.column_stack(images)
+        values, vectors = np.linalg.eigh((projected + projected.conj().T) / 2)
+        rest = images[-1]
+        for _ in range(2):
+            rest = rest - Q @ (Q.conj().T @ rest)
+        if np.linalg.norm(rest) * abs(vectors[-1, -1]) <= _SETTLED * values[-1]:
             break
-    return as_plane(z)
+        basis.append(_unit(rest))
+    return np.asarray(Q @ vectors[:, -1])
+
+
+def _unit(z: ComplexArray) -> ComplexArray:
+    return np.asarray(z / np.linalg.norm(z))
 
 
 def _start(surface: Surface, border: IntArray) -> FloatArray:

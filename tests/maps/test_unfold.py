@@ -16,7 +16,7 @@ from meshconv.operators.solve import FixedValueSolver
 
 @pytest.fixture(scope="module")
 def rough() -> Surface:
-    """Random points in a disk, triangulated by Delaunay, with noise in height: a third of the faces are obtuse."""
+    """Random points in a disk, triangulated by Delaunay, with noise in height."""
     rng = np.random.default_rng(3)
     radius, angle = np.sqrt(rng.uniform(0, 0.98, 4000)), rng.uniform(0, 2 * np.pi, 4000)
     rim = np.linspace(0, 2 * np.pi, 200, endpoint=False)

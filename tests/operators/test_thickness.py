@@ -42,5 +42,14 @@ def test_what_has_no_inside_is_refused():
     with pytest.raises(TopologyError, match=r"needs a closed surface, found 1 boundary loops.*target='sphere'"):
         local_thickness(cap(4))
     ball = icosphere(1)
-    with pytest.raises(TopologyError, match=r"nothing lies below vertex 0.*inside out"):
+    with pytest.raises(TopologyError, match=r"nothing lies below 42 of 42 vertices.*inside out"):
         local_thickness(Surface(ball.vertices, ball.faces[:, ::-1]))
+
+
+def test_a_vertex_below_which_nothing_lies_has_no_thickness():
+    ball, corners = icosphere(3), np.array([[5.0, 0, 0], [4, 1, 0], [4, -1, 1], [4, -1, -1]])
+    inside_out = np.array([[0, 2, 1], [0, 3, 2], [0, 1, 3], [1, 2, 3]]) + len(ball.vertices)
+    assert Surface(corners, inside_out - len(ball.vertices)).vertex_normals[0, 0] < 0
+    found = local_thickness(Surface(np.vstack([ball.vertices, corners]), np.vstack([ball.faces, inside_out])))
+    assert found[len(ball.vertices)] == 0 and np.isfinite(found).all()
+    np.testing.assert_allclose(found[: len(ball.vertices)], 2.0, rtol=0.05)

@@ -84,6 +84,7 @@ def edit_offsets(
     blur: float = 0.05,
     min_stride: float = 0.2,
     order: float = 10.0,
+    sampling_grid: Tensor | None = None,
 ) -> Tensor:
     """Move a model's windows to where the user wants them; kernels and heads stay as they are.
 
@@ -102,7 +103,7 @@ def edit_offsets(
         As in `record_landings`.
     steps, learning_rate : int, float
         Of Adam; `learning_rate` in sides of the input for each step.
-    blur, min_stride, order
+    blur, min_stride, order, sampling_grid
         As in `focus_loss`.
 
     Returns
@@ -121,7 +122,9 @@ def edit_offsets(
         for _ in range(steps):
             with record_landings(model, layers) as records:
                 model(x)
-            loss = focus_loss(records, target_map, blur=blur, min_stride=min_stride, order=order)
+            loss = focus_loss(
+                records, target_map, blur=blur, min_stride=min_stride, order=order, sampling_grid=sampling_grid
+            )
             for edit, slope in zip(edits, torch.autograd.grad(loss, edits), strict=True):
                 edit.grad = slope
             optimiser.step()
@@ -133,7 +136,7 @@ def edit_offsets(
     for module, mode in was_training.items():
         module.training = mode
     with torch.no_grad():
-        return landing_map(records, x.shape[2:])
+        return landing_map(records, x.shape[2:], sampling_grid=sampling_grid)
 
 
 def clear_edits(model: nn.Module) -> None:

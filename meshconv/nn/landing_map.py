@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.dynamic_stride import DynamicStrideConv2d, DynamicStrideConv3d
-from meshconv.nn.sample import full_precision, splat
+from meshconv.nn.sample import area_splat, full_precision, splat
 from meshconv.nn.windows import Window, response_grid
 
 _DYNAMIC = (DynamicStrideConv2d, DynamicStrideConv3d)
@@ -101,7 +101,7 @@ def landing_map(
         Divide by the map of the same layers with windows that are not displaced (where that is 0: by its
         mean): 1 is the plain network's share.
     sampling_grid : (B, N, N, 2) Tensor, optional
-        The grid through which the first layer saw the input, such as `DECNN.sampling_grid` gives.
+        The grid through which the first layer saw the input by `area_sample`, such as `DECNN.sampling_grid` gives.
 
     Returns
     -------
@@ -186,10 +186,10 @@ def _spread(density: Tensor, axis: int, n: int, k: int, stride: int, padding: in
 
 
 def _through(landings: Tensor, sampling_grid: Tensor, size: Sequence[int]) -> Tensor:
-    """Return landings on the nodes of a sampling grid, laid down where the grid took them from."""
+    """Return landings on the nodes of a sampling grid, spread over the area that each node averaged."""
     batch = max(landings.shape[0], sampling_grid.shape[0])
     grid = sampling_grid.to(landings.dtype).expand(batch, *sampling_grid.shape[1:])
-    return splat(landings.expand(batch, *landings.shape[1:]), grid, size)
+    return area_splat(landings.expand(batch, *landings.shape[1:]), grid, size)
 
 
 def _sizes(chain: list[Landing], size: tuple[int, ...]) -> list[tuple[int, ...]]:

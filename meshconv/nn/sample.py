@@ -178,21 +178,52 @@ def area_sample(image: Tensor, sampling_grid: Tensor) -> Tensor:
         return _area_sample(work, sampling_grid.to(work.dtype)).to(image.dtype)
 
 
+def area_splat(values: Tensor, sampling_grid: Tensor, size: Sequence[int]) -> Tensor:
+    """Return the exact adjoint of `area_sample`: each node's value is spread over the area it averaged.
+
+    <area_sample(image, g), values> = <image, area_splat(values, g, size)>; the total is kept.
+
+    Parameters
+    ----------
+    values : (B, C, n, n) Tensor
+    sampling_grid : (B, n, n, 2) or (1, n, n, 2) Tensor
+    size : (H, W)
+        Of the result.
+
+    Returns
+    -------
+    image : (B, C, H, W) Tensor
+        Differentiable in the values, and in the grid as `area_sample` is.
+    """
+    image = values.new_zeros(*values.shape[:2], *size)
+    weights = _level_weights(sampling_grid.to(values.dtype), size)
+    stages, back = torch.func.vjp(lambda picture: tuple(pyramid(picture, len(weights) - 1)), image)[:2]
+    grid = sampling_grid.to(values.dtype).expand(len(values), -1, -1, -1)
+    laid = [splat(values * w, grid, stage.shape[2:]) for w, stage in zip(weights, stages, strict=True)]
+    spread: Tensor = back(tuple(laid))[0]
+    return spread
+
+
 def _area_sample(image: Tensor, sampling_grid: Tensor) -> Tensor:
-    with torch.no_grad():
-        level = _level(sampling_grid, image.shape[-2:])
-    coarser = max(image.shape[-2:]) / sampling_grid.shape[1]
-    stages = pyramid(image, max(0, math.ceil(math.log2(coarser))) + 2)  # 2 more: areas shrunk up to 16 times
-    level = level.clamp_max(len(stages) - 1)
+    weights = _level_weights(sampling_grid, image.shape[-2:])
+    stages = pyramid(image, len(weights) - 1)
     grid = sampling_grid.expand(image.shape[0], -1, -1, -1)
     values = torch.zeros_like(image[:, :, :1, :1])
-    for k, stage in enumerate(stages):
-        weight = (1 - (level - k).abs()).clamp_min(0)
+    for weight, stage in zip(weights, stages, strict=True):
         values = values + weight * gather(stage, grid)
     return values
 
 
-def _level(grid: Tensor, size: torch.Size) -> Tensor:
+@torch.no_grad()
+def _level_weights(grid: Tensor, size: Sequence[int]) -> list[Tensor]:
+    """Return how much each node reads of each level of the pyramid, (B, 1, n, n) each."""
+    levels = max(0, math.ceil(math.log2(max(size) / grid.shape[1]))) + 2  # 2 more: areas shrunk up to 16 times
+    stages = len(pyramid(grid.new_zeros(1, 1, *size), levels))
+    level = _level(grid, size).clamp_max(stages - 1)
+    return [(1 - (level - k).abs()).clamp_min(0) for k in range(stages)]
+
+
+def _level(grid: Tensor, size: Sequence[int]) -> Tensor:
     """Return the pyramid level of each node, (B, 1, n, n): log2 of its footprint's side in source nodes."""
     cells = functional.pad(area_ratio(grid).abs()[:, None], (1, 1, 1, 1), mode="replicate")
     uniform = (size[0] - 1) * (size[1] - 1) / (grid.shape[1] - 1) / (grid.shape[2] - 1)

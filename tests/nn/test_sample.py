@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshconv.errors import ArgumentError, ArrayTypeError
-from meshconv.nn.sample import area_sample, gather, node_grid, pyramid, splat
+from meshconv.nn.sample import area_sample, area_splat, gather, node_grid, pyramid, splat
 
 SHAPES = [((9, 7), (5, 4)), ((9, 7), (6,)), ((4, 6, 5), (3, 2, 4)), ((4, 6, 5), (7,))]
 
@@ -84,6 +84,25 @@ def test_area_sampling_does_not_alias_and_is_plain_where_nothing_shrinks():
     torch.testing.assert_close(area_sample(image, node_grid(n, image)), image, atol=1e-4, rtol=0)
     part = 0.2 * node_grid(33, image)  # finer than the image: bilinear
     torch.testing.assert_close(area_sample(image, part), gather(image, part.expand(2, -1, -1, -1)))
+
+
+@pytest.mark.parametrize("size", [(33, 33), (21, 30), (65, 65)])
+def test_area_splat_is_the_exact_adjoint_of_area_sampling(size):
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(2, 3, *size, generator=generator, dtype=torch.float64)
+    wave = 0.2 * torch.sin(3 * node_grid(17, image)).flip(-1)
+    grid = (node_grid(17, image) + wave).clamp(-1, 1).requires_grad_()
+    values = torch.randn(2, 3, 17, 17, generator=generator, dtype=torch.float64, requires_grad=True)
+    back = area_splat(values, grid, size)
+    there = (area_sample(image, grid) * values).sum()
+    torch.testing.assert_close((image * back).sum(), there, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(back.sum(), values.sum(), rtol=1e-12, atol=1e-12)
+    for tensor in (values, grid):  # the same derivatives on both sides
+        (one,) = torch.autograd.grad((image * back).sum(), tensor, retain_graph=True)
+        (other,) = torch.autograd.grad(there, tensor, retain_graph=True)
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+    with torch.no_grad():
+        torch.testing.assert_close(area_splat(values, grid, size), back)
 
 
 def test_area_sampling_keeps_the_dtype():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -54,6 +58,34 @@ def test_three_dimensions_is_the_reference():
     layer = random_layer(16, (3, 4, 5)).double()
     x = torch.randn(2, 16, 3, 4, 5, dtype=torch.float64)
     torch.testing.assert_close(layer(x), reference(x, layer.weight))
+
+
+@pytest.mark.parametrize(("channels", "size", "levels"), [(16, (5, 7), 4), (11, (3, 4, 2), 3), (8, (6,), 4)])
+def test_one_pixel_one_group_at_a_time(channels, size, levels):
+    """Straight from the statement: loops over images, pixels, levels and groups, plain numbers."""
+    layer = random_layer(channels, size, levels=levels).double()
+    x = torch.randn(2, channels, *size, dtype=torch.float64)
+    weight = layer.weight.tolist()
+    for b, (row, p) in itertools.product(range(2), enumerate(np.ndindex(*size))):
+        pixel = x[(b, slice(None), *p)].tolist()
+        t = []
+        for i in (2**level for level in range(levels)):
+            for j in range(i):
+                group = pixel[channels * j // i : channels * (j + 1) // i]
+                t.append(sum(group) / len(group))
+        mean = sum(t) / len(t)
+        std = math.sqrt(sum((v - mean) ** 2 for v in t) / len(t))
+        z = sum(w * (v - mean) / std for w, v in zip(weight[row], t, strict=True))
+        expected = x[(b, slice(None), *p)] / (1 + math.exp(-z))
+        torch.testing.assert_close(layer(x)[(b, slice(None), *p)], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_maps_that_agree_up_to_a_factor_and_images_of_a_batch_do_not_meet():
+    layer = random_layer(16, 5)
+    x = torch.randn(3, 16, 5, 5)
+    torch.testing.assert_close(layer(x)[1:2], layer(x[1:2]))
+    torch.testing.assert_close(layer.attention(7 * x - 40), layer.attention(x), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(layer(x.to(memory_format=torch.channels_last)), layer(x))
 
 
 def test_fresh_layers_halve_or_keep_the_input():

@@ -47,6 +47,8 @@ def place(fit: TemplateFit, surface: Surface, start: Parameterization | None) ->
         target = np.einsum("vk,vkd->vd", weights, flat.coordinates[flat.surface.faces[face]])
         wanted = _squeezed(_extended(fit, surface, target, touching))
     coordinates = _one_to_one(fit, wanted, surface, start)
+    if flat.domain == "disk":
+        coordinates = _brought_home(coordinates, wanted, surface)
     return Parameterization(surface, coordinates, flat.domain)
 
 
@@ -99,6 +101,20 @@ def _squeezed(uv: FloatArray) -> FloatArray:
     beyond = np.maximum(r - _SQUEEZE, 0.0)
     new = np.where(r > _SQUEEZE, _SQUEEZE + room * beyond / (beyond + room), r)
     return uv * (new / np.maximum(r, _SQUEEZE * 1e-3))[:, None] if (r > _SQUEEZE).any() else uv
+
+
+def _brought_home(uv: FloatArray, wanted: FloatArray, surface: Surface) -> FloatArray:
+    """Move vertices that left the disk back to where they were wanted, as far as their faces allow.
+
+    Areas alone do not hold a vertex of the border whose faces stand on nearly parallel sides: while its
+    surroundings are unfolded it may slide along them, far beyond the disk.
+    """
+    outside = (uv**2).sum(axis=1) > 1.0
+    if not outside.any():
+        return uv
+    goal = np.where(outside[:, None], wanted, uv)
+    kinds, any_area = np.full(len(uv), INTERIOR), np.ones(surface.n_faces)
+    return advance(lift(uv), lift(goal), surface.faces, any_area, kinds)[:, :2]
 
 
 def _one_to_one(fit: TemplateFit, wanted: FloatArray, surface: Surface, start: Parameterization | None) -> FloatArray:

@@ -37,7 +37,7 @@ def adaptive_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]], 
 
 def time_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]], str]:
     """Head, rows and command: CPU time of an adaptive layer beside the dense one, 75 % of the area downsampled."""
-    ratios = [key for key in record["time"][0] if key.endswith("dense")]
+    ratios = [key for key in record["time"][0] if key.endswith("dense") and key != "dense"]
     rows = [[f"{row['channels']} channels, {row['side']}^2", *(f"{row[key]:.2f}" for key in ratios)]
             for row in record["time"]]  # fmt: skip
     return ["layer", *ratios], rows, "python benchmarks/layers.py adaptive"

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from _common import environment, interleaved, one_thread, print_table, ratio, write
+from _common import RESULTS, environment, interleaved, one_thread, print_table, ratio, write
 
 one_thread()
 
@@ -71,6 +72,7 @@ def time_table(repeats: int) -> list[Row]:
         rows.append({
             "channels": channels, "side": side, "low": (level == 1).float().mean().item(),
             "dense_ms": 1e3 * statistics.median(times[dense]), "layer / dense": ratio(times["layer"], times[dense]),
+            "fastest layer / fastest dense": min(times["layer"]) / min(times[dense]),
             "image to nodes, layer, image / dense": ratio(times["there and back"], times[dense]),
             "image to nodes, 4 layers, image / 4 dense": ratio(times["four"], four),
         })  # fmt: skip
@@ -252,6 +254,7 @@ def main() -> None:
     """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--time-only", action="store_true", help="measure times again, keep the learning table")
     parser.add_argument("--seeds", type=int, default=None, help="3, or 1 with --quick")
     parser.add_argument("--images", type=int, default=None, help="90, or 60 with --quick; two thirds to train on")
     parser.add_argument("--epochs", type=int, default=None, help="10, or 4 with --quick")
@@ -262,6 +265,10 @@ def main() -> None:
     result: dict[str, Any] = {"environment": environment("torch", "numpy"), "options": vars(args)}
     result["time"] = time_table(7 if args.quick else 11)
     print_table(result["time"])
+    path = RESULTS / "layers_adaptive.json"
+    if args.time_only and path.is_file():
+        print(write("layers_adaptive", json.loads(path.read_text()) | {"time": result["time"]}))
+        return
     result["runs"] = []
     if (DATA / "bccd_320x240.npz").is_file():
         x, y = blood_cells(args.images)

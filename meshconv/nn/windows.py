@@ -58,9 +58,9 @@ def response_grid(offset: Tensor, window: Window, size: Sequence[int]) -> tuple[
     along = []
     for a, (wide, (k, s, p, d)) in enumerate(zip(nodes, axes, strict=True)):
         step = 2.0 / (wide - 1)
-        first = torch.arange(offset.shape[2 + a], dtype=offset.dtype, device=offset.device) * (s * step)
-        first = first + ((d * (k - 1) - p) * step - 1)
-        along.append(torch.add(first.reshape(-1, *[1] * (len(size) - 1 - a)), offset[:, a], alpha=step))
+        n, first = offset.shape[2 + a], (d * (k - 1) - p) * step - 1
+        plain = torch.linspace(first, first + (n - 1) * s * step, n, dtype=offset.dtype, device=offset.device)
+        along.append(torch.add(plain.view(-1, *[1] * (len(size) - 1 - a)), offset[:, a], alpha=step))
     return torch.stack(along[::-1], dim=-1), nodes
 
 

@@ -22,7 +22,7 @@ def centred(images: NDArray[Any]) -> NDArray[np.float32]:
     return np.where(there, x - mean, np.float32(0)).astype(np.float32)
 
 
-def f_ratio(x: NDArray[np.float32], membership: NDArray[Any]) -> FloatArray:
+def f_ratio(x: NDArray[np.float32], membership: NDArray[Any], *, total: FloatArray | None = None) -> FloatArray:
     """Return the F ratio of a one-way analysis of variance in each column of centred data.
 
     Parameters
@@ -31,6 +31,8 @@ def f_ratio(x: NDArray[np.float32], membership: NDArray[Any]) -> FloatArray:
         Centred, see `centred`.
     membership : (..., K, n) array
         One-hot groups; leading axes are separate analyses (permutations).
+    total : (D,) float64, optional
+        Sum of squares of each column, where it is known.
 
     Returns
     -------
@@ -40,7 +42,7 @@ def f_ratio(x: NDArray[np.float32], membership: NDArray[Any]) -> FloatArray:
     size = membership.sum(axis=-1)[..., None].astype(np.float64)
     sums = (membership.astype(np.float32) @ x).astype(np.float64)
     between = (sums**2 / size).sum(axis=-2)
-    total = np.einsum("nd,nd->d", x, x, dtype=np.float64)
+    total = np.einsum("nd,nd->d", x, x, dtype=np.float64) if total is None else total
     groups = membership.shape[-2]
     within = np.maximum(total - between, 1e-12 * total)
     freedom = (len(x) - groups) / (groups - 1)
@@ -74,29 +76,30 @@ def group_statistic(images: NDArray[Any], labels: IntArray, *, blur: float = 0.0
 
 
 def group_evidence(
-    images: NDArray[Any], labels: IntArray, *, permutations: int = 9, seed: int = 0
+    images: NDArray[Any], labels: IntArray, *, permutations: int = 19, seed: int = 0
 ) -> tuple[FloatArray, float]:
-    """Return `group_statistic`, and how far its peak stands out of what shuffled labels give, 0 to 1.
+    """Return `group_statistic`, and how far its peak stands out of the peaks that shuffled labels give, 0 to 1.
 
     Parameters
     ----------
     images, labels
         As in `group_statistic`.
     permutations : int
-        Shufflings; the median of their peaks is what chance gives.
+        Shufflings, at least 2; mean and standard deviation of their peaks say what chance gives.
     seed : int
 
     Returns
     -------
     statistic : (N, N) float64
     evidence : float
-        0 for a peak as chance gives it, 1 from one and a half times that, linear between.
+        0 for a peak up to one standard deviation above the mean of chance, 1 from four, linear between.
     """
-    statistic = _Statistic(images)
-    found, rng = statistic(labels), np.random.default_rng(seed)
-    chance = float(np.median([np.nanmax(statistic(rng.permutation(labels))) for _ in range(permutations)]))
-    above = float(np.nanmax(found)) / chance - 1 if chance > 0 else 0.0
-    return found, float(np.clip(2 * above, 0.0, 1.0))
+    statistic, rng = _Statistic(images), np.random.default_rng(seed)
+    found = statistic(labels)
+    peaks = np.array([np.nanmax(statistic(rng.permutation(labels))) for _ in range(permutations)])
+    spread = peaks.std(ddof=1)
+    above = (float(np.nanmax(found)) - peaks.mean()) / spread if spread > 0 else 0.0
+    return found, float(np.clip((above - 1) / 3, 0.0, 1.0))
 
 
 class _Statistic:
@@ -105,11 +108,12 @@ class _Statistic:
     def __init__(self, images: NDArray[Any], blur: float = 0.01) -> None:
         self.shape = images.shape[1:]
         self.centred = centred(images)
+        self.total = np.einsum("nd,nd->d", self.centred, self.centred, dtype=np.float64)
         self.there = np.isfinite(images).all(axis=1).mean(axis=0) > _LEAST_SHARE
         self.sigma = blur * (images.shape[-1] - 1)
         self.weight = np.maximum(gaussian_filter(self.there.astype(np.float64), self.sigma), 1e-6)
 
     def __call__(self, labels: IntArray) -> FloatArray:
-        ratio = f_ratio(self.centred, one_hot(labels)).reshape(self.shape)
+        ratio = f_ratio(self.centred, one_hot(labels), total=self.total).reshape(self.shape)
         root = np.where(self.there, np.sqrt(ratio.mean(axis=0)), 0.0)
         return np.where(self.there, gaussian_filter(root, self.sigma) / self.weight, np.nan)

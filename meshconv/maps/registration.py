@@ -7,45 +7,28 @@ space copes with scans that are cropped differently, where matching whole disks 
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from meshconv._check import FloatArray, IntArray, as_array, one_of
-from meshconv.errors import AccuracyWarning, ArgumentError, DegenerateError, IndexOutOfRangeError, TopologyError
+from meshconv._check import FloatArray, IntArray, one_of
+from meshconv.errors import ArgumentError, DegenerateError, TopologyError
 from meshconv.maps import _deform, _place
 from meshconv.maps._closed import fit_closed
 from meshconv.maps._closest import closest_points
 from meshconv.maps._kinds import require_kind
+from meshconv.maps._landmarks import Landmarks, find_landmarks
 from meshconv.maps._pose import Pose, find_pose, fit_similarity
 from meshconv.maps.parameterization import Parameterization
 from meshconv.maps.template import Template, blurred_curvature
 from meshconv.mesh.surface import Surface
 from meshconv.operators.threads import one_blas_thread
 
-_OFF_SURFACE = 0.02  # landmarks farther than this from the scan, in sizes, are not on it
 _POSE_POINTS, _BEND_POINTS, _CLOSED_POINTS = 300, 1200, 500
 _LEAST_MATCHED = 4  # points not in one plane: fewer do not tell a pose
 Mirror = bool | Literal["auto"]
-
-
-@dataclass(frozen=True, eq=False)
-class Landmarks:
-    """Corresponding points: where on the scan (face and barycentric coordinates), which vertices of the template."""
-
-    face: IntArray  # (K,)
-    weights: FloatArray  # (K, 3)
-    template_vertex: IntArray  # (K,)
-
-    def __len__(self) -> int:
-        return len(self.face)
-
-    def values(self, surface: Surface, field: FloatArray) -> FloatArray:
-        """Return a vertex field (V, d) of the scan at the landmarks, (K, d)."""
-        return np.einsum("kc,kcd->kd", self.weights, field[surface.faces[self.face]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +125,7 @@ def fit_template(
         raise ArgumentError(f"mirror must be True, False or 'auto', found {mirror!r}")
     require_kind(surface, "surface", Surface)
     require_kind(template, "template", Template)
-    marks = find_landmarks(surface, template, landmarks)
+    marks = find_landmarks(surface, template.landmarks, landmarks)
     tried = (False, True) if mirror == "auto" else (mirror,)
     with one_blas_thread():
         return min((_fit(surface, template, marks, mirrored) for mirrored in tried), key=lambda fit: fit.residual)
@@ -257,42 +240,6 @@ def _even_subset(surface: Surface, count: int) -> IntArray:
 
 def _mirror(surface: Surface) -> Surface:
     return Surface(surface.vertices * np.array([-1.0, 1.0, 1.0]), surface.faces[:, ::-1])
-
-
-def find_landmarks(surface: Surface, template: Template, landmarks: ArrayLike | None) -> Landmarks:
-    """Return the landmarks that are there, as points of the scan's faces; raise if they do not fit the template's."""
-    if landmarks is None:
-        return Landmarks(np.zeros(0, dtype=np.int64), np.zeros((0, 3)), np.zeros(0, dtype=np.int64))
-    given = as_array(landmarks, "landmarks")
-    expected = len(template.landmarks)
-    if given.shape not in {(expected,), (expected, 3)} or (given.ndim == 1 and given.dtype.kind == "f"):
-        raise ArgumentError(
-            f"landmarks must be {expected} vertex indices or ({expected}, 3) points, as many as the template has;"
-            f" found {given.dtype} of shape {given.shape}"
-        )
-    if given.ndim == 1:
-        if len(given) and not -1 <= int(given.min()) <= int(given.max()) < surface.n_vertices:
-            raise IndexOutOfRangeError(
-                f"landmarks {given.min()}..{given.max()}, the scan has vertices 0..{surface.n_vertices - 1}",
-                hint="-1 says that a landmark is missing",
-            )
-        there = given >= 0
-        named, count = np.unique(given[there], return_counts=True)
-        if (count > 1).any():
-            raise ArgumentError(f"vertex {named[count > 1][0]} of the scan is given for {count.max()} landmarks")
-        points = surface.vertices[given[there]]
-    else:
-        there = np.isfinite(given).all(axis=1)
-        points = given[there]
-    face, weights, nearest = closest_points(points, surface.vertices, surface.faces)
-    near = np.linalg.norm(nearest - points, axis=1) < _OFF_SURFACE * np.sqrt(surface.area)
-    if not near.all():
-        warnings.warn(
-            f"{int((~near).sum())} of {expected} landmarks lie off the scan (cropped away?) and are left out",
-            AccuracyWarning,
-            stacklevel=4,
-        )
-    return Landmarks(face[near], weights[near], template.landmarks[there][near])
 
 
 def _check_topology(surface: Surface, template: Template) -> None:

@@ -25,6 +25,11 @@ def thirds_of_area(vertices: FloatArray, faces: IntArray) -> FloatArray:
     return out
 
 
+def has_area(vertices: FloatArray, faces: IntArray) -> bool:
+    """Return whether any face has an area; the first that has one ends the search."""
+    return any(thirds_of_area(vertices, faces[k : k + 1000]).any() for k in range(0, len(faces), 1000))
+
+
 def _fixed(array: NDArray[Any]) -> NDArray[Any]:
     """A read-only view: to the compiler it is another type than the array, and one type is enough."""
     view = np.ascontiguousarray(array).view()

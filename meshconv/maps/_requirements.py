@@ -11,8 +11,8 @@ from meshconv.errors import (
     OrientationError,
     TopologyError,
 )
+from meshconv.maps._areas import has_area
 from meshconv.maps._sheet import sheet
-from meshconv.maps._weights import vertex_areas
 from meshconv.mesh.orient import turn_over, winding
 from meshconv.mesh.surface import Surface
 from meshconv.mesh.topology import EdgeGroups, boundary_half_edge_ids, components, half_edges, joints
@@ -57,7 +57,7 @@ def _refused(surface: Surface, numbers: IntArray) -> int:
 
 
 def _require_area(surface: Surface) -> None:
-    if not vertex_areas(surface).any():
+    if not has_area(surface.vertices, surface.faces):
         raise DegenerateError("surface area is 0: all vertices lie in one point or on one line")
 
 

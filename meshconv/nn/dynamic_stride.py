@@ -118,8 +118,8 @@ def _convolve(
 def _dense_is_cheaper(weight: Tensor, window: Window, groups: int) -> bool:
     """Whether to convolve with stride 1 and sample the responses, instead of sampling every tap of every window.
 
-    Per window this takes `skipped` times as many products, and one sample of each response instead of one of
-    each tap in each input channel. On a CPU a sample takes as long as about 128 products.
+    That takes the products of the windows that the stride skips, but only one sample of each response instead of
+    one of each tap in each input channel. On a CPU a sample takes as long as about 128 products.
     """
     strides = [s for _, s, _, _ in window.axes(weight.ndim - 2)]
     taps = weight[0].numel() * groups

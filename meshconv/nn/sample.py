@@ -218,9 +218,11 @@ def _area_sample(image: Tensor, sampling_grid: Tensor) -> Tensor:
 def _level_weights(grid: Tensor, size: Sequence[int]) -> list[Tensor]:
     """Return how much each node reads of each level of the pyramid, (B, 1, n, n) each."""
     levels = max(0, math.ceil(math.log2(max(size) / grid.shape[1]))) + 2  # 2 more: areas shrunk up to 16 times
-    stages = len(pyramid(grid.new_zeros(1, 1, *size), levels))
-    level = _level(grid, size).clamp_max(stages - 1)
-    return [(1 - (level - k).abs()).clamp_min(0) for k in range(stages)]
+    shortest, last = min(size), 0
+    while last < levels and shortest >= 5:  # as `pyramid` stops
+        shortest, last = shortest // 2 + 1, last + 1
+    level = _level(grid, size).clamp_max(last)
+    return [(1 - (level - k).abs()).clamp_min(0) for k in range(last + 1)]
 
 
 def _level(grid: Tensor, size: Sequence[int]) -> Tensor:

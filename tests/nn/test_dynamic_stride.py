@@ -438,6 +438,12 @@ def test_through_the_equalizing_warp_and_back_to_the_vertices():
     mass = resampler.mass_to_vertices(landings[0, 0].numpy())
     assert mass.sum() == pytest.approx(float(landings.sum()), rel=1e-5)
 
+    wish = torch.zeros(n, n)
+    wish[20:30, 4:14] = 1  # the user asks on the surface's own frame; the windows move on the warped grid
+    before = share_inside(landings, wish)
+    after = edit_offsets(model, x, wish, layers=[body[0], body[2]], steps=30, learning_rate=0.02, sampling_grid=grid)
+    assert share_inside(after, wish) > 2 * before
+
 
 # --- steering ------------------------------------------------------------------------------------
 

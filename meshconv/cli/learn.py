@@ -266,7 +266,7 @@ def _report(args: argparse.Namespace) -> int:
         true_labels=[scans.labels[k] for k in shown],
         metrics=evaluate(truth, shares),
         predictions=(truth, shares),
-        group_map=(model.template_.surface, model.template_saliency()),
+        group_map=(model.template_, model.template_saliency()),  # with its map: drawn upright like the scans
         skipped=done.skipped,
     )
     emit(args, {"output": str(args.output), "scans": len(shown), "skipped": _skipped(done.skipped)})

@@ -14,7 +14,12 @@ from torch import nn
 from torch.nn import functional
 
 from meshconv.errors import ArgumentError, ArrayTypeError
+from meshconv.maps.conformal import conformal_map
+from meshconv.mesh.shapes import face, face_effect
 from meshconv.nn.recalibration import PyramidPixelContext, add_recalibration, attention_maps
+from meshconv.resample.resampler import Resampler
+from meshconv.saliency.evaluate import agreement
+from meshconv.saliency.project import to_vertices
 
 
 @pytest.fixture(autouse=True)
@@ -216,6 +221,23 @@ def test_attention_maps_are_those_that_were_applied():
     inside = model[2].bn2[0](model[2].conv2(model[2].bn1(model[2].conv1(model[:2](x))).relu()))
     torch.testing.assert_close(maps["2.bn2.1"] * inside, model[2].bn2(model[2].conv2(
         model[2].bn1(model[2].conv1(model[:2](x))).relu())))  # fmt: skip
+
+
+def test_attention_is_a_saliency_on_the_surface():
+    """Weights at the pixels of one place only: on the vertices the attention departs from a half there alone."""
+    surface = face(700)
+    frame = Resampler(conformal_map(surface), 33)
+    truth = face_effect("chin", 700)
+    place = torch.from_numpy(frame.to_image(truth, fill=0.0).channels[0].copy()).float()
+    layer = PyramidPixelContext(16, 33)
+    with torch.no_grad():
+        layer.weight.copy_(place.flatten()[:, None] * torch.linspace(-2, 2, 15))
+    (found,) = attention_maps(nn.Sequential(layer), torch.randn(32, 16, 33, 33)).values()
+    field = to_vertices((found - 0.5).abs().mean((0, 1)).numpy(), frame)
+    assert agreement(field, truth).auc > 0.99
+    coarse = attention_maps(nn.Sequential(layer), torch.randn(32, 16, 17, 17))["0"]  # weights follow the image's size
+    field = to_vertices((coarse - 0.5).abs().mean((0, 1)).numpy(), Resampler(frame.parameterization, 17))
+    assert agreement(field, truth).auc > 0.98
 
 
 def test_refusals():

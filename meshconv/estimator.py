@@ -24,6 +24,7 @@ from meshconv.maps.template import Template
 from meshconv.mesh.io import as_surface
 from meshconv.mesh.surface import Surface
 from meshconv.nn.decnn import DECNN
+from meshconv.resample.channels import channels
 from meshconv.resample.resampler import Resampler
 from meshconv.saliency.attribute import attribute, unit_range
 from meshconv.saliency.explanation import Explanation
@@ -36,6 +37,7 @@ from meshconv.train.metrics import hold_out, warn_shared_subjects
 from meshconv.train.mirror import FrameMirror
 from meshconv.train.prepare import Prepared, ScanLike, place, population_template, prepare
 
+_STEPS = 8  # of the flow where the area element multiplies the density
 Scans = Sequence[ScanLike] | Prepared | ArrayLike
 
 
@@ -49,7 +51,8 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
     size, network_size : int
         Nodes per side of the images, and of the equalized grid that the network sees.
     density : {'shared', 'sample', 'uniform'}
-        One density for the population, one for each scan, or none.
+        One density for the population, one for each scan, or none. With a template, a density multiplies the area
+        element: equal attention is equal area of *surface*. Without one, the frame is sampled evenly.
     ratio : float
         Largest / smallest density.
     warm_start : bool
@@ -193,6 +196,8 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         if self.warm_start and self.density != "uniform":
             statistic, evidence = group_evidence(images, y)
             self.model_.init_density(statistic, strength=evidence)
+        if self.template_ is not None and self.density != "uniform":
+            self.model_.set_area(_area_element(self.template_, images.shape[-1]))
         self.model_.to(self.device)
         targets = torch.from_numpy(labels)
         held_out = (self.standardizer_(prepared.images[held]), targets[held]) if len(held) else None
@@ -207,7 +212,7 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         in_channels, size = self.standardizer_.mean.shape[:2]
         return DECNN(
             in_channels, len(self.classes_), size=size, network_size=min(self.network_size, size), width=self.width,
-            density=self.density, ratio=self.ratio, seed=self.seed,
+            density=self.density, ratio=self.ratio, steps=None if self.template_ is None else _STEPS, seed=self.seed,
         )  # fmt: skip
 
     def _train_config(self) -> TrainConfig:
@@ -339,3 +344,11 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False  # images (n, C, N, N), or scans
         return tags
+
+
+def _area_element(template: Template, size: int) -> FloatArray:
+    """Area of surface that each node of the frame stands for, (size, size), within a factor of 3 of the median."""
+    flat = template.parameterization
+    area = np.exp(2 * channels(flat.surface, flat)["log_conformal_factor"])
+    middle = np.median(area)
+    return Resampler(flat, size).to_image(np.clip(area, middle / 3, 3 * middle)).channels[0].copy()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from torch import nn
 
 from meshconv import Surface
 from meshconv.datasets.procedural import ProceduralFaces
@@ -15,6 +17,8 @@ from meshconv.errors import ArgumentError, ArrayTypeError, CheckpointError, Mesh
 from meshconv.estimator import SurfaceClassifier
 from meshconv.maps.template import Template
 from meshconv.mesh.shapes import face, face_effect, icosphere
+from meshconv.nn.equalize import density_error, normalize_density, smooth_upsample
+from meshconv.nn.sample import node_grid
 from meshconv.saliency.evaluate import agreement
 from meshconv.train.config import PrepareConfig
 from meshconv.train.prepare import prepare
@@ -169,3 +173,18 @@ def test_early_stopping_holds_out_subjects(population):
     model = SurfaceClassifier(**{**OPTIONS, "epochs": 40}, patience=2, validation=0.25).fit(population[0])
     assert len(model.progress_.validation_losses) == model.progress_.epoch <= 40
     assert model.progress_.best_epoch >= 0
+
+
+def test_equal_attention_is_equal_area_of_surface(population, frame):
+    """Where the density is flat, the cells of the sampling grid hold equal areas of the template's surface."""
+    model = SurfaceClassifier(template=frame, **{**OPTIONS, "epochs": 1, "warm_start": False}).fit(population[0])
+    nn.init.zeros_(model.model_.density.logits)
+    x = torch.zeros(1, *model.standardizer_.mean.shape)
+    area = torch.exp(smooth_upsample(model.model_.log_area, SIZE)).detach()
+    with torch.no_grad():
+        grid = model.model_.sampling_grid(x)
+    assert float(area.max() / area.min()) > 3
+    assert float(density_error(normalize_density(area), grid)) < 0.05
+    assert float(density_error(normalize_density(area), node_grid(grid.shape[1], grid))) > 0.3
+    plain = SurfaceClassifier(template=frame, **{**OPTIONS, "epochs": 1, "density": "uniform"}).fit(population[0])
+    assert not plain.model_.log_area.any()

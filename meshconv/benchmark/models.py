@@ -92,7 +92,7 @@ def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Fitted:
     if task.template is None:
         own["variation"] = 0.0  # the difference of two images that are not registered is no likely one
     chosen = own | options
-    model = SurfaceClassifier(size=task.size, seed=seed, epochs=epochs, **chosen)
+    model = SurfaceClassifier(size=task.size, template=task.template, seed=seed, epochs=epochs, **chosen)
     model.fit(_prepared(task.train.images), task.train.labels)
     x = model.standardizer_(task.test.images[:_ATTRIBUTED])
     methods = ("gradient", "gradcam") if chosen["density"] == "uniform" else ("density", "gradient", "gradcam")

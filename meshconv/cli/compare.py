@@ -15,7 +15,7 @@ def add_commands(commands: Commands) -> None:
     """Add the command of this file."""
     parser = add(commands, "benchmark", _benchmark, "compare DECNN with its opponents on data sets, over seeds")
     parser.add_argument(
-        "sets", nargs="+", metavar="set", help="faces:EFFECT:MM, adrenal, mnist, pneumonia, cluttered, folder:PATH"
+        "sets", nargs="+", metavar="set", help="faces:EFFECT:MM, mnist, pneumonia, cluttered, folder:PATH"
     )
     parser.add_argument("--models", nargs="+", default=list(_MODELS), metavar="MODEL")
     parser.add_argument("--seeds", type=int, default=3)

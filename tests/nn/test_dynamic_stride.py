@@ -26,7 +26,7 @@ from meshconv.nn.dynamic_stride import (
     dynamic_stride_conv3d,
     gather_windows,
 )
-from meshconv.nn.focus import clear_edits, edit_offsets, focus_loss, share_inside
+from meshconv.nn.focus import _blurred, clear_edits, edit_offsets, focus_loss, share_inside
 from meshconv.nn.landing_map import Landing, landing_map, local_strides, record_landings
 from meshconv.nn.sample import splat
 from meshconv.nn.windows import Window, to_grid, window_corners
@@ -514,6 +514,19 @@ def test_the_loss_is_least_at_the_target_and_counts_folds():
     fold = focus_loss(Landing(window, swapped), left, **terms)
     assert fold.item() == pytest.approx(8 * 1.5**2 / (2 * 7 * 8))
     assert focus_loss(Landing(window, zero), left, **terms).item() == 0
+
+
+@pytest.mark.parametrize("blur", [0.0, 0.04, 0.3])
+def test_the_blur_is_the_convolution_with_a_gaussian_cut_at_the_border(blur):
+    image = torch.rand(2, 1, 12, 21, dtype=torch.float64)
+    expected = image
+    for axis, n in ((2, 12), (3, 21)):
+        reach = math.ceil(2.5 * blur * n)
+        along = torch.arange(-reach, reach + 1, dtype=torch.float64)
+        bell = torch.exp(-0.5 * (along / max(blur * n, 1e-6)) ** 2)
+        kernel = (bell / bell.sum()).reshape(1, 1, *((-1, 1) if axis == 2 else (1, -1)))
+        expected = functional.conv2d(expected, kernel, padding=(reach, 0) if axis == 2 else (0, reach))
+    torch.testing.assert_close(_blurred(image, blur), expected)
 
 
 # --- refusals ------------------------------------------------------------------------------------

@@ -90,8 +90,8 @@ class NormalizedPose(BaseTransform):
         corners = points[surface.faces]
         middle = corners.mean(axis=1)
         spread = (np.einsum("f,fki,fkj->ij", weight, corners, corners) + 9 * (middle.T * weight) @ middle) / 12
-        axes = np.linalg.eigh(spread)[1][:, ::-1]
-        skew = weight @ (middle @ axes) ** 3 / np.maximum(weight @ (middle @ axes) ** 2, 1e-300) ** 1.5
+        variance, axes = (part[..., ::-1] for part in np.linalg.eigh(spread))
+        skew = weight @ _mean_cube(corners @ axes) / np.maximum(variance, 1e-300) ** 1.5
         axes = axes * np.where(skew < 0, -1.0, 1.0)
         axes[:, abs(skew).argmin()] *= np.linalg.det(axes)
         turned = points @ axes
@@ -163,6 +163,12 @@ class FarthestPoints(BaseTransform):
 
 def _points(data: Any) -> FloatArray:
     return np.asarray(data.pos.detach().cpu().numpy(), dtype=np.float64)
+
+
+def _mean_cube(corners: FloatArray) -> FloatArray:
+    """Return the mean of x^3 over triangles, (F, d), of the values (F, 3, d) at their corners; exact."""
+    once, twice, thrice = (np.sum(corners**k, axis=1) for k in (1, 2, 3))
+    return np.asarray((once**3 + 3 * once * twice + 2 * thrice) / 60)
 
 
 def _spread(points: FloatArray, n: int) -> NDArray[np.int64]:

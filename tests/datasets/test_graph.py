@@ -173,8 +173,12 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     SurfaceGraphs(tmp_path, FACES[:2])
     path = tmp_path / "processed" / "graphs.pt"
     before = path.read_bytes()
-    monkeypatch.setattr(torch, "save", lambda content, file: file.write(b"x") and 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(MeshConvError, match=r"graphs\.pt.*No space left"):
         SurfaceGraphs(tmp_path, FACES, force_reload=True)
     assert path.read_bytes() == before and len(list(path.parent.iterdir())) == 1
     assert io.BytesIO(before).read(2) == b"PK"

@@ -63,6 +63,19 @@ def test_the_pose_is_taken_away():
     np.testing.assert_allclose(kept / 7 / np.sqrt(shape.area), first, atol=2e-5)
 
 
+def test_dividing_the_faces_changes_nothing():
+    """Moments are of the surface, exactly: the same surface in four times as many faces has the same axes."""
+    points = np.random.default_rng(5).normal(size=(6, 3)) * [3, 2, 1]
+    faces = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 5]])
+    a, b, c = points[faces].swapaxes(0, 1)
+    d, e, f = (a + b) / 2, (b + c) / 2, (c + a) / 2
+    corners = np.concatenate([np.stack(t, axis=1) for t in ((a, d, f), (d, b, e), (f, e, c), (d, e, f))])
+    fine = Surface(corners.reshape(-1, 3), np.arange(3 * len(corners)).reshape(-1, 3))
+    first, second = (NormalizedPose()(scan_graph(one)).pos.numpy() for one in (Surface(points, faces), fine))
+    np.testing.assert_allclose(second[::3][: len(faces)], first[faces[:, 0]], atol=1e-6)
+    np.testing.assert_allclose(second[1 + 3 * len(faces) :: 3][: len(faces)], first[faces[:, 1]], atol=1e-6)
+
+
 def test_a_denser_mesh_gives_the_same_pose_and_a_mirror_image_stays_one():
     """Marks on an analytic face, meshed coarsely and finely; and mirrored, where a handed shape shows."""
     coarse, fine = (NormalizedPose()(_moved(face(n, identity=3), n)) for n in (800, 3000))

@@ -10,7 +10,6 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,36 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from meshconv.errors import ArgumentError, CheckpointError, SolverError
+from meshconv.errors import ArgumentError, SolverError
 from meshconv.nn.decnn import DECNN
-from meshconv.train.checkpoint import read_checkpoint, refuse_differences, write_checkpoint
 from meshconv.train.config import TrainConfig
+from meshconv.train.progress import Progress, State, restore, store
 
-State = dict[str, Tensor]
 Labels = Tensor | Mapping[str, Tensor]  # of one task, or of several by name
-
-
-@dataclass
-class Progress:
-    """How far a run has come.
-
-    Attributes
-    ----------
-    losses, validation_losses : list of float
-        One an epoch; the latter empty without a validation set.
-    best_epoch : int
-        The epoch whose weights are kept: the one of least validation loss, else the last.
-    """
-
-    losses: list[float] = field(default_factory=list)
-    validation_losses: list[float] = field(default_factory=list)
-    best_epoch: int = -1
-    best: State = field(default_factory=dict, repr=False)
-
-    @property
-    def epoch(self) -> int:
-        """Epochs done."""
-        return len(self.losses)
 
 
 def train(
@@ -105,7 +80,7 @@ def train(
     progress = Progress()
     head = {"train": config.as_dict(), "data": _digest(images, *tasks.values()), **(identity or {})}
     if checkpoint is not None and Path(checkpoint).exists():
-        progress = _restore(checkpoint, model, optimizer, head)
+        progress = restore(checkpoint, model, optimizer, head)
     weights = {task: _class_weights(values, config) for task, values in tasks.items()}
     settled: Tensor | None = None
     while progress.epoch < config.epochs and not _out_of_patience(progress, config):
@@ -122,7 +97,7 @@ def train(
         if validation is None or progress.validation_losses[-1] <= min(progress.validation_losses):
             progress.best_epoch, progress.best = epoch, _copied(model)
         if checkpoint is not None:
-            _store(checkpoint, model, optimizer, progress, head)
+            store(checkpoint, model, optimizer, progress, head)
         if on_epoch is not None:
             on_epoch(progress)
     model.load_state_dict(progress.best)
@@ -299,44 +274,3 @@ def _digest(images: Tensor, *labels: Tensor) -> str:
     for tensor in (images, *labels):
         total.update(tensor.detach().cpu().contiguous().numpy().data)
     return total.hexdigest()[:16]
-
-
-# --- checkpoints -----------------------------------------------------------------------------------
-
-
-def _store(
-    path: str | PathLike[str], model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress,
-    head: Mapping[str, Any],
-) -> None:  # fmt: skip
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"best.{name}": value for name, value in progress.best.items()}
-    for k, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{k}.{name}": value for name, value in state.items()}
-    arrays = {name: value.detach().cpu().numpy() for name, value in tensors.items()}
-    done = {
-        "losses": progress.losses,
-        "validation_losses": progress.validation_losses,
-        "best_epoch": progress.best_epoch,
-    }
-    write_checkpoint(path, arrays, {"run": dict(head), "progress": done})
-
-
-def _restore(
-    path: str | PathLike[str], model: nn.Module, optimizer: torch.optim.Optimizer, head: Mapping[str, Any]
-) -> Progress:
-    arrays, found = read_checkpoint(path)
-    refuse_differences(found.get("run", {}), head, path)
-    kinds: dict[str, State] = {"model": {}, "best": {}, "optimizer": {}}
-    for name, array in arrays.items():
-        kind, _, rest = name.partition(".")
-        kinds[kind][rest] = torch.from_numpy(array.copy())
-    states: dict[int, State] = {}
-    for name, value in kinds["optimizer"].items():
-        k, _, key = name.partition(".")
-        states.setdefault(int(k), {})[key] = value
-    try:
-        model.load_state_dict(kinds["model"])
-    except RuntimeError as error:
-        raise CheckpointError(f"the weights are of another model: {error}", path=path) from error
-    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
-    return Progress(**found["progress"], best=kinds["best"])

@@ -6,7 +6,7 @@
 
 Times are CPU seconds on one thread, networks taking turns, as ratios to the same ResNet-18 without attention.
 Learning: one small residual network, same stem, seeds, batches and number of epochs; tested after the last epoch,
-nothing chosen on the test set. Faces: two groups of morphable faces without correspondence (benchmarks/faces.py),
+nothing chosen on the test set. Faces: two groups of morphable faces without correspondence (`MorphableFaces`),
 on 33 x 33 nodes; the attention on the mean face is judged by how it ranks the vertices of the true site. Prepared
 images are kept in out/faces. Writes results/layers_ppcr.json and results/layers_ppcr.png.
 """
@@ -112,12 +112,14 @@ def faces(effect: str, amplitude: float, cache: Path) -> tuple[Data, Data]:
 def _prepared(effect: str, amplitude: float, seed: int, cache: Path) -> tuple[Any, Any]:
     kept = cache.parent / "layers" / f"{effect}_{amplitude:g}_{seed}.npz"
     if not kept.exists():
-        from faces import images, mc
-
-        from meshconv.datasets.morphable import face_model
+        import meshconv as mc
+        from meshconv.datasets.morphable import MorphableFaces, face_model
+        from meshconv.train.config import PrepareConfig
+        from meshconv.train.prepare import prepare
 
         template = mc.Template.from_surface(face_model().mean, landmarks=face_model().landmarks)
-        found = images(effect, 400, seed, amplitude, template, cache, 1)
+        scans = MorphableFaces(400, effect, amplitude, seed=seed)
+        found = prepare(scans, template, config=PrepareConfig(), cache=cache, on_error="skip")
         kept.parent.mkdir(parents=True, exist_ok=True)
         np.savez(kept, x=found.images.astype(np.float16), y=np.asarray(found.labels, dtype=np.int64))
     with np.load(kept) as data:
@@ -157,7 +159,7 @@ def runs(train: Data, test: Data, epochs: int, seeds: int, site: Site | None = N
             seconds = trained(net, train, epochs=epochs, seed=seed)
             rows.append({"layer": name, "seed": seed, **tested(net, test), "train s": seconds})
             if site is not None:
-                rows[-1] |= site.judged(net, train)
+                rows[-1] |= site.judged(name, net, train)
             print(text(rows[-1]), flush=True)
         yield rows
 
@@ -187,7 +189,7 @@ class Site:
         self.truth = size / size.max()
         self.maps: list[Any] = []
 
-    def judged(self, net: nn.Module, data: Data) -> dict[str, float]:
+    def judged(self, name: str, net: nn.Module, data: Data) -> dict[str, float]:
         """ROC-AUC of |gradient x input| and of three readings of the attention, on the training faces."""
         x, y = data
         images = x.clone().requires_grad_()
@@ -196,8 +198,8 @@ class Site:
         out = {"gradient": self._auc((slope * x).abs().sum(1).mean(0))}
         if any(isinstance(m, PyramidPixelContext) for m in net.modules()):
             found = attention(net, x, y)
-            out |= {f"attention, {name}": self._auc(pixels) for name, pixels in found.items()}
-            self.maps.append(found["groups"])
+            out |= {f"attention, {reading}": self._auc(pixels) for reading, pixels in found.items()}
+            self.maps += [found["groups"]] if name == "PPCR" else []
         return out
 
     def _auc(self, pixels: Tensor) -> float:
@@ -243,7 +245,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     warnings.simplefilter("ignore")
     path = RESULTS / "layers_ppcr.json"
     record: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    record |= {"environment": environment("torch", "numpy"), "options": {"seeds": seeds, "quick": args.quick}}
+    record |= {
+        "environment": environment("torch", "numpy"),
+        "options": {"seeds": seeds, "effect": args.effect, "amplitude": args.amplitude, "quick": args.quick},
+    }
     if "time" in parts:
         record["time"] = time_table((112, 224), 5 if args.quick else 15)
         write("layers_ppcr", record)
@@ -254,10 +259,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             readings = [key for key in told[0] if key.startswith("attention")]
             record |= {"faces": summary(rows, ["gradient"]), "faces runs": rows}
             record["faces attention"] = over_seeds(told, ["layer"], readings)
+            title = f"{args.effect}, {args.amplitude:g} mm: PPCR's attention, mean of {len(site.maps)} networks"
+            record["attention of the mean map"] = site.draw(RESULTS / "layers_ppcr.png", title)
             write("layers_ppcr", record)
-        title = f"{args.effect}, {args.amplitude:g} mm: PPCR's attention, mean of {len(site.maps)} networks"
-        record["attention of the mean map"] = site.draw(RESULTS / "layers_ppcr.png", title)
-        write("layers_ppcr", record)
     if "pneumonia" in parts:
         for rows in runs(pneumonia("train"), pneumonia("test"), args.epochs or (1 if args.quick else 2), seeds):
             record |= {"pneumonia": summary(rows, ["train s"]), "pneumonia runs": rows}

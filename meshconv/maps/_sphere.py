@@ -14,6 +14,7 @@ from scipy import sparse
 
 from meshconv._check import ComplexArray, FloatArray, IntArray
 from meshconv.errors import AccuracyWarning, FoldError
+from meshconv.maps._areas import sphere_areas
 from meshconv.maps._unfold import as_complex, unfolded
 from meshconv.maps._weights import relaxed, robust_laplacian, tame, vertex_areas
 from meshconv.maps.moebius import centred_on_sphere, moebius_sphere, upright_on_sphere
@@ -95,10 +96,7 @@ def _from_star(surface: Surface, laplacian: sparse.csr_array, pole: int) -> Floa
 
 def turned_over(faces: IntArray, points: FloatArray) -> IntArray:
     """Return the faces whose image is not counter-clockwise seen from outside the sphere."""
-    x, y, z = np.ascontiguousarray(points.T)
-    a, b, c = np.ascontiguousarray(faces.T)
-    double = x[a] * (y[b] * z[c] - z[b] * y[c]) + y[a] * (z[b] * x[c] - x[b] * z[c])
-    return np.flatnonzero(~(double + z[a] * (x[b] * y[c] - y[b] * x[c]) > 0))
+    return np.flatnonzero(~(sphere_areas(points, faces) > 0))
 
 
 def _roundest(surface: Surface) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from meshconv._check import FloatArray, IntArray, field_array, one_of, read_only
 from meshconv.errors import ArgumentError, ArrayTypeError
-from meshconv.maps._areas import plane_areas
+from meshconv.maps._areas import plane_areas, sphere_areas
 from meshconv.maps._kinds import require_kind
 from meshconv.mesh.surface import Surface
 
@@ -83,12 +83,8 @@ class Parameterization:
     @cached_property
     def face_areas(self) -> FloatArray:
         """Signed area of each image face, (F,); negative where flipped; chordal on the sphere."""
-        if self.domain != "sphere":
-            return plane_areas(self.coordinates, self.surface.faces)
-        a, b, c = self.coordinates[self.surface.faces.T]
-        normal = np.cross(b - a, c - a)
-        outward = np.einsum("ij,ij->i", normal, a + b + c)
-        return np.asarray(0.5 * np.linalg.norm(normal, axis=1) * np.sign(outward))
+        areas = sphere_areas if self.domain == "sphere" else plane_areas
+        return areas(self.coordinates, self.surface.faces)
 
     def flipped_faces(self) -> IntArray:
         """Return the indices of the faces whose image is turned over or has no area."""

@@ -257,14 +257,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         for rows in runs(*data, args.epochs or (4 if args.quick else 12), seeds, site):
             told = [row for row in rows if "attention, mean" in row]
             readings = [key for key in told[0] if key.startswith("attention")]
-            record |= {"faces": summary(rows, ["gradient"]), "faces runs": rows}
+            record["faces"] = summary(rows, ["gradient"])
+            record["runs"] = record.get("runs", {}) | {"faces": rows}
             record["faces attention"] = over_seeds(told, ["layer"], readings)
             title = f"{args.effect}, {args.amplitude:g} mm: PPCR's attention, mean of {len(site.maps)} networks"
             record["attention of the mean map"] = site.draw(RESULTS / "layers_ppcr.png", title)
             write("layers_ppcr", record)
     if "pneumonia" in parts:
         for rows in runs(pneumonia("train"), pneumonia("test"), args.epochs or (1 if args.quick else 2), seeds):
-            record |= {"pneumonia": summary(rows, ["train s"]), "pneumonia runs": rows}
+            record["pneumonia"] = summary(rows, ["train s"])
+            record["runs"] = record.get("runs", {}) | {"pneumonia": rows}
             write("layers_ppcr", record)
     print(path)
 

@@ -109,24 +109,104 @@ def files() -> str:
     return table(head, rows, "python benchmarks/io.py")
 
 
-def faces() -> str:
-    """Two groups of faces."""
-    rows = []
-    for row in read("faces")["rows"]:
-        accuracy = "-" if row.get("accuracy") is None else f"{row['accuracy']:.3f}"
-        interval = "-" if row.get("interval") is None else f"{row['interval'][0]:.3f} to {row['interval'][1]:.3f}"
-        site = "-" if row.get("saliency auc") is None else f"{row['saliency auc']:.3f}"
-        number = str(row.get("parameters") or "-")
-        rows.append([row["effect"], row["method"], str(row["seed"]), accuracy, interval, site, number])
-    head = ["effect", "method", "seed", "accuracy", "95 % interval", "saliency", "parameters"]
-    return table(head, rows, "python benchmarks/faces.py")
+def _cell(rows: list[dict[str, Any]], model: str, key: str = "accuracy") -> list[float]:
+    """Return one figure of a model, one value a seed; of a saliency its ROC-AUC."""
+    mine = [row for row in rows if row["model"] == model]
+    found = [row.get(key) if key in row else (row["saliency"].get(key) or {}).get("auc") for row in mine]
+    return [value for value in found if value is not None]
+
+
+def _mean(values: list[float]) -> str:
+    return f"{sum(values) / len(values):.3f}" if values else "-"
+
+
+def _spread(values: list[float]) -> str:
+    if len(values) < 2:
+        return _mean(values)
+    return f"{_mean(values)} ± {(max(values) - min(values)) / 2:.3f}"
+
+
+def classify() -> str:
+    """DECNN and its opponents on faces: accuracy, and how well the site is found."""
+    rows, lines = read("classify")["rows"], []
+    for task in dict.fromkeys(row["task"] for row in rows):
+        mine = [row for row in rows if row["task"] == task]
+        _, effect, peak = task.split(":")
+        plain = max((_cell(mine, "plain 33"), _cell(mine, "plain 33, points")), key=lambda v: sum(v) / max(len(v), 1))
+        accuracy = [_spread(_cell(mine, "DECNN 33")), _spread(plain)]
+        accuracy += [_spread(_cell(mine, "plain 33, 8 x wider")), _mean(_cell(mine, "PCA 99.9 % + logistic"))]
+        sites = [_mean(_cell(mine, "DECNN 33", "density")), _mean(_cell(mine, "t-map", "t-map"))]
+        sites += [f"{_mean(_cell(mine, 'plain 33', 'gradient'))}, {_mean(_cell(mine, 'plain 33', 'gradcam'))}"]
+        lines.append((peak, effect, [f"{effect}, {peak} mm", *accuracy, *sites]))
+    head = ["effect, peak", "DECNN", "plain, best of two", "plain, 8 x larger", "PCA + logistic"]
+    head += ["site: density", "t-map", "gradient, Grad-CAM"]
+    return table(head, [line for _, _, line in sorted(lines)], "python benchmarks/classify.py")
+
+
+def images() -> str:
+    """DECNN and plain networks on images."""
+    lines = []
+    for name in ("classify_images", "classify_cluttered"):
+        rows = read(name)["rows"]
+        for task, model in dict.fromkeys((row["task"], row["model"]) for row in rows):
+            mine = [row for row in rows if (row["task"], row["model"]) == (task, model)]
+            boxes = [row["mass_in_box"] / row["area_of_box"] for row in mine if "mass_in_box" in row]
+            shown = [_spread(_cell(mine, model)), _mean(_cell(mine, model, "auc")), _mean(boxes)]
+            lines.append([task, model, str(mine[0]["parameters"]), *shown])
+    head = ["data set", "network, grid / width", "parameters", "accuracy", "AUC", "density on the object / by area"]
+    return table(head, lines, "python benchmarks/classify.py --sets pneumonia mnist --name classify_images")
+
+
+def _with_interval(row: dict[str, Any], key: str) -> str:
+    half = row.get(f"{key} +-")
+    return f"{row[key]:.3f}" if half is None else f"{row[key]:.3f} ± {half:.3f}"
+
+
+def segmentation() -> str:
+    """Dice of hippocampi at sizes never trained on."""
+    sizes = ("1.0", "0.9", "0.8", "0.7")
+    lines = [
+        [str(row["volumes"]), row["network"], *(_with_interval(row, f"dice at {size}") for size in sizes)]
+        for row in read("layers_scale")["summary"]
+        if " - " not in row["network"]
+    ]
+    head = ["volumes to learn from", "U-Net", *(f"Dice at size {size}" for size in sizes)]
+    return table(head, lines, "python benchmarks/layers.py scale")
+
+
+def adaptive() -> str:
+    """What adaptive resolution costs, and what it gives, on blood smears."""
+    lines = [
+        [row["mask"], f"{row['MACs / all high']:.2f}", _with_interval(row, "mean_iou"), str(row["seeds"])]
+        for row in read("layers_adaptive")["summary"]
+        if " - " not in row["mask"]
+    ]
+    return table(
+        ["mask", "multiplications / all high", "mean IoU", "seeds"], lines, "python benchmarks/layers.py adaptive"
+    )
+
+
+def attention() -> str:
+    """PPCR beside its peers on faces."""
+    found = read("layers_ppcr")
+    cost = {row["layer"]: row for row in found["time"] if row["side"] == 224}
+    lines = [
+        [row["layer"], _with_interval(row, "accuracy"), _with_interval(row, "auc"),
+         f"{cost[row['layer']]['forward ratio']:.2f}"] for row in found["faces"]
+    ]  # fmt: skip
+    head = ["layer", "accuracy", "AUC", "ResNet-18 forward at 224 / without"]
+    return table(head, lines, "python benchmarks/layers.py ppcr")
 
 
 TABLES: dict[str, Callable[[], str]] = {
     "conformal": conformal,
     "density": density,
     "registration": registration,
-    "faces": faces,
+    "classify": classify,
+    "images": images,
+    "segmentation": segmentation,
+    "adaptive": adaptive,
+    "attention": attention,
     "core": core,
     "files": files,
 }

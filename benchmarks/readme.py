@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import _stride_ppcr_tables as stride_ppcr
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results"
 
@@ -162,6 +164,15 @@ def _with_interval(row: dict[str, Any], key: str) -> str:
     return f"{row[key]:.3f}" if half is None else f"{row[key]:.3f} ± {half:.3f}"
 
 
+def adrenal() -> str:
+    """Adrenal glands by their surfaces alone, means over seeds."""
+    lines = [
+        [row["method"], *(f"{row[key]:.3f}" for key in ("accuracy", "balanced_accuracy", "auc"))]
+        for row in read("adrenal")["means"]
+    ]
+    return table(["method", "accuracy", "balanced", "AUC"], lines, "python benchmarks/adrenal.py")
+
+
 def segmentation() -> str:
     """Dice of hippocampi at sizes never trained on."""
     sizes = ("1.0", "0.9", "0.8", "0.7")
@@ -186,27 +197,17 @@ def adaptive() -> str:
     )
 
 
-def attention() -> str:
-    """PPCR beside its peers on faces."""
-    found = read("layers_ppcr")
-    cost = {row["layer"]: row for row in found["time"] if row["side"] == 224}
-    lines = [
-        [row["layer"], _with_interval(row, "accuracy"), _with_interval(row, "auc"),
-         f"{cost[row['layer']]['forward ratio']:.2f}"] for row in found["faces"]
-    ]  # fmt: skip
-    head = ["layer", "accuracy", "AUC", "ResNet-18 forward at 224 / without"]
-    return table(head, lines, "python benchmarks/layers.py ppcr")
-
-
 TABLES: dict[str, Callable[[], str]] = {
     "conformal": conformal,
     "density": density,
     "registration": registration,
     "classify": classify,
     "images": images,
+    "adrenal": adrenal,
     "segmentation": segmentation,
     "adaptive": adaptive,
-    "attention": attention,
+    "stride": lambda: table(*stride_ppcr.stride(read("layers_stride"))),
+    "attention": lambda: table(*stride_ppcr.ppcr(read("layers_ppcr"))),
     "core": core,
     "files": files,
 }

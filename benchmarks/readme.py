@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import _layer_tables
 import _stride_ppcr_tables as stride_ppcr
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -159,11 +160,6 @@ def images() -> str:
     return table(head, lines, "python benchmarks/classify.py --sets pneumonia mnist --name classify_images")
 
 
-def _with_interval(row: dict[str, Any], key: str) -> str:
-    half = row.get(f"{key} +-")
-    return f"{row[key]:.3f}" if half is None else f"{row[key]:.3f} ± {half:.3f}"
-
-
 def adrenal() -> str:
     """Adrenal glands by their surfaces alone, means over seeds."""
     lines = [
@@ -173,30 +169,6 @@ def adrenal() -> str:
     return table(["method", "accuracy", "balanced", "AUC"], lines, "python benchmarks/adrenal.py")
 
 
-def segmentation() -> str:
-    """Dice of hippocampi at sizes never trained on."""
-    sizes = ("1.0", "0.9", "0.8", "0.7")
-    lines = [
-        [str(row["volumes"]), row["network"], *(_with_interval(row, f"dice at {size}") for size in sizes)]
-        for row in read("layers_scale")["summary"]
-        if " - " not in row["network"]
-    ]
-    head = ["volumes to learn from", "U-Net", *(f"Dice at size {size}" for size in sizes)]
-    return table(head, lines, "python benchmarks/layers.py scale")
-
-
-def adaptive() -> str:
-    """What adaptive resolution costs, and what it gives, on blood smears."""
-    lines = [
-        [row["mask"], f"{row['MACs / all high']:.2f}", _with_interval(row, "mean_iou"), str(row["seeds"])]
-        for row in read("layers_adaptive")["summary"]
-        if " - " not in row["mask"]
-    ]
-    return table(
-        ["mask", "multiplications / all high", "mean IoU", "seeds"], lines, "python benchmarks/layers.py adaptive"
-    )
-
-
 TABLES: dict[str, Callable[[], str]] = {
     "conformal": conformal,
     "density": density,
@@ -204,8 +176,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "classify": classify,
     "images": images,
     "adrenal": adrenal,
-    "segmentation": segmentation,
-    "adaptive": adaptive,
+    "equivariance": lambda: table(*_layer_tables.equivariance_table(read("layers_scale"))),
+    "segmentation": lambda: table(*_layer_tables.scale_table(read("layers_scale"))),
+    "adaptive": lambda: table(*_layer_tables.adaptive_table(read("layers_adaptive"))),
+    "adaptive time": lambda: table(*_layer_tables.time_table(read("layers_adaptive"))),
     "stride": lambda: table(*stride_ppcr.stride(read("layers_stride"))),
     "attention": lambda: table(*stride_ppcr.ppcr(read("layers_ppcr"))),
     "core": core,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from meshconv._check import BoolArray, FloatArray, IntArray, one_of
 from meshconv.datasets._blood_file import KINDS, read_cell_file
 from meshconv.datasets.files import find_data
 from meshconv.datasets.images import LabelledImages
+from meshconv.datasets.on_demand import OnDemand
 from meshconv.datasets.split import PARTS, split_indices
 from meshconv.errors import ArgumentError
 
@@ -87,7 +87,7 @@ class CellImage:
         return above.max(axis=0, initial=0)
 
 
-class BloodCells(Sequence[CellImage]):
+class BloodCells(OnDemand[CellImage]):
     """364 images of blood smears, 240 x 320 pixels, with 4,886 boxes of red cells, white cells and platelets.
 
     Images are decoded when asked for. Two boxes of red cells have no area; they are left out (``left_out``).
@@ -125,6 +125,8 @@ class BloodCells(Sequence[CellImage]):
     BCCD Dataset, https://github.com/Shenggan/BCCD_Dataset (MIT).
     """
 
+    _kind = "image"
+
     def __init__(self, part: str = "all", *, reduce: int = 1, seed: int = 0, path: Path | None = None) -> None:
         one_of(part, PARTS, "part")
         self._file = read_cell_file(path or find_data("bccd_320x240.npz"))
@@ -136,15 +138,8 @@ class BloodCells(Sequence[CellImage]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    @overload
-    def __getitem__(self, k: int) -> CellImage: ...
-    @overload
-    def __getitem__(self, k: slice) -> list[CellImage]: ...
-    def __getitem__(self, k: int | slice) -> CellImage | list[CellImage]:
-        if isinstance(k, slice):
-            return [self[j] for j in range(len(self))[k]]
-        if not -len(self) <= k < len(self):
-            raise IndexError(f"image {k} of {len(self)}")
+    def item(self, k: int) -> CellImage:
+        """Return image k, 0 <= k < len(self)."""
         found = CellImage(*self._file.image(int(self.indices[k])))
         return found if self._reduce == 1 else found.reduced(self._reduce)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
 
 from meshconv._check import FloatArray, IntArray
+from meshconv.datasets.on_demand import OnDemand
 from meshconv.mesh.surface import Surface
 
 
@@ -51,20 +50,15 @@ class Scan:
     landmarks: FloatArray | None = None
 
 
-class Population(Sequence[Scan]):
+class Population(OnDemand[Scan]):
     """Scans that are read or made when asked for: `scan` says how, everything else follows."""
+
+    _kind = "scan"
 
     @abstractmethod
     def scan(self, k: int) -> Scan:
         """Return scan k, 0 <= k < len(self); always the same."""
 
-    @overload
-    def __getitem__(self, k: int) -> Scan: ...
-    @overload
-    def __getitem__(self, k: slice) -> list[Scan]: ...
-    def __getitem__(self, k: int | slice) -> Scan | list[Scan]:
-        if isinstance(k, slice):
-            return [self.scan(j) for j in range(len(self))[k]]
-        if not -len(self) <= k < len(self):
-            raise IndexError(f"scan {k} of {len(self)}")
-        return self.scan(k % len(self))
+    def item(self, k: int) -> Scan:
+        """Return scan k."""
+        return self.scan(k)

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meshconv._check import FloatArray, IntArray, one_of
 from meshconv.datasets.files import find_data
+from meshconv.datasets.on_demand import OnDemand
 from meshconv.datasets.split import PARTS, split_indices
 from meshconv.errors import ArgumentError, BadFormatError
 
@@ -48,7 +49,7 @@ class Volume:
         return self.fitted(next_multiple(self.image.shape, multiple))
 
 
-class Hippocampi(Sequence[Volume]):
+class Hippocampi(OnDemand[Volume]):
     """210 magnetic resonance volumes of the hippocampus, with its anterior (1) and posterior (2) part.
 
     Parameters
@@ -79,6 +80,8 @@ class Hippocampi(Sequence[Volume]):
     Antonelli et al., 2022, The Medical Segmentation Decathlon. doi:10.1038/s41467-022-30695-9
     """
 
+    _kind = "volume"
+
     def __init__(self, part: str = "all", *, seed: int = 0, path: Path | None = None) -> None:
         one_of(part, PARTS, "part")
         self._file = _read(path or find_data("msd_hippocampus.npz"))
@@ -88,15 +91,8 @@ class Hippocampi(Sequence[Volume]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    @overload
-    def __getitem__(self, k: int) -> Volume: ...
-    @overload
-    def __getitem__(self, k: slice) -> list[Volume]: ...
-    def __getitem__(self, k: int | slice) -> Volume | list[Volume]:
-        if isinstance(k, slice):
-            return [self._file.volume(int(j)) for j in self.indices[k]]
-        if not -len(self) <= k < len(self):
-            raise IndexError(f"volume {k} of {len(self)}")
+    def item(self, k: int) -> Volume:
+        """Return volume k, 0 <= k < len(self)."""
         return self._file.volume(int(self.indices[k]))
 
     def few(self, n: int, *, seed: int = 0) -> Hippocampi:

@@ -21,6 +21,7 @@ from meshconv.benchmark.task import Task
 from meshconv.datasets.population import group_statistic
 from meshconv.errors import ArgumentError
 from meshconv.estimator import SurfaceClassifier
+from meshconv.nn.seeding import seeded
 from meshconv.saliency.attribute import attribute
 from meshconv.train.config import TrainConfig
 from meshconv.train.dataset import Standardizer
@@ -89,10 +90,10 @@ def t_map(task: Task, seed: int, epochs: int) -> Fitted:
 def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Fitted:
     """`SurfaceClassifier` on the task's images; ``density='uniform'`` is the plain network at the same cost."""
     own: dict[str, Any] = {"density": "shared"} if task.aligned else {"density": "sample", "ratio": 30.0}
-    if task.template is None:
-        own["variation"] = 0.0  # the difference of two images that are not registered is no likely one
     chosen = own | options
-    model = SurfaceClassifier(size=task.size, template=task.template, seed=seed, epochs=epochs, **chosen)
+    model = SurfaceClassifier(
+        size=task.size, template=task.template, seed=seed, epochs=epochs, variation=task.variation, **chosen
+    )
     model.fit(_prepared(task.train.images), task.train.labels)
     x = model.standardizer_(task.test.images[:_ATTRIBUTED])
     methods = ("gradient", "gradcam") if chosen["density"] == "uniform" else ("density", "gradient", "gradcam")
@@ -112,7 +113,7 @@ def point_sampled(task: Task, seed: int, epochs: int, *, network_size: int, widt
     step = max(1, round((task.size - 1) / (network_size - 1)))
     model = SurfaceClassifier(
         size=(task.size - 1) // step + 1, network_size=network_size, width=width, density="uniform", seed=seed,
-        epochs=epochs, variation=0.0 if task.template is None else 1.0,
+        epochs=epochs, variation=task.variation,
     )  # fmt: skip
     model.fit(_prepared(task.train.images[..., ::step, ::step]), task.train.labels)
     return Fitted(lambda images: model.predict_proba(_prepared(images[..., ::step, ::step])), _size(model), epochs)
@@ -141,11 +142,10 @@ def network(
         return images[..., ::step, ::step]
 
     standard = Standardizer.fit(seen(task.train.images))
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         model = build(task.train.images.shape[1], len(task.classes), seen(task.train.images).shape[-1])
     labels = torch.from_numpy(task.train.labels)
-    config = TrainConfig(epochs=epochs, seed=seed, variation=0.0 if task.template is None else 1.0)
+    config = TrainConfig(epochs=epochs, seed=seed, variation=task.variation)
     train(model, standard(seen(task.train.images)), labels, config=config)
 
     def probabilities(images: Images) -> FloatArray:

@@ -12,6 +12,7 @@ from meshconv._check import FloatArray, IntArray
 from meshconv.datasets.scan import Population
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.maps.template import Template
+from meshconv.operators.laplacian import mass_matrix
 from meshconv.resample.resampler import Resampler
 from meshconv.saliency.evaluate import Agreement, agreement
 from meshconv.saliency.project import to_vertices
@@ -80,6 +81,11 @@ class Task:
         """Nodes per side of the images."""
         return int(self.train.images.shape[-1])
 
+    @property
+    def variation(self) -> float:
+        """`TrainConfig.variation` of all networks: differences of images that are not registered are not mixed in."""
+        return 0.0 if self.template is None else 1.0
+
     def on_template(self, pixels: FloatArray) -> FloatArray:
         """Return a map (N, N) of the frame on the template's vertices, (V,)."""
         if self.template is None:
@@ -90,9 +96,8 @@ class Task:
         """Return how well a map (N, N) of the population says where the truth is; None without a truth."""
         if self.truth is None or self.template is None:
             return None
-        surface = self.template.surface
-        area = np.bincount(surface.faces.ravel(), np.repeat(surface.face_areas / 3, 3), surface.n_vertices)
-        return agreement(self.on_template(pixels), self.truth, areas=area)
+        areas = mass_matrix(self.template.surface).diagonal()
+        return agreement(self.on_template(pixels), self.truth, areas=areas)
 
 
 def shuffled(task: Task, *, seed: int = 0) -> Task:

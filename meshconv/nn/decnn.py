@@ -6,8 +6,7 @@ do the rest. The density is the saliency: it *is* the area that the network give
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.density_estimator import DensityEstimator, stage, with_places
 from meshconv.nn.equalize import METHODS, equalizing_grid, normalize_density, smooth_upsample
 from meshconv.nn.sample import area_sample, node_grid
+from meshconv.nn.seeding import seeded
 from meshconv.resample.grid import grid_size
 
 DENSITIES = ("shared", "task", "sample", "uniform")
@@ -109,7 +109,7 @@ class DECNN(nn.Module):
         self.tasks = ("label",) if isinstance(n_classes, int) else tuple(n_classes)
         self.n_densities = len(self.tasks) if density == "task" else 1
         self.seen_channels = self.n_densities * in_channels  # of `equalize`, without the coordinates
-        with _seeded(seed):
+        with seeded(seed):
             self.density = DensityEstimator(
                 in_channels, size=self.size, nodes=nodes, ratio=ratio, count=self.n_densities,
                 n_evidence=_total(n_classes) if density == "sample" else 0,
@@ -278,12 +278,3 @@ def _backbone(backbone: str | nn.Module, in_channels: int, width: int, nodes: in
         stages.append(stage(channels, 2 * width, stride=2))
         channels, nodes = 2 * width, (nodes + 1) // 2
     return nn.Sequential(*stages)
-
-
-@contextmanager
-def _seeded(seed: int | None) -> Iterator[None]:
-    """Run a block under a seed and leave the global generator as it was."""
-    with torch.random.fork_rng(devices=[], enabled=seed is not None):
-        if seed is not None:
-            torch.default_generator.manual_seed(seed)
-        yield

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import EdgeConv, global_max_pool, global_mean_pool
 
 from meshconv.errors import ArgumentError, ArrayTypeError
-from meshconv.nn.decnn import _seeded
+from meshconv.nn.seeding import seeded
 
 
 class PointNetwork(nn.Module):
@@ -50,7 +50,7 @@ class PointNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
-        with _seeded(seed):
+        with seeded(seed):
             sizes = (_inputs(in_channels, n_classes, width), width, 2 * width, 4 * width)
             self.layers = nn.ModuleList(_layer(a, b) for a, b in pairwise(sizes))
             self.head = _Head(sizes[-1], n_classes, dropout)
@@ -97,7 +97,7 @@ class EdgeNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
-        with _seeded(seed):
+        with seeded(seed):
             sizes = (_inputs(in_channels, n_classes, width), width, width, width)
             self.layers = nn.ModuleList(
                 EdgeConv(nn.Sequential(_layer(2 * a, b), nn.Linear(b, b)), aggr="max") for a, b in pairwise(sizes)

@@ -12,6 +12,7 @@ from meshconv.maps.parameterization import Parameterization
 from meshconv.maps.template import Template
 from meshconv.mesh.surface import Surface
 from meshconv.operators.curvature import principal_curvatures
+from meshconv.operators.laplacian import mass_matrix
 from meshconv.operators.thickness import local_thickness
 from meshconv.resample.domain import square_coordinates
 from meshconv.resample.geometry_image import GeometryImage
@@ -104,8 +105,7 @@ def _check(surface: Surface, parameterization: Parameterization | None, template
 
 
 def _vertex_areas(surface: Surface) -> FloatArray:
-    third = np.repeat(surface.face_areas / 3, 3)
-    return np.bincount(surface.faces.ravel(), third, surface.n_vertices).astype(np.float64)
+    return np.asarray(mass_matrix(surface).diagonal())
 
 
 def _centroid(surface: Surface) -> FloatArray:

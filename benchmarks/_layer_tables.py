@@ -46,4 +46,4 @@ def time_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]], str]
 def _with_interval(row: dict[str, Any], key: str) -> str:
     half = row.get(f"{key} +-")
     sign = "+" if " - " in str(row.get("network", row.get("mask"))) else ""
-    return f"{row[key]:{sign}.3f}" + (f" +- {half:.3f}" if half is not None else "")
+    return f"{row[key]:{sign}.3f}" + (f" ± {half:.3f}" if half is not None else "")

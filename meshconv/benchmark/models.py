@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,8 +15,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from meshconv._check import FloatArray
+from meshconv.benchmark.fitted import Fitted, Model
 from meshconv.benchmark.opponents import ResNet, SaliencySampler
-from meshconv.benchmark.task import Task
+from meshconv.benchmark.task import Part, Task
 from meshconv.datasets.population import group_statistic
 from meshconv.errors import ArgumentError
 from meshconv.estimator import SurfaceClassifier
@@ -30,31 +30,6 @@ from meshconv.train.prepare import Prepared
 
 Images = NDArray[np.float32]
 _ATTRIBUTED = 128  # test images that a population's gradient map is the mean of
-
-
-@dataclass(frozen=True, eq=False)
-class Fitted:
-    """A model after training.
-
-    Attributes
-    ----------
-    probabilities : callable, optional
-        (n, K) of images (n, C, N, N); None for a model that only says where.
-    parameters, epochs : int
-    maps : mapping of str to (N, N) float64
-        What it says of where the groups differ, by method, over the population.
-    densities : callable, optional
-        (n, N, N) of images, where each image has its own.
-    """
-
-    probabilities: Callable[[Images], FloatArray] | None
-    parameters: int
-    epochs: int = 0
-    maps: Mapping[str, FloatArray] = field(default_factory=dict)
-    densities: Callable[[Images], FloatArray] | None = None
-
-
-Model = Callable[[Task, int, int], Fitted]  # task, seed, epochs
 
 
 def principal_components(task: Task, seed: int, epochs: int) -> Fitted:
@@ -75,7 +50,7 @@ def principal_components(task: Task, seed: int, epochs: int) -> Fitted:
         warnings.simplefilter("ignore", FutureWarning)  # of defaults that change in scikit-learn 1.10
         model.fit(_rows(task.train.images), task.train.labels)
     size = int(model[-1].coef_.size + model[-1].intercept_.size)
-    return Fitted(lambda images: model.predict_proba(_rows(images)), size)
+    return Fitted(lambda part: model.predict_proba(_rows(part.images)), size)
 
 
 def _rows(images: Images) -> Images:
@@ -103,7 +78,7 @@ def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Fitted:
         return attribute(model.model_, model.standardizer_(images))
 
     return Fitted(
-        lambda images: model.predict_proba(_prepared(images)), _size(model), epochs, maps,
+        lambda part: model.predict_proba(_prepared(part.images)), _size(model), epochs, maps,
         densities if chosen["density"] == "sample" else None,
     )  # fmt: skip
 
@@ -116,7 +91,7 @@ def point_sampled(task: Task, seed: int, epochs: int, *, network_size: int, widt
         epochs=epochs, variation=task.variation,
     )  # fmt: skip
     model.fit(_prepared(task.train.images[..., ::step, ::step]), task.train.labels)
-    return Fitted(lambda images: model.predict_proba(_prepared(images[..., ::step, ::step])), _size(model), epochs)
+    return Fitted(lambda part: model.predict_proba(_prepared(part.images[..., ::step, ::step])), _size(model), epochs)
 
 
 def _prepared(images: Images) -> Prepared:
@@ -148,8 +123,8 @@ def network(
     config = TrainConfig(epochs=epochs, seed=seed, variation=task.variation)
     train(model, standard(seen(task.train.images)), labels, config=config)
 
-    def probabilities(images: Images) -> FloatArray:
-        return np.asarray(torch.softmax(predict(model, standard(seen(images))).double(), dim=1).numpy())
+    def probabilities(part: Part) -> FloatArray:
+        return np.asarray(torch.softmax(predict(model, standard(seen(part.images))).double(), dim=1).numpy())
 
     x = standard(seen(task.test.images[:_ATTRIBUTED]))
     maps = {"gradient": attribute(model, x, method="gradient").mean(axis=0)}
@@ -171,10 +146,19 @@ def _named(name: str) -> Model | None:
     return partial(decnn, network_size=size, width=width, **density)
 
 
+def _on_meshes(name: str, task: Task, seed: int, epochs: int) -> Fitted:
+    from meshconv.benchmark import graphs  # torch-geometric is slow to import
+    from meshconv.nn import graph
+
+    return graphs.graph_network(getattr(graph, name), task, seed, epochs)
+
+
 OTHERS: dict[str, Model] = {
     "plain 33, 8 x wider": partial(decnn, density="uniform", width=round(8 * math.sqrt(8))),
     "PCA 99.9 % + logistic": principal_components,
     "t-map": t_map,
+    "points of the mesh": partial(_on_meshes, "PointNetwork"),
+    "edges of the mesh": partial(_on_meshes, "EdgeNetwork"),
     "saliency sampler": partial(network, SaliencySampler, size=65),
     "ResNet-18": partial(network, ResNet, size=65),
 }

@@ -14,7 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 import meshconv
-from meshconv.benchmark.models import DETERMINISTIC, Fitted, model_named
+from meshconv.benchmark.fitted import Fitted
+from meshconv.benchmark.models import DETERMINISTIC, model_named
 from meshconv.benchmark.task import Part, Task, mass_in_boxes
 from meshconv.errors import CheckpointError
 from meshconv.mesh.io import write_bytes_atomic
@@ -128,7 +129,7 @@ def judged(task: Task, fitted: Fitted, seconds: float) -> Row:
         row["cpu_s_per_epoch"] = seconds / fitted.epochs
     if fitted.probabilities is not None:
         start = time.process_time()
-        found = evaluate(task.test.labels, fitted.probabilities(task.test.images))
+        found = evaluate(task.test.labels, fitted.probabilities(task.test))
         row["ms_per_prediction"] = 1e3 * (time.process_time() - start) / len(task.test.labels)
         row |= {"n": found.n, "accuracy": found.accuracy, "interval": list(found.intervals["accuracy"])}
         row |= {"balanced_accuracy": found.balanced_accuracy, "auc": found.auc}
@@ -145,8 +146,8 @@ def judged(task: Task, fitted: Fitted, seconds: float) -> Row:
     return row
 
 
-def _accuracy(part: Part, probabilities: Callable[[Any], Any]) -> float:
-    return float((probabilities(part.images).argmax(axis=1) == part.labels).mean())
+def _accuracy(part: Part, probabilities: Callable[[Part], Any]) -> float:
+    return float((probabilities(part).argmax(axis=1) == part.labels).mean())
 
 
 def settings(*, n: int, epochs: int) -> dict[str, Any]:

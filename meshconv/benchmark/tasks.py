@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from meshconv.benchmark.task import Part, Task, shuffled
+from meshconv.datasets.blood import BloodCells
 from meshconv.datasets.folder import FolderDataset
 from meshconv.datasets.images import LabelledImages, cluttered_mnist, mnist, pneumonia_mnist
 from meshconv.datasets.morphable import EFFECTS, Acquisition, MorphableFaces, face_model
 from meshconv.datasets.scan import Population
+from meshconv.datasets.split import PARTS
 from meshconv.errors import ArgumentError
 from meshconv.maps.template import Template
 from meshconv.mesh.io import write_bytes_atomic
@@ -37,7 +39,8 @@ def load_task(name: str, *, n: int = 400, cache: Path = Path("out/faces"), worke
     name : str
         ``faces:EFFECT:MM`` (morphable faces, independent meshing, cropping, pose and noise; `n` to learn from and
         `n` to test), ``faces:EFFECT:MM:variants`` (with mirrored, denser and coarser test scans),
-        ``mnist``, ``pneumonia``, ``cluttered``, or ``folder:PATH`` (scans and a table of labels; split by subject).
+        ``mnist``, ``pneumonia``, ``cluttered``, ``cells`` (which kind of blood cell), ``platelets`` (is there one in
+        this field of blood, and where), or ``folder:PATH`` (scans and a table of labels; split by subject).
         ``:shuffled`` behind it shuffles the training labels.
     n : int
         Of each part, for sets that are generated.
@@ -135,6 +138,17 @@ def _cluttered(rest: list[str], n: int, cache: Path, workers: int) -> Task:
     return Task("", _part(train), _part(test), train.classes, aligned=False)
 
 
+def _cells(rest: list[str], n: int, cache: Path, workers: int) -> Task:
+    train, validation, test = (BloodCells(part).cells(65, window=64) for part in PARTS[1:])
+    return Task("", _part(train), _part(test), train.classes, validation=_part(validation))
+
+
+def _platelets(rest: list[str], n: int, cache: Path, workers: int) -> Task:
+    train, validation, test = (BloodCells(part).presence("Platelets", 65) for part in PARTS[1:])
+    return Task("", _part(train), _part(test), train.classes, validation=_part(validation), aligned=False)
+
+
 _LOADERS: dict[str, Callable[[list[str], int, Path, int], Task]] = {
-    "faces": _faces, "mnist": _mnist, "pneumonia": _pneumonia, "cluttered": _cluttered, "folder": _folder,
+    "faces": _faces, "mnist": _mnist, "pneumonia": _pneumonia, "cluttered": _cluttered, "cells": _cells,
+    "platelets": _platelets, "folder": _folder,
 }  # fmt: skip

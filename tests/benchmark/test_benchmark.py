@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from meshconv.benchmark.page import as_text, load_maps, means, saliency_page, sa
 from meshconv.benchmark.run import Record, over_seeds, run, settings
 from meshconv.benchmark.task import Part, Task, mass_in_boxes, shuffled
 from meshconv.benchmark.tasks import load_task
+from meshconv.datasets.procedural import ProceduralFaces
 from meshconv.errors import ArgumentError, ArrayTypeError, CheckpointError
 from meshconv.mesh.shapes import face
 
@@ -45,9 +47,9 @@ def test_every_model_finds_what_is_there_or_is_at_chance_where_nothing_is(templa
     assert sorted(nothing.train.labels) == sorted(task.train.labels)
     for name in ("DECNN 33", "plain 33", "PCA 99.9 % + logistic"):
         found = model_named(name)(task, 0, 6)
-        assert (found.probabilities(task.test.images).argmax(axis=1) == task.test.labels).mean() > 0.9
+        assert (found.probabilities(task.test).argmax(axis=1) == task.test.labels).mean() > 0.9
         chance = model_named(name)(nothing, 0, 6)
-        assert abs((chance.probabilities(task.test.images).argmax(axis=1) == task.test.labels).mean() - 0.5) < 0.25
+        assert abs((chance.probabilities(task.test).argmax(axis=1) == task.test.labels).mean() - 0.5) < 0.25
 
 
 def test_maps_of_the_population_lie_on_the_truth(template):
@@ -68,7 +70,7 @@ def test_point_sampling_sees_the_nodes_themselves():
     from meshconv.benchmark.models import network
 
     fitted = network(build, Task("t", _part(40, 0), _part(10, 1), ("a", "b")), 0, 3, size=17)
-    assert seen == [(1, 2, 17)] and fitted.probabilities(_part(4, 2).images).shape == (4, 2)
+    assert seen == [(1, 2, 17)] and fitted.probabilities(_part(4, 2)).shape == (4, 2)
 
 
 @pytest.mark.parametrize("build", [ResNet, SaliencySampler])
@@ -77,6 +79,26 @@ def test_opponents_learn_from_every_weight(build):
     model = build(2, 3, N)
     torch.nn.functional.cross_entropy(model(torch.randn(6, 2, N, N)), torch.arange(6) % 3).backward()
     assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", ["points of the mesh", "edges of the mesh"])
+def test_networks_on_meshes_learn_from_the_scans_themselves_whatever_their_pose(name):
+    def part(n, seed):
+        def scans():
+            return ProceduralFaces(n, seed=seed, n_vertices=700, amplitude=20.0)
+
+        labels = np.array([scan.label for scan in scans()])
+        return Part(np.zeros((n, 1, 3, 3), dtype=np.float32), labels, scans=scans)
+
+    task = Task("t", part(24, 0), part(12, 1), ("without", "with"))
+    found = model_named(name)(task, 0, 6).probabilities(task.test)
+    assert (found.argmax(axis=1) == task.test.labels).mean() > 0.8
+    first, second = (model_named(name)(task, 0, 1).probabilities(task.test) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    with pytest.raises(ArgumentError, match="has images only"):
+        model_named(name)(Task("t", _part(4, 0), _part(4, 0), ("a", "b")), 0, 1)
+    with pytest.raises(ArgumentError, match="do not have the same labels"):
+        model_named(name)(Task("t", replace(task.train, labels=1 - task.train.labels), task.test, ("a", "b")), 0, 1)
 
 
 def test_resnet_18_has_the_published_size():
@@ -179,6 +201,9 @@ def test_data_sets_by_name(tmp_path):
     assert task.truth.max() == 1.0 and len(task.train.scans()) == 4
     assert load_task("faces:cleft_like_L:4:shuffled", n=4, cache=tmp_path).name.endswith("shuffled")
     assert load_task("pneumonia").validation is not None
+    platelets = load_task("platelets")
+    assert platelets.train.boxes is not None and not platelets.aligned
+    assert load_task("cells").classes == ("RBC", "WBC", "Platelets")
 
 
 @pytest.mark.parametrize(("name", "words"), [("cats", "no data set 'cats'; there are faces"), ("faces:x", "EFFECT:MM")])

@@ -1,0 +1,39 @@
+"""What the models of a benchmark have in common once they are fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshconv._check import FloatArray
+from meshconv.benchmark.task import Part, Task
+
+Images = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A model after training.
+
+    Attributes
+    ----------
+    probabilities : callable, optional
+        (n, K) of a `Part`; None for a model that only says where.
+    parameters, epochs : int
+    maps : mapping of str to (N, N) float64
+        What it says of where the groups differ, by method, over the population.
+    densities : callable, optional
+        (n, N, N) of images, where each image has its own.
+    """
+
+    probabilities: Callable[[Part], FloatArray] | None
+    parameters: int
+    epochs: int = 0
+    maps: Mapping[str, FloatArray] = field(default_factory=dict)
+    densities: Callable[[Images], FloatArray] | None = None
+
+
+Model = Callable[[Task, int, int], Fitted]  # task, seed, epochs

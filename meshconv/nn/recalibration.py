@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from meshconv.errors import ArgumentError, ArrayTypeError
+from meshconv.nn._same_numbers import same_numbers
 
 _MODE = {1: "linear", 2: "bilinear", 3: "trilinear"}
 _BLOCK_WORDS = ("block", "bottleneck", "residual")
@@ -43,6 +45,7 @@ class PyramidPixelContext(nn.Module):
     ----------
     weight : (H*W, 2**levels - 1), or (1, 2**levels - 1) if shared
     groups : buffer (2**levels - 1, C), 1 where a channel belongs to a group
+    pyramid : buffer, from sums of channels to the centred maps, and to what rounding can make of their mean
 
     References
     ----------
@@ -59,6 +62,7 @@ class PyramidPixelContext(nn.Module):
     """
 
     groups: Tensor
+    pyramid: Tensor
 
     def __init__(
         self,
@@ -79,6 +83,8 @@ class PyramidPixelContext(nn.Module):
         self.shared, self.gain = shared, 2.0 if identity else 1.0
         groups = channel_groups(channels, levels)
         self.register_buffer("groups", groups, persistent=False)
+        self.register_buffer("pyramid", _pyramid(groups), persistent=False)
+        self._cache: tuple[Tensor, Tensor] | None = None
         self.weight = nn.Parameter(torch.zeros(1 if shared else math.prod(self.size), len(groups)))
 
     def extra_repr(self) -> str:
@@ -96,16 +102,16 @@ class PyramidPixelContext(nn.Module):
                 f"input must be (B, {self.groups.shape[1]}) and {len(self.size)} axes, found {tuple(x.shape)}"
             )
         with torch.autocast(x.device.type, enabled=False):  # differences of means: not in half precision
-            weight = self.weight_maps(x.shape[2:]).flatten(2).contiguous()
-            n, pyramid = len(self.groups), _pyramid(self.groups.to(weight.dtype))
-            runs = x.reshape(x.shape[0], pyramid.shape[1], -1, *x.shape[2:]).sum(dim=2, dtype=weight.dtype).flatten(2)
-            maps = torch.matmul(pyramid, runs)  # (B, 15 + 1, pixels)
-            centred, mean = maps[:, :n], maps[:, n:]
-            variance = centred.square().sum(dim=1, keepdim=True) / n  # a mean over a middle axis is slow on a CPU
+            weight, n, r = self._weights(x.shape[2:]), len(self.groups), self.pyramid.shape[1]
+            runs = x.reshape(x.shape[0], r, x.shape[1] // r, -1).sum(dim=2, dtype=weight.dtype)
+            maps = torch.matmul(self.pyramid, runs)  # (B, 15 + 1, pixels)
+            squares = maps.square()
+            variance = squares[:, :n].sum(dim=1, keepdim=True) / n  # a mean over a middle axis is slow on a CPU
             # where the maps agree up to rounding they say nothing: z = 0, not 0/0 or magnified rounding
-            differ = variance > (mean * (32.0 * torch.finfo(weight.dtype).eps)).square()
-            scale = torch.where(differ, variance, torch.inf).rsqrt()
-            a = torch.sigmoid((weight * centred).sum(dim=1, keepdim=True) * scale) * self.gain
+            scale = torch.where(variance > squares[:, n:], variance, torch.inf).rsqrt()
+            a = torch.sigmoid((weight * maps[:, :n]).sum(dim=1, keepdim=True) * scale)
+            if self.gain != 1.0:
+                a = a * self.gain
         return a.to(x.dtype).reshape(x.shape[0], 1, *x.shape[2:])
 
     def weight_maps(self, size: Sequence[int]) -> Tensor:
@@ -115,6 +121,27 @@ class PyramidPixelContext(nn.Module):
         if self.shared or tuple(size) == own:
             return maps
         return functional.interpolate(maps, tuple(size), mode=_MODE[len(own)], align_corners=True)
+
+    def _weights(self, size: Sequence[int]) -> Tensor:
+        """Return `weight_maps` flattened, (1, 2**levels - 1, pixels or 1).
+
+        Where they are resized, evaluations keep them while the weights hold the same numbers and the size is the same.
+        """
+        learning = self.training or (torch.is_grad_enabled() and self.weight.requires_grad)
+        if learning or torch.compiler.is_compiling() or self.shared or tuple(size) == self.size:
+            return self.weight_maps(size).flatten(2).contiguous()
+        now, kept = self.weight.detach(), self._cache
+        fits = kept is not None and kept[1].shape[2:] == size and same_numbers(kept[0], now)
+        if kept is None or not fits:
+            with torch.inference_mode(False), torch.no_grad():  # tensors that any later mode may use
+                kept = self._cache = now.clone(), self.weight_maps(size).contiguous()
+        return kept[1].flatten(2)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        """Convert as any module, but make the matrix anew: converted up, it would keep its rounding."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.pyramid, self._cache = _pyramid(self.groups), None
+        return self
 
 
 def channel_groups(channels: int, levels: int) -> Tensor:
@@ -131,14 +158,14 @@ def channel_groups(channels: int, levels: int) -> Tensor:
 
 
 def _pyramid(groups: Tensor) -> Tensor:
-    """Return the matrix from sums over runs of channels to the centred maps and, last, the mean of all.
+    """Return the matrix from sums over runs of channels to the centred maps and, last, their mean's rounding.
 
     The runs are the groups of the finest level where these are equal, which makes the matrix small; else channels.
     """
     channels, finest = groups.shape[1], (len(groups) + 1) // 2
     means = groups / groups.sum(dim=1, keepdim=True)
     runs = means[:, :: channels // finest] if channels % finest == 0 else means
-    return torch.cat([runs - runs.mean(dim=0), runs[:1]])
+    return torch.cat([runs - runs.mean(dim=0), runs[:1] * (32.0 * torch.finfo(groups.dtype).eps)])
 
 
 def add_recalibration(

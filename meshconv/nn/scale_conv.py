@@ -15,6 +15,7 @@ from meshconv._check import one_of
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn._equivariance import patch_error
 from meshconv.nn._hermite import FAMILIES, hermite_basis
+from meshconv.nn._same_numbers import same_numbers
 
 _CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 _CONV_TRANSPOSE = {
@@ -173,7 +174,7 @@ class ScaleEquivariantConv(nn.Module):
         if learning or torch.compiler.is_compiling():
             return self.kernels()
         now = self.weight.detach(), self.basis
-        if self._cache is None or not all(map(_same, self._cache[:2], now)):
+        if self._cache is None or not all(map(same_numbers, self._cache[:2], now)):
             with torch.inference_mode(False), torch.no_grad():  # tensors that any later mode may use
                 self._cache = now[0].clone(), now[1].clone(), self.kernels()
         return self._cache[2]
@@ -256,10 +257,6 @@ class ScaleEquivariantConv(nn.Module):
             for k, h in zip(self.kernel_size, self.spacing, strict=True)
         ]
         return torch.cartesian_prod(*axes).reshape(-1, self.dims)
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    return a.device == b.device and a.dtype == b.dtype and torch.equal(a, b)
 
 
 def _check_options(dims: int, scale_ratio: float, sigma: float, family: str, **counts: int) -> None:

@@ -131,6 +131,21 @@ def test_other_sizes_use_resized_weights():
     )
 
 
+def test_resized_weights_are_kept_in_evaluation_and_never_stale():
+    layer, fresh = random_layer(16, (5, 7)).eval(), PyramidPixelContext(16, (5, 7)).train()
+    for x in (torch.randn(1, 16, 9, 13), torch.randn(1, 16, 13, 9)):
+        with torch.inference_mode():
+            layer(x)
+        with torch.no_grad():
+            assert layer._weights((9, 13)).data_ptr() == layer._weights((9, 13)).data_ptr()
+            layer.weight.data.mul_(-2)
+            fresh.load_state_dict(layer.state_dict())
+            assert torch.equal(layer(x), fresh(x))
+        layer(x).sum().backward()  # with gradients none is kept
+        assert layer.weight.grad.any()
+        layer.double().float()
+
+
 def test_shared_weights_commute_with_translation_and_native_ones_do_not():
     x = torch.randn(1, 16, 8, 8)
     shared, own = random_layer(16, 8, shared=True), random_layer(16, 8)

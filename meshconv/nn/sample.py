@@ -102,8 +102,15 @@ def splat(values: Tensor, positions: Tensor, size: Sequence[int], *, padding: st
     between = positions.shape[1:-1] if positions.ndim == d + 2 else (*[1] * (d - 1), -1)
     points = positions.to(values.dtype).reshape(positions.shape[0], *between, d)
     flat = values.reshape(*values.shape[:2], *points.shape[1:-1])
-    image: Tensor = _Splat.apply(flat, points, tuple(size), padding)  # type: ignore[no-untyped-call]
-    return image
+    if torch.is_grad_enabled() and (flat.requires_grad or points.requires_grad):
+        image: Tensor = _Splat.apply(flat, points, tuple(size), padding)  # type: ignore[no-untyped-call]
+        return image
+    return _laid_down(flat, points, size, (0, PADDING_MODE[padding], True))  # half the fixed cost
+
+
+def _laid_down(values: Tensor, points: Tensor, size: Sequence[int], mode: tuple[int, int, bool]) -> Tensor:
+    shape = values.new_zeros(1).expand(*values.shape[:2], *size)  # only its shape is read
+    return _gather_slopes(values, shape, points, mode, (True, False))[0]
 
 
 class _Splat(torch.autograd.Function):
@@ -117,8 +124,7 @@ class _Splat(torch.autograd.Function):
     def forward(ctx: Any, values: Tensor, points: Tensor, size: tuple[int, ...], padding: str) -> Tensor:
         ctx.save_for_backward(values, points)
         ctx.mode = (0, PADDING_MODE[padding], True)
-        shape = values.new_zeros(1).expand(*values.shape[:2], *size)  # only its shape is read
-        return _gather_slopes(values, shape, points, ctx.mode, (True, False))[0]
+        return _laid_down(values, points, size, ctx.mode)
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
@@ -135,7 +141,7 @@ def _gather_slopes(
 ) -> tuple[Tensor, Tensor]:
     """Return the derivatives of <values, gather(image, points)> in the image and in the points."""
     ops = torch.ops.aten
-    derive = ops.grid_sampler_2d_backward if points.shape[-1] == 2 else ops.grid_sampler_3d_backward
+    derive = (ops.grid_sampler_2d_backward if points.shape[-1] == 2 else ops.grid_sampler_3d_backward).default
     in_image, in_points = derive(values, image, points, *mode, wanted)
     return in_image, in_points
 

@@ -134,16 +134,26 @@ def network(
     return Fitted(probabilities, sum(p.numel() for p in model.parameters()), epochs, maps)
 
 
+VERSIONS: dict[str, dict[str, Any]] = {  # of DECNN, for an ablation
+    "": {},
+    ", no warm start": {"warm_start": False},
+    ", warm start only": {"density_epochs": 0},
+    ", learned to the end": {"density_epochs": 1000},
+}
+
+
 def _named(name: str) -> Model | None:
-    """Return 'DECNN 33', 'plain 65/16' (grid / width of the first stage) or 'plain 33, points'."""
-    found = re.fullmatch(r"(DECNN|plain) (\d+)(?:/(\d+))?(, points)?", name)
-    if found is None or (found[4] and found[1] == "DECNN"):
+    """Return 'DECNN 33', 'plain 65/16' (grid / width of the first stage), 'plain 33, points' or a version of DECNN."""
+    found = re.fullmatch(r"(DECNN|plain) (\d+)(?:/(\d+))?(, .*)?", name)
+    if found is None:
         return None
-    size, width = int(found[2]), int(found[3] or 8)
-    if found[4]:
+    kind, size, width, version = found[1], int(found[2]), int(found[3] or 8), found[4] or ""
+    if kind == "DECNN":
+        options = VERSIONS.get(version)
+        return None if options is None else partial(decnn, network_size=size, width=width, **options)
+    if version == ", points":
         return partial(point_sampled, network_size=size, width=width)
-    density: dict[str, Any] = {} if found[1] == "DECNN" else {"density": "uniform"}
-    return partial(decnn, network_size=size, width=width, **density)
+    return partial(decnn, network_size=size, width=width, density="uniform") if version == "" else None
 
 
 def _on_meshes(name: str, task: Task, seed: int, epochs: int) -> Fitted:
@@ -173,8 +183,8 @@ def model_named(name: str) -> Model:
     ----------
     name : str
         ``DECNN N``, ``plain N`` (the same network on a uniform grid of N x N nodes, averaged over area) or
-        ``plain N, points`` (every so many-th pixel), N followed by ``/W`` for W channels in the first stage; or one of
-        `OTHERS`.
+        ``plain N, points`` (every so many-th pixel), N followed by ``/W`` for W channels in the first stage,
+        ``DECNN N`` by one of `VERSIONS`; or one of `OTHERS`.
 
     Raises
     ------

@@ -30,7 +30,7 @@ class _Block(nn.Module):
 
 
 class ResNet(nn.Sequential):
-    """ResNet-18 with a 3 x 3 stem, for small images (He et al., 2016, doi:10.1109/CVPR.2016.90).
+    """ResNet-18 as published (He et al., 2016, doi:10.1109/CVPR.2016.90).
 
     Logits (B, n_classes) of images (B, in_channels, N, N).
     """
@@ -38,8 +38,8 @@ class ResNet(nn.Sequential):
     def __init__(
         self, in_channels: int, n_classes: int, size: int = 0, *, widths: Sequence[int] = (64, 128, 256, 512)
     ) -> None:
-        stem = nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=False)
-        layers: list[nn.Module] = [stem, nn.BatchNorm2d(widths[0]), nn.ReLU()]
+        stem = nn.Conv2d(in_channels, widths[0], 7, stride=2, padding=3, bias=False)
+        layers: list[nn.Module] = [stem, nn.BatchNorm2d(widths[0]), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
         inputs = widths[0]
         for level, width in enumerate(widths):
             layers += [_Block(inputs, width, 1 if level == 0 else 2), _Block(width, width, 1)]

@@ -1,4 +1,4 @@
-"""What the learning tables share: means over seeds with intervals, and differences within seeds."""
+"""What the learning tables share: means over seeds with intervals, differences within seeds, going on after a stop."""
 
 from __future__ import annotations
 
@@ -19,6 +19,16 @@ def mean_and_half_width(values: Sequence[float]) -> tuple[float, float | None]:
         return values[0], None
     t = _T[len(values) - 2] if len(values) - 2 < len(_T) else 1.96
     return statistics.fmean(values), t * statistics.stdev(values) / math.sqrt(len(values))
+
+
+def unfinished(runs: Sequence[Row], before: Row, options: Row, *, resume: bool) -> list[Row]:
+    """Rows of an interrupted run to go on with: all of `runs` with `resume`, if it had the same options but seeds."""
+    same = {key: value for key, value in before.items() if key != "seeds"} == {
+        key: value for key, value in options.items() if key != "seeds"
+    }
+    if resume and runs and not same:
+        raise SystemExit(f"--resume: the results were made with {before}, not {options}")
+    return list(runs) if resume else []
 
 
 def over_seeds(rows: Sequence[Row], by: Sequence[str], measures: Sequence[str]) -> list[Row]:

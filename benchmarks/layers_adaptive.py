@@ -1,25 +1,24 @@
 """Content-adaptive downsampling: time beside the dense layer, and cost against accuracy on blood cells.
 
     python benchmarks/layers_adaptive.py --quick     # about 2 CPU minutes: times, one seed, short trainings
-    python benchmarks/layers_adaptive.py             # 3 seeds, about 5 CPU minutes (MESHCONV_DATA)
+    python benchmarks/layers_adaptive.py             # 5 seeds, about 20 CPU minutes (MESHCONV_DATA)
+    python benchmarks/layers_adaptive.py --resume    # go on with an interrupted run, row by row
 
 Times are CPU seconds on one thread, taking turns, as ratios to the dense (dilated) convolution at full size, in
 the faster of torch's two memory layouts. The task: BCCD images, each box an ellipse of its class (background,
-red, white, platelet), labelled per pixel at half the image's resolution; one small network of output stride 4
-beyond that, its strided stages wrapped by `make_adaptive`. Same initial weights, images and epochs for each mask;
-tested after the last epoch. The density is that of a DECNN that learned to count the cells of each kind, never
+red, white, platelet), labelled per pixel at a quarter of the image's side; one small network of output stride 4
+beyond that, its strided stages wrapped by `make_adaptive`. Training and test images are of parts that share no field
+of view (`BloodCells`), drawn anew by each seed. Same initial weights, images and epochs for each mask; tested after
+the last epoch. The density is that of a DECNN that learned how much of each image each kind of cell covers, never
 seeing a box.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import os
 import statistics
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from _common import RESULTS, environment, interleaved, one_thread, print_table, ratio, write
@@ -28,11 +27,12 @@ one_thread()
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from _learning import Row, differences, over_seeds, text  # noqa: E402
-from PIL import Image  # noqa: E402
+from _learning import Row, differences, over_seeds, text, unfinished  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
+from meshconv.datasets.blood import BloodCells  # noqa: E402
+from meshconv.errors import MissingFileError  # noqa: E402
 from meshconv.nn.adaptive_downsampling import (  # noqa: E402
     AdaptiveConv2d,
     AdaptiveNetwork,
@@ -49,7 +49,6 @@ from meshconv.nn.adaptive_downsampling import (  # noqa: E402
 )
 from meshconv.nn.decnn import DECNN  # noqa: E402
 
-DATA = Path(os.environ.get("MESHCONV_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 SIZE, CLASSES, LEVELS = (120, 160), 4, 2
 FEATURES = (SIZE[0] // 2, SIZE[1] // 2)
 LOW, HIGH = "all low (strided)", "all high (dilated)"
@@ -97,24 +96,13 @@ def _runs(layer: AdaptiveConv2d, x: Tensor, level: Tensor) -> dict[str, Callable
     }
 
 
-def blood_cells(count: int) -> tuple[Tensor, Tensor]:
-    """Return images (n, 3, *SIZE) and classes per pixel (n, *FEATURES)."""
-    data = np.load(DATA / "bccd_320x240.npz")
-    jpeg, start, boxes = data["jpeg"], data["ptr"], data["boxes"]
-    images, labels = [], []
-    y, x = np.mgrid[: FEATURES[0], : FEATURES[1]]
-    for i in range(min(count, len(start) - 1)):
-        picture = Image.open(io.BytesIO(jpeg[start[i] : start[i + 1]].tobytes())).convert("RGB")
-        scale = FEATURES[1] / picture.width
-        images.append(np.asarray(picture.resize(SIZE[::-1], Image.Resampling.BOX), dtype=np.float32) / 255)
-        label = np.zeros(FEATURES, dtype=np.int64)
-        for _, kind, x0, y0, x1, y1 in sorted(boxes[boxes[:, 0] == i].tolist(), key=lambda box: box[1]):
-            if x1 > x0 and y1 > y0:
-                u = ((x + 0.5) / scale - (x0 + x1) / 2) / (x1 - x0)
-                v = ((y + 0.5) / scale - (y0 + y1) / 2) / (y1 - y0)
-                label[u * u + v * v <= 0.25] = int(kind) + 1
-        labels.append(label)
-    return torch.from_numpy(np.stack(images)).movedim(-1, 1) - 0.5, torch.from_numpy(np.stack(labels))
+def blood_cells(part: str, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return images (n, 3, *SIZE) and classes per pixel (n, *FEATURES) of one part of the split of `seed`."""
+    found = BloodCells(part, reduce=2, seed=seed)
+    order = np.random.default_rng([seed, 2]).permutation(len(found))[:count]
+    cells = [found[int(k)] for k in order]
+    labels = [one.pixel_classes(FEATURES) for one in cells]
+    return torch.from_numpy(np.stack([one.image for one in cells])) - 0.5, torch.from_numpy(np.stack(labels))
 
 
 def block(inside: int, outside: int, stride: int) -> nn.Sequential:
@@ -219,26 +207,27 @@ def evaluate(model: AdaptiveNetwork, level: int | None, x: Tensor, y: Tensor) ->
     }
 
 
-def runs_of(seed: int, x: Tensor, y: Tensor, epochs: int) -> list[Row]:
-    """Train and test with each mask, alike but for it."""
-    split = len(x) * 2 // 3
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
-    train_x, train_y, test_x, test_y = x[order[:split]], y[order[:split]], x[order[split:]], y[order[split:]]
+def runs_of(seed: int, options: Row, rows: list[Row]) -> Iterator[None]:
+    """Append a row for each mask, alike but for it, to those there are; stops after each for it to be written."""
+    done = {row["mask"] for row in rows if row["seed"] == seed}
+    train_x, train_y = blood_cells("train", options["train"], seed)
+    test_x, test_y = blood_cells("test", options["test"], seed)
     torch.manual_seed(seed)
-    counting = counting_network(train_x, train_y, 2 * epochs, seed)
-    rows: list[Row] = []
+    counting = counting_network(train_x, train_y, 2 * options["epochs"], seed)
     for name in masks(counting):
+        if name in done:
+            continue
         torch.manual_seed(seed)
         base = network()
         mask = masks(counting)[name]
         level = mask if isinstance(mask, int) else None
         model = make_adaptive(base, "1", mask=None if isinstance(mask, int) else mask)
         torch.manual_seed(seed)
-        train(model, level, train_x, train_y, epochs)
+        train(model, level, train_x, train_y, options["epochs"])
         cost = model.macs(test_x[:8], level) / macs(make_adaptive(base, "1"), test_x[:8], 0)
         rows.append({"seed": seed, "mask": name, "MACs / all high": cost} | evaluate(model, level, test_x, test_y))
         print(text(rows[-1]), flush=True)
-    return rows
+        yield
 
 
 def summarised(runs: list[Row]) -> list[Row]:
@@ -255,31 +244,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--time-only", action="store_true", help="measure times again, keep the learning table")
-    parser.add_argument("--seeds", type=int, default=None, help="3, or 1 with --quick")
-    parser.add_argument("--images", type=int, default=None, help="90, or 60 with --quick; two thirds to train on")
-    parser.add_argument("--epochs", type=int, default=None, help="10, or 4 with --quick")
+    parser.add_argument("--resume", action="store_true", help="keep the learning rows there are")
+    parser.add_argument("--seeds", type=int, default=None, help="5, or 1 with --quick")
+    parser.add_argument("--images", type=int, default=None, help="180, or 60 with --quick; two thirds to train on")
+    parser.add_argument("--epochs", type=int, default=None, help="12, or 4 with --quick")
     args = parser.parse_args()
-    args.seeds, args.images = args.seeds or (1 if args.quick else 3), args.images or (60 if args.quick else 90)
-    args.epochs = args.epochs or (4 if args.quick else 10)
+    images, seeds = args.images or (60 if args.quick else 180), args.seeds or (1 if args.quick else 5)
+    options = {"seeds": seeds, "train": images * 2 // 3, "test": images // 3, "epochs": args.epochs or
+               (4 if args.quick else 12)}  # fmt: skip
     torch.set_num_threads(1)
-    result: dict[str, Any] = {"environment": environment("torch", "numpy"), "options": vars(args)}
-    result["time"] = time_table(7 if args.quick else 11)
-    print_table(result["time"])
     path = RESULTS / "layers_adaptive.json"
-    if args.time_only and path.is_file():
-        print(write("layers_adaptive", json.loads(path.read_text()) | {"time": result["time"]}))
-        return
-    result["runs"] = []
-    if (DATA / "bccd_320x240.npz").is_file():
-        x, y = blood_cells(args.images)
-        for seed in range(args.seeds):
-            result["runs"] += runs_of(seed, x, y, args.epochs)
-            result["summary"] = summarised(result["runs"])
-            write("layers_adaptive", result)
-    else:
-        print(f"no bccd_320x240.npz in {DATA}: learning table left out")
-    for row in result.get("summary", []):
-        print(text(row))
+    before: Row = json.loads(path.read_text()) if path.is_file() else {}
+    result: Row = before | {"environment": environment("torch", "numpy")}
+    if args.time_only or not args.resume:
+        result["time"] = time_table(7 if args.quick else 11)
+        print_table(result["time"])
+    if not args.time_only:
+        runs = unfinished(before.get("runs", []), before.get("options", {}), options, resume=args.resume)
+        result |= {"options": options, "runs": runs}
+        try:
+            for seed in range(seeds):
+                for _ in runs_of(seed, options, runs):
+                    result["summary"] = summarised(runs)
+                    write("layers_adaptive", result)
+        except MissingFileError as error:
+            print(f"learning table left out: {error}")
+        for row in result.get("summary", []):
+            print(text(row))
     print(write("layers_adaptive", result))
 
 

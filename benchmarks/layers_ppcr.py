@@ -3,17 +3,22 @@
     python benchmarks/layers_ppcr.py --quick       # a few minutes on one core: 1 seed, short trainings
     python benchmarks/layers_ppcr.py               # 5 seeds: PneumoniaMNIST, faces (MESHCONV_DATA), times
     python benchmarks/layers_ppcr.py time          # one part; the others keep what the JSON file holds
+    python benchmarks/layers_ppcr.py faces pneumonia --resume      # go on with an interrupted run, row by row
 
 Times are CPU seconds on one thread, networks taking turns, as ratios to the same ResNet-18 without attention.
-Learning: one small residual network, same stem, seeds, batches and number of epochs; tested after the last epoch,
-nothing chosen on the test set. Faces: two groups of morphable faces without correspondence (`MorphableFaces`),
-on 33 x 33 nodes; the attention on the mean face is judged by how it ranks the vertices of the true site. Prepared
-images are kept in out/faces. Writes results/layers_ppcr.json and results/layers_ppcr.png.
+Learning: one small residual network, same stem, seeds, batches, learning rate and number of epochs. Rate and epochs
+are those of `GRID` with which the network *without* attention has the best mean AUC over three seeds on a validation
+part: of PneumoniaMNIST its own, of the faces a quarter of the training population, trained on the rest (part
+"settings"; earlier versions of this table had settings that were tried on the test part with seed 0). Tested after the
+last epoch. Faces: two groups of morphable faces without correspondence (`MorphableFaces`), on 33 x 33 nodes; the
+attention on the mean face is judged by how it ranks the vertices of the true site. Prepared images are kept in
+out/layers. Writes results/layers_ppcr.json and results/layers_ppcr.png.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import statistics
@@ -30,7 +35,8 @@ one_thread()
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from _learning import over_seeds, text  # noqa: E402
+from _attention_site import Data, Site  # noqa: E402
+from _learning import Row, over_seeds, text, unfinished  # noqa: E402
 from attention_peers import (  # noqa: E402
     ConvolutionalBlockAttention,
     EfficientChannelAttention,
@@ -45,14 +51,15 @@ from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from meshconv.datasets.images import pneumonia_mnist  # noqa: E402
-from meshconv.nn.recalibration import PyramidPixelContext, add_recalibration, attention_maps  # noqa: E402
+from meshconv.nn.recalibration import PyramidPixelContext, add_recalibration  # noqa: E402
 from meshconv.nn.sample import pyramid  # noqa: E402
-from meshconv.saliency.evaluate import agreement  # noqa: E402
-from meshconv.saliency.project import to_vertices  # noqa: E402
 from meshconv.train.dataset import Standardizer  # noqa: E402
 
-PARTS = ("time", "faces", "pneumonia")
-Data = tuple[Tensor, Tensor]
+PARTS = ("time", "settings", "faces", "pneumonia")
+GRID = {
+    "faces": [(rate, epochs) for epochs in (12, 24) for rate in (3e-3, 1e-2)],
+    "pneumonia": [(rate, epochs) for epochs in (2, 4) for rate in (3e-3, 1e-2)],
+}
 LAYERS: dict[str, Any] = {
     "none": None,
     "PPCR": PyramidPixelContext,
@@ -74,9 +81,9 @@ def network(layer: str, example: Tensor, seed: int, **options: Any) -> nn.Module
     return model if make is None else add_recalibration(model, example, make=make)
 
 
-def time_table(sides: Sequence[int], repeats: int) -> list[dict[str, Any]]:
+def time_table(sides: Sequence[int], repeats: int) -> list[Row]:
     """Forward time of ResNet-18 on side x side images, networks taking turns."""
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for side in sides:
         x = torch.randn(4, 3, side, side)
         nets = {name: network(name, x, 0, large=True).eval() for name in LAYERS}
@@ -126,12 +133,17 @@ def _prepared(effect: str, amplitude: float, seed: int, cache: Path) -> tuple[An
         return data["x"].astype(np.float32), data["y"]
 
 
-def trained(net: nn.Module, data: Data, *, epochs: int, seed: int) -> float:
+def small(layer: str, data: Data, seed: int) -> nn.Module:
+    """The network of the learning tables."""
+    return network(layer, data[0][:2], seed, widths=(8, 16, 32), depth=1, stride=2)
+
+
+def trained(net: nn.Module, data: Data, *, rate: float, epochs: int, seed: int) -> float:
     x, y = data
     generator = torch.Generator().manual_seed(seed)
     steps = epochs * math.ceil(len(x) / 32)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-2, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-2, steps)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps)
     start = time.process_time()
     net.train()
     for _ in range(epochs):
@@ -150,84 +162,92 @@ def tested(net: nn.Module, data: Data) -> dict[str, float]:
     return {"accuracy": float(((score > 0.5) == y).float().mean()), "auc": float(roc_auc_score(y, score))}
 
 
-def runs(train: Data, test: Data, epochs: int, seeds: int, site: Site | None = None) -> Iterator[list[dict[str, Any]]]:
-    """One row per layer and seed; all rows so far, after each seed."""
-    rows: list[dict[str, Any]] = []
-    for seed in range(seeds):
-        for name in LAYERS:
-            net = network(name, train[0][:2], seed, widths=(8, 16, 32), depth=1, stride=2)
-            seconds = trained(net, train, epochs=epochs, seed=seed)
-            rows.append({"layer": name, "seed": seed, **tested(net, test), "train s": seconds})
-            if site is not None:
-                rows[-1] |= site.judged(name, net, train)
-            print(text(rows[-1]), flush=True)
-        yield rows
+def settings(data: Data, validation: Data, grid: Sequence[tuple[float, int]], seeds: int) -> list[Row]:
+    """Validation AUC of the network without attention for each learning rate and number of epochs, best first."""
+    tried: list[Row] = []
+    for rate, epochs in grid:
+        aucs = []
+        for seed in range(seeds):
+            net = small("none", data, seed)
+            trained(net, data, rate=rate, epochs=epochs, seed=seed)
+            aucs.append(tested(net, validation)["auc"])
+        tried.append({"rate": rate, "epochs": epochs, "validation auc": statistics.fmean(aucs)})
+        print(text(tried[-1]), flush=True)
+    return sorted(tried, key=lambda row: -row["validation auc"])
 
 
-def summary(rows: list[dict[str, Any]], measures: Sequence[str]) -> list[dict[str, Any]]:
+def runs(train: Data, test: Data, best: Row, seeds: int, rows: list[Row], site: Site | None = None) -> Iterator[None]:
+    """Append one row per layer and seed to those there are; stops after each for it to be written."""
+    done = {(row["layer"], row["seed"]) for row in rows}
+    for seed, name in itertools.product(range(seeds), LAYERS):
+        if (name, seed) in done:
+            continue
+        net = small(name, train, seed)
+        seconds = trained(net, train, rate=best["rate"], epochs=best["epochs"], seed=seed)
+        rows.append({"layer": name, "seed": seed, **tested(net, test), "train s": seconds})
+        if site is not None:
+            rows[-1] |= site.judged(net, train, keep=seed if name == "PPCR" else None)
+        print(text(rows[-1]), flush=True)
+        yield
+
+
+def summary(rows: list[Row], measures: Sequence[str]) -> list[Row]:
     """Means over seeds with 95 % intervals, and the difference to no attention, seed by seed."""
     base = {row["seed"]: row for row in rows if row["layer"] == "none"}
     gains = [row | {"auc - none": row["auc"] - base[row["seed"]]["auc"]} for row in rows]
     return over_seeds(gains, ["layer"], ["accuracy", "auc", "auc - none", *measures])
 
 
-# --- attention on the surface --------------------------------------------------------------------
+def on_faces(record: Row, args: argparse.Namespace, seeds: int, folder: Path) -> None:
+    """The table of the faces, and the attention on their site."""
+    (x, y), test = faces(args.effect, args.amplitude, args.cache)
+    most = len(x) * 3 // 4
+    if "settings" in args.parts:
+        tried = settings((x[:most], y[:most]), (x[most:], y[most:]), GRID["faces"], 1 if args.quick else 3)
+        record["settings"] = record.get("settings", {}) | {"faces": tried}
+    if "faces" not in args.parts:
+        return
+    options = {"effect": args.effect, "amplitude": args.amplitude} | _chosen(record, "faces", args)
+    rows, site = _rows(record, "faces", options, resume=args.resume), Site(args.effect, folder)
+    for _ in runs((x, y), test, options, seeds, rows, site):
+        told = [row for row in rows if "attention, mean" in row]
+        readings = [key for key in told[0] if key.startswith("attention")] if told else []
+        record["faces"], record["faces attention"] = summary(rows, ["gradient"]), over_seeds(told, ["layer"], readings)
+        write("layers_ppcr", record)
+    numbers = [row["seed"] for row in rows if row["layer"] == "PPCR"]
+    title = f"{args.effect}, {args.amplitude:g} mm: PPCR's attention, mean of {len(numbers)} networks"
+    record["attention of the mean map"] = site.draw(RESULTS / "layers_ppcr.png", title, numbers)
 
 
-class Site:
-    """The true place of an effect on the mean face, and what a network says of it."""
-
-    def __init__(self, effect: str) -> None:
-        import meshconv as mc
-        from meshconv.datasets.morphable import face_model
-
-        model = face_model()
-        template = mc.Template.from_surface(model.mean, landmarks=model.landmarks)
-        self.frame = mc.Resampler(template.parameterization, 33)
-        self.surface = template.surface
-        size = np.linalg.norm(model.effects[effect], axis=1)
-        self.truth = size / size.max()
-        self.maps: list[Any] = []
-
-    def judged(self, name: str, net: nn.Module, data: Data) -> dict[str, float]:
-        """ROC-AUC of |gradient x input| and of three readings of the attention, on the training faces."""
-        x, y = data
-        images = x.clone().requires_grad_()
-        logits = net.eval()(images)
-        (slope,) = torch.autograd.grad((logits[:, 1] - logits[:, 0]).sum(), images)
-        out = {"gradient": self._auc((slope * x).abs().sum(1).mean(0))}
-        if any(isinstance(m, PyramidPixelContext) for m in net.modules()):
-            found = attention(net, x, y)
-            out |= {f"attention, {reading}": self._auc(pixels) for reading, pixels in found.items()}
-            self.maps += [found["groups"]] if name == "PPCR" else []
-        return out
-
-    def _auc(self, pixels: Tensor) -> float:
-        return float(agreement(to_vertices(pixels.numpy(), self.frame), self.truth).auc)
-
-    def draw(self, path: Path, title: str) -> float:
-        """Save the mean of the maps on the mean face; return its ROC-AUC."""
-        from meshconv.viz.picture import FieldStyle, figure, save_figure
-
-        mean = torch.stack(self.maps).mean(0)
-        field = to_vertices(mean.numpy(), self.frame)
-        look = FieldStyle("attention, difference of the groups", iso_lines=False)
-        save_figure(figure(self.surface, field, title=title, field_style=look), path, dpi=80)
-        return self._auc(mean)
+def on_pneumonia(record: Row, args: argparse.Namespace, seeds: int) -> None:
+    """The table of PneumoniaMNIST."""
+    train = pneumonia("train")
+    if "settings" in args.parts:
+        tried = settings(train, pneumonia("val"), GRID["pneumonia"], 1 if args.quick else 3)
+        record["settings"] = record.get("settings", {}) | {"pneumonia": tried}
+    if "pneumonia" not in args.parts:
+        return
+    options = _chosen(record, "pneumonia", args)
+    rows = _rows(record, "pneumonia", options, resume=args.resume)
+    for _ in runs(train, pneumonia("test"), options, seeds, rows):
+        record["pneumonia"] = summary(rows, ["train s"])
+        write("layers_ppcr", record)
 
 
-def attention(net: nn.Module, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-    """Return three maps (33, 33), each the mean over layers scaled to mean 1.
+def _chosen(record: Row, name: str, args: argparse.Namespace) -> Row:
+    best = record.get("settings", {}).get(name)
+    if best is None:
+        raise SystemExit(f'{name}: no settings yet; run the part "settings" too')
+    return {"rate": best[0]["rate"], "epochs": 2 if args.quick else best[0]["epochs"]}
 
-    The attention itself, its spread from face to face, and the distance between its means over the two groups.
-    """
-    readings: dict[str, list[Tensor]] = {"mean": [], "spread": [], "groups": []}
-    for small in attention_maps(net.eval(), x).values():
-        a = functional.interpolate(small, x.shape[2:], mode="bilinear", align_corners=True)[:, 0]
-        groups = (a[y == 1].mean(0) - a[y == 0].mean(0)).abs()
-        for name, found in (("mean", a.mean(0)), ("spread", a.std(0)), ("groups", groups)):
-            readings[name].append(found / found.mean())
-    return {name: torch.stack(found).mean(0) for name, found in readings.items()}
+
+def _rows(record: Row, name: str, options: Row, *, resume: bool) -> list[Row]:
+    """The rows of a part, in the record: empty ones, or those of an interrupted run."""
+    rows, before = record.setdefault("runs", {}), record.setdefault("options", {})
+    rows[name] = unfinished(rows.get(name, []), before.get(name, {}), options, resume=resume)
+    before[name] = options
+    kept: list[Row] = rows[name]
+    return kept
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -235,40 +255,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seeds", type=int, default=None, help="5, or 1 with --quick")
-    parser.add_argument("--epochs", type=int, default=None, help="2 on PneumoniaMNIST, 12 on faces; 1, 4 with --quick")
+    parser.add_argument("--resume", action="store_true", help="keep the learning rows there are")
     parser.add_argument("--effect", default="cleft_like_L")
     parser.add_argument("--amplitude", type=float, default=4.0, help="peak of the effect, mm")
     parser.add_argument("--cache", type=Path, default=Path("out/faces"))
     args = parser.parse_args(argv)
-    parts, seeds = args.parts or PARTS, args.seeds or (1 if args.quick else 5)
+    args.parts, seeds = args.parts or PARTS, args.seeds or (1 if args.quick else 5)
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     path = RESULTS / "layers_ppcr.json"
     record: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    record |= {
-        "environment": environment("torch", "numpy"),
-        "options": {"seeds": seeds, "effect": args.effect, "amplitude": args.amplitude, "quick": args.quick},
-    }
-    if "time" in parts:
+    record |= {"environment": environment("torch", "numpy")}
+    if "time" in args.parts:
         record["time"] = time_table((112, 224), 5 if args.quick else 15)
         write("layers_ppcr", record)
-    if "faces" in parts:
-        data, site = faces(args.effect, args.amplitude, args.cache), Site(args.effect)
-        for rows in runs(*data, args.epochs or (4 if args.quick else 12), seeds, site):
-            told = [row for row in rows if "attention, mean" in row]
-            readings = [key for key in told[0] if key.startswith("attention")]
-            record["faces"] = summary(rows, ["gradient"])
-            record["runs"] = record.get("runs", {}) | {"faces": rows}
-            record["faces attention"] = over_seeds(told, ["layer"], readings)
-            title = f"{args.effect}, {args.amplitude:g} mm: PPCR's attention, mean of {len(site.maps)} networks"
-            record["attention of the mean map"] = site.draw(RESULTS / "layers_ppcr.png", title)
-            write("layers_ppcr", record)
-    if "pneumonia" in parts:
-        for rows in runs(pneumonia("train"), pneumonia("test"), args.epochs or (1 if args.quick else 2), seeds):
-            record["pneumonia"] = summary(rows, ["train s"])
-            record["runs"] = record.get("runs", {}) | {"pneumonia": rows}
-            write("layers_ppcr", record)
-    print(path)
+    if {"settings", "faces"} & set(args.parts):
+        on_faces(record, args, seeds, args.cache.parent / "layers")
+        write("layers_ppcr", record)
+    if {"settings", "pneumonia"} & set(args.parts):
+        on_pneumonia(record, args, seeds)
+    print(write("layers_ppcr", record))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
     python benchmarks/layers_stride.py --quick     # a few minutes on one core: 1 seed, too few images to learn much
     python benchmarks/layers_stride.py             # 5 seeds (MESHCONV_DATA)
     python benchmarks/layers_stride.py time        # one part; the others keep what the JSON file holds
+    python benchmarks/layers_stride.py learning --resume     # go on with an interrupted run, seed by seed, row by row
 
 Times are CPU seconds on one thread, taking turns. The learning task is a digit of 14 x 14 pixels somewhere in
 60 x 60 among pieces of other digits (5.4 % of the area); all networks have the same plain layers and see the same
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import json
 import math
 import time
@@ -26,13 +28,12 @@ from _common import RESULTS, environment, interleaved, one_thread, print_table, 
 
 one_thread()
 
-import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from _learning import over_seeds, text  # noqa: E402
+from _learning import Row, over_seeds, text, unfinished  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from meshconv.datasets.files import find_data  # noqa: E402
+from meshconv.datasets.blood import KINDS, BloodCells  # noqa: E402
 from meshconv.datasets.images import cluttered_mnist  # noqa: E402
 from meshconv.nn.dynamic_stride import DynamicStrideConv2d  # noqa: E402
 from meshconv.nn.focus import clear_edits, edit_offsets, focus_loss, share_inside  # noqa: E402
@@ -197,22 +198,23 @@ def tested(net: nn.Module, data: Data) -> dict[str, float]:
             "shortest stride": shortest, "test s": seconds}  # fmt: skip
 
 
-def learning(names: Sequence[str], images: int, epochs: int, seeds: int) -> Iterator[list[dict[str, Any]]]:
-    """One row per network and seed; all rows so far, after each seed."""
+def learning(names: Sequence[str], images: int, epochs: int, seeds: int, rows: list[Row]) -> Iterator[list[Row]]:
+    """One row per network and seed but those there are; all rows so far, after each."""
     train, test = small_digits("train", images, 0), small_digits("test", 2000, 1)
-    rows: list[dict[str, Any]] = []
-    for seed in range(seeds):
-        for name in names:
-            options = NETWORKS[name]
-            net = Network(seed, **options)
-            seconds = trained(net, train, epochs, seed, **options)
-            n = sum(p.numel() for key, p in net.named_parameters() if not key.startswith("place"))
-            rows.append({"network": name, "seed": seed, "parameters": n, **tested(net, test), "train s": seconds})
-            print(text(rows[-1]), flush=True)
+    done = {(row["network"], row["seed"]) for row in rows}
+    for seed, name in itertools.product(range(seeds), names):
+        if (name, seed) in done:
+            continue
+        options = NETWORKS[name]
+        net = Network(seed, **options)
+        seconds = trained(net, train, epochs, seed, **options)
+        n = sum(p.numel() for key, p in net.named_parameters() if not key.startswith("place"))
+        rows.append({"network": name, "seed": seed, "parameters": n, **tested(net, test), "train s": seconds})
+        print(text(rows[-1]), flush=True)
         yield rows
 
 
-def summary_of(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def summary_of(rows: list[Row]) -> list[Row]:
     """Means over seeds with 95 % intervals, and the difference to the plain network, seed by seed."""
     base = {row["seed"]: row for row in rows if row["network"] == "plain"}
     for row in rows:
@@ -227,18 +229,10 @@ def summary_of(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def blood_cells() -> tuple[Tensor, Tensor]:
     """One blood smear (1, 3, 120, 160) and a mask of its first white cell's box: what the user asks for."""
-    from PIL import Image
-
-    with np.load(find_data("bccd_320x240.npz")) as data:
-        names = list(data["classes"])
-        box = next(b for b in data["boxes"] if names[int(b[1])] == "WBC")
-        image, start = int(box[0]), data["ptr"]
-        picture = Image.open(io.BytesIO(data["jpeg"][start[image] : start[image + 1]].tobytes())).convert("RGB")
-    x = torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255).permute(2, 0, 1)[None]
-    x0, y0, x1, y1 = (round(float(v) / 2) for v in box[2:])
-    mask = torch.zeros(120, 160)
-    mask[y0:y1, x0:x1] = 1
-    return functional.avg_pool2d(x, 2), mask
+    white = KINDS.index("WBC")
+    smear = next(one for one in BloodCells(reduce=2) if white in one.labels)
+    mask = smear.masks(shape="box")[list(smear.labels).index(white)]
+    return torch.from_numpy(smear.image)[None], torch.from_numpy(mask).float()
 
 
 def editing(steps: int, picture: Path) -> list[dict[str, object]]:
@@ -303,6 +297,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=None, help="5, or 1 with --quick")
     parser.add_argument("--images", type=int, default=None, help="2500, or 1000 with --quick")
     parser.add_argument("--epochs", type=int, default=None, help="8, or 3 with --quick")
+    parser.add_argument("--resume", action="store_true", help="keep the learning rows there are")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=[*NETWORKS], help="plain among them")
     args = parser.parse_args(argv)
     parts, seeds = args.parts or PARTS, args.seeds or (1 if args.quick else 5)
@@ -310,8 +305,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     path = RESULTS / "layers_stride.json"
     record: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    record |= {"environment": environment("torch", "numpy")}
-    record["options"] = {"seeds": seeds, "images": images, "epochs": epochs}
+    options = {"seeds": seeds, "images": images, "epochs": epochs}
+    kept = unfinished(record.get("runs", []), record.get("options", {}), options, resume=args.resume)
+    record |= {"environment": environment("torch", "numpy"), "options": options}
     if "time" in parts:
         with torch.no_grad():
             record["time"] = time_table(5 if args.quick else 15)
@@ -320,7 +316,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         record["editing"] = editing(100, RESULTS / "layers_stride.png")
         print_table(record["editing"])
     if "learning" in parts:
-        for rows in learning(args.networks, images, epochs, seeds):
+        for rows in learning(args.networks, images, epochs, seeds, kept):
             record |= {"learning": summary_of(rows), "runs": rows}
             write("layers_stride", record)
     print(write("layers_stride", record))

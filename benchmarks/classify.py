@@ -44,6 +44,22 @@ def page(names: list[str], folder: Path) -> Any:
     return saliency_page(panels)
 
 
+def overview(effects: list[str], peak: float, folder: Path) -> Any:
+    """True sites above, learned densities below, one column an effect."""
+    model, rows = face_model(), {"where they differ": [], "where DECNN looks": []}
+    for effect in effects:
+        density = load_maps(folder, f"faces:{effect}:{peak:g}", "DECNN 33").get("density")
+        if density is not None:
+            title = effect.replace("_", " ")
+            rows["where they differ"].append((title, (model.effects[effect] ** 2).sum(axis=1) ** 0.5))
+            rows["where DECNN looks"].append(("", density))
+    return (
+        saliency_page([(name, model.mean, fields) for name, fields in rows.items()])
+        if rows["where DECNN looks"]
+        else None
+    )
+
+
 def main() -> None:
     """Run what is missing, print, draw."""
     parser = argparse.ArgumentParser(description="Data sets x models x seeds.")
@@ -77,6 +93,9 @@ def main() -> None:
     shown = [name for name in names if name.startswith("faces:") and len(name.split(":")) == 3]
     if shown:
         save_figure(page(shown, maps), RESULTS / f"{args.name}.png", dpi=110)
+    strip = overview(args.effects, max(args.millimetres), maps)
+    if strip is not None:
+        save_figure(strip, RESULTS / f"{args.name}_overview.png", dpi=110)
 
 
 if __name__ == "__main__":

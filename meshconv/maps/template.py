@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from os import PathLike
 
@@ -13,6 +13,7 @@ from scipy import sparse
 from meshconv._check import FloatArray, IntArray, as_array, in_range, one_of
 from meshconv.errors import ArgumentError, IndexOutOfRangeError
 from meshconv.maps._kinds import require_kind
+from meshconv.maps._upright import turned, upright
 from meshconv.maps.files import load_arrays, save_arrays
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
@@ -110,12 +111,12 @@ class Template:
         from meshconv.maps.density import density_equalizing_map
 
         one_of(domain, ("disk", "sphere"), "domain")
-        flat = _upright(conformal_map(surface, domain=domain))
+        flat = upright(conformal_map(surface, domain=domain))
         if domain == "disk":
             flat = flat.with_coordinates((1.0 - in_range(margin, 0.0, 0.5, "margin")) * flat.coordinates)
         else:
             even = density_equalizing_map(flat)
-            flat = _upright(Parameterization(surface, even.coordinates, "sphere"))
+            flat = upright(Parameterization(surface, even.coordinates, "sphere"))
         marks = np.zeros(0, dtype=np.int64) if landmarks is None else np.asarray(landmarks)
         return cls(flat, marks, orientation)
 
@@ -128,6 +129,7 @@ class Template:
         rounds: int = 2,
         landmarks: Sequence[IntArray] | None = None,
         orientation: str = "any",
+        pose: str = "first",
     ) -> Template:
         """Return the mean shape of a population as a frame.
 
@@ -145,7 +147,13 @@ class Template:
             How often the mean is renewed.
         landmarks : sequence of (K,) int array_like, optional
             Vertices of each surface, in one order.
+        pose : {'first', 'standard', 'auto'}
+            How the frame stands in space. As the first surface does; in a standard pose (`standing`: facing +z,
+            symmetric about x = 0, up as faces are); or in that only if the surfaces came turned anyhow, by more
+            than 45 degrees. Where scans share a pose, the scanner knew better what is up. One surface alone, or
+            no round, does not tell: the first.
         """
+        from meshconv.maps._standard_pose import share_a_pose
         from meshconv.maps.registration import fit_template
 
         require_kind(surfaces, "surfaces", Sequence)
@@ -158,16 +166,51 @@ class Template:
         marks = None if landmarks is None else [as_array(m, "landmarks") for m in landmarks]
         if marks is not None and len(marks) != len(surfaces):
             raise ArgumentError(f"landmarks must be given for each of {len(surfaces)} surfaces, found {len(marks)}")
+        if one_of(pose, ("first", "standard", "auto"), "pose") == "standard" and orientation == "kept":
+            raise ArgumentError(
+                "orientation='kept' keeps the pose of the surfaces: it goes with pose='first' or 'auto'"
+            )
         first = None if marks is None else marks[0]
         template = cls.from_surface(surfaces[0], domain=domain, landmarks=first, orientation=orientation)
+        turns: list[FloatArray] = []
         for _ in range(rounds):
-            total = np.zeros_like(template.surface.vertices)
+            turns, total = [], np.zeros_like(template.surface.vertices)
             for k, surface in enumerate(surfaces):
                 fit = fit_template(surface, template, landmarks=None if marks is None else marks[k])
                 total += fit.fitted / fit.pose.scale
+                turns.append(fit.pose.rotation)
             mean = Surface(total / len(surfaces), template.surface.faces)
             template = cls.from_surface(mean, domain=domain, landmarks=template.landmarks, orientation=orientation)
-        return template
+        stays = pose == "first" or orientation == "kept" or (pose == "auto" and share_a_pose(turns))
+        return template if stays else template.standing()
+
+    def standing(self) -> Template:
+        """Return the same frame in a standard pose, whichever it was in; `turned` corrects what came out wrong.
+
+        Where the surface faces somewhere, its best plane of mirror symmetry is x = 0, its mean normal points to +z
+        (so how far it nods depends on where it was cut), and that way is up which is nearer to an upright human
+        face: arbitrary for what is no face. Where it faces nowhere (closed, or nearly so), the longest principal
+        axis points up and the shortest to +z; which of their ends is in front or up is arbitrary.
+        """
+        from meshconv.maps._standard_pose import standing
+
+        flat = self.parameterization
+        stood = Parameterization(standing(flat.surface), flat.coordinates, flat.domain)
+        return replace(self, parameterization=upright(stood))
+
+    def turned(self, degrees: float) -> Template:
+        """Return the frame turned counter-clockwise in its picture: by 180 where it came out upside down.
+
+        Surface and map turn together, about the direction in which the surface faces (z, if it is closed).
+
+        Examples
+        --------
+        >>> from meshconv.mesh.shapes import face
+        >>> frame = Template.from_surface(face(300))
+        >>> bool(np.allclose(frame.turned(180).parameterization.coordinates, -frame.parameterization.coordinates))
+        True
+        """
+        return replace(self, parameterization=turned(self.parameterization, in_range(degrees, -360, 360, "degrees")))
 
     # --- what registration needs, computed once ------------------------------------------------
 
@@ -221,23 +264,6 @@ class Template:
         surface = Surface(arrays["vertices"], arrays["faces"])
         flat = Parameterization(surface, arrays["coordinates"], head["domain"])
         return cls(flat, arrays["landmarks"], head.get("orientation", "any"))
-
-
-def _upright(flat: Parameterization) -> Parameterization:
-    """Turn a map so that up in space is up in it (disk), or that it points as the surface does (sphere)."""
-    surface = flat.surface
-    weight = mass_matrix(surface).diagonal()
-    x = surface.vertices - weight @ surface.vertices / weight.sum()
-    if flat.domain == "sphere":
-        u, _, vt = np.linalg.svd((weight[:, None] * x).T @ flat.coordinates)
-        u[:, 2] *= np.sign(np.linalg.det(u @ vt))
-        turned = flat.coordinates @ (u @ vt).T
-        return flat.with_coordinates(turned / np.linalg.norm(turned, axis=1, keepdims=True))
-    up = (weight * x[:, 1]) @ flat.coordinates
-    if np.linalg.norm(up) < 1e-9 * (weight @ np.abs(x[:, 1])):  # flat on the ground: nothing points up
-        return flat
-    a, b = up / np.linalg.norm(up)
-    return flat.with_coordinates(flat.coordinates @ np.array([[b, a], [-a, b]]))
 
 
 def blurred_curvature(surface: Surface, size: float) -> FloatArray:

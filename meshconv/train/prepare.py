@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import operator
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from meshconv._check import IntArray, one_of
-from meshconv.datasets.scan import Scan
-from meshconv.errors import ArgumentError, CacheWarning, CheckpointError, MeshConvError, MissingFileError
+from meshconv._check import one_of
+from meshconv.errors import ArgumentError, CacheWarning, CheckpointError, MissingFileError
 from meshconv.maps.parameterization import Parameterization
 from meshconv.maps.registration import fit_template
 from meshconv.maps.template import Template
-from meshconv.mesh.io import load
 from meshconv.mesh.repair import Repaired, repair
 from meshconv.mesh.surface import Surface
 from meshconv.resample.channels import channels
@@ -30,70 +26,13 @@ from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.resampler import Resampler
 from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
 from meshconv.train.config import PrepareConfig
+from meshconv.train.frames import population_template
+from meshconv.train.prepared import Prepared, Skipped
+from meshconv.train.reading import EXPECTED, ScanLike, Task, named, read
+
+__all__ = ["Placed", "Prepared", "ScanLike", "Skipped", "place", "population_template", "prepare"]
 
 _VERSION = 1  # of the images: raise it when preparation gives other values
-_EXPECTED = (ValueError, OSError, ArithmeticError, LookupError)  # what a bad scan may raise; all else is a bug
-
-ScanLike = Scan | Surface | str | PathLike[str]
-
-
-@dataclass(frozen=True, eq=False)
-class Skipped:
-    """A scan that could not be prepared, and why."""
-
-    index: int
-    name: str
-    error: Exception
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.error}"
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared(Sequence[GeometryImage]):
-    """Registered images of a population, in one frame.
-
-    Attributes
-    ----------
-    images : (n, C, N, N) float32
-        NaN outside each image's mask.
-    channel_names : tuple of C str
-    names, subjects : tuple of n str
-        A subject is empty where it is not known.
-    labels : (n,) int64
-        -1 where a scan came without one.
-    kept : (n,) int64
-        Which of the given scans each image is of.
-    skipped : tuple of Skipped
-        The others.
-    """
-
-    images: NDArray[np.float32]
-    channel_names: tuple[str, ...]
-    names: tuple[str, ...]
-    subjects: tuple[str, ...]
-    labels: IntArray
-    kept: IntArray
-    skipped: tuple[Skipped, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @overload
-    def __getitem__(self, k: int) -> GeometryImage: ...
-    @overload
-    def __getitem__(self, k: slice) -> Sequence[GeometryImage]: ...
-    def __getitem__(self, k: int | slice) -> GeometryImage | Sequence[GeometryImage]:
-        if isinstance(k, slice):
-            return [self[j] for j in range(*k.indices(len(self)))]
-        image = self.images[operator.index(k)]
-        return GeometryImage(image, self.channel_names, np.isfinite(image).all(axis=0))
-
-    def take(self, rows: ArrayLike) -> Prepared:
-        """Return some of the images, in the order of `rows`, with all that is known of them."""
-        k = np.asarray(rows, dtype=np.int64)
-        names, subjects = (tuple(all_[j] for j in k) for all_ in (self.names, self.subjects))
-        return Prepared(self.images[k], self.channel_names, names, subjects, self.labels[k], self.kept[k])
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,14 +98,14 @@ def prepare(
     if len(scans) == 0:
         raise ArgumentError("there are no scans to prepare")
     job = _Job(template, config or PrepareConfig(), None if cache is None else Path(cache))
-    results = _run(job, _tasks(scans), workers, client)
+    results = _run(job, read(scans), workers, client)
     bar = tqdm(results, total=len(scans), desc="prepare", unit="scan", disable=None if progress else True)
     done, skipped = [], []
     for result in bar:
         if not isinstance(result, Skipped):
             done.append(result)
         elif on_error == "raise":
-            raise _named(result) from result.error
+            raise named(result) from result.error
         else:
             skipped.append(result)
     if not done:
@@ -188,16 +127,6 @@ def place(surface: Surface, template: Template, config: PrepareConfig, *, mirror
 
 
 @dataclass(frozen=True, eq=False)
-class _Task:
-    index: int
-    name: str
-    subject: str
-    label: int
-    mirrored: bool
-    surface: Surface
-
-
-@dataclass(frozen=True, eq=False)
 class _Done:
     """All that is kept of a scan: its surface is not, or memory would grow with what was computed on it."""
 
@@ -216,7 +145,7 @@ class _Job:
     config: PrepareConfig
     cache: Path | None
 
-    def __call__(self, task: _Task | Skipped) -> _Done | Skipped:
+    def __call__(self, task: Task | Skipped) -> _Done | Skipped:
         """Prepare one scan, or read it from the cache; a failure is a result, so that it crosses processes."""
         if isinstance(task, Skipped):
             return task
@@ -225,7 +154,7 @@ class _Job:
         if image is None:
             try:
                 placed = place(task.surface, self.template, self.config, mirrored=task.mirrored)
-            except _EXPECTED as error:
+            except EXPECTED as error:
                 return Skipped(task.index, task.name, error)
             image = placed.image.channels.astype(np.float32)
             if path is not None:
@@ -233,7 +162,7 @@ class _Job:
                 write_checkpoint(path, {"image.channels": image}, {"name": task.name})
         return _Done(task.index, task.name, task.subject, task.label, image)
 
-    def _key(self, task: _Task) -> str:
+    def _key(self, task: Task) -> str:
         """Return a name made of all that the image depends on."""
         settings = {"config": self.config.as_dict(), "mirrored": task.mirrored, "version": _VERSION}
         total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
@@ -245,31 +174,7 @@ class _Job:
         return total.hexdigest()
 
 
-def _tasks(scans: Sequence[ScanLike]) -> Iterator[_Task | Skipped]:
-    """Read the scans one by one; one that cannot be read is a result too."""
-    for k in range(len(scans)):
-        name = f"scan {k}"
-        try:
-            if callable(getattr(scans, "name", None)):
-                name = scans.name(k)  # type: ignore[attr-defined]
-            yield _task(k, scans[k])
-        except _EXPECTED as error:
-            source = getattr(error, "path", None)
-            yield Skipped(k, name if source is None or name != f"scan {k}" else source, error)
-
-
-def _task(index: int, scan: ScanLike) -> _Task:
-    if isinstance(scan, Scan):
-        return _Task(index, scan.name, scan.subject, scan.label, scan.mirrored, scan.surface)
-    if isinstance(scan, Surface):
-        return _Task(index, f"scan {index}", "", -1, False, scan)
-    if isinstance(scan, str | PathLike):
-        name = fspath(scan)
-        return _Task(index, name, name, -1, False, load(scan))
-    raise ArgumentError(f"scan {index} must be a Scan, a Surface or a path, found {type(scan).__name__}")
-
-
-def _run(job: _Job, tasks: Iterable[_Task | Skipped], workers: int, client: Any) -> Iterator[_Done | Skipped]:
+def _run(job: _Job, tasks: Iterable[Task | Skipped], workers: int, client: Any) -> Iterator[_Done | Skipped]:
     """Yield the results in the order of the tasks."""
     if client is None and workers == 1:
         yield from map(job, tasks)
@@ -303,14 +208,6 @@ def _read_cached(path: Path, config: PrepareConfig) -> NDArray[np.float32] | Non
     return np.asarray(image, dtype=np.float32) if image.shape == expected else None
 
 
-def _named(skipped: Skipped) -> Exception:
-    """Return the error of a scan with its name in front."""
-    error = skipped.error
-    if isinstance(error, MeshConvError):
-        return error if error.path is not None else error.at(skipped.name)
-    return MeshConvError(f"{type(error).__name__}: {error}", path=skipped.name)
-
-
 def _stack(done: list[_Done], skipped: list[Skipped], config: PrepareConfig) -> Prepared:
     return Prepared(
         np.stack([one.image for one in done]),
@@ -321,66 +218,3 @@ def _stack(done: list[_Done], skipped: list[Skipped], config: PrepareConfig) -> 
         np.array([one.index for one in done], dtype=np.int64),
         tuple(skipped),
     )
-
-
-def population_template(
-    scans: Sequence[ScanLike],
-    *,
-    count: int = 8,
-    on_error: str = "raise",
-    domain: str | None = None,
-    orientation: str = "any",
-    rounds: int = 1,
-) -> Template:
-    """Return a frame made from scans themselves: the mean of the first few, on the mesh of one of them.
-
-    Of open scans the one of the largest area is the most complete and lends its triangles; of closed ones the
-    one of median area.
-
-    Parameters
-    ----------
-    scans : sequence of Scan, Surface or path
-    count : int
-        How many sound scans are used.
-    on_error : {'raise', 'skip'}
-        What a bad scan leads to.
-    domain : {'disk', 'sphere'}, optional
-        What the scans are; what most of the first `count` are if None.
-    orientation : {'any', 'kept'}
-        Whether closed scans are all turned alike, see `Template`.
-    rounds : int
-        How often the mean is renewed.
-    """
-    tasks = _tasks(scans)
-    first = list(islice(tasks, count))
-    shape = domain or _majority(first)
-    surfaces: list[Surface] = []
-    for task in chain(first, tasks):
-        found = task if isinstance(task, Skipped) else _upright(task, shape)
-        if isinstance(found, Surface):
-            surfaces.append(found)
-        elif on_error == "raise":
-            raise _named(found) from found.error
-        if len(surfaces) == count:
-            break
-    if not surfaces:
-        raise ArgumentError("no scan is sound enough to make a template of")
-    order = np.argsort([surface.area for surface in surfaces], kind="stable")
-    lender = int(order[len(order) // 2]) if shape == "sphere" else int(np.argmax([s.area for s in surfaces]))
-    rest = [*surfaces[:lender], *surfaces[lender + 1 :]]
-    return Template.from_population([surfaces[lender], *rest], domain=shape, rounds=rounds, orientation=orientation)
-
-
-def _majority(tasks: Sequence[_Task | Skipped]) -> str:
-    """Return ``sphere`` if most of the surfaces are closed, else ``disk``."""
-    closed = [not task.surface.boundary_loops for task in tasks if not isinstance(task, Skipped)]
-    return "sphere" if 2 * sum(closed) > len(closed) else "disk"
-
-
-def _upright(task: _Task, domain: str) -> Surface | Skipped:
-    """Return the mended scan, mirrored back if it is said to be a mirror image."""
-    try:
-        clean = repair(task.surface, target=domain).surface
-    except _EXPECTED as error:
-        return Skipped(task.index, task.name, error)
-    return Surface(clean.vertices * [-1, 1, 1], clean.faces[:, ::-1]) if task.mirrored else clean

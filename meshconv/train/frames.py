@@ -1,0 +1,84 @@
+"""The frame of a population, made from its own scans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain, islice
+
+import numpy as np
+
+from meshconv.errors import ArgumentError
+from meshconv.maps.template import Template
+from meshconv.mesh.repair import repair
+from meshconv.mesh.surface import Surface
+from meshconv.train.prepared import Skipped
+from meshconv.train.reading import EXPECTED, ScanLike, Task, named, read
+
+
+def population_template(
+    scans: Sequence[ScanLike],
+    *,
+    count: int = 8,
+    on_error: str = "raise",
+    domain: str | None = None,
+    orientation: str = "any",
+    rounds: int = 1,
+    pose: str = "auto",
+) -> Template:
+    """Return a frame made from scans themselves: the mean of the first few, on the mesh of one of them.
+
+    Of open scans the one of the largest area is the most complete and lends its triangles; of closed ones the
+    one of median area.
+
+    Parameters
+    ----------
+    scans : sequence of Scan, Surface or path
+    count : int
+        How many sound scans are used.
+    on_error : {'raise', 'skip'}
+        What a bad scan leads to.
+    domain : {'disk', 'sphere'}, optional
+        What the scans are; what most of the first `count` are if None.
+    orientation : {'any', 'kept'}
+        Whether closed scans are all turned alike, see `Template`.
+    rounds : int
+        How often the mean is renewed.
+    pose : {'auto', 'first', 'standard'}
+        How the frame stands in space, see `Template.from_population`: by default as the scans do if they share a
+        pose, else upright as far as that can be told. `Template.turned` corrects what came out wrong.
+    """
+    tasks = read(scans)
+    first = list(islice(tasks, count))
+    shape = domain or _majority(first)
+    surfaces: list[Surface] = []
+    for task in chain(first, tasks):
+        found = task if isinstance(task, Skipped) else _sound(task, shape)
+        if isinstance(found, Surface):
+            surfaces.append(found)
+        elif on_error == "raise":
+            raise named(found) from found.error
+        if len(surfaces) == count:
+            break
+    if not surfaces:
+        raise ArgumentError("no scan is sound enough to make a template of")
+    order = np.argsort([surface.area for surface in surfaces], kind="stable")
+    lender = int(order[len(order) // 2]) if shape == "sphere" else int(np.argmax([s.area for s in surfaces]))
+    rest = [*surfaces[:lender], *surfaces[lender + 1 :]]
+    return Template.from_population(
+        [surfaces[lender], *rest], domain=shape, rounds=rounds, orientation=orientation, pose=pose
+    )
+
+
+def _majority(tasks: Sequence[Task | Skipped]) -> str:
+    """Return ``sphere`` if most of the surfaces are closed, else ``disk``."""
+    closed = [not task.surface.boundary_loops for task in tasks if not isinstance(task, Skipped)]
+    return "sphere" if 2 * sum(closed) > len(closed) else "disk"
+
+
+def _sound(task: Task, domain: str) -> Surface | Skipped:
+    """Return the mended scan, mirrored back if it is said to be a mirror image."""
+    try:
+        clean = repair(task.surface, target=domain).surface
+    except EXPECTED as error:
+        return Skipped(task.index, task.name, error)
+    return Surface(clean.vertices * [-1, 1, 1], clean.faces[:, ::-1]) if task.mirrored else clean

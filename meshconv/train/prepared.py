@@ -1,0 +1,67 @@
+"""What preparation gives: registered images with all that is known of their scans, and the scans left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meshconv._check import IntArray
+from meshconv.datasets.on_demand import OnDemand
+from meshconv.resample.geometry_image import GeometryImage
+
+
+@dataclass(frozen=True, eq=False)
+class Skipped:
+    """A scan that could not be prepared, and why."""
+
+    index: int
+    name: str
+    error: Exception
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.error}"
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared(OnDemand[GeometryImage]):
+    """Registered images of a population, in one frame.
+
+    Attributes
+    ----------
+    images : (n, C, N, N) float32
+        NaN outside each image's mask.
+    channel_names : tuple of C str
+    names, subjects : tuple of n str
+        A subject is empty where it is not known.
+    labels : (n,) int64
+        -1 where a scan came without one.
+    kept : (n,) int64
+        Which of the given scans each image is of.
+    skipped : tuple of Skipped
+        The others.
+    """
+
+    images: NDArray[np.float32]
+    channel_names: tuple[str, ...]
+    names: tuple[str, ...]
+    subjects: tuple[str, ...]
+    labels: IntArray
+    kept: IntArray
+    skipped: tuple[Skipped, ...] = ()
+    _kind = "image"
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def item(self, k: int) -> GeometryImage:
+        """Return image k."""
+        image = self.images[k]
+        return GeometryImage(image, self.channel_names, np.isfinite(image).all(axis=0))
+
+    def take(self, rows: ArrayLike) -> Prepared:
+        """Return some of the images, in the order of `rows`, with all that is known of them."""
+        k = np.asarray(rows, dtype=np.int64)
+        names, subjects = (tuple(all_[j] for j in k) for all_ in (self.names, self.subjects))
+        return Prepared(self.images[k], self.channel_names, names, subjects, self.labels[k], self.kept[k])

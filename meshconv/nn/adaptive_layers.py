@@ -14,6 +14,9 @@ from meshconv._check import one_of
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.adaptive_nodes import AdaptiveNodes, NodeLayout
 
+_FEW = 2048  # up to so many nodes one product for all is faster than a convolution of most, a product for the others
+_MANY = 1024  # beyond so many nodes their taps outgrow the cache
+
 
 def node_conv(features: Tensor, index: Tensor, weight: Tensor, bias: Tensor | None, groups: int = 1) -> Tensor:
     """Return sum_k W_k f[index[:, k]] + bias: a convolution whose taps are given as rows of the features.
@@ -35,7 +38,8 @@ def node_conv(features: Tensor, index: Tensor, weight: Tensor, bias: Tensor | No
     """
     padded = functional.pad(features, (0, 0, 0, 1))
     taps = padded.index_select(0, index.flatten())  # (M K, C)
-    if not torch.is_grad_enabled():  # in one row, as steps of K pixels: the sum stays in the cache, a third faster
+    large = groups > 1 or torch.compiler.is_compiling() or len(index) > _MANY
+    if large and not torch.is_grad_enabled():  # in one row, as steps of K pixels: the sum stays in the cache
         return functional.conv2d(taps.t()[None, :, None], weight.flatten(2)[:, :, None], bias, (1, index.shape[1]),
                                  groups=groups)[0, :, 0].t()  # fmt: skip
     taps = taps.view(*index.shape, groups, -1)  # (M, K, groups, C // groups)
@@ -84,9 +88,11 @@ class _NodeConv(nn.modules.conv._ConvNd):
         depth, out = self._where(nodes)
         if math.prod(self.kernel_size) == 1 and out is nodes.layout and self.groups == 1:
             return nodes.with_features(functional.linear(nodes.features, self.weight.flatten(1), self.bias))
-        grid, index, order = nodes.layout.once(
-            ("conv", self.kernel_size, self.dilation, depth, out.depth), lambda: self._plan(nodes.layout, depth, out)
-        )
+        form = self.kernel_size, self.dilation, depth, out.depth
+        if self._on_grid(depth, out) < len(out) <= _FEW and not torch.is_grad_enabled():
+            index = nodes.layout.once(("taps", *form), lambda: self._taps(nodes.layout, depth, out.anchors))
+            return AdaptiveNodes(node_conv(nodes.features, index, self.weight, self.bias, self.groups), out)
+        grid, index, order = nodes.layout.once(("conv", *form), lambda: self._plan(nodes.layout, depth, out))
         coarse = nodes.features.index_select(0, grid.flatten()).view(*grid.shape, -1).movedim(-1, 1)
         convolve: Any = self._conv_forward
         rows = convolve(coarse, self.weight, self.bias).movedim(1, -1).flatten(0, -2)
@@ -107,13 +113,22 @@ class _NodeConv(nn.modules.conv._ConvNd):
         order : (N_out,) int64
             Each output node's row among the grid's outputs, then the others.
         """
-        coarsest = depth + self.stride[0].bit_length() - 1
-        order = out.lattice_rows(coarsest)
+        order = out.lattice_rows(self._coarsest(depth))
         off = torch.nonzero(order < 0).flatten()
-        index = layout.neighbours(self.kernel_size, [d << depth for d in self.dilation], out.anchors[off])
-        grid = out.batch * math.prod(-(-side >> coarsest) for side in out.size)
+        index = self._taps(layout, depth, out.anchors[off])
+        grid = self._on_grid(depth, out)
         order[off] = torch.arange(grid, grid + len(off), device=order.device)
         return layout.lattice(depth), index, order
+
+    def _taps(self, layout: NodeLayout, depth: int, centres: Tensor) -> Tensor:
+        return layout.neighbours(self.kernel_size, [d << depth for d in self.dilation], centres)
+
+    def _coarsest(self, depth: int) -> int:
+        return depth + self.stride[0].bit_length() - 1
+
+    def _on_grid(self, depth: int, out: NodeLayout) -> int:
+        """Return the size of the ordinary network's own grid."""
+        return out.batch * math.prod(-(-side >> self._coarsest(depth)) for side in out.size)
 
     def store_channels_last(self) -> None:
         """Lay the weight out in memory as the gathered taps are; its values and shape stay."""

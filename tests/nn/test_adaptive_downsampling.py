@@ -184,9 +184,11 @@ def test_convolution_is_the_dilated_one_of_the_filled_image_at_the_anchors(data)
         nodes.to_image(), layer.weight, layer.bias, dilation=step, padding=step * (kernel // 2), groups=groups
     )
     torch.testing.assert_close(layer(nodes).features, at_anchors(filled, level))
-    for few in (0, 2048):  # without gradients: the grid's convolution and the others' product, one product for all
+    # without gradients: the grid's convolution and the others' product, or one product for all; two ways to take it
+    for few, many in itertools.product((0, 2048), (0, 1024)):
         with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
             patch.setattr("meshconv.nn.adaptive_layers._FEW", few)
+            patch.setattr("meshconv.nn.adaptive_layers._MANY", many)
             torch.testing.assert_close(layer(nodes).features, at_anchors(filled, level))
 
 

@@ -17,6 +17,7 @@ from meshconv._check import FloatArray
 
 FAMILIES = ("matched", "single", "multi")
 _MULTI_ORDER, _MULTI_RATIO = 4, 1.2
+_NARROWEST = 0.7  # voxels
 
 
 def sampled_taps(positions: FloatArray, sigmas: FloatArray, order: int) -> FloatArray:
@@ -34,9 +35,12 @@ def matched_taps(positions: FloatArray, sigmas: FloatArray, order: int) -> Float
     sqrt(2 pi) (-i sigma w)^n exp(-(sigma w)^2 / 2), w up to the grid's limit, weight exp(-w^2 / (2 tau^2)).
     The longer the kernel, the wider the band it can match: tau is an eighth of the number of steps in it.
     Along voxels longer than the finest it falls, faster than their own limit: the band of fields that the finest
-    side resolves comes first, and no taps can match what lies beyond the limit.
+    side resolves comes first, and no taps can match what lies beyond the limit. For the same reason the functions
+    are stretched along voxels longer than 1.43 sigma, to a width of .7 voxels: narrower ones fall between the taps
+    (with a sigma below .7, to as many voxels as along the finest).
     """
     step = float(positions[1] - positions[0])
+    sigmas = sigmas * max(1.0, step * _NARROWEST / max(float(sigmas[0]), _NARROWEST))
     tau = min((len(positions) - 1) / 8.0, step ** (-4.0 / 3.0))
     w = np.linspace(-np.pi, np.pi, 801) / step
     root = np.exp(-(w**2) / (4.0 * tau**2))

@@ -62,7 +62,8 @@ class ScaleEquivariantConv(nn.Module):
     output_padding : int or sequence of int
         As in `torch.nn.ConvTranspose3d`; `forward`'s `output_size` overrides it.
     spacing : sequence of float, optional
-        Voxel sides along the axes, in any unit; only their ratios matter, the finest is 1.
+        Voxel sides along the axes, in any unit; only their ratios matter, the finest is 1. The functions of
+        ``"matched"`` are stretched along voxels longer than 1.43 sigma, to a width of .7 voxels at the first scale.
     dilated : bool
         For 1 / scale_ratio an integer n: the same taps at every scale, n**(S-1-s) voxels apart at scale s, of
         width `sigma` at the finest. Error exactly 0: an image subsampled by n answers one scale further on.

@@ -80,15 +80,30 @@ def test_below_a_plain_convolution_up_to_the_limit_of_the_grid(kernel_size, max_
     ("spacing", "options"),
     [((1.0, 1.0, 2.5), {}), ((2.0, 2.0, 0.8), {}), ((0.5, 0.9, 0.6), {}), ((0.5, 0.9, 0.6), {"kernel_size": 3}),
      ((0.4, 1.0, 1.0), {"kernel_size": 7}), ((1.0, 1.0, 3.0), {"kernel_size": 7}), ((1.0, 2.0), {"dims": 2}),
+     ((1.0, 1.0, 3.0), {}), ((1.0, 3.0, 3.0), {}), ((0.8, 0.8, 2.4), {"scale_size": 2}),
      ((1.0, 1.5, 1.0), {"scale_size": 2})],
 )  # fmt: skip
 def test_anisotropic_voxels_meet_the_same_bar(spacing, options):
-    """Three taps do so to 1 : 1.8, five to 1 : 2.5, seven to 1 : 3; beyond, voxels do not resolve the field."""
+    """Three taps do so to 1 : 1.8, five and seven to 1 : 3; beyond, voxels do not resolve the field."""
     layer = ScaleEquivariantConv(2, 8, spacing=spacing, **options)
     assert layer.equivariance_error() <= 5e-5
     if layer.dims == 3:
         relative = tuple(h / min(spacing) for h in spacing)
         assert layer.equivariance_error() < plain_error(layer.kernel_size[0], 0.6, relative) / 40
+
+
+@pytest.mark.parametrize(
+    ("sigma", "side", "width"),
+    [(0.5, 1.0, 0.5), (0.5, 3.0, 1.5), (1.0, 1.0, 1.0), (1.0, 1.4, 1.0), (1.0, 3.0, 2.1), (1.2, 1.6, 1.2)],
+)
+def test_only_along_long_voxels_are_the_functions_stretched(sigma, side, width):
+    """The width as read off the response to a slow wave, exp(-(width w)^2 / 2); few taps match it within 2 %."""
+    basis = ScaleEquivariantConv(1, 1, dims=2, n_scales=3, kernel_size=7, sigma=sigma, spacing=(1.0, side)).basis
+    for axis, (h, expected) in enumerate(((1.0, sigma), (side, width))):
+        w, along = 0.2 / expected, basis[0].double().sum(dim=2 - axis)  # (S, k)
+        response = along @ torch.cos(w * h * torch.arange(-3.0, 4.0)).double() / along.sum(dim=1)
+        found = (-2 * response.log()).sqrt() / w
+        torch.testing.assert_close(found, expected * R ** torch.arange(3.0).double(), rtol=0.03, atol=0)
 
 
 def field(points, waves, phase):

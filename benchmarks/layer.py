@@ -1,6 +1,6 @@
 """The equalizing layer beside one convolution, and the resampler beside other point locators.
 
-    python benchmarks/layer.py             # about 3 minutes on one core; writes layer.json
+    python benchmarks/layer.py             # about 3 minutes on one core; writes results/layer.json
 
 CPU seconds of forward + backward on one thread, medians of interleaved repeats, as ratios to the baseline
 of the same run. Beside each time: std / mean of the delivered density, and folded cells, over the same densities.
@@ -9,25 +9,25 @@ of the same run. Beside each time: std / mean of the delivered density, and fold
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import statistics
 from collections.abc import Callable
 
-import numpy as np
-import scipy
-import torch
-from _common import interleaved
-from scipy.interpolate import LinearNDInterpolator
-from torch import Tensor
+from _common import environment, interleaved, one_thread, write
 
-from meshconv.maps.parameterization import Parameterization
-from meshconv.mesh.shapes import delaunay_disk
-from meshconv.nn.equalize import bounded_density, density_error, equalizing_grid, folds
-from meshconv.nn.sample import node_grid
-from meshconv.resample.grid import grid_nodes
-from meshconv.resample.resampler import Resampler
-from meshconv.resample.scan import scan_plane
+one_thread()
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from scipy.interpolate import LinearNDInterpolator  # noqa: E402
+from torch import Tensor  # noqa: E402
+
+from meshconv.maps.parameterization import Parameterization  # noqa: E402
+from meshconv.mesh.shapes import delaunay_disk  # noqa: E402
+from meshconv.nn.equalize import bounded_density, density_error, equalizing_grid, folds  # noqa: E402
+from meshconv.nn.sample import node_grid  # noqa: E402
+from meshconv.resample.grid import grid_nodes  # noqa: E402
+from meshconv.resample.resampler import Resampler  # noqa: E402
+from meshconv.resample.scan import scan_plane  # noqa: E402
 
 
 def densities(n: int) -> dict[str, Tensor]:
@@ -142,15 +142,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--vertices", type=int, default=200_000)
-    parser.add_argument("--output", default="layer.json")
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    report: dict[str, object] = {
-        "machine": platform.processor() or platform.machine(),
-        "versions": {"torch": torch.__version__, "numpy": np.__version__, "scipy": scipy.__version__},
-        "threads": 1,
-    }
+    report: dict[str, object] = {"environment": environment("torch", "numpy", "scipy"), "options": vars(args)}
     for n in (65, 129):
         cost, quality = layer_cost(n, args.batch, args.repeats), layer_quality(n)
         report[f"layer {n}"] = {"cost": cost, "quality": quality}
@@ -159,12 +154,11 @@ def main() -> None:
         for name in METHODS:
             cells = "  ".join(f"{case} {e:.4f}/{k}" for case, (e, k) in quality[name].items())
             print(f"{name:22s} {cost[name]['ratio']:5.2f}   std/mean / folds:  {cells}")
-    report["resampling"] = resampling(args.vertices, 129, args.repeats)
+    times = report["resampling"] = resampling(args.vertices, 129, args.repeats)
     print(f"\n{args.vertices} vertices -> 129 x 129")
-    for name, row in report["resampling"].items():
+    for name, row in times.items():
         print(f"{name:28s} {row['seconds']:8.4f} s  {row['ratio']:7.1f}")
-    with open(args.output, "w") as file:
-        json.dump(report, file, indent=1)
+    print(write("layer", report))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Content-adaptive downsampling: time beside the dense layer, and cost against accuracy on blood cells.
 
     python benchmarks/layers_adaptive.py --quick     # about 2 CPU minutes: times, one seed, short trainings
-    python benchmarks/layers_adaptive.py             # 5 seeds, about 20 CPU minutes (MESHCONV_DATA)
+    python benchmarks/layers_adaptive.py             # 5 seeds, about 8 CPU minutes (MESHCONV_DATA)
     python benchmarks/layers_adaptive.py --resume    # go on with an interrupted run, row by row
 
 Times are CPU seconds on one thread, taking turns, as ratios to the dense (dilated) convolution at full size, in
@@ -246,12 +246,12 @@ def main() -> None:
     parser.add_argument("--time-only", action="store_true", help="measure times again, keep the learning table")
     parser.add_argument("--resume", action="store_true", help="keep the learning rows there are")
     parser.add_argument("--seeds", type=int, default=None, help="5, or 1 with --quick")
-    parser.add_argument("--images", type=int, default=None, help="180, or 60 with --quick; two thirds to train on")
-    parser.add_argument("--epochs", type=int, default=None, help="12, or 4 with --quick")
+    parser.add_argument("--images", type=int, default=None, help="90, or 60 with --quick; two thirds to train on")
+    parser.add_argument("--epochs", type=int, default=None, help="10, or 4 with --quick")
     args = parser.parse_args()
-    images, seeds = args.images or (60 if args.quick else 180), args.seeds or (1 if args.quick else 5)
+    images, seeds = args.images or (60 if args.quick else 90), args.seeds or (1 if args.quick else 5)
     options = {"seeds": seeds, "train": images * 2 // 3, "test": images // 3, "epochs": args.epochs or
-               (4 if args.quick else 12)}  # fmt: skip
+               (4 if args.quick else 10)}  # fmt: skip
     torch.set_num_threads(1)
     path = RESULTS / "layers_adaptive.json"
     before: Row = json.loads(path.read_text()) if path.is_file() else {}

@@ -3,27 +3,31 @@
     python benchmarks/layers_scale.py --quick          # 1 min of CPU: 10 volumes, one seed, few steps
     python benchmarks/layers_scale.py                  # 10, 25 and 100 volumes, 3 seeds, about 3 min of CPU
     python benchmarks/layers_scale.py --full           # the same at the volumes' own resolution, hours
+    python benchmarks/layers_scale.py equivariance     # one part; the others keep what the JSON file holds
+    python benchmarks/layers_scale.py learning --resume     # go on with an interrupted run, row by row
 
 Hippocampus MRI (MESHCONV_DATA), at half resolution unless --full: networks of equal channels are trained at
 scale 1 and tested on volumes reduced to .7 to 1 of their size; a plain one more trains on randomly reduced volumes
 (with --both, a scale-equivariant one too). Equal steps, batches, optimiser and learning rate; the last step is
-tested, none is picked. CPU seconds, one thread. Results are written after every seed.
+tested, none is picked. CPU seconds, one thread. Results are written after every row.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
-from _common import environment, interleaved, one_thread, print_table, ratio, summary, write
+from _common import RESULTS, environment, interleaved, one_thread, print_table, ratio, summary, write
 
 one_thread()
 
 import torch  # noqa: E402
-from _learning import Row, differences, over_seeds, text  # noqa: E402
+from _learning import Row, differences, over_seeds, text, unfinished  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
@@ -32,6 +36,7 @@ from meshconv.errors import MissingFileError  # noqa: E402
 from meshconv.nn.scale_conv import ScaleEquivariantConv  # noqa: E402
 from meshconv.nn.unet import PlainUNet, ScaleEquivariantUNet  # noqa: E402
 
+PARTS = ("equivariance", "time", "learning")
 SHAPE, SEEN, CHANNELS, STRIDES = (40, 56, 48), (32, 48, 32), (4, 8, 16), (2, 2)
 SCALES = (1.0, 0.9, 0.8, 0.7)
 DICE = tuple(f"dice at {s}" for s in SCALES)
@@ -56,6 +61,7 @@ def equivariance_table() -> list[Row]:
         "multi, k 5 (the paper's)": {"family": "multi"}, "single, k 7": {"family": "single", "kernel_size": 7},
         **{f"ours, k {k}": {"kernel_size": k} for k in (3, 5, 7)},
         "ours, k 5, voxels 1 : 1 : 2.5": {"spacing": (1.0, 1.0, 2.5)},
+        "ours, k 5, voxels 1 : 1 : 3": {"spacing": (1.0, 1.0, 3.0)},
         "ours, k 7, voxels 1 : 1 : 3": {"spacing": (1.0, 1.0, 3.0), "kernel_size": 7},
         "ours, dilated, ratio 1/2": {"scale_ratio": 0.5, "n_scales": 3, "dilated": True},
     }  # fmt: skip
@@ -171,21 +177,20 @@ def dice_of(net: nn.Module, x: Tensor, y: Tensor, scale: float) -> float:
     return statistics.fmean(scores)
 
 
-def runs_of(seed: int, args: argparse.Namespace) -> list[Row]:
-    """Train and test all networks on each number of volumes."""
-    half = not args.full
-    test = volumes(Hippocampi("test").few(args.tests), half=half)
-    rows: list[Row] = []
-    for n in args.samples:
+def runs_of(seed: int, options: Row, rows: list[Row]) -> Iterator[None]:
+    """Append a row per number of volumes and network to those there are; stops after each for it to be written."""
+    half, done = not options["full"], {(row["volumes"], row["network"]) for row in rows if row["seed"] == seed}
+    test = volumes(Hippocampi("test").few(options["tests"]), half=half)
+    for n in options["samples"]:
         x, y = volumes(Hippocampi("train").few(n, seed=seed), half=half)
         for name, net in networks(seed).items():
-            if name == OURS + AUGMENTED and not args.both:
+            if (n, name) in done or (name == OURS + AUGMENTED and not options["both"]):
                 continue
-            seconds = train(net, x, y, steps=args.steps, augment=name.endswith(AUGMENTED), seed=seed)
+            seconds = train(net, x, y, steps=options["steps"], augment=name.endswith(AUGMENTED), seed=seed)
             scores = {key: dice_of(net, *test, s) for key, s in zip(DICE, SCALES, strict=True)}
             rows.append({"volumes": n, "seed": seed, "network": name, "train_s": seconds, **scores})
             print(text(rows[-1]), flush=True)
-    return rows
+            yield
 
 
 def summarised(runs: list[Row]) -> list[Row]:
@@ -198,7 +203,9 @@ def summarised(runs: list[Row]) -> list[Row]:
 def main() -> None:
     """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--resume", action="store_true", help="keep the learning rows there are")
     parser.add_argument("--full", action="store_true", help="the volumes' own resolution: about 8 times slower")
     parser.add_argument("--both", action="store_true", help="also the scale-equivariant network with augmentation")
     parser.add_argument("--samples", type=int, nargs="+", default=None, help="training volumes (10 25 100)")
@@ -206,28 +213,35 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=None, help="120, or 60 with --quick")
     parser.add_argument("--tests", type=int, default=None, help="volumes to test on (20, or 10 with --quick)")
     args = parser.parse_args()
-    args.samples = args.samples or ([10] if args.quick else [10, 25, 100])
-    args.seeds, args.steps = args.seeds or (1 if args.quick else 3), args.steps or (60 if args.quick else 120)
-    args.tests = args.tests or (10 if args.quick else 20)
+    options = {
+        "seeds": args.seeds or (1 if args.quick else 3), "samples": args.samples or ([10] if args.quick else
+        [10, 25, 100]), "steps": args.steps or (60 if args.quick else 120), "tests": args.tests or
+        (10 if args.quick else 20), "full": args.full, "both": args.both,
+    }  # fmt: skip
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    result: dict[str, Any] = {"environment": environment("torch", "numpy"), "options": vars(args)}
-    result |= {
-        "equivariance": equivariance_table(),
-        "time": time_table(20 if args.quick else 32, 5 if args.quick else 9),
-    }
-    print_table(result["equivariance"])
-    print_table(result["time"])
-    result["runs"] = []
-    try:
-        for seed in range(args.seeds):
-            result["runs"] += runs_of(seed, args)
-            result["summary"] = summarised(result["runs"])
-            write("layers_scale", result)
-    except MissingFileError as error:
-        print(f"learning table left out: {error}")
-    for row in result.get("summary", []):
-        print(text(row))
+    path, parts = RESULTS / "layers_scale.json", args.parts or PARTS
+    before: Row = json.loads(path.read_text()) if path.is_file() else {}
+    result: Row = before | {"environment": environment("torch", "numpy")}
+    for part, table in (
+        ("equivariance", equivariance_table),
+        ("time", partial(time_table, 20 if args.quick else 32, 5 if args.quick else 9)),
+    ):
+        if part in parts:
+            result[part] = table()
+            print_table(result[part])
+    if "learning" in parts:
+        runs = unfinished(before.get("runs", []), before.get("options", {}), options, resume=args.resume)
+        result |= {"options": options, "runs": runs}
+        try:
+            for seed in range(options["seeds"]):
+                for _ in runs_of(seed, options, runs):
+                    result["summary"] = summarised(runs)
+                    write("layers_scale", result)
+        except MissingFileError as error:
+            print(f"learning table left out: {error}")
+        for row in result.get("summary", []):
+            print(text(row))
     print(write("layers_scale", result))
 
 

@@ -22,6 +22,7 @@ from meshconv.nn.seeding import seeded
 from meshconv.resample.grid import grid_size
 
 DENSITIES = ("shared", "task", "sample", "uniform")
+HEADS = ("flatten", "mean", "mean+max")
 
 
 class DECNN(nn.Module):
@@ -46,12 +47,17 @@ class DECNN(nn.Module):
     ratio : float
         Largest / smallest density, at least 1.
     backbone : 'small' or nn.Module
-        ``small``: four 3 x 3 stages and heads on all places (10k to 100k parameters). A module takes (B, C,
-        n, n) with n = `network_size` to features of any shape; the heads are linear on them.
+        ``small``: 3 x 3 stages down to 5 x 5 nodes (10k to 100k parameters), or 9 x 9 if the head pools. A module
+        takes (B, C, n, n), n = `network_size`, to features of any shape; the heads are linear on them.
+    head : {'flatten', 'mean', 'mean+max'}
+        What the heads see of features (B, F, ...). ``flatten``: all places, each with weights of its own; right
+        where a place means the same in every image, as in a frame that registers well. ``mean``: their mean over
+        places, here weighted by the density (global average pooling); right where images share no places.
+        ``mean+max``: the largest value beside it, for what is small and may be anywhere.
     width : int
         Channels of the first stage of the small backbone.
     coordinates : bool, optional
-        Append where each node lies in the source as two channels. True for the small backbone, else False.
+        Append where each node lies in the source as two channels. By default for ``small`` with ``flatten``.
     density_nodes : int, optional
         Coarse nodes per side of the density; one for four nodes of `size`.
     dropout : float
@@ -90,6 +96,7 @@ class DECNN(nn.Module):
         density: str = "shared",
         ratio: float = 10.0,
         backbone: str | nn.Module = "small",
+        head: str = "flatten",
         width: int = 16,
         coordinates: bool | None = None,
         density_nodes: int | None = None,
@@ -104,8 +111,9 @@ class DECNN(nn.Module):
         self.in_channels, self.size = in_channels, grid_size(size)
         self.network_size = grid_size(network_size, "network_size")
         self.method, self.steps, self.dropout = method, steps, dropout
+        self.head = one_of(head, HEADS, "head")
         nodes = max(5, (self.size - 1) // 4 + 1) if density_nodes is None else density_nodes
-        self.coordinates = isinstance(backbone, str) if coordinates is None else coordinates
+        self.coordinates = isinstance(backbone, str) and head == "flatten" if coordinates is None else coordinates
         self.tasks = ("label",) if isinstance(n_classes, int) else tuple(n_classes)
         self.n_densities = len(self.tasks) if density == "task" else 1
         self.seen_channels = self.n_densities * in_channels  # of `equalize`, without the coordinates
@@ -115,7 +123,7 @@ class DECNN(nn.Module):
                 n_evidence=_total(n_classes) if density == "sample" else 0,
             )  # fmt: skip
             seen = in_channels + 2 * self.coordinates
-            self.backbone = _backbone(backbone, seen, width, self.network_size)
+            self.backbone = _backbone(backbone, seen, width, self.network_size, 5 if head == "flatten" else 9)
             self.heads = self._heads(n_classes)
         self.density.requires_grad_(density != "uniform")
         self._several = not isinstance(n_classes, int)
@@ -128,8 +136,8 @@ class DECNN(nn.Module):
 
     def classify(self, equalized: Tensor) -> Tensor | dict[str, Tensor]:
         """Return the logits of what `equalize` gave."""
-        out: Tensor = self.backbone(self._by_density(equalized))
-        features = functional.dropout(out.flatten(1), self.dropout, self.training)
+        out = over_places(self.backbone(self._by_density(equalized)), self.head)
+        features = functional.dropout(out, self.dropout, self.training)
         several = self.n_densities > 1  # then features are by image, and in that by task
         of = {task: features[k :: self.n_densities] if several else features for k, task in enumerate(self.tasks)}
         logits = {task: head(of[task]) for task, head in zip(self.tasks, self.heads.values(), strict=True)}
@@ -255,7 +263,9 @@ class DECNN(nn.Module):
             n = self.network_size
             probe = self.backbone.eval()(parameter.new_zeros(1, self.in_channels + 2 * self.coordinates, n, n))
         self.backbone.train(was)
-        n_features = probe.flatten(1).shape[1]
+        if self.head != "flatten" and probe.ndim < 3:
+            raise ArgumentError(f"head={self.head!r} needs features with places, found {tuple(probe.shape)}")
+        n_features = over_places(probe, self.head).shape[1]
         # "to_" because exported programs cannot hold a module called "class"
         return nn.ModuleDict({f"to_{task}": nn.Linear(n_features, k) for task, k in tasks.items()})
 
@@ -264,17 +274,26 @@ class DECNN(nn.Module):
             raise ArrayTypeError(f"images must be (B, {self.in_channels}, N, N), found {tuple(x.shape)}")
 
 
+def over_places(features: Tensor, head: str) -> Tensor:
+    """Return what linear heads see of features (B, F, ...): all places, their mean, or mean and largest, (B, F')."""
+    if head == "flatten":
+        return features.flatten(1)
+    places = features.flatten(2)
+    mean = places.mean(dim=2)
+    return mean if head == "mean" else torch.cat([mean, places.amax(dim=2)], dim=1)
+
+
 def _total(n_classes: int | Mapping[str, int]) -> int:
     return n_classes if isinstance(n_classes, int) else sum(n_classes.values())
 
 
-def _backbone(backbone: str | nn.Module, in_channels: int, width: int, nodes: int) -> nn.Module:
+def _backbone(backbone: str | nn.Module, in_channels: int, width: int, nodes: int, coarsest: int) -> nn.Module:
     if isinstance(backbone, nn.Module):
         return backbone
     one_of(backbone, ("small",), "backbone")
     stages = [stage(in_channels, width, stride=1)]
     channels = width
-    while nodes > 5:  # 33 -> 17 -> 9 -> 5: nodes stay on the border
+    while nodes > coarsest:  # 33 -> 17 -> 9 -> 5: nodes stay on the border
         stages.append(stage(channels, 2 * width, stride=2))
         channels, nodes = 2 * width, (nodes + 1) // 2
     return nn.Sequential(*stages)

@@ -145,6 +145,33 @@ def test_several_tasks_share_one_density():
             DECNN(1, bad)
 
 
+@pytest.mark.parametrize("head", ["mean", "mean+max"])
+def test_a_pooled_head_forgets_where_things_are(head):
+    """On a periodic image moved by whole strides the flat head says something else, the pooled one the same."""
+    conv = [nn.Conv2d(2, 6, 3, stride=2, padding=1, padding_mode="circular"), nn.SiLU()]
+    x = torch.rand(1, 2, 32, 32, generator=torch.Generator().manual_seed(0))
+    moved = x.roll((6, 10), (2, 3))
+    pooled, flat = (DECNN(2, 3, size=33, network_size=32, backbone=nn.Sequential(*conv), head=kind, seed=0).eval()
+                    for kind in (head, "flatten"))  # fmt: skip
+    torch.testing.assert_close(pooled.classify(moved), pooled.classify(x))
+    assert not torch.allclose(flat.classify(moved), flat.classify(x), atol=1e-3)
+    features = pooled.backbone(x)
+    parts = [features.mean((2, 3))] + [features.amax((2, 3))] * (head == "mean+max")
+    torch.testing.assert_close(pooled.classify(x), pooled.heads["to_label"](torch.cat(parts, dim=1)))
+
+
+@pytest.mark.parametrize("head", ["mean", "mean+max"])
+def test_a_pooled_network_sees_no_places_and_weighs_by_the_density(head):
+    model = DECNN(2, {"a": 2, "b": 3}, size=65, network_size=33, head=head, seed=0).eval()
+    x = torch.rand(2, 2, 65, 65)
+    assert not model.coordinates and model.backbone(model.equalize(x)).shape[2:] == (9, 9)
+    assert model(x)["b"].shape == (2, 3)
+    model(x)["a"].sum().backward()
+    assert float(model.density.logits.grad.abs().max()) > 0
+    with pytest.raises(ArgumentError, match="features with places"):
+        DECNN(2, 2, head=head, backbone=nn.Sequential(nn.Conv2d(2, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+
+
 def test_any_backbone_of_the_user():
     backbone = nn.Sequential(nn.Conv2d(2, 5, 3), nn.AdaptiveAvgPool2d(1))
     model = DECNN(2, 3, size=65, network_size=33, backbone=backbone, seed=0)
@@ -204,10 +231,13 @@ def test_float64_throughout():
     assert model(x).dtype == model.saliency(x).dtype == torch.float64
 
 
-@pytest.mark.parametrize("density", ["shared", pytest.param("sample", marks=pytest.mark.slow)])
-def test_export_with_a_dynamic_batch(density):
+@pytest.mark.parametrize(
+    ("density", "head"),
+    [("shared", "flatten"), ("shared", "mean+max"), pytest.param("sample", "flatten", marks=pytest.mark.slow)],
+)
+def test_export_with_a_dynamic_batch(density, head):
     steps = 1 if density == "shared" else 4  # each step makes the graph, and the time to trace it, longer
-    model = DECNN(2, {"a": 2, "class": 3}, size=65, density=density, steps=steps, seed=0).eval()
+    model = DECNN(2, {"a": 2, "class": 3}, size=65, density=density, head=head, steps=steps, seed=0).eval()
     nn.init.normal_(model.density.logits, generator=torch.Generator().manual_seed(0))
     batch = torch.export.Dim("batch", min=1, max=64)
     program = torch.export.export(model, (torch.rand(4, 2, 65, 65),), dynamic_shapes=({0: batch},))
@@ -217,9 +247,10 @@ def test_export_with_a_dynamic_batch(density):
             torch.testing.assert_close(program.module()(x)["class"], model(x)["class"], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("head", ["flatten", "mean+max"])
 @pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
-def test_compile_in_one_graph(backend):
-    model = DECNN(2, 2, size=33, network_size=17, density="sample", steps=1, seed=0).eval()
+def test_compile_in_one_graph(backend, head):
+    model = DECNN(2, 2, size=33, network_size=17, density="sample", head=head, steps=1, seed=0).eval()
     compiled = torch.compile(model, backend=backend, fullgraph=True)
     x = torch.rand(4, 2, 33, 33)
     with torch.no_grad():
@@ -231,6 +262,8 @@ def test_refusals():
         DECNN(1, 2, density="learned")
     with pytest.raises(ArgumentError, match="backbone must be one of"):
         DECNN(1, 2, backbone="resnet")
+    with pytest.raises(ArgumentError, match="head must be one of"):
+        DECNN(1, 2, head="max")
     with pytest.raises(ArgumentError, match="network_size must lie in"):
         DECNN(1, 2, network_size=1)
     with pytest.raises(ArrayTypeError, match=r"images must be \(B, 3, N, N\), found \(2, 1, 65, 65\)"):

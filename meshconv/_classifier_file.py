@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,13 @@ import numpy as np
 import torch
 
 import meshconv
-from meshconv.errors import CheckpointError, MeshConvWarning
+from meshconv.errors import CheckpointError, MeshConvError, MeshConvWarning
 from meshconv.maps.parameterization import Parameterization
 from meshconv.maps.template import Template
 from meshconv.mesh.surface import Surface
 from meshconv.train.checkpoint import Arrays, read_checkpoint, write_checkpoint
 from meshconv.train.dataset import Standardizer
+from meshconv.train.prepared import Skipped
 
 if TYPE_CHECKING:
     from meshconv.estimator import SurfaceClassifier
@@ -39,6 +41,9 @@ def write_classifier(classifier: SurfaceClassifier, path: str | PathLike[str]) -
         "channels": list(classifier.channel_names_),
         "subjects": sorted(classifier.subjects_),
         "domain": None if template is None else template.parameterization.domain,
+        "orientation": "any" if template is None else template.orientation,
+        "head": classifier.head_,
+        "skipped": [[one.index, one.name, one.reason] for one in classifier.skipped_],
     }
     write_checkpoint(path, arrays, head)
 
@@ -55,10 +60,12 @@ def read_classifier(new: SurfaceClassifier, path: str | PathLike[str]) -> None:
     params: dict[str, Any] = {**head["params"], "channels": tuple(head["params"]["channels"])}
     new.set_params(**params)
     new.classes_ = np.array(head["classes"], dtype=head["classes_dtype"])
-    new.channel_names_, new.skipped_, new.subjects_ = tuple(head["channels"]), (), frozenset(head["subjects"])
+    new.channel_names_, new.subjects_ = tuple(head["channels"]), frozenset(head["subjects"])
+    new.skipped_ = tuple(Skipped(index, name, MeshConvError(why)) for index, name, why in head.get("skipped", ()))
+    new.head_ = head.get("head", new.head)
     new.n_features_in_ = len(new.channel_names_)
     new.standardizer_ = Standardizer(arrays["standardizer.mean"], arrays["standardizer.scale"])
-    new.template_ = new.template = None if head["domain"] is None else _template_from(arrays, head["domain"])
+    new.template_ = new.template = None if head["domain"] is None else _template_from(arrays, head)
     new.model_ = new.network()
     weights = {k.removeprefix("model."): torch.from_numpy(v.copy()) for k, v in arrays.items() if "model." in k}
     try:
@@ -78,7 +85,7 @@ def _template_arrays(template: Template) -> Arrays:
     }
 
 
-def _template_from(arrays: Arrays, domain: str) -> Template:
+def _template_from(arrays: Arrays, head: Mapping[str, Any]) -> Template:
     surface = Surface(arrays["template.vertices"], arrays["template.faces"])
-    flat = Parameterization(surface, arrays["template.coordinates"], domain)
-    return Template(flat, arrays["template.landmarks"])
+    flat = Parameterization(surface, arrays["template.coordinates"], head["domain"])
+    return Template(flat, arrays["template.landmarks"], head.get("orientation", "any"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from os import PathLike
 from typing import Any, Self
 
@@ -13,29 +12,22 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-import meshconv
-from meshconv._check import FloatArray, IntArray
+from meshconv._check import FloatArray
 from meshconv._classifier_file import read_classifier, write_classifier
-from meshconv.datasets.population import group_evidence
-from meshconv.datasets.scan import Scan
+from meshconv._explain import explanation, template_saliency
+from meshconv._fit import choose_head, fit_network
 from meshconv.errors import ArgumentError
-from meshconv.maps.parameterization import Parameterization
 from meshconv.maps.template import Template
-from meshconv.mesh.io import as_surface
-from meshconv.mesh.surface import Surface
 from meshconv.nn.decnn import DECNN
-from meshconv.resample.channels import channels
-from meshconv.resample.resampler import Resampler
-from meshconv.saliency.attribute import attribute, unit_range
 from meshconv.saliency.explanation import Explanation
-from meshconv.saliency.project import to_vertices
-from meshconv.train.config import CHANNELS, PrepareConfig, TrainConfig
-from meshconv.train.dataset import Standardizer
+from meshconv.train.config import CHANNELS, PrepareConfig
+from meshconv.train.frames import population_template
 from meshconv.train.inputs import as_prepared, class_indices, own_labels, subjects_of
-from meshconv.train.loop import predict, train
-from meshconv.train.metrics import hold_out, warn_shared_subjects
-from meshconv.train.mirror import FrameMirror
-from meshconv.train.prepare import Prepared, ScanLike, place, population_template, prepare
+from meshconv.train.loop import predict
+from meshconv.train.metrics import warn_shared_subjects
+from meshconv.train.prepare import prepare
+from meshconv.train.prepared import Prepared
+from meshconv.train.reading import ScanLike
 
 _STEPS = 8  # of the flow where the area element multiplies the density
 Scans = Sequence[ScanLike] | Prepared | ArrayLike
@@ -58,6 +50,11 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
     warm_start : bool
         Start the density from where the classes of the training images differ, as far as that is more than
         chance gives. (Not scikit-learn's ``warm_start``: every `fit` starts afresh.)
+    head : {'flatten', 'mean', 'mean+max', 'auto'}
+        Whether the network tells places apart, or pools over them, see `DECNN`: ``flatten`` for scans that
+        register well (faces), a pooled head where two scans share few places (organs turned or shaped anyhow).
+        ``auto``: ``flatten`` or ``mean``, whichever has the smaller loss on the share `validation` of the
+        training scans; costs about two fits more.
     width : int
         Channels of the first stage of the network.
     template : Template, optional
@@ -75,7 +72,7 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
     patience : int
         Epochs without a better loss on `validation` before training stops; 0 for never.
     validation : float
-        Share of the training scans (by subject) held out for `patience`.
+        Share of the training scans (by subject) held out for `patience`, and for ``head='auto'``.
     on_error : {'raise', 'skip'}
         What a bad scan leads to in `fit`; those skipped are in ``skipped_``.
     cache, workers
@@ -93,11 +90,14 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
     classes_ : (K,) array
     template_ : Template or None
         None if fitted on images.
+    head_ : str
+        The head in use.
     model_ : DECNN
     standardizer_ : Standardizer
     progress_ : Progress
         Losses by epoch.
     skipped_ : tuple of Skipped
+        The scans that were left out of training, and why.
     n_features_in_ : int
         Channels of the images.
 
@@ -119,6 +119,7 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         density: str = "shared",
         ratio: float = 10.0,
         warm_start: bool = True,
+        head: str = "flatten",
         width: int = 8,
         template: Template | None = None,
         channels: tuple[str, ...] = CHANNELS,
@@ -144,7 +145,8 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         progress: bool = False,
     ) -> None:
         self.size, self.network_size = size, network_size
-        self.density, self.ratio, self.warm_start, self.width = density, ratio, warm_start, width
+        self.density, self.ratio, self.warm_start = density, ratio, warm_start
+        self.head, self.width = head, width
         self.template, self.channels, self.repair, self.mirror = template, channels, repair, mirror
         self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
         self.label_smoothing, self.noise, self.variation = label_smoothing, noise, variation
@@ -182,61 +184,21 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         self.subjects_ = frozenset(subjects_of(X)) - {""}
         self.channel_names_ = prepared.channel_names
         self.n_features_in_ = prepared.images.shape[1]
-        self._train(prepared, index)
+        self.head_ = choose_head(self, prepared, index) if self.head == "auto" else self.head
+        fit_network(self, prepared, index)
         return self
-
-    def _train(self, prepared: Prepared, labels: IntArray) -> None:
-        config = self._train_config()
-        rows, held = np.arange(len(labels)), np.zeros(0, dtype=np.int64)
-        if config.patience:
-            rows, held = hold_out(labels, prepared.subjects, share=self.validation, seed=self.seed)
-        images, y = prepared.images[rows], labels[rows]
-        self.standardizer_ = Standardizer.fit(images)
-        self.model_ = self.network()
-        if self.warm_start and self.density != "uniform":
-            statistic, evidence = group_evidence(images, y)
-            self.model_.init_density(statistic, strength=evidence)
-        if self.template_ is not None and self.density != "uniform":
-            self.model_.set_area(_area_element(self.template_, images.shape[-1]))
-        self.model_.to(self.device)
-        targets = torch.from_numpy(labels)
-        held_out = (self.standardizer_(prepared.images[held]), targets[held]) if len(held) else None
-        self.progress_ = train(
-            self.model_, self.standardizer_(images), targets[rows], config=config, validation=held_out,
-            names=[prepared.names[k] for k in rows], augment=self._augment(), checkpoint=self.checkpoint,
-            identity=self._identity(),
-        )  # fmt: skip
 
     def network(self) -> DECNN:
         """Return a new network for the classes, channels and grid that were found."""
         in_channels, size = self.standardizer_.mean.shape[:2]
         return DECNN(
-            in_channels, len(self.classes_), size=size, network_size=min(self.network_size, size), width=self.width,
-            density=self.density, ratio=self.ratio, steps=None if self.template_ is None else _STEPS, seed=self.seed,
+            in_channels, len(self.classes_), size=size, network_size=min(self.network_size, size), head=self.head_,
+            width=self.width, density=self.density, ratio=self.ratio,
+            steps=None if self.template_ is None else _STEPS, seed=self.seed,
         )  # fmt: skip
-
-    def _train_config(self) -> TrainConfig:
-        own = self.get_params(deep=False)
-        return TrainConfig(**{option.name: own[option.name] for option in fields(TrainConfig) if option.name in own})
 
     def _prepare_config(self) -> PrepareConfig:
         return PrepareConfig(self.size, tuple(self.channels), self.repair)
-
-    def _identity(self) -> dict[str, Any]:
-        return {
-            "version": meshconv.__version__,
-            "classes": [str(value) for value in self.classes_],
-            "channels": list(self.channel_names_),
-            "grid": [int(self.standardizer_.mean.shape[-1]), self.network_size],
-            "model": {"density": self.density, "ratio": self.ratio, "width": self.width, "mirror": self.mirror},
-        }
-
-    def _augment(self) -> FrameMirror | None:
-        if not self.mirror:
-            return None
-        if self.template_ is None:
-            raise ArgumentError("mirror=True needs a template", hint="fit on scans, or pass template=")
-        return FrameMirror.of(self.template_, self.channel_names_, self.standardizer_)
 
     def _prepare(self, scans: Sequence[ScanLike], *, on_error: str, learn: bool = False) -> Prepared:
         if learn and self.template_ is None:
@@ -294,31 +256,14 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         if self.template_ is None:
             raise ArgumentError("fitted on images: there is no frame to bring a scan into", hint="pass template=")
-        given = scan.surface if isinstance(scan, Scan) else as_surface(scan)
-        name = scan.name if isinstance(scan, Scan) else "scan" if isinstance(scan, Surface) else str(scan)
-        mirrored = isinstance(scan, Scan) and scan.mirrored
-        placed = place(given, self.template_, self._prepare_config(), mirrored=mirrored)
-        x = self.standardizer_(placed.image.channels[None].astype(np.float32))
-        saliency = unit_range(attribute(self.model_, x, method=method)[0])
-        origin = None if placed.repaired is None else placed.repaired.vertex_origin
-        with torch.no_grad():
-            grid = self.model_.sampling_grid(x.to(self.device))[0].double().cpu().numpy()
-        shares = torch.softmax(predict(self.model_, x)[0].double(), dim=0).numpy()
-        return Explanation(
-            name, self.classes_[shares.argmax()], dict(zip(self.classes_.tolist(), shares.tolist(), strict=True)),
-            to_vertices(saliency, placed.resampler, surface=given, vertex_origin=origin), given,
-            placed.parameterization, placed.image, saliency, (grid + 1) / 2, placed.resampler, method,
-        )  # fmt: skip
+        return explanation(self, scan, self.template_, self._prepare_config(), method)
 
     def template_saliency(self) -> FloatArray:
         """Return the population's density on the vertices of the template, (V,), scaled to 0..1."""
         check_is_fitted(self)
         if self.template_ is None:
             raise ArgumentError("fitted on images: there is no template", hint="pass template=")
-        flat: Parameterization = self.template_.parameterization
-        mean = torch.zeros(1, *self.standardizer_.mean.shape)
-        density = unit_range(attribute(self.model_, mean)[0])
-        return to_vertices(density, Resampler(flat, density.shape[-1]))
+        return template_saliency(self, self.template_)
 
     # --- files ---------------------------------------------------------------------------------
 
@@ -344,11 +289,3 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False  # images (n, C, N, N), or scans
         return tags
-
-
-def _area_element(template: Template, size: int) -> FloatArray:
-    """Area of surface that each node of the frame stands for, (size, size), within a factor of 3 of the median."""
-    flat = template.parameterization
-    area = np.exp(2 * channels(flat.surface, flat)["log_conformal_factor"])
-    middle = np.median(area)
-    return Resampler(flat, size).to_image(np.clip(area, middle / 3, 3 * middle)).channels[0].copy()

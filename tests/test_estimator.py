@@ -84,6 +84,7 @@ def test_a_saved_classifier_answers_alike_and_a_changed_file_is_refused(fitted, 
     path = tmp_path / "model.safetensors"
     fitted.save(path)
     loaded = SurfaceClassifier.load(path)
+    assert loaded.head_ == "flatten" and loaded.skipped_ == ()
     np.testing.assert_array_equal(loaded.predict_proba(population[1]), fitted.predict_proba(population[1]))
     assert loaded.get_params()["epochs"] == OPTIONS["epochs"] and loaded.classes_.tolist() == [0, 1]
     scan = ProceduralFaces(1, EFFECT, 6.0, n_vertices=500, seed=3)[0]
@@ -92,6 +93,44 @@ def test_a_saved_classifier_answers_alike_and_a_changed_file_is_refused(fitted, 
     path.write_bytes(good[:-9] + bytes([good[-9] ^ 4]) + good[-8:])
     with pytest.raises(CheckpointError, match="damaged"):
         SurfaceClassifier.load(path)
+
+
+def test_a_pooled_head_is_learned_explained_and_kept(population, frame, tmp_path):
+    options = {**OPTIONS, "epochs": 3, "head": "mean+max"}
+    model = clone(SurfaceClassifier(template=frame, **options)).fit(population[0])
+    assert model.model_.head == "mean+max" and model.get_params()["head"] == "mean+max"
+    model.save(tmp_path / "model")
+    loaded = SurfaceClassifier.load(tmp_path / "model")
+    assert loaded.head_ == loaded.get_params()["head"] == "mean+max"
+    np.testing.assert_array_equal(loaded.predict_proba(population[1]), model.predict_proba(population[1]))
+    scan = ProceduralFaces(2, EFFECT, 6.0, n_vertices=500, seed=9)[1]
+    for method in ("density", "gradient", "gradcam"):
+        saliency = loaded.explain(scan, method=method).saliency
+        assert np.isfinite(saliency).all() and np.ptp(saliency) > 0.5
+
+
+def test_a_run_is_not_taken_up_with_another_head(population, tmp_path):
+    options = {**OPTIONS, "epochs": 1, "checkpoint": tmp_path / "run"}
+    SurfaceClassifier(**options).fit(population[0])
+    with pytest.raises(CheckpointError, match=r"model\.head is 'flatten', not 'mean'"):
+        SurfaceClassifier(**options, head="mean").fit(population[0])
+
+
+@pytest.mark.parametrize(("anywhere", "expected"), [(False, "flatten"), (True, "mean")])
+def test_the_automatic_head_tells_fixed_places_from_loose_ones(anywhere, expected, tmp_path):
+    """Small bars: which way they lie tells the class where they are anywhere, else only where they are."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(80) % 2
+    images = rng.normal(0, 0.3, (80, 1, 17, 17))
+    for image, label in zip(images, labels, strict=True):
+        for row, column in rng.integers(0, 12, (3, 2)) if anywhere else [(2 + 8 * label, 6)]:
+            image[0, row + 2, column : column + 5] += 2 * (label or not anywhere)
+            image[0, row : row + 5, column + 2] += 2 * (not label and anywhere)
+    options = {"network_size": 17, "epochs": 25, "learning_rate": 0.01, "density": "uniform", "variation": 0.0}
+    model = SurfaceClassifier(**options, head="auto").fit(images, labels)
+    assert model.head_ == expected and model.model_.head == expected and model.head == "auto"
+    model.save(tmp_path / "model")
+    assert SurfaceClassifier.load(tmp_path / "model").model_.head == expected
 
 
 def test_a_training_checkpoint_is_no_classifier(population, tmp_path):
@@ -121,6 +160,10 @@ def test_scans_themselves_with_a_template_of_their_own(tmp_path):
     scans = [*faces[:5], icosphere(2), faces[5]]
     model.fit(scans, ["a", "b", "a", "b", "a", "b", "b"])
     assert [skipped.index for skipped in model.skipped_] == [5]
+    model.save(tmp_path / "model")
+    (left_out,) = SurfaceClassifier.load(tmp_path / "model").skipped_
+    assert (left_out.index, left_out.name) == (5, "scan 5") and "closed" in left_out.reason
+    assert left_out.reason == model.skipped_[0].reason
     assert model.predict_proba([scan.surface for scan in faces[:2]]).shape == (2, 2)
     with pytest.warns(MeshConvWarning, match="1 subjects are in train and test"):
         model.score(faces[:1], ["a"])

@@ -7,10 +7,13 @@ from itertools import chain, islice
 
 import numpy as np
 
+from meshconv._check import FloatArray
 from meshconv.errors import ArgumentError
 from meshconv.maps.template import Template
 from meshconv.mesh.repair import repair
 from meshconv.mesh.surface import Surface
+from meshconv.resample.channels import channels
+from meshconv.resample.resampler import Resampler
 from meshconv.train.prepared import Skipped
 from meshconv.train.reading import EXPECTED, ScanLike, Task, named, read
 
@@ -82,3 +85,11 @@ def _sound(task: Task, domain: str) -> Surface | Skipped:
     except EXPECTED as error:
         return Skipped(task.index, task.name, error)
     return Surface(clean.vertices * [-1, 1, 1], clean.faces[:, ::-1]) if task.mirrored else clean
+
+
+def area_element(template: Template, size: int) -> FloatArray:
+    """Area of surface that each node of the frame stands for, (size, size), within a factor of 3 of the median."""
+    flat = template.parameterization
+    area = np.exp(2 * channels(flat.surface, flat)["log_conformal_factor"])
+    middle = np.median(area)
+    return Resampler(flat, size).to_image(np.clip(area, middle / 3, 3 * middle)).channels[0].copy()

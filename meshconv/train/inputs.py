@@ -12,7 +12,7 @@ from meshconv._check import IntArray
 from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.resample.geometry_image import GeometryImage
-from meshconv.train.prepare import Prepared
+from meshconv.train.prepared import Prepared
 
 
 def as_prepared(scans: Any, prepare_scans: Callable[[Sequence[Any]], Prepared]) -> Prepared:

@@ -20,6 +20,11 @@ class Skipped:
     name: str
     error: Exception
 
+    @property
+    def reason(self) -> str:
+        """What was wrong, without the name."""
+        return str(getattr(self.error, "message", "") or self.error)
+
     def __str__(self) -> str:
         return f"{self.name}: {self.error}"
 

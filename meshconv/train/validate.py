@@ -13,7 +13,7 @@ from meshconv._check import FloatArray
 from meshconv.errors import ArgumentError
 from meshconv.train.inputs import subjects_of
 from meshconv.train.metrics import Metrics, evaluate, grouped_folds
-from meshconv.train.prepare import Prepared
+from meshconv.train.prepared import Prepared
 
 
 @dataclass(frozen=True, eq=False)

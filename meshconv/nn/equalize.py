@@ -7,28 +7,29 @@ Everything is differentiable in the density and runs on any device. Conventions:
 
 from __future__ import annotations
 
-import itertools
 import math
+import warnings
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from meshconv._check import one_of
-from meshconv.errors import ArgumentError, ArrayTypeError, DensityError
+from meshconv.errors import AccuracyWarning, ArgumentError, ArrayTypeError, DensityError
+from meshconv.nn._flows import diffusion_velocity, moser_velocity, traced
 from meshconv.nn.cells import area_ratio, folds
 from meshconv.nn.knothe_rosenblatt import knothe_rosenblatt
-from meshconv.nn.sample import full_precision, gather, node_grid
+from meshconv.nn.sample import full_precision, gather
 from meshconv.resample.grid import grid_size
 
 __all__ = ["area_ratio", "bounded_density", "density_error", "equalizing_grid", "folds"]
 
 METHODS = ("moser", "knothe_rosenblatt", "diffusion")
 DIRECTIONS = ("backward", "forward")
+_POWERS = (0.75, 0.5, 0.25, 0.125, 0.0)  # the last is a constant density: the identity
 _STEPS = {"moser": 4, "knothe_rosenblatt": 1, "diffusion": 12}
-
-Velocity = Callable[[Tensor, float], Tensor]
 
 
 def equalizing_grid(
@@ -72,6 +73,12 @@ def equalizing_grid(
         If the density is not (B, 1, N, N) floating point, not finite and positive (not checked while being
         compiled or exported), or an option is unknown.
 
+    Warns
+    -----
+    AccuracyWarning
+        If a map would fold a cell of the grid: that density is flattened, to density ** p with the largest p of
+        .75, .5, .25, .125 and 0 that folds none (not while being compiled or exported).
+
     References
     ----------
     Dacorogna and Moser, 1990, Ann. Inst. H. Poincare C 7(1). Gastner, Seguy and More, 2018, PNAS 115(10),
@@ -97,10 +104,10 @@ def equalizing_grid(
         rho = full_precision(density)
         if method == "knothe_rosenblatt":
             return knothe_rosenblatt(rho, nodes, forward=forward)
-        flow = _moser_velocity(rho) if method == "moser" else _diffusion_velocity(rho)
-        start = node_grid(nodes, rho).expand(rho.shape[0], -1, -1, -1).permute(0, 3, 1, 2)
+        velocity = moser_velocity if method == "moser" else diffusion_velocity
         times = [k / steps for k in range(steps + 1)]
-        return _runge_kutta(flow, start, times if forward else times[::-1]).permute(0, 2, 3, 1)
+        trace = partial(traced, velocity=velocity, nodes=nodes, times=times if forward else times[::-1])
+        return _unfolded(trace(rho), rho, trace)
 
 
 def density_error(density: Tensor, sampling_grid: Tensor) -> Tensor:
@@ -171,77 +178,27 @@ def normalize_density(density: Tensor) -> Tensor:
     return density / (ref + _trapezoid_mean(density - ref))
 
 
-# --- flows ---------------------------------------------------------------------------------------
+# --- maps that fold ------------------------------------------------------------------------------
 
 
-def _runge_kutta(velocity: Velocity, x: Tensor, times: list[float]) -> Tensor:
-    """Trace points (B, 2, n, n) through the times by the classical fourth-order rule."""
-    for t, end in itertools.pairwise(times):
-        h = end - t
-        k1 = velocity(x, t)
-        k2 = velocity(torch.add(x, k1, alpha=h / 2), t + h / 2)
-        k3 = velocity(torch.add(x, k2, alpha=h / 2), t + h / 2)
-        k4 = velocity(torch.add(x, k3, alpha=h), end)
-        x = torch.add(x, torch.add(k1 + k4, k2 + k3, alpha=2), alpha=h / 6)
-    return x
-
-
-def _moser_velocity(rho: Tensor) -> Velocity:
-    """Return v = grad phi / ((1 - t) rho + t mean), laplace phi = rho - mean, no flux through the walls.
-
-    rho - mean = sum c_kl cos(pi k x) cos(pi l y), so phi_kl = -c_kl / (pi^2 (k^2 + l^2)). The sine of the
-    derivative vanishes on the walls: the normal flux there is exactly 0. Flux and density are interpolated,
-    their quotient is not.
-    """
-    cosine, sine, analysis = _cosine_basis(rho.shape[-1], rho)
-    ref = rho[:, :, :1, :1]  # subtracted first: a constant density has exactly no flux
-    spectrum = analysis @ (rho - ref) @ analysis.T
-    mean = ref + spectrum[:, :, :1, :1]
-    k = torch.arange(rho.shape[-1], dtype=rho.dtype, device=rho.device)
-    phi = spectrum / (math.pi * (k[:, None] ** 2 + k**2)).clamp_min(1.0)  # divided by -1 / pi
-    # twice, because the square is [-1, 1] wide in grid coordinates
-    flux_x = 2 * (cosine @ (phi * k) @ sine.T)
-    flux_y = 2 * (sine @ (phi * k[:, None]) @ cosine.T)
-    field = torch.cat([flux_x, flux_y, rho - mean], dim=1) / mean
-
-    def velocity(x: Tensor, t: float) -> Tensor:
-        at = gather(field, x.permute(0, 2, 3, 1))
-        return at[:, :2] / at[:, 2:].mul(1 - t).add(1)
-
-    return velocity
-
-
-def _diffusion_velocity(rho: Tensor) -> Velocity:
-    """Return v = -grad rho_t / rho_t of the heat equation, in a time s in [0, 1] with t = s^3.
-
-    Rough detail decays first, so early times need short steps. At t = 1 the slowest mode has decayed to 5e-5.
-    """
-    cosine, sine, analysis = _cosine_basis(rho.shape[-1], rho)
-    ref = rho[:, :, :1, :1]
-    spectrum = analysis @ (rho - ref) @ analysis.T
-    k = torch.arange(rho.shape[-1], dtype=rho.dtype, device=rho.device)
-    rate = math.pi**2 * (k[:, None] ** 2 + k**2)
-
-    def velocity(x: Tensor, s: float) -> Tensor:
-        heat = spectrum * torch.exp(-rate * s**3)
-        flux_x = cosine @ (heat * k) @ sine.T
-        flux_y = sine @ (heat * k[:, None]) @ cosine.T
-        field = torch.cat([flux_x, flux_y, cosine @ heat @ cosine.T], dim=1)
-        at = gather(field, x.permute(0, 2, 3, 1))
-        return (2 * math.pi * 3 * s**2) * at[:, :2] / (ref + at[:, 2:])
-
-    return velocity
-
-
-def _cosine_basis(n: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return cos(pi i k / M), sin(pi i k / M) the inverse of the first (DCT-I), each (N, N); M = N - 1."""
-    i = torch.arange(n, device=like.device)
-    phase = (i[:, None] * i) % (2 * (n - 1))  # reduced as integers, so that the sine is 0 exactly on the walls
-    angle = phase.to(torch.float64 if like.device.type != "mps" else torch.float32) * (math.pi / (n - 1))
-    sine = torch.where(phase % (n - 1) == 0, 0.0, torch.sin(angle)).to(like.dtype)
-    cosine = torch.cos(angle).to(like.dtype)
-    ends = torch.where((i == 0) | (i == n - 1), 0.5, 1.0).to(like.dtype)
-    return cosine, sine, (2.0 / (n - 1)) * ends[:, None] * cosine * ends
+def _unfolded(grid: Tensor, rho: Tensor, trace: Callable[[Tensor], Tensor]) -> Tensor:
+    """Trace densities that fold a cell of the grid anew, flattened to the largest power that folds none."""
+    if torch.compiler.is_compiling():
+        return grid  # a graph cannot depend on values
+    folded = folds(grid.detach()) > 0
+    if not bool(folded.any()):
+        return grid
+    warnings.warn(
+        "a density is too steep for its grid and was flattened: its map would fold; density_error says what is left",
+        AccuracyWarning, stacklevel=3,
+    )  # fmt: skip
+    for power in _POWERS:
+        rows = torch.nonzero(folded)[:, 0]
+        grid = grid.index_copy(0, rows, trace(rho[rows] ** power))
+        folded = folds(grid.detach()) > 0
+        if not bool(folded.any()):
+            break
+    return grid
 
 
 def _bspline(n: int, size: int, like: Tensor) -> Tensor:

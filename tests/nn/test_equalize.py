@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ from contracts.equalizer import CHECKS, blobs, check_symmetric_in_symmetric_out
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshconv.errors import ArgumentError, ArrayTypeError, DensityError
+from meshconv.errors import AccuracyWarning, ArgumentError, ArrayTypeError, DensityError
 from meshconv.maps.density import density_equalizing_map
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.shapes import grid as grid_surface
+from meshconv.nn.decnn import DECNN
 from meshconv.nn.equalize import (
     area_ratio,
     bounded_density,
@@ -269,3 +271,32 @@ def test_other_refusals():
             equalizing_grid(torch.ones(1, 1, 5, 5), **options)
     with pytest.raises(ArgumentError, match="ratio must be"):
         bounded_density(torch.zeros(1, 1, 5, 5), ratio=0.5, size=9)
+
+
+@pytest.mark.parametrize("method", ["moser", "diffusion"])
+def test_a_density_too_steep_for_its_grid_is_flattened_with_a_warning_and_its_neighbours_are_not(method):
+    density = torch.ones(3, 1, 65, 65, dtype=torch.float64)
+    density[0, 0, 30, 30] = 1e4
+    density[1, :, 8:20, 8:20] = 2.0
+    with pytest.warns(AccuracyWarning, match="too steep for its grid"):
+        grid = equalizing_grid(density, method=method)
+    assert folds(grid).tolist() == [0, 0, 0]
+    torch.testing.assert_close(grid[1:], equalizing_grid(density[1:], method=method), rtol=0, atol=1e-12)
+    assert float((grid[0] - grid[2]).abs().max()) > 0.01  # flattened, not given up
+
+
+def test_gradients_pass_through_a_flattened_density():
+    density = torch.ones(2, 1, 17, 17, dtype=torch.float64)
+    density[0, 0, 7:9, 7:9] = 3e3
+    density.requires_grad_()
+    with pytest.warns(AccuracyWarning):
+        equalizing_grid(density)[..., 0].square().sum().backward()
+    assert bool(torch.isfinite(density.grad).all()) and float(density.grad[0].abs().max()) > 0
+
+
+def test_densities_of_a_networks_own_never_fold():
+    model = DECNN(1, 2, size=65, network_size=33, density="sample", ratio=30.0, seed=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccuracyWarning)
+        grid = model.sampling_grid(torch.randn(16, 1, 65, 65, generator=torch.Generator().manual_seed(0)))
+    assert int(folds(grid).sum()) == 0

@@ -96,6 +96,7 @@ def test_evaluate_and_report_name_bad_scans_and_go_on_if_asked_to(
     assert "subjects are in train and test" in err  # these are the scans it learned from
     code, out, _ = run(capsys, "evaluate", model, folder, *options)
     assert code == 0 and "accuracy" in out and "skipped torn.stl" in out
+    assert "left out of training: torn.stl (" in out and len(data["left_out_of_training"]) == 3
     try:
         rendering_backend()
     except RenderingUnavailableError as error:
@@ -103,6 +104,7 @@ def test_evaluate_and_report_name_bad_scans_and_go_on_if_asked_to(
     code, _, _ = run(capsys, "report", model, folder, tmp_path / "report.html", *options, "--scans", 1)
     page = (tmp_path / "report.html").read_text()
     assert code == 0 and all(name in page for name in ("3 scans could not be used", "empty.ply", "torn.stl"))
+    assert "left out of training: empty.ply (" in page
 
 
 def test_predict_and_explain_name_bad_scans_and_go_on_if_asked_to(
@@ -168,3 +170,31 @@ def test_unknown_labels_and_damaged_models_are_refused(
     bad.write_bytes(bytes(raw))
     code, _, err = run(capsys, "predict", bad, tmp_path / "a.ply")
     assert code == 1 and "bad.mc" in err
+
+
+def test_a_frame_can_be_turned_and_a_head_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = tmp_path / "study"
+    study.mkdir()
+    lines = ["file,label"]
+    for scan in mc.ProceduralFaces(4, "nose_tip", 14.0, n_vertices=200, seed=3):
+        mc.save(study / f"{scan.name}.ply", scan.surface)
+        lines.append(f"{scan.name}.ply,{'ab'[scan.label]}")
+    (study / "labels.csv").write_text("\n".join(lines) + "\n")
+    made = []
+    for turn in (0, 180):
+        code, _, err = run(capsys, "prepare", study, "--cache", tmp_path / str(turn), "--size", 17, "--turn", turn)
+        assert code == 0, err
+        made.append(mc.Template.load(tmp_path / str(turn) / "template.npz"))
+    flat, turned = (one.parameterization for one in made)
+    assert abs(turned.coordinates + flat.coordinates).max() < 1e-9
+    assert abs(turned.surface.vertices[:, :2] + flat.surface.vertices[:, :2]).max() < 0.1 * made[0].size
+    options = ["--cache", tmp_path / "0", "--template", tmp_path / "180/template.npz", "--turn", 180, "--size", 17]
+    code, out, err = run(
+        capsys, "train", study, tmp_path / "model", *options, "--network-size", 9, "--epochs", 1,
+        "--head", "mean", "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    assert json.loads(out)["head"] == "mean"
+    back = mc.SurfaceClassifier.load(tmp_path / "model")
+    assert abs(back.template_.parameterization.coordinates - flat.coordinates).max() < 1e-9
+    assert back.model_.head == "mean"

@@ -28,6 +28,10 @@ def add_commands(commands: Commands) -> None:
     train.add_argument("--epochs", type=int, default=40)
     train.add_argument("--network-size", type=int, default=33, help="nodes per side that the network sees")
     train.add_argument("--density", choices=("shared", "sample", "uniform"), default="shared")
+    train.add_argument(
+        "--head", choices=("flatten", "mean", "mean+max", "auto"), default="flatten",
+        help="tell places apart (flatten), pool over them, or try both on held-out scans (auto)",
+    )  # fmt: skip
     train.add_argument("--mirror", action="store_true", help="also learn from mirror images")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", help="cpu, cuda, cuda:1, ...")
@@ -70,6 +74,10 @@ def _with_files(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def _with_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--template", type=Path, help="the frame (.npz); by default the mean of the first scans")
+    parser.add_argument(
+        "--turn", type=float, default=0.0, metavar="DEGREES",
+        help="turn the frame counter-clockwise, as seen from the front: 180 if the report shows it upside down",
+    )  # fmt: skip
     parser.add_argument("--size", type=int, default=129, help="nodes per side of the images")
     _with_preparation(parser)
 
@@ -88,8 +96,13 @@ def _with_on_error(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--on-error", choices=("raise", "skip"), default="raise", help="what a bad scan leads to")
 
 
-def _template(args: argparse.Namespace) -> mc.Template | None:
-    return None if args.template is None else mc.Template.load(args.template)
+def _template(args: argparse.Namespace, scans: mc.FolderDataset) -> mc.Template:
+    """The frame that was given, or the mean of the first scans; turned if asked for."""
+    from meshconv.train.frames import population_template
+
+    given = None if args.template is None else mc.Template.load(args.template)
+    template = given or population_template(scans, on_error=args.on_error)
+    return template.turned(args.turn) if args.turn else template
 
 
 def _skipped(items: Any) -> list[str]:
@@ -100,14 +113,18 @@ def _with_skipped(lines: list[str], skipped: list[str]) -> str:
     return "\n".join([*lines, *(f"skipped {one}" for one in skipped)])
 
 
+def _untaught(model: Any) -> list[str]:
+    """What training had to leave out, a line each."""
+    return [f"left out of training: {one.name} ({one.reason})" for one in model.skipped_]
+
+
 def _prepare(args: argparse.Namespace) -> int:
     from meshconv.train.config import PrepareConfig
-    from meshconv.train.prepare import population_template, prepare
+    from meshconv.train.prepare import prepare
 
     scans = mc.FolderDataset(args.folder, args.table)
-    template = _template(args)
-    if template is None:
-        template = population_template(scans, on_error=args.on_error)
+    template = _template(args, scans)
+    if args.template is None:
         args.cache.mkdir(parents=True, exist_ok=True)
         template.save(args.cache / "template.npz")
     done = prepare(
@@ -130,8 +147,9 @@ def _train(args: argparse.Namespace) -> int:
         size=args.size,
         network_size=args.network_size,
         density=args.density,
+        head=args.head,
         mirror=args.mirror,
-        template=_template(args),
+        template=_template(args, scans),
         epochs=args.epochs,
         on_error=args.on_error,
         cache=args.cache,
@@ -145,6 +163,7 @@ def _train(args: argparse.Namespace) -> int:
     data = {
         "output": str(args.output),
         "classes": model.classes_.tolist(),
+        "head": model.head_,
         "parameters": sum(p.numel() for p in model.model_.parameters()),
         "training_loss": model.progress_.losses[-1],
         "skipped": _skipped(model.skipped_),
@@ -190,8 +209,11 @@ def _evaluate(args: argparse.Namespace) -> int:
 
     model, done, truth, shares = _tested(args, mc.FolderDataset(args.folder, args.table))
     found, skipped = evaluate(truth, shares), _skipped(done.skipped)
-    data = {"classes": [str(c) for c in model.classes_], **found.as_dict(), "skipped": skipped}
-    emit(args, data, _with_skipped([str(found)], skipped))
+    data = {
+        "classes": [str(c) for c in model.classes_], **found.as_dict(), "skipped": skipped,
+        "left_out_of_training": _skipped(model.skipped_),
+    }  # fmt: skip
+    emit(args, data, _with_skipped([str(found), *_untaught(model)], skipped))
     return 0
 
 
@@ -268,6 +290,7 @@ def _report(args: argparse.Namespace) -> int:
         predictions=(truth, shares),
         group_map=(model.template_, model.template_saliency()),  # with its map: drawn upright like the scans
         skipped=done.skipped,
+        note="; ".join(_untaught(model)),
     )
     emit(args, {"output": str(args.output), "scans": len(shown), "skipped": _skipped(done.skipped)})
     return 0

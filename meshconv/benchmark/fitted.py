@@ -23,6 +23,8 @@ class Fitted:
     probabilities : callable, optional
         (n, K) of a `Part`; None for a model that only says where.
     parameters, epochs : int
+    seconds : float
+        CPU time of the training alone.
     maps : mapping of str to (N, N) float64
         What it says of where the groups differ, by method, over the population.
     densities : callable, optional
@@ -32,6 +34,7 @@ class Fitted:
     probabilities: Callable[[Part], FloatArray] | None
     parameters: int
     epochs: int = 0
+    seconds: float = 0.0
     maps: Mapping[str, FloatArray] = field(default_factory=dict)
     densities: Callable[[Images], FloatArray] | None = None
 

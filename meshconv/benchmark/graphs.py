@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from copy import copy
 from functools import lru_cache
 from typing import Any
 
@@ -42,6 +44,7 @@ def graph_network(build: Callable[..., nn.Module], task: Task, seed: int, epochs
     """
     config = TrainConfig(epochs=epochs, seed=seed)
     train = _graphs(task.train)
+    start = time.process_time()
     mean, spread = _statistics(train)
     model = build(mean.numel(), len(task.classes), seed=seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -57,6 +60,8 @@ def graph_network(build: Callable[..., nn.Module], task: Task, seed: int, epochs
             optimizer.step()
             rate.step()
 
+    seconds = time.process_time() - start
+
     def probabilities(part: Part) -> FloatArray:
         model.eval()
         shares = []
@@ -66,20 +71,22 @@ def graph_network(build: Callable[..., nn.Module], task: Task, seed: int, epochs
                 shares.append(model(one.pos, one.edge_index, one.batch, x, one.num_graphs).double().softmax(dim=1))
         return np.asarray(torch.cat(shares).numpy())
 
-    return Fitted(probabilities, sum(p.numel() for p in model.parameters()), epochs)
+    return Fitted(probabilities, sum(p.numel() for p in model.parameters()), epochs, seconds)
 
 
 def _graphs(part: Part) -> list[Any]:
     if part.scans is None:
         raise ArgumentError("this data set has images only; networks on meshes need scans")
     found = _made(part.scans)
-    labels = [int(graph.y) for graph in found]
-    if not np.array_equal(labels, part.labels):
-        raise ArgumentError(f"{len(labels)} scans and {len(part.labels)} images do not have the same labels")
-    return found
+    if len(found) != len(part.labels):
+        raise ArgumentError(f"{len(found)} scans, but {len(part.labels)} labels")
+    graphs = [copy(graph) for graph in found]
+    for graph, label in zip(graphs, part.labels, strict=True):
+        graph.y = torch.tensor([int(label)])
+    return graphs
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _made(scans: Callable[[], Population]) -> list[Any]:
     """Make the graphs of a part once for all models and seeds."""
     steps = [NormalizedPose(), VertexFeatures(FEATURES), FarthestPoints(POINTS), NearestNeighbours(NEIGHBOURS)]

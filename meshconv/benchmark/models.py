@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional
 
 from meshconv._check import FloatArray
 from meshconv.benchmark.fitted import Fitted, Model
+from meshconv.benchmark.linear import chosen_pixels, principal_components, t_map
 from meshconv.benchmark.opponents import ResNet, SaliencySampler
 from meshconv.benchmark.task import Part, Task
-from meshconv.datasets.population import group_statistic
 from meshconv.errors import ArgumentError
 from meshconv.estimator import SurfaceClassifier
 from meshconv.nn.seeding import seeded
@@ -32,44 +33,16 @@ Images = NDArray[np.float32]
 _ATTRIBUTED = 128  # test images that a population's gradient map is the mean of
 
 
-def principal_components(task: Task, seed: int, epochs: int) -> Fitted:
-    """Logistic regression on principal components of 99.9 % of the variance; strength by cross-validation."""
-    from sklearn.decomposition import PCA
-    from sklearn.linear_model import LogisticRegressionCV
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer, StandardScaler
-
-    model = make_pipeline(
-        StandardScaler(),  # by what is inside the masks; outside: the mean
-        FunctionTransformer(np.nan_to_num),
-        PCA(0.999, svd_solver="full"),
-        StandardScaler(),
-        LogisticRegressionCV(Cs=np.logspace(-5, 1, 7), max_iter=3000, cv=5),
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of defaults that change in scikit-learn 1.10
-        model.fit(_rows(task.train.images), task.train.labels)
-    size = int(model[-1].coef_.size + model[-1].intercept_.size)
-    return Fitted(lambda part: model.predict_proba(_rows(part.images)), size)
-
-
-def _rows(images: Images) -> Images:
-    return images.reshape(len(images), -1)
-
-
-def t_map(task: Task, seed: int, epochs: int) -> Fitted:
-    """The statistic of the training images at every pixel: it says where, not which."""
-    return Fitted(None, 0, maps={"t-map": np.nan_to_num(group_statistic(task.train.images, task.train.labels))})
-
-
 def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Fitted:
-    """`SurfaceClassifier` on the task's images; ``density='uniform'`` is the plain network at the same cost."""
+    """`SurfaceClassifier` on the task's images; ``density='uniform'``: the plain network on the same grid."""
     own: dict[str, Any] = {"density": "shared"} if task.aligned else {"density": "sample", "ratio": 30.0}
     chosen = own | options
     model = SurfaceClassifier(
         size=task.size, template=task.template, seed=seed, epochs=epochs, variation=task.variation, **chosen
     )
+    start = time.process_time()
     model.fit(_prepared(task.train.images), task.train.labels)
+    seconds = time.process_time() - start
     x = model.standardizer_(task.test.images[:_ATTRIBUTED])
     methods = ("gradient", "gradcam") if chosen["density"] == "uniform" else ("density", "gradient", "gradcam")
     maps = {method: attribute(model.model_, x, method=method).mean(axis=0) for method in methods}
@@ -78,7 +51,7 @@ def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Fitted:
         return attribute(model.model_, model.standardizer_(images))
 
     return Fitted(
-        lambda part: model.predict_proba(_prepared(part.images)), _size(model), epochs, maps,
+        lambda part: model.predict_proba(_prepared(part.images)), _size(model), epochs, seconds, maps,
         densities if chosen["density"] == "sample" else None,
     )  # fmt: skip
 
@@ -90,8 +63,12 @@ def point_sampled(task: Task, seed: int, epochs: int, *, network_size: int, widt
         size=(task.size - 1) // step + 1, network_size=network_size, width=width, density="uniform", seed=seed,
         epochs=epochs, variation=task.variation,
     )  # fmt: skip
+    start = time.process_time()
     model.fit(_prepared(task.train.images[..., ::step, ::step]), task.train.labels)
-    return Fitted(lambda part: model.predict_proba(_prepared(part.images[..., ::step, ::step])), _size(model), epochs)
+    seconds = time.process_time() - start
+    return Fitted(
+        lambda part: model.predict_proba(_prepared(part.images[..., ::step, ::step])), _size(model), epochs, seconds
+    )
 
 
 def _prepared(images: Images) -> Prepared:
@@ -112,26 +89,38 @@ def network(
 ) -> Fitted:
     """Any network (in_channels, classes, size) -> module, with the same standardized images and training loop."""
     step = 1 if size is None else max(1, round((task.size - 1) / (size - 1)))
+    standard = Standardizer.fit(task.train.images)
 
-    def seen(images: Images) -> Images:
-        return images[..., ::step, ::step]
+    def seen(images: Images) -> torch.Tensor:
+        return averaged(standard(images), step)
 
-    standard = Standardizer.fit(seen(task.train.images))
+    start = time.process_time()
+    x = seen(task.train.images)
     with seeded(seed):
-        model = build(task.train.images.shape[1], len(task.classes), seen(task.train.images).shape[-1])
-    labels = torch.from_numpy(task.train.labels)
+        model = build(x.shape[1], len(task.classes), x.shape[-1])
     config = TrainConfig(epochs=epochs, seed=seed, variation=task.variation)
-    train(model, standard(seen(task.train.images)), labels, config=config)
+    train(model, x, torch.from_numpy(task.train.labels), config=config)
+    seconds = time.process_time() - start
 
     def probabilities(part: Part) -> FloatArray:
-        return np.asarray(torch.softmax(predict(model, standard(seen(part.images))).double(), dim=1).numpy())
+        return np.asarray(torch.softmax(predict(model, seen(part.images)).double(), dim=1).numpy())
 
-    x = standard(seen(task.test.images[:_ATTRIBUTED]))
-    maps = {"gradient": attribute(model, x, method="gradient").mean(axis=0)}
+    shown = seen(task.test.images[:_ATTRIBUTED])
+    maps = {"gradient": attribute(model, shown, method="gradient").mean(axis=0)}
     if isinstance(model, SaliencySampler):
         with torch.no_grad():
-            maps["own map"] = model.saliency(x)[:, 0].double().mean(dim=0).numpy()
-    return Fitted(probabilities, sum(p.numel() for p in model.parameters()), epochs, maps)
+            maps["own map"] = model.saliency(shown)[:, 0].double().mean(dim=0).numpy()
+    return Fitted(probabilities, sum(p.numel() for p in model.parameters()), epochs, seconds, maps)
+
+
+def averaged(x: torch.Tensor, step: int) -> torch.Tensor:
+    """Return every so many-th node of images (n, C, N, N), each the mean over the area around it."""
+    if step == 1:
+        return x
+    hat = 1 - torch.arange(1 - step, step, dtype=x.dtype).abs() / step
+    weight = (hat[:, None] * hat / step**2).expand(x.shape[1], 1, -1, -1)
+    padded = functional.pad(x, [step - 1] * 4, mode="reflect")
+    return functional.conv2d(padded, weight, stride=step, groups=x.shape[1])
 
 
 VERSIONS: dict[str, dict[str, Any]] = {  # of DECNN, for an ablation
@@ -139,6 +128,7 @@ VERSIONS: dict[str, dict[str, Any]] = {  # of DECNN, for an ablation
     ", no warm start": {"warm_start": False},
     ", warm start only": {"density_epochs": 0},
     ", learned to the end": {"density_epochs": 1000},
+    ", area only": {"warm_start": False, "density_epochs": 0},  # a flat density: every node shows the same area
 }
 
 
@@ -166,6 +156,7 @@ def _on_meshes(name: str, task: Task, seed: int, epochs: int) -> Fitted:
 OTHERS: dict[str, Model] = {
     "plain 33, 8 x wider": partial(decnn, density="uniform", width=round(8 * math.sqrt(8))),
     "PCA 99.9 % + logistic": principal_components,
+    "pixels chosen by t + logistic": chosen_pixels,
     "t-map": t_map,
     "points of the mesh": partial(_on_meshes, "PointNetwork"),
     "edges of the mesh": partial(_on_meshes, "EdgeNetwork"),
@@ -173,7 +164,7 @@ OTHERS: dict[str, Model] = {
     "ResNet-18": partial(network, ResNet, size=65),
 }
 # without chance: one row whatever the seed
-DETERMINISTIC = ("PCA 99.9 % + logistic", "t-map")
+DETERMINISTIC = ("PCA 99.9 % + logistic", "pixels chosen by t + logistic", "t-map")
 
 
 def model_named(name: str) -> Model:

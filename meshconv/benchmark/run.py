@@ -107,9 +107,8 @@ def run(
             continue
         task = load(name)
         for model, seed in tqdm(missing, desc=name, leave=False, disable=None if progress else True):
-            start = time.process_time()
             fitted = model_named(model)(task, seed or 0, epochs)
-            row = judged(task, fitted, time.process_time() - start)
+            row = judged(task, fitted)
             record.add({"task": name, "model": model, "seed": seed, **row})
             if on_cell is not None:
                 on_cell(task, model, seed, fitted)
@@ -122,11 +121,11 @@ def _cells(models: Sequence[str], seeds: Iterable[int]) -> Iterator[tuple[str, i
         yield from [(model, None)] if model in DETERMINISTIC else [(model, seed) for seed in seeds]
 
 
-def judged(task: Task, fitted: Fitted, seconds: float) -> Row:
-    """Return one row: accuracy with its interval, true sites found, parameters, CPU time."""
-    row: Row = {"parameters": fitted.parameters, "cpu_s": seconds}
+def judged(task: Task, fitted: Fitted) -> Row:
+    """Return one row: accuracy with its interval, true sites found, parameters, CPU time of training."""
+    row: Row = {"parameters": fitted.parameters, "cpu_s": fitted.seconds}
     if fitted.epochs:
-        row["cpu_s_per_epoch"] = seconds / fitted.epochs
+        row["cpu_s_per_epoch"] = fitted.seconds / fitted.epochs
     if fitted.probabilities is not None:
         start = time.process_time()
         found = evaluate(task.test.labels, fitted.probabilities(task.test))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +103,7 @@ class Task:
 def shuffled(task: Task, *, seed: int = 0) -> Task:
     """Return the task with its training labels in random order: nothing is left to learn."""
     labels = np.random.default_rng(seed).permutation(task.train.labels)
-    train = Part(task.train.images, labels, task.train.boxes)
+    train = replace(task.train, labels=labels)
     return Task(f"{task.name}:shuffled", train, task.test, task.classes, None, task.template, task.truth)
 
 

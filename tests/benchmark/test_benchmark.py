@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import meshconv as mc
-from meshconv.benchmark.models import DETERMINISTIC, OTHERS, model_named
+from meshconv.benchmark.models import DETERMINISTIC, OTHERS, averaged, model_named
 from meshconv.benchmark.opponents import ResNet, SaliencySampler
 from meshconv.benchmark.page import as_text, load_maps, means, saliency_page, save_maps, table
 from meshconv.benchmark.run import Record, over_seeds, run, settings
@@ -45,7 +45,8 @@ def test_every_model_finds_what_is_there_or_is_at_chance_where_nothing_is(templa
     task = _task(template)
     nothing = shuffled(task)
     assert sorted(nothing.train.labels) == sorted(task.train.labels)
-    for name in ("DECNN 33", "plain 33", "PCA 99.9 % + logistic"):
+    assert nothing.train.scans is task.train.scans
+    for name in ("DECNN 33", "plain 33", "PCA 99.9 % + logistic", "pixels chosen by t + logistic"):
         found = model_named(name)(task, 0, 6)
         assert (found.probabilities(task.test).argmax(axis=1) == task.test.labels).mean() > 0.9
         chance = model_named(name)(nothing, 0, 6)
@@ -69,7 +70,18 @@ def test_maps_of_the_population_lie_on_the_truth(template):
     assert task.judge(np.ones((N, N))).auc == pytest.approx(0.5, abs=0.01)  # ties up to rounding
 
 
-def test_point_sampling_sees_the_nodes_themselves():
+def test_averages_are_over_the_area_around_each_node():
+    x = torch.zeros(1, 2, 9, 9)
+    x[0, 0], x[0, 1] = 3.0, torch.linspace(-1, 1, 9)
+    small = averaged(x, 2)
+    assert small.shape == (1, 2, 5, 5)
+    torch.testing.assert_close(small[0, 0], torch.full((5, 5), 3.0))
+    torch.testing.assert_close(small[0, 1, :, 1:4], torch.linspace(-0.5, 0.5, 3).expand(5, 3))
+    x[..., 1::2, 1::2] = 50.0  # between the nodes: seen too
+    assert float((averaged(x, 2) - small)[0, 0].min()) > 1.0 and averaged(x, 1) is x
+
+
+def test_networks_take_averages_of_any_image():
     seen = []
 
     def build(channels, classes, size):
@@ -106,8 +118,8 @@ def test_networks_on_meshes_learn_from_the_scans_themselves_whatever_their_pose(
     np.testing.assert_array_equal(first, second)
     with pytest.raises(ArgumentError, match="has images only"):
         model_named(name)(Task("t", _part(4, 0), _part(4, 0), ("a", "b")), 0, 1)
-    with pytest.raises(ArgumentError, match="do not have the same labels"):
-        model_named(name)(Task("t", replace(task.train, labels=1 - task.train.labels), task.test, ("a", "b")), 0, 1)
+    with pytest.raises(ArgumentError, match="24 scans, but 23 labels"):
+        model_named(name)(replace(task, train=replace(task.train.take(np.arange(23)), scans=task.train.scans)), 0, 1)
 
 
 def test_resnet_18_has_the_published_size():

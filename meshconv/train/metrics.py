@@ -11,7 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meshconv._check import FloatArray, IntArray
+from meshconv.datasets.split import numbered
 from meshconv.errors import ArgumentError, MeshConvWarning
+
+_MOST_FOLDS = 20  # that a share to hold out is made of, if it is not a very small or large one
 
 Interval = tuple[float, float]
 
@@ -158,17 +161,12 @@ def grouped_folds(
     from sklearn.model_selection import StratifiedGroupKFold
 
     y = np.asarray(labels)
-    known = [""] * len(y) if subjects is None else list(map(str, subjects))
-    alone = [name or (k,) for k, name in enumerate(known)]  # an unknown subject is another one each time
-    number = {who: j for j, who in enumerate(dict.fromkeys(alone))}
-    groups = np.array([number[who] for who in alone])
-    for value in np.unique(y):
-        members = len(np.unique(groups[y == value]))
-        if members < folds:
-            raise ArgumentError(
-                f"n_splits={folds} cannot be greater than the number of members in each class:"
-                f" class {value.item()!r} has {members}", hint=f"folds={members} or fewer",
-            )  # fmt: skip
+    groups, (members, value) = _groups(len(y), subjects), _members(y, subjects)
+    if members < folds:
+        raise ArgumentError(
+            f"n_splits={folds} cannot be greater than the number of members in each class:"
+            f" class {value!r} has {members}", hint=f"folds={members} or fewer" if members > 1 else "add scans of it",
+        )  # fmt: skip
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     for train, test in splitter.split(np.zeros(len(y)), y, groups):
         yield train.astype(np.int64), test.astype(np.int64)
@@ -177,5 +175,47 @@ def grouped_folds(
 def hold_out(
     labels: ArrayLike, subjects: Sequence[Any] | None = None, *, share: float = 0.2, seed: int = 0
 ) -> tuple[IntArray, IntArray]:
-    """Return (train, held out) indices, about `share` of the scans held out; as `grouped_folds` does it."""
-    return next(grouped_folds(labels, subjects, folds=max(2, round(1 / share)), seed=seed))
+    """Return (train, held out) indices: classes in proportion, no subject on both sides.
+
+    Parameters
+    ----------
+    labels : (n,) array_like
+    subjects : sequence of n, optional
+        Whom each scan is of; an empty one is unknown, and another each time.
+    share : float
+        Of the scans that are held out, above 0 and below 1. Some of several equal folds are held out (1 of 5 for
+        .2, 3 of 10 for .3), and there are never more folds than members of the rarest class: 5 members allow
+        .4 or .2 for .3, and the smaller number of folds is taken.
+    seed : int
+
+    Raises
+    ------
+    ArgumentError
+        If `share` is out of range, or a class has a single member (or subject).
+    """
+    if not 0 < share < 1:
+        raise ArgumentError(f"the share held out must lie above 0 and below 1, found {share!r}")
+    held, folds = _fraction(share, _members(labels, subjects)[0])
+    parts = [test for _, test in grouped_folds(labels, subjects, folds=folds, seed=seed)]
+    return np.sort(np.concatenate(parts[held:])), np.sort(np.concatenate(parts[:held]))
+
+
+def _fraction(share: float, most: int) -> tuple[int, int]:
+    """Return the fraction (k, m) nearest to a share, 0 < k < m <= most; of equally near ones the shortest."""
+    denominators = {*range(2, _MOST_FOLDS + 1), round(1 / share), round(1 / (1 - share))}
+    found = [(min(max(round(share * m), 1), m - 1), m) for m in sorted(denominators) if 2 <= m <= max(most, 2)]
+    return min(found, key=lambda of: (round(abs(of[0] / of[1] - share), 9), of[1]))
+
+
+def _members(labels: ArrayLike, subjects: Sequence[Any] | None) -> tuple[int, Any]:
+    """Return how many subjects the rarest class has, and that class."""
+    y, groups = np.asarray(labels), _groups(len(np.asarray(labels)), subjects)
+    count = [(len(np.unique(groups[y == value])), value.item()) for value in np.unique(y)]
+    return min(count, key=lambda of: of[0])
+
+
+def _groups(n: int, subjects: Sequence[Any] | None) -> IntArray:
+    """Number the subjects of n scans; an unknown one is another each time."""
+    if subjects is not None and len(subjects) != n:
+        raise ArgumentError(f"subjects must have one entry for each of {n} scans, found {len(subjects)}")
+    return numbered([""] * n if subjects is None else map(str, subjects), unknown="")

@@ -39,7 +39,7 @@ def test_groups_may_be_an_array():
 
 
 def test_an_empty_part_is_refused():
-    with pytest.raises(ArgumentError, match=r"the validation part of 2 items in 2 groups is empty"):
+    with pytest.raises(ArgumentError, match=r"the test part of 2 items in 2 groups is empty"):
         split_indices(2, (0.6, 0.2), seed=0)
     with pytest.raises(ArgumentError, match="the validation part of 9 items in 1 groups is empty"):
         split_indices(9, (0.6, 0.2), seed=0, groups=["a"] * 9)

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meshconv._check import FloatArray, IntArray
+from meshconv._check import FloatArray, IntArray, as_array
 from meshconv.datasets.split import numbered
 from meshconv.errors import ArgumentError, MeshConvWarning
 
 _MOST_FOLDS = 20  # that a share to hold out is made of, if it is not a very small or large one
+_SUM_ERROR = 1e-3  # of probabilities, as half precision leaves them
 
 Interval = tuple[float, float]
 
@@ -72,8 +73,9 @@ def evaluate(labels: ArrayLike, probabilities: ArrayLike, *, n_bootstrap: int = 
 
     Raises
     ------
-    ArgumentError
-        If the shapes do not belong together.
+    ArgumentError, ArrayTypeError
+        If the shapes do not belong together, a label is no column of the probabilities, or a row of these is
+        negative, not finite or has another sum; names the first.
 
     Examples
     --------
@@ -81,9 +83,7 @@ def evaluate(labels: ArrayLike, probabilities: ArrayLike, *, n_bootstrap: int = 
     >>> result.accuracy, result.auc
     (0.75, 1.0)
     """
-    y, p = np.asarray(labels, dtype=np.int64), np.asarray(probabilities, dtype=np.float64)
-    if p.ndim != 2 or y.shape != (len(p),) or len(y) == 0 or not 0 <= y.min() <= y.max() < p.shape[1]:
-        raise ArgumentError(f"labels (n,) in 0..K-1 and probabilities (n, K) needed, found {y.shape} and {p.shape}")
+    y, p = _checked(labels, probabilities)
     measures: dict[str, Callable[[IntArray, FloatArray], float]] = {
         "accuracy": _accuracy, "balanced_accuracy": _balanced, "auc": _auc,
     }  # fmt: skip
@@ -94,6 +94,28 @@ def evaluate(labels: ArrayLike, probabilities: ArrayLike, *, n_bootstrap: int = 
         intervals = {name: _interval([f(y[k], p[k]) for k in picks]) for name, f in measures.items() if picks}
         values = {name: f(y, p) for name, f in measures.items()}
     return Metrics(len(y), **values, calibration_error=_calibration_error(y, p), intervals=intervals)
+
+
+def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[IntArray, FloatArray]:
+    """Return labels (n,) and probabilities (n, K) that are what they are called, or name the first that is not."""
+    p, given = np.asarray(as_array(probabilities, "probabilities"), dtype=np.float64), np.asarray(labels)
+    y = given if given.dtype.kind == "b" else as_array(given, "labels")
+    if p.ndim != 2 or y.shape != (len(p),) or len(y) == 0:
+        raise ArgumentError(f"labels (n,) in 0..K-1 and probabilities (n, K) needed, found {y.shape} and {p.shape}")
+    bad = np.flatnonzero(~((y == np.round(y)) & (y >= 0) & (y < p.shape[1])))
+    if len(bad):
+        raise ArgumentError(
+            f"label {bad[0]} is {y[bad[0]].item()!r}, not one of 0..{p.shape[1] - 1}, the columns of the probabilities"
+            f" ({len(bad)} of {len(y)})", indices=bad.tolist(), count=len(bad), hint="pass the index of the class",
+        )  # fmt: skip
+    bad = np.flatnonzero(~((np.abs(p.sum(axis=1) - 1) <= _SUM_ERROR) & (p >= -_SUM_ERROR).all(axis=1)))
+    if len(bad):
+        raise ArgumentError(
+            f"row {bad[0]} of the probabilities is {np.round(p[bad[0], :5], 4).tolist()} with sum"
+            f" {p[bad[0]].sum():.4g}: it must be at least 0, with sum 1 ({len(bad)} of {len(y)})",
+            indices=bad.tolist(), count=len(bad), hint="leave NaN rows out; a softmax makes shares of logits",
+        )  # fmt: skip
+    return y.astype(np.int64), p
 
 
 def _accuracy(y: IntArray, p: FloatArray) -> float:
@@ -184,8 +206,8 @@ def hold_out(
         Whom each scan is of; an empty one is unknown, and another each time.
     share : float
         Of the scans that are held out, above 0 and below 1. Some of several equal folds are held out (1 of 5 for
-        .2, 3 of 10 for .3), and there are never more folds than members of the rarest class: 5 members allow
-        .4 or .2 for .3, and the smaller number of folds is taken.
+        .2, 3 of 10 for .3), and there are never more folds than members of the rarest class: with 5 members, .3
+        becomes 1 of 3.
     seed : int
 
     Raises

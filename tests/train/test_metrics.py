@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from meshconv.errors import ArgumentError, MeshConvWarning
+from meshconv.errors import ArgumentError, MeshConvError, MeshConvWarning
 from meshconv.train.metrics import evaluate, grouped_folds, hold_out, warn_shared_subjects
 
 
@@ -51,6 +51,28 @@ def test_one_class_in_the_test_set_has_no_auc():
 def test_impossible_shapes_are_refused():
     with pytest.raises(ArgumentError, match="probabilities"):
         evaluate([0, 2], [[0.5, 0.5], [0.5, 0.5]])
+
+
+@pytest.mark.parametrize(
+    ("labels", "rows", "message"),
+    [
+        ([0.9, 1.0], [[0.5, 0.5]] * 2, r"label 0 is 0\.9, not one of 0\.\.1.*\(1 of 2\)"),
+        ([0, np.nan], [[0.5, 0.5]] * 2, r"label 1 is nan"),
+        ([0, -1], [[0.5, 0.5]] * 2, r"label 1 is -1"),
+        ([0, 1], [[0.5, 0.5], [3.0, 4.0]], r"row 1 of the probabilities is \[3\.0, 4\.0\] with sum 7"),
+        ([0, 1], [[np.nan, 0.5], [0.5, 0.5]], r"row 0 of the probabilities is \[nan, 0\.5\]"),
+        ([0, 1], [[0.5, 0.5], [-0.5, 1.5]], "row 1 .*at least 0, with sum 1"),
+        (["a", "b"], [[0.5, 0.5]] * 2, "labels must hold real numbers"),
+    ],
+)
+def test_what_is_no_class_or_no_probability_is_named(labels, rows, message):
+    with pytest.raises(MeshConvError, match=message):
+        evaluate(labels, rows)
+
+
+def test_labels_may_be_whole_floats_or_truth_values():
+    rows = [[0.9, 0.1], [0.4, 0.6]]
+    assert evaluate([0.0, 1.0], rows) == evaluate([False, True], rows) == evaluate([0, 1], rows)
 
 
 def test_no_subject_on_both_sides_and_classes_in_proportion():

@@ -48,8 +48,11 @@ def ppcr(found: dict[str, Any]) -> Table:
         gain = "-" if layer == "none" else _pm(row, "auc - none", "{:+.3f}")
         rows.append([layer, *cost, _pm(row, "accuracy"), _pm(row, "auc"), gain, _pm(row, "gradient")])
         if sets["pneumonia"]:
-            rows[-1].append(_pm(sets["pneumonia"][layer], "auc"))
-    return head + ["PneumoniaMNIST: AUC"] * bool(sets["pneumonia"]), rows, "python benchmarks/layers.py ppcr"
+            found_there = sets["pneumonia"][layer]
+            gain = "-" if layer == "none" else _pm(found_there, "auc - none", "{:+.3f}")
+            rows[-1] += [_pm(found_there, "auc"), gain]
+    more = ["PneumoniaMNIST: AUC", "less none"] if sets["pneumonia"] else []
+    return head + more, rows, "python benchmarks/layers.py ppcr"
 
 
 def _pm(row: dict[str, Any], key: str, shown: str = "{:.3f}") -> str:

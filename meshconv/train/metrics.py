@@ -57,7 +57,14 @@ class Metrics:
         return ", ".join(parts) + f", calibration error {self.calibration_error:.3f} (n = {self.n})"
 
 
-def evaluate(labels: ArrayLike, probabilities: ArrayLike, *, n_bootstrap: int = 1000, seed: int = 0) -> Metrics:
+def evaluate(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    *,
+    subjects: Sequence[Any] | None = None,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> Metrics:
     """Return accuracy, balanced accuracy, AUC and calibration of predicted probabilities.
 
     Parameters
@@ -66,8 +73,11 @@ def evaluate(labels: ArrayLike, probabilities: ArrayLike, *, n_bootstrap: int = 
         True classes, 0..K-1.
     probabilities : (n, K) array_like
         Rows sum to 1.
+    subjects : sequence of n, optional
+        Whom each scan is of; an empty one is unknown, and another each time. Scans of one subject are alike, so
+        whole subjects are resampled: without this, the intervals of repeated scans are too narrow.
     n_bootstrap : int
-        Resamplings of the scans for the intervals; 0 for none.
+        Resamplings of the subjects for the intervals; 0 for none.
     seed : int
         Of the resamplings.
 
@@ -87,13 +97,21 @@ def evaluate(labels: ArrayLike, probabilities: ArrayLike, *, n_bootstrap: int = 
     measures: dict[str, Callable[[IntArray, FloatArray], float]] = {
         "accuracy": _accuracy, "balanced_accuracy": _balanced, "auc": _auc,
     }  # fmt: skip
-    rng = np.random.default_rng(seed)
-    picks = [rng.integers(0, len(y), len(y)) for _ in range(n_bootstrap)]
+    picks = list(_resamples(_groups(len(y), subjects), n_bootstrap, seed))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a resample of one class has no AUC
         intervals = {name: _interval([f(y[k], p[k]) for k in picks]) for name, f in measures.items() if picks}
         values = {name: f(y, p) for name, f in measures.items()}
     return Metrics(len(y), **values, calibration_error=_calibration_error(y, p), intervals=intervals)
+
+
+def _resamples(groups: IntArray, count: int, seed: int) -> Iterator[IntArray]:
+    """Yield rows of as many groups as there are, drawn with replacement, each with all that belongs to it."""
+    rng, n = np.random.default_rng(seed), int(groups.max()) + 1
+    members = np.split(np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))[:-1])
+    for _ in range(count):
+        drawn = rng.integers(0, n, n)
+        yield drawn if n == len(groups) else np.concatenate([members[k] for k in drawn])
 
 
 def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[IntArray, FloatArray]:

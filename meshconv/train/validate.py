@@ -23,7 +23,7 @@ class CrossValidation:
     Attributes
     ----------
     metrics : Metrics
-        Of all scans, each predicted by the model of the fold that left it out.
+        Of all scans, each predicted by the model of the fold that left it out; intervals by subject.
     folds : tuple of Metrics
         Of each fold alone (without intervals).
     classes : (K,) array
@@ -81,7 +81,8 @@ def cross_validate(
         fitted = clone(classifier).fit(_rows(scans, train), y[train])
         probabilities[test] = fitted.predict_proba(_rows(scans, test))
         each.append(evaluate(index[test], probabilities[test], n_bootstrap=0))
-    return CrossValidation(evaluate(index, probabilities, seed=seed), tuple(each), classes, probabilities)
+    metrics = evaluate(index, probabilities, subjects=whom, seed=seed)
+    return CrossValidation(metrics, tuple(each), classes, probabilities)
 
 
 def _rows(scans: Any, rows: NDArray[np.int64]) -> Any:

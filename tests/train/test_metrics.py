@@ -43,6 +43,24 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
     assert 88 <= covered <= 100  # 95 +- 3 standard errors
 
 
+def test_repeated_scans_of_a_subject_do_not_make_the_figures_surer():
+    y, p = _case(60)
+    alone = evaluate(y, p, n_bootstrap=200).intervals
+    subjects = np.repeat(np.arange(60), 5)  # five copies of each scan: nothing new is known
+    repeated = evaluate(y[subjects], p[subjects], subjects=subjects, n_bootstrap=200).intervals
+    for name, interval in alone.items():
+        assert repeated[name] == pytest.approx(interval, abs=1e-12)
+    low, high = evaluate(y[subjects], p[subjects], n_bootstrap=200).intervals["accuracy"]
+    assert high - low < 0.6 * (alone["accuracy"][1] - alone["accuracy"][0])
+
+
+def test_a_subject_without_a_name_is_another_each_time():
+    y, p = _case(40)
+    assert evaluate(y, p, subjects=[""] * 40, n_bootstrap=50) == evaluate(y, p, n_bootstrap=50)
+    with pytest.raises(ArgumentError, match="one entry for each of 40 scans, found 3"):
+        evaluate(y, p, subjects=["a", "b", "c"])
+
+
 def test_one_class_in_the_test_set_has_no_auc():
     found = evaluate([1, 1, 1], [[0.3, 0.7]] * 3)
     assert np.isnan(found.auc) and found.accuracy == 1.0

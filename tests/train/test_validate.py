@@ -19,6 +19,17 @@ def test_a_subject_never_helps_to_predict_itself():
     assert len(honest.folds) == 5 and honest.probabilities.shape == (80, 2)
 
 
+def test_intervals_are_of_subjects_not_of_scans():
+    rng = np.random.default_rng(1)
+    subjects = np.repeat(np.arange(30), 6)
+    labels = np.arange(30)[subjects] % 2
+    x = (rng.normal(size=(30, 2)) + 1.5 * (np.arange(30) % 2)[:, None])[subjects]
+    found = cross_validate(KNeighborsClassifier(31), x, labels, subjects=subjects).metrics
+    low, high = found.intervals["accuracy"]
+    share = found.accuracy
+    assert 0.6 < share < 0.95 and high - low > 0.8 * 2 * 1.96 * np.sqrt(share * (1 - share) / 30)
+
+
 def test_lengths_must_agree():
     with pytest.raises(ArgumentError, match="inconsistent numbers of samples"):
         cross_validate(DummyClassifier(), np.zeros((4, 1)), [0, 1])

@@ -35,7 +35,10 @@ class Metrics:
     calibration_error : float
         Expected calibration error over ten equal bins of confidence; 0 is honest.
     intervals : dict of str to (low, high)
-        95 % bootstrap intervals of the first three.
+        95 % intervals of the first three: percentiles of a bootstrap over subjects. At 1 or 0 a bootstrap has
+        nothing to vary, so there they are exact binomial ones (Clopper and Pearson) of so many independent trials:
+        accuracy, the subjects; balanced accuracy, those of the rarest class, times the classes; AUC, pairs of a
+        subject of each kind that share none. The last two are on the safe side.
     """
 
     n: int
@@ -97,11 +100,15 @@ def evaluate(
     measures: dict[str, Callable[[IntArray, FloatArray], float]] = {
         "accuracy": _accuracy, "balanced_accuracy": _balanced, "auc": _auc,
     }  # fmt: skip
-    picks = list(_resamples(_groups(len(y), subjects), n_bootstrap, seed))
+    groups = _groups(len(y), subjects)
+    picks = list(_resamples(groups, n_bootstrap, seed))
+    values, trials = {name: f(y, p) for name, f in measures.items()}, _trials(y, groups)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a resample of one class has no AUC
-        intervals = {name: _interval([f(y[k], p[k]) for k in picks]) for name, f in measures.items() if picks}
-        values = {name: f(y, p) for name, f in measures.items()}
+        intervals = {
+            name: _interval(values[name], [f(y[k], p[k]) for k in picks], trials[name])
+            for name, f in measures.items() if picks
+        }  # fmt: skip
     return Metrics(len(y), **values, calibration_error=_calibration_error(y, p), intervals=intervals)
 
 
@@ -162,9 +169,26 @@ def roc_auc(positive: NDArray[np.bool_], score: FloatArray) -> float:
     return float((rank[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
 
 
-def _interval(values: list[float]) -> Interval:
-    low, high = np.nanpercentile(values, [2.5, 97.5])
+def _interval(value: float, resampled: list[float], trials: int) -> Interval:
+    """Return percentiles of what was resampled; where all trials were right, or none, the exact interval."""
+    if value in (0.0, 1.0):
+        least = 0.025 ** (1 / trials)  # the chance that gives as many right ones in a row with probability .025
+        return (least, 1.0) if value else (0.0, 1 - least)
+    low, high = np.nanpercentile(resampled, [2.5, 97.5])
     return float(low), float(high)
+
+
+def _trials(y: IntArray, groups: IntArray) -> dict[str, int]:
+    """Return how many independent trials each figure is of, see `Metrics`.
+
+    Why they suffice: if each of K classes, of at least m subjects, is right with probability p_k, all are with at
+    most prod p_k^m <= (mean p_k)^(K m). Of the AUCs A_k, each of at least m disjoint pairs, all pairs are right
+    with at most (min A_k)^m <= (mean A_k)^m.
+    """
+    n = int(groups.max()) + 1
+    count = np.array([len(np.unique(groups[y == k])) for k in np.unique(y)])
+    pairs = int(min(count.min(), n // 2))  # the rarest class against the rest
+    return {"accuracy": n, "balanced_accuracy": min(n, len(count) * int(count.min())), "auc": max(pairs, 1)}
 
 
 def _calibration_error(y: IntArray, p: FloatArray, bins: int = 10) -> float:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from meshconv.errors import ArgumentError, MeshConvError, MeshConvWarning
@@ -59,6 +60,43 @@ def test_a_subject_without_a_name_is_another_each_time():
     assert evaluate(y, p, subjects=[""] * 40, n_bootstrap=50) == evaluate(y, p, n_bootstrap=50)
     with pytest.raises(ArgumentError, match="one entry for each of 40 scans, found 3"):
         evaluate(y, p, subjects=["a", "b", "c"])
+
+
+def _perfect(y, wrong=False):
+    p = np.where(np.eye(2)[y] == 1, 0.9, 0.1)
+    return p[:, ::-1] if wrong else p
+
+
+@pytest.mark.parametrize("n", [2, 10, 64])
+def test_all_right_or_all_wrong_has_the_exact_interval(n):
+    y = np.arange(n) % 2
+    for wrong in (False, True):
+        expected = binomtest(0 if wrong else n, n).proportion_ci(method="exact")
+        found = evaluate(y, _perfect(y, wrong), n_bootstrap=20).intervals
+        assert found["accuracy"] == pytest.approx((expected.low, expected.high), abs=1e-9)
+        assert found["balanced_accuracy"] == pytest.approx((expected.low, expected.high), abs=1e-9)
+        pairs = binomtest(0 if wrong else n // 2, n // 2).proportion_ci(method="exact")
+        assert found["auc"] == pytest.approx((pairs.low, pairs.high), abs=1e-9)
+
+
+def test_the_exact_interval_counts_subjects_and_the_rarest_class():
+    subjects = np.repeat(np.arange(10), 7)
+    y = (subjects < 2).astype(int)
+    found = evaluate(y, _perfect(y), subjects=subjects, n_bootstrap=20).intervals
+    for name, trials in (("accuracy", 10), ("balanced_accuracy", 4), ("auc", 2)):
+        assert found[name][0] == pytest.approx(binomtest(trials, trials).proportion_ci(method="exact").low, abs=1e-9)
+        assert found[name][1] == 1.0
+
+
+def test_an_interval_at_one_covers_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(3)
+    y, covered = np.arange(10) % 2, 0
+    for _ in range(120):
+        right = rng.random(10) < 0.95  # six in ten such samples are all right: a bootstrap says [1, 1]
+        p = _perfect(np.where(right, y, 1 - y))
+        low, high = evaluate(y, p, n_bootstrap=20).intervals["accuracy"]
+        covered += low <= 0.95 <= high
+    assert covered >= 109  # 95 % less 2 standard errors
 
 
 def test_one_class_in_the_test_set_has_no_auc():

@@ -73,7 +73,7 @@ def _train_config(classifier: SurfaceClassifier) -> TrainConfig:
 
 def _identity(classifier: SurfaceClassifier) -> dict[str, Any]:
     """What must agree for a checkpoint to be taken up."""
-    model = {key: getattr(classifier, key) for key in ("density", "ratio", "width", "mirror")}
+    model = {key: getattr(classifier, key) for key in ("density", "ratio", "width", "mirror", "warm_start")}
     return {
         "version": meshconv.__version__,
         "classes": [str(value) for value in classifier.classes_],

@@ -126,6 +126,7 @@ class DECNN(nn.Module):
             self.backbone = _backbone(backbone, seen, width, self.network_size, 5 if head == "flatten" else 9)
             self.heads = self._heads(n_classes)
         self.density.requires_grad_(density != "uniform")
+        self._settled = False
         self._several = not isinstance(n_classes, int)
         self._counts = [n_classes] if isinstance(n_classes, int) else list(n_classes.values())
         self.register_buffer("log_area", torch.zeros(1, 1, nodes, nodes))
@@ -153,9 +154,16 @@ class DECNN(nn.Module):
 
     def settle(self) -> bool:
         """Fix a density that all images share, so that `equalize` need be done only once; False if each has its own."""
-        if self.density.network is None:
+        if self.density.network is None and self.density.logits.requires_grad:
             self.density.requires_grad_(False)
+            self._settled = True
         return self.density.network is None
+
+    def unsettle(self) -> None:
+        """Undo `settle`; a density that was fixed otherwise stays so."""
+        if self._settled:
+            self.density.requires_grad_()
+            self._settled = False
 
     def equalize(self, x: Tensor) -> Tensor:
         """Return the images on the equalized grid, (B, C, n, n), with the coordinates if there are any.
@@ -196,9 +204,10 @@ class DECNN(nn.Module):
         With one density for each task: that of `task`, the first one if None.
         """
         self._check(x)
+        chosen = self._task(task)
         density: Tensor = self.density(x)
         if self.n_densities > 1:
-            density = density[[self._task(task)]]
+            density = density[[chosen]]
         return density.expand(x.shape[0], -1, -1, -1)
 
     def _task(self, task: str | None) -> int:
@@ -211,7 +220,8 @@ class DECNN(nn.Module):
         Parameters
         ----------
         statistic : (N, N) Tensor or array
-            Large where the groups differ. NaN (outside a mask) counts as the smallest value. Scaled to
+            Large where the groups differ. NaN (outside a mask) counts as the smallest value, inf as the largest. Scaled
+            to
             logits in -4..4; a constant map gives zero.
         strength : float
             Factor of the logits: 0 starts flat. See `meshconv.datasets.population.group_evidence`.
@@ -252,6 +262,7 @@ class DECNN(nn.Module):
         if array.ndim != 2 or array.shape[0] != array.shape[1] or array.shape[0] < 2 or not finite.any():
             raise ArrayTypeError(f"{name} must be (N, N) with a finite value, found {tuple(array.shape)}")
         filled = torch.where(finite, array, array[finite].min())
+        filled = torch.where(array == torch.inf, array[finite].max(), filled)
         return area_sample(filled[None, None], node_grid(self.density.nodes, filled))
 
     def _heads(self, n_classes: int | Mapping[str, int]) -> nn.ModuleDict:
@@ -270,7 +281,7 @@ class DECNN(nn.Module):
         return nn.ModuleDict({f"to_{task}": nn.Linear(n_features, k) for task, k in tasks.items()})
 
     def _check(self, x: Tensor) -> None:
-        if x.ndim != 4 or x.shape[1] != self.in_channels:
+        if x.ndim != 4 or x.shape[1] != self.in_channels or x.shape[2] != x.shape[3]:
             raise ArrayTypeError(f"images must be (B, {self.in_channels}, N, N), found {tuple(x.shape)}")
 
 

@@ -19,6 +19,7 @@ _EMPTY = "0" * 64
 _MARK = b'"sha256":"'
 
 Arrays = dict[str, NDArray[Any]]
+_MASKED = ("image.", "standardizer.mean")  # arrays that are NaN outside a mask
 
 
 def write_checkpoint(path: str | PathLike[str], arrays: Mapping[str, NDArray[Any]], head: Mapping[str, Any]) -> None:
@@ -119,6 +120,6 @@ def _digest_place(data: bytes) -> int:
 
 def _check_finite(arrays: Mapping[str, NDArray[Any]], path: str | PathLike[str]) -> None:
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and not name.startswith("image.") and not np.isfinite(array).all():
+        if array.dtype.kind == "f" and not name.startswith(_MASKED) and not np.isfinite(array).all():
             count = int((~np.isfinite(array)).sum())
             raise CheckpointError(f"{name} holds {count} values that are not finite", path=path, count=count)

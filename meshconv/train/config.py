@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from typing import Any
 
 from meshconv._check import in_range, one_of
@@ -91,13 +93,13 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.density_epochs < 0:
-            raise ArgumentError(f"density_epochs must not be negative, found {self.density_epochs}")
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ArgumentError(f"{name} must be at least 1, found {getattr(self, name)}")
-        if not self.learning_rate > 0:
-            raise ArgumentError(f"learning_rate must be positive, found {self.learning_rate}")
+        for name, least in (("epochs", 1), ("batch_size", 1), ("density_epochs", 0), ("patience", 0), ("seed", 0)):
+            found = getattr(self, name)
+            if isinstance(found, bool) or not isinstance(found, Integral) or found < least:
+                raise ArgumentError(f"{name} must be a whole number of at least {least}, found {found!r}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ArgumentError(f"learning_rate must be positive and finite, found {self.learning_rate}")
+        in_range(self.weight_decay, 0.0, 100.0, "weight_decay")
         in_range(self.label_smoothing, 0.0, 0.99, "label_smoothing")
         in_range(self.evidence, 0.0, 100.0, "evidence")
         in_range(self.noise, 0.0, 100.0, "noise")

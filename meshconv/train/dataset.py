@@ -22,7 +22,7 @@ class Standardizer:
     Attributes
     ----------
     mean : (C, N, N) float32
-        The mean image: positions become differences from the mean surface.
+        The mean image: positions become differences from the mean surface. NaN where no training image has a value.
     scale : (C,) float32
         Standard deviation of each channel about it, over all pixels.
     """
@@ -41,16 +41,34 @@ class Standardizer:
             part = slice(k, k + _BLOCK)
             square += (np.where(there[part], images[part] - mean, 0) ** 2).sum(axis=(0, 2, 3))
         spread = np.sqrt(square / np.maximum(there.sum(axis=(0, 2, 3)), 1))
-        floor = 1e-6 * np.maximum(np.abs(mean).max(axis=(1, 2)), 1e-30)
+        mean[count == 0] = np.nan  # nothing is known of it: it says nothing later on either
+        floor = 1e-6 * np.maximum(np.nan_to_num(np.abs(mean)).max(axis=(1, 2)), 1e-30)
         return cls(mean.astype(np.float32), np.where(spread > floor, spread, 1.0).astype(np.float32))
 
     def __call__(self, images: NDArray[Any]) -> Tensor:
-        """Return images (n, C, N, N) as a float32 tensor; what is outside a mask becomes the mean, 0."""
+        """Return images (n, C, N, N) as a float32 tensor; what is outside a mask, or all of them, becomes the mean, 0.
+
+        Raises
+        ------
+        ArrayTypeError
+            If images are of another shape, or one has an infinite value or no value at all.
+        """
         if images.shape[1:] != self.mean.shape:
             raise ArrayTypeError(f"images must be (n, {', '.join(map(str, self.mean.shape))}), found {images.shape}")
         out = np.empty(images.shape, dtype=np.float32)
         for k in range(0, len(images), _BLOCK):
             part = images[k : k + _BLOCK]
+            _refuse(part, k)
             scaled = (part - self.mean) / self.scale[:, None, None]
-            out[k : k + _BLOCK] = np.where(np.isfinite(part), scaled, 0)
+            out[k : k + _BLOCK] = np.where(np.isfinite(scaled), scaled, 0)
         return torch.from_numpy(out)
+
+
+def _refuse(images: NDArray[Any], first: int) -> None:
+    """Refuse an image that has an infinite value, or nothing in its mask; `first` is the number of the first."""
+    n = len(images)
+    for bad, what in ((np.isinf(images), "an infinite value"), (np.isnan(images), "no value inside its mask")):
+        flat = bad.reshape(n, -1)
+        hit = np.flatnonzero(flat.any(axis=1) if what.startswith("an inf") else flat.all(axis=1))
+        if len(hit):
+            raise ArrayTypeError(f"image {first + hit[0]} has {what}", indices=(first + hit).tolist(), count=len(hit))

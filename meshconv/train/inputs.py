@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
@@ -71,8 +72,14 @@ def subjects_of(scans: Any) -> list[str]:
     if hasattr(scans, "subjects"):
         return list(scans.subjects)
     if isinstance(scans, list | tuple):
-        return [scan.subject if isinstance(scan, Scan) else "" for scan in scans]
+        return [_subject(scan) for scan in scans]
     return []
+
+
+def _subject(scan: Any) -> str:
+    if isinstance(scan, Scan):
+        return scan.subject
+    return fspath(scan) if isinstance(scan, str | PathLike) else ""  # as preparation names it
 
 
 def _from_array(array: Any) -> Prepared:

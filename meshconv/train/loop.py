@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from meshconv.errors import ArgumentError, SolverError
+from meshconv.errors import ArgumentError, ArrayTypeError, SolverError
 from meshconv.nn.decnn import DECNN
 from meshconv.train.config import TrainConfig
 from meshconv.train.progress import Progress, State, restore, store
@@ -67,33 +67,44 @@ def train(
     Raises
     ------
     SolverError
-        If the loss is not finite; names epoch, batch and scans. The last checkpoint is a good one.
+        If a loss is not finite; names epoch, batch and scans. The last checkpoint is a good one.
     CheckpointError
         If the checkpoint is damaged or of another run; names the differences.
     ArgumentError
-        If `patience` is set without a validation set.
+        If `patience` is set without a validation set, labels are not 0..K-1 of the network, or tasks are others.
+    ArrayTypeError
+        If labels are not one int64 an image.
     """
     if config.patience and validation is None:
         raise ArgumentError("patience needs a validation set", hint="patience=0, or give one")
-    tasks = _by_task(labels)
+    tasks = _by_task(labels, images)
+    if isinstance(model, DECNN):
+        model.unsettle()  # by an earlier run
     optimizer = _optimizer(model, config)
     progress = Progress()
     head = {"train": config.as_dict(), "data": _digest(images, *tasks.values()), **(identity or {})}
+    if validation is not None:
+        held = _by_task(validation[1], validation[0])
+        head["validation"] = _digest(validation[0], *held.values())
     if checkpoint is not None and Path(checkpoint).exists():
         progress = restore(checkpoint, model, optimizer, head)
     weights = {task: _class_weights(values, config) for task, values in tasks.items()}
     settled: Tensor | None = None
     while progress.epoch < config.epochs and not _out_of_patience(progress, config):
         epoch = progress.epoch
-        if settled is None and augment is None and isinstance(model, DECNN) and _density_done(model, epoch, config):
-            settled = _settled(model, images)
+        if settled is None and isinstance(model, DECNN) and _density_done(model, epoch, config):
+            settled = _settled(model, images if augment is None else None)
         seen = (images, False) if settled is None else (settled, True)
         with _seeded(config.seed, epoch, _device(model)) as generator:
             loss = _train_epoch(model, optimizer, seen, tasks, weights, config, epoch, generator, augment, names)
         progress.losses.append(loss)
         if validation is not None:
-            held = _by_task(validation[1])
             progress.validation_losses.append(_loss(predict(model, validation[0]), held, weights, 0.0).item())
+            if not math.isfinite(progress.validation_losses[-1]):
+                raise SolverError(
+                    f"the loss on the validation set is {progress.validation_losses[-1]} in epoch {epoch}",
+                    hint="look for images that are not finite",
+                )
         if validation is None or progress.validation_losses[-1] <= min(progress.validation_losses):
             progress.best_epoch, progress.best = epoch, _copied(model)
         if checkpoint is not None:
@@ -124,6 +135,8 @@ def _train_epoch(
             x = x + _variation(images, strata, len(batch), config.variation, generator)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
             logits, evidence = _logits(model, x.to(device), settled, config.noise, generator)
+        if k == 0:
+            _check_classes(logits, tasks)
         target = {task: values[batch] for task, values in tasks.items()}
         loss = _loss(logits, target, weights, config.label_smoothing)
         if evidence is not None:
@@ -143,9 +156,12 @@ def _density_done(model: DECNN, epoch: int, config: TrainConfig) -> bool:
 
 
 @torch.no_grad()
-def _settled(model: DECNN, images: Tensor, *, batch_size: int = 64) -> Tensor | None:
-    """Fix a shared density and return the images on the equalized grid; None where each has a density of its own."""
-    if not model.settle():
+def _settled(model: DECNN, images: Tensor | None, *, batch_size: int = 64) -> Tensor | None:
+    """Fix a shared density and return the images on the equalized grid.
+
+    None where each image has a density of its own, or there are none that stay as they are.
+    """
+    if not model.settle() or images is None:
         return None
     device = _device(model)
     return torch.cat([model.equalize(part.to(device)).to(images.device) for part in torch.split(images, batch_size)])
@@ -195,8 +211,31 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int = 64) -> Any:
     return {task: torch.cat([part[task].float().cpu() for part in parts]) for task in parts[0]}
 
 
-def _by_task(labels: Labels) -> State:
-    return {"": labels} if isinstance(labels, Tensor) else dict(labels)
+def _by_task(labels: Labels, images: Tensor) -> State:
+    """Return the labels by task, checked."""
+    tasks = {"": labels} if isinstance(labels, Tensor) else dict(labels)
+    if not len(images) or not tasks:
+        raise ArgumentError(f"there is nothing to learn: {len(images)} images, {len(tasks)} tasks")
+    for task, values in tasks.items():
+        name = f"labels of {task!r}" if task else "labels"
+        if values.dtype != torch.int64 or values.shape != images.shape[:1]:
+            raise ArrayTypeError(
+                f"{name} must be ({len(images)},) int64, one an image, found {tuple(values.shape)} {values.dtype}"
+            )
+        if int(values.min()) < 0:
+            raise ArgumentError(f"{name} must be 0..K-1, found {int(values.min())}")
+    return tasks
+
+
+def _check_classes(logits: Tensor | State, tasks: State) -> None:
+    """Refuse labels that the network has no class for, and tasks that it does not have."""
+    by_task = {"": logits} if isinstance(logits, Tensor) else logits
+    if set(by_task) != set(tasks):
+        raise ArgumentError(f"the network has tasks {sorted(by_task)}, the labels are of {sorted(tasks)}")
+    for task, values in tasks.items():
+        top, k = int(values.max()), by_task[task].shape[1]
+        if top >= k:
+            raise ArgumentError(f"the network has {k} classes{f' of {task!r}' if task else ''}, found label {top}")
 
 
 def _strata(tasks: State) -> Tensor:
@@ -225,7 +264,7 @@ def _class_weights(labels: Tensor, config: TrainConfig) -> Tensor:
 
 def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     """AdamW; what has one axis (biases, norms) and the density are not pulled towards zero."""
-    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    named = list(model.named_parameters())  # fixed ones too, so that a checkpoint fits whatever is fixed now
     free = [p for name, p in named if p.ndim < 2 or name.startswith("density.")]
     pulled = [p for name, p in named if not (p.ndim < 2 or name.startswith("density."))]
     groups = [{"params": pulled, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]

@@ -71,12 +71,13 @@ class FrameMirror:
 
     def mirrored(self, x: Tensor) -> Tensor:
         """Return the mirror images of standardized images (B, C, N, N)."""
-        mean = torch.from_numpy(self.standardizer.mean).to(x)
+        known = torch.from_numpy(self.standardizer.mean).to(x)
+        mean = torch.nan_to_num(known)
         scale = torch.from_numpy(self.standardizer.scale).to(x)[:, None, None]
         grid = self.grid.to(x).expand(len(x), -1, -1, -1)
         moved = functional.grid_sample(x * scale + mean, grid, align_corners=True, padding_mode="border")
         turned = torch.einsum("cd,bdij->bcij", self.matrix.to(x), moved) + self.shift.to(x)
-        return (turned - mean) / scale
+        return torch.where(torch.isnan(known), 0, (turned - mean) / scale)
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Return the batch with each image mirrored by the toss of a coin."""

@@ -291,3 +291,20 @@ def test_one_density_for_each_task():
     assert model.settle()
     with pytest.raises(ArgumentError, match="task"):
         model.saliency(x, task="c")
+
+
+def test_images_that_are_not_square_and_tasks_that_are_not_there_are_refused():
+    model = DECNN(1, 2, size=17, network_size=9)
+    with pytest.raises(ArrayTypeError, match=r"\(B, 1, N, N\), found \(2, 1, 17, 40\)"):
+        model(torch.zeros(2, 1, 17, 40))
+    with pytest.raises(ArgumentError, match="task"):
+        model.saliency(torch.zeros(1, 1, 17, 17), task="nope")
+
+
+def test_an_infinite_statistic_draws_the_density_most():
+    model = DECNN(1, 2, size=17, network_size=9)
+    statistic = torch.zeros(17, 17)
+    statistic[2, 2], statistic[12, 12] = torch.inf, 1.0
+    model.init_density(statistic)
+    density = model.saliency(torch.zeros(1, 1, 17, 17))[0, 0]
+    assert float(density[2, 2]) > float(density[7, 7]) and bool(torch.isfinite(density).all())

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from meshconv.errors import ArgumentError, CheckpointError, SolverError
+from meshconv.errors import ArgumentError, ArrayTypeError, CheckpointError, SolverError
 from meshconv.nn.decnn import DECNN
 from meshconv.train.checkpoint import read_checkpoint
 from meshconv.train.config import TrainConfig
@@ -58,6 +58,22 @@ def test_resumed_run_equals_the_unbroken_one_bit_for_bit(tmp_path, stop_after):
     progress = train(resumed, images, labels, config=CONFIG, checkpoint=tmp_path / "c")
     assert progress.losses == unbroken.losses
     assert _bits(resumed) == _bits(whole)
+
+
+@pytest.mark.parametrize("stop_after", [1, 4])
+def test_the_same_object_goes_on_where_it_was_broken_off(tmp_path, stop_after):
+    images, labels = _data()
+    whole, model = _model(), _model()
+    train(whole, images, labels, config=CONFIG)
+
+    def stop(progress):
+        if progress.epoch == stop_after:
+            raise _StopError
+
+    with pytest.raises(_StopError):
+        train(model, images, labels, config=CONFIG, checkpoint=tmp_path / "c", on_epoch=stop)
+    train(model, images, labels, config=CONFIG, checkpoint=tmp_path / "c")
+    assert _bits(model) == _bits(whole)
 
 
 def test_another_seed_is_another_run():
@@ -198,7 +214,13 @@ def test_bfloat16_learns_too():
     assert (predict(model, images).argmax(1) == labels).float().mean() > 0.9
 
 
-@pytest.mark.parametrize("field", [{"epochs": 0}, {"precision": "half"}, {"label_smoothing": 1.0}, {"noise": -1.0}])
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"epochs": 0}, {"epochs": 1.5}, {"patience": -3}, {"weight_decay": -1.0}, {"learning_rate": float("inf")},
+        {"precision": "half"}, {"label_smoothing": 1.0}, {"noise": -1.0},
+    ],
+)  # fmt: skip
 def test_impossible_settings_are_refused(field):
     with pytest.raises(ArgumentError, match=next(iter(field))):
         TrainConfig(**field)
@@ -266,3 +288,48 @@ def test_evidence_leads_each_density_to_what_tells_the_classes_apart():
         density = model.saliency(images)[:, 0]
     room = [float((density * blob(at, 9, 9)).sum() / blob(at, 9, 9).sum()) for at in (telling, silent)]
     assert room[0] > 1.2 * room[1]  # without the loss of the evidence they are alike
+
+
+def test_density_is_fixed_under_augmentation_too():
+    images, labels = _data()
+    model = _model()
+    before = model.density.logits.detach().clone()
+    train(model, images, labels, config=TrainConfig(epochs=2, density_epochs=0), augment=lambda x, generator: x)
+    assert torch.equal(model.density.logits, before)
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "words"),
+    [
+        (torch.arange(12) % 2, ArrayTypeError, r"labels must be \(24,\) int64, one an image, found \(12,\)"),
+        (torch.arange(24) / 2, ArrayTypeError, "float32"),
+        (torch.arange(24) % 2 - 1, ArgumentError, r"must be 0\.\.K-1, found -1"),
+        (torch.arange(24) % 3, ArgumentError, "the network has 2 classes, found label 2"),
+        ({"sex": torch.arange(24) % 2}, ArgumentError, r"has tasks \[''\], the labels are of \['sex'\]"),
+    ],
+    ids=["too few", "not whole", "negative", "too many classes", "another task"],
+)
+def test_labels_that_do_not_fit_are_refused_by_name(labels, error, words):
+    with pytest.raises(error, match=words):
+        train(_model(), _data()[0], labels, config=CONFIG)
+
+
+def test_nothing_to_learn_is_refused():
+    with pytest.raises(ArgumentError, match="nothing to learn"):
+        train(_model(), torch.zeros(0, 2, SIZE, SIZE), torch.zeros(0, dtype=torch.int64), config=CONFIG)
+
+
+def test_a_validation_loss_that_is_not_finite_stops_at_once():
+    images, labels = _data()
+    held = images.clone()
+    held[3, 0, 0, 0] = float("nan")
+    with pytest.raises(SolverError, match=r"validation set is nan in epoch 0"):
+        train(_model(), images, labels, config=CONFIG, validation=(held, labels))
+
+
+def test_a_run_with_another_validation_set_is_another_run(tmp_path):
+    images, labels = _data()
+    config = TrainConfig(epochs=1)
+    train(_model(), images, labels, config=config, validation=(images, labels), checkpoint=tmp_path / "c")
+    with pytest.raises(CheckpointError, match="validation"):
+        train(_model(), images, labels, config=config, validation=(images[:8], labels[:8]), checkpoint=tmp_path / "c")

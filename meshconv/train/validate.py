@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,8 @@ def cross_validate(
     classifier : scikit-learn classifier
         E.g. `SurfaceClassifier`; is not changed. Give it a template and a cache, or pass `Prepared` images, to
         prepare each scan once only; a template made of all scans lets the test scans have a say in the frame,
-        though not in its labels.
+        though not in its labels. A checkpoint ``run.ckpt`` becomes ``run.fold0.ckpt`` and so on: every fold is a
+        run of its own.
     scans : sequence or array
     labels : (n,) array_like
     subjects : sequence of n, optional
@@ -67,8 +69,6 @@ def cross_validate(
     ArgumentError
         If a class has fewer members (or subjects) than there are folds.
     """
-    from sklearn.base import clone
-
     y = np.asarray(labels)
     if len(y) != len(scans):
         raise ArgumentError(f"Found input variables with inconsistent numbers of samples: [{len(scans)}, {len(y)}]")
@@ -78,11 +78,23 @@ def cross_validate(
     whom = subjects if subjects is not None else subjects_of(scans) or None
     probabilities, each = np.zeros((len(y), len(classes))), []
     for train, test in grouped_folds(y, whom, folds=folds, seed=seed):
-        fitted = clone(classifier).fit(_rows(scans, train), y[train])
+        fitted = _fresh(classifier, len(each)).fit(_rows(scans, train), y[train])
         probabilities[test] = fitted.predict_proba(_rows(scans, test))
         each.append(evaluate(index[test], probabilities[test], n_bootstrap=0))
     metrics = evaluate(index, probabilities, subjects=whom, seed=seed)
     return CrossValidation(metrics, tuple(each), classes, probabilities)
+
+
+def _fresh(classifier: Any, fold: int) -> Any:
+    """Return an unfitted copy, with a checkpoint of the fold's own if there is to be one."""
+    from sklearn.base import clone
+
+    new = clone(classifier)
+    checkpoint = getattr(new, "checkpoint", None)
+    if checkpoint is None:
+        return new
+    path = Path(checkpoint)
+    return new.set_params(checkpoint=path.with_name(f"{path.stem}.fold{fold}{path.suffix}"))
 
 
 def _rows(scans: Any, rows: NDArray[np.int64]) -> Any:

@@ -4,6 +4,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
 from meshconv.errors import ArgumentError
+from meshconv.estimator import SurfaceClassifier
 from meshconv.train.validate import cross_validate
 
 
@@ -28,6 +29,18 @@ def test_intervals_are_of_subjects_not_of_scans():
     low, high = found.intervals["accuracy"]
     share = found.accuracy
     assert 0.6 < share < 0.95 and high - low > 0.8 * 2 * 1.96 * np.sqrt(share * (1 - share) / 30)
+
+
+def test_every_fold_has_a_checkpoint_of_its_own(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = np.arange(12) % 2
+    images = rng.normal(size=(12, 1, 9, 9)) + labels[:, None, None, None]
+    options = {"network_size": 5, "epochs": 2, "width": 2}
+    plain = cross_validate(SurfaceClassifier(**options), images, labels, folds=2)
+    kept = SurfaceClassifier(checkpoint=tmp_path / "run.ckpt", **options)
+    for _ in range(2):  # the second time, each fold goes on from its own
+        np.testing.assert_array_equal(cross_validate(kept, images, labels, folds=2).probabilities, plain.probabilities)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["run.fold0.ckpt", "run.fold1.ckpt"]
 
 
 def test_lengths_must_agree():

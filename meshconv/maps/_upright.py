@@ -28,9 +28,11 @@ def upright(flat: Parameterization) -> Parameterization:
 
 
 def turned(flat: Parameterization, degrees: float) -> Parameterization:
-    """Turn surface and map together, counter-clockwise as seen from where the surface faces (z, if closed)."""
+    """Turn surface and map together, counter-clockwise as seen from where the surface faces (z, if it does not)."""
     z, surface = np.array([0.0, 0.0, 1.0]), flat.surface
-    facing = z if flat.domain == "sphere" else surface.face_area_vectors.sum(axis=0)
+    facing = surface.face_area_vectors.sum(axis=0)
+    if flat.domain == "sphere" or np.linalg.norm(facing) < 1e-6 * surface.area:
+        facing = z
     in_space, in_plane = (
         Rotation.from_rotvec(np.radians(degrees) * axis / np.linalg.norm(axis)).as_matrix() for axis in (facing, z)
     )

@@ -156,13 +156,7 @@ class Template:
         from meshconv.maps._standard_pose import share_a_pose
         from meshconv.maps.registration import fit_template
 
-        require_kind(surfaces, "surfaces", Sequence)
-        for k, surface in enumerate(surfaces):
-            require_kind(surface, f"surfaces[{k}]", Surface)
-        if not surfaces:
-            raise ArgumentError("a population needs at least one surface")
-        if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:
-            raise ArgumentError(f"rounds must be a whole number, 0 or more, found {rounds!r}")
+        _check_population(surfaces, rounds)
         marks = None if landmarks is None else [as_array(m, "landmarks") for m in landmarks]
         if marks is not None and len(marks) != len(surfaces):
             raise ArgumentError(f"landmarks must be given for each of {len(surfaces)} surfaces, found {len(marks)}")
@@ -264,6 +258,16 @@ class Template:
         surface = Surface(arrays["vertices"], arrays["faces"])
         flat = Parameterization(surface, arrays["coordinates"], head["domain"])
         return cls(flat, arrays["landmarks"], head.get("orientation", "any"))
+
+
+def _check_population(surfaces: Sequence[Surface], rounds: int) -> None:
+    require_kind(surfaces, "surfaces", Sequence)
+    for k, surface in enumerate(surfaces):
+        require_kind(surface, f"surfaces[{k}]", Surface)
+    if not surfaces:
+        raise ArgumentError("a population needs at least one surface")
+    if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:
+        raise ArgumentError(f"rounds must be a whole number, 0 or more, found {rounds!r}")
 
 
 def blurred_curvature(surface: Surface, size: float) -> FloatArray:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meshconv._check import FloatArray
+from meshconv._check import FloatArray, IntArray
+from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import ArgumentError
-from meshconv.train.inputs import subjects_of
+from meshconv.train.config import PrepareConfig
+from meshconv.train.inputs import as_prepared, subjects_of
 from meshconv.train.metrics import Metrics, evaluate, grouped_folds
-from meshconv.train.prepared import Prepared
+from meshconv.train.prepare import prepare
+from meshconv.train.prepared import Prepared, Skipped
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +32,16 @@ class CrossValidation:
         Of each fold alone (without intervals).
     classes : (K,) array
     probabilities : (n, K) float64
-        The predictions that `metrics` is of.
+        The predictions that `metrics` is of; NaN for a scan that was skipped.
+    skipped : tuple of Skipped
+        Scans that could not be prepared and count in no figure, where the classifier has ``on_error="skip"``.
     """
 
     metrics: Metrics
     folds: tuple[Metrics, ...]
     classes: NDArray[Any]
     probabilities: FloatArray
+    skipped: tuple[Skipped, ...] = ()
 
 
 def cross_validate(
@@ -57,6 +63,7 @@ def cross_validate(
         though not in its labels. A checkpoint ``run.ckpt`` becomes ``run.fold0.ckpt`` and so on: every fold is a
         run of its own.
     scans : sequence or array
+        With ``on_error="skip"``, those that cannot be prepared are left out of training and test, and listed.
     labels : (n,) array_like
     subjects : sequence of n, optional
         Whom each scan is of; what the scans say if None.
@@ -76,13 +83,52 @@ def cross_validate(
     if subjects is None and not hasattr(scans, "subjects") and not isinstance(scans, np.ndarray):
         scans = list(scans)
     whom = subjects if subjects is not None else subjects_of(scans) or None
-    probabilities, each = np.zeros((len(y), len(classes))), []
+    probabilities, each, skipped = np.full((len(y), len(classes)), np.nan), list[Metrics](), list[Skipped]()
     for train, test in grouped_folds(y, whom, folds=folds, seed=seed):
         fitted = _fresh(classifier, len(each)).fit(_rows(scans, train), y[train])
-        probabilities[test] = fitted.predict_proba(_rows(scans, test))
-        each.append(evaluate(index[test], probabilities[test], n_bootstrap=0))
-    metrics = evaluate(index, probabilities, subjects=whom, seed=seed)
-    return CrossValidation(metrics, tuple(each), classes, probabilities)
+        sound, bad = _test_images(fitted, scans, test)
+        kept = np.setdiff1d(test, [one.index for one in bad])
+        probabilities[kept] = fitted.predict_proba(sound)
+        each.append(evaluate(index[kept], probabilities[kept], n_bootstrap=0))
+        skipped += bad
+    skipped.sort(key=lambda one: one.index)
+    left = np.delete(np.arange(len(y)), [one.index for one in skipped])
+    known = None if whom is None else [whom[k] for k in left]
+    metrics = evaluate(index[left], probabilities[left], subjects=known, seed=seed)
+    return CrossValidation(metrics, tuple(each), classes, probabilities, tuple(skipped))
+
+
+def _test_images(fitted: Any, scans: Any, test: IntArray) -> tuple[Any, list[Skipped]]:
+    """Return what to predict, and what is left out of it: only where the classifier is to skip bad scans."""
+    rows = _rows(scans, test)
+    template = getattr(fitted, "template_", None)
+    if getattr(fitted, "on_error", "raise") != "skip" or template is None:
+        return rows, []
+    config = PrepareConfig(fitted.size, tuple(fitted.channels), fitted.repair)
+    done = as_prepared(
+        rows,
+        lambda some: prepare(
+            some, template, config=config, cache=fitted.cache, workers=fitted.workers, on_error="skip", progress=False
+        ),
+    )
+    bad = [(int(test[one.index]), one) for one in done.skipped]
+    return done, [replace(one, index=k, name=one.name.replace(f"scan {one.index}", f"scan {k}")) for k, one in bad]
+
+
+class _Part(Population):
+    """Some scans of a population, still read only when asked for."""
+
+    def __init__(self, scans: Any, rows: IntArray) -> None:
+        self.scans, self.rows = scans, rows
+        self.subjects = [str(scans.subjects[k]) for k in rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def scan(self, k: int) -> Scan:
+        """Read scan k of the part."""
+        found: Scan = self.scans[int(self.rows[k])]
+        return found
 
 
 def _fresh(classifier: Any, fold: int) -> Any:
@@ -100,4 +146,6 @@ def _fresh(classifier: Any, fold: int) -> Any:
 def _rows(scans: Any, rows: NDArray[np.int64]) -> Any:
     if isinstance(scans, Prepared):
         return scans.take(rows)
+    if isinstance(scans, Population) and hasattr(scans, "subjects"):
+        return _Part(scans, rows)
     return scans[rows] if isinstance(scans, np.ndarray) else [scans[int(k)] for k in rows]

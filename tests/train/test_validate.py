@@ -3,8 +3,13 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
-from meshconv.errors import ArgumentError
+from meshconv.datasets.folder import FolderDataset
+from meshconv.datasets.procedural import ProceduralFaces
+from meshconv.errors import ArgumentError, MeshIOError
 from meshconv.estimator import SurfaceClassifier
+from meshconv.maps.template import Template
+from meshconv.mesh.io import save
+from meshconv.mesh.shapes import face
 from meshconv.train.validate import cross_validate
 
 
@@ -41,6 +46,33 @@ def test_every_fold_has_a_checkpoint_of_its_own(tmp_path):
     for _ in range(2):  # the second time, each fold goes on from its own
         np.testing.assert_array_equal(cross_validate(kept, images, labels, folds=2).probabilities, plain.probabilities)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["run.fold0.ckpt", "run.fold1.ckpt"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Nine scans, of which the last two are cut short, and a table of them."""
+    tmp_path, rows = tmp_path_factory.mktemp("scans"), ["file,label,subject"]
+    for k, scan in enumerate(ProceduralFaces(9, n_vertices=120)):
+        save(tmp_path / f"{k}.ply", scan.surface)
+        rows.append(f"{k}.ply,{'ab'[k % 2]},{k // 2 if k < 4 else k}")
+    for k in (7, 8):
+        (tmp_path / f"{k}.ply").write_bytes((tmp_path / f"{k}.ply").read_bytes()[:400])
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    return FolderDataset(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["paths", "population"])
+def test_bad_scans_are_skipped_where_the_classifier_is_to_skip_them(folder, form):
+    scans = folder if form == "population" else [entry.path for entry in folder.entries]
+    options = {"size": 17, "network_size": 9, "epochs": 1, "width": 2, "template": Template.from_surface(face(120))}
+    options["cache"] = folder.folder / "cache"
+    found = cross_validate(SurfaceClassifier(on_error="skip", **options), scans, folder.labels, folds=2)
+    assert [one.index for one in found.skipped] == [7, 8] and found.metrics.n == 7
+    assert all(str(k) + ".ply" in one.name for k, one in zip((7, 8), found.skipped, strict=True))
+    assert np.isnan(found.probabilities[7:]).all() and np.isfinite(found.probabilities[:7]).all()
+    assert sum(fold.n for fold in found.folds) == 7
+    with pytest.raises(MeshIOError, match=r"[78]\.ply"):
+        cross_validate(SurfaceClassifier(**options), scans, folder.labels, folds=2)
 
 
 def test_lengths_must_agree():

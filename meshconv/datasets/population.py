@@ -11,15 +11,19 @@ from scipy.ndimage import gaussian_filter
 from meshconv._check import FloatArray, IntArray
 
 _LEAST_SHARE = 0.2  # pixels that fewer scans than this reach say nothing
+_COLUMNS = 1024  # pixels worked on at once
 
 
 def centred(images: NDArray[Any]) -> NDArray[np.float32]:
     """Return images (n, D) less their mean, NaN (outside the mask) replaced by 0, i.e. by the mean."""
-    x = np.asarray(images, dtype=np.float32).reshape(len(images), -1)
-    there = np.isfinite(x)
-    count = there.sum(axis=0)
-    mean = np.where(there, x, 0).sum(axis=0) / np.maximum(count, 1)
-    return np.where(there, x - mean, np.float32(0)).astype(np.float32)
+    flat = np.asarray(images).reshape(len(images), -1)
+    out = np.empty(flat.shape, dtype=np.float32)
+    for k in range(0, flat.shape[1], _COLUMNS):  # a block at a time: whole copies would be four times the images
+        x = np.asarray(flat[:, k : k + _COLUMNS], dtype=np.float32)
+        there = np.isfinite(x)
+        mean = np.where(there, x, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+        out[:, k : k + _COLUMNS] = np.where(there, x - mean, np.float32(0))
+    return out
 
 
 def f_ratio(x: NDArray[np.float32], membership: NDArray[Any], *, total: FloatArray | None = None) -> FloatArray:

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.stats import f_oneway, ttest_ind
@@ -55,6 +57,15 @@ def test_constant_images_differ_nowhere():
     images, labels = np.ones((8, 1, 5, 5)), np.arange(8) % 2
     assert (group_statistic(images, labels) == 0).all()
     assert (group_map(images, labels, permutations=10).p == 1).all()
+
+
+def test_evidence_needs_little_more_than_a_second_copy_of_the_images():
+    images = np.random.default_rng(0).normal(size=(60, 3, 65, 65)).astype(np.float32)
+    tracemalloc.start()
+    group_evidence(images, np.arange(60) % 2, permutations=2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.7 * images.nbytes  # was 4.3
 
 
 def test_impossible_groups_are_refused():

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from meshconv._check import FloatArray, IntArray
+from meshconv.errors import ArgumentError, ArrayTypeError
 
 _LEAST_SHARE = 0.2  # pixels that fewer scans than this reach say nothing
 _COLUMNS = 1024  # pixels worked on at once
@@ -74,9 +75,15 @@ def group_statistic(images: NDArray[Any], labels: IntArray, *, blur: float = 0.0
     -------
     statistic : (N, N) float64
         |t| for one channel and two groups; about 1 where they do not differ; NaN where hardly any image
-        reaches.
+        reaches. A NaN counts as the mean of all images, which pulls the statistic towards 0 where many are
+        missing: a place to look at first, not a test. For that see `meshconv.saliency.group.group_map`.
+
+    Raises
+    ------
+    ArgumentError, ArrayTypeError
+        If the images are not (n, C, N, N), there is not one label for each, or a group is empty; names it.
     """
-    return _Statistic(images, blur)(labels)
+    return _Statistic(images, blur)(_checked(images, labels))
 
 
 def group_evidence(
@@ -97,13 +104,45 @@ def group_evidence(
     statistic : (N, N) float64
     evidence : float
         0 for a peak up to one standard deviation above the mean of chance, 1 from four, linear between.
+
+    Raises
+    ------
+    ArgumentError, ArrayTypeError
+        As `group_statistic`, or if there are fewer than 2 permutations.
     """
+    if permutations < 2:
+        raise ArgumentError(f"evidence needs at least 2 permutations for a standard deviation, found {permutations}")
+    labels = _checked(images, labels)
     statistic, rng = _Statistic(images), np.random.default_rng(seed)
     found = statistic(labels)
     peaks = np.array([np.nanmax(statistic(rng.permutation(labels))) for _ in range(permutations)])
     spread = peaks.std(ddof=1)
     above = (float(np.nanmax(found)) - peaks.mean()) / spread if spread > 0 else 0.0
     return found, float(np.clip((above - 1) / 3, 0.0, 1.0))
+
+
+def image_stack(images: NDArray[Any]) -> NDArray[Any]:
+    """Return images if they are (n, C, N, N), or say what they are."""
+    if np.ndim(images) != 4 or images.shape[2] != images.shape[3]:
+        raise ArrayTypeError(
+            f"images must be (n, C, N, N), found {np.shape(images)}", hint="images[:, None] for a single channel"
+        )
+    return images
+
+
+def _checked(images: NDArray[Any], labels: IntArray) -> IntArray:
+    """Return labels that are 0..K-1 with no group empty, one for each image."""
+    y = np.asarray(labels)
+    if y.shape != (len(image_stack(images)),) or y.dtype.kind not in "iub":
+        raise ArgumentError(f"labels must be {len(images)} integers, one for each image, found {y.dtype} {y.shape}")
+    y = y.astype(np.int64)
+    count = np.bincount(y, minlength=2) if len(y) and y.min() >= 0 else np.zeros(1)
+    if not count.all():
+        raise ArgumentError(
+            f"labels must be 0..K-1 with no group empty, found groups {np.unique(y).tolist()}",
+            hint="np.unique(labels, return_inverse=True)[1]",
+        )
+    return y
 
 
 class _Statistic:

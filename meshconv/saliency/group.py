@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import isnan
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meshconv._check import BoolArray, FloatArray
-from meshconv.datasets.population import centred, f_ratio, one_hot
+from meshconv.datasets.population import centred, f_ratio, image_stack, one_hot
 from meshconv.errors import ArgumentError
 
 _BLOCK = 100  # permutations worked on at once
@@ -66,8 +68,10 @@ def group_map(
     ----------
     Nichols, Holmes, 2002, Nonparametric permutation tests for functional neuroimaging. doi:10.1002/hbm.1058
     """
-    values, y, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
-    if len(values) < 2 or counts.min() < 2 or len(y) != len(images):
+    values, y, counts = np.unique(_known(labels), return_inverse=True, return_counts=True)
+    if permutations < 0:
+        raise ArgumentError(f"permutations must be at least 0, found {permutations}")
+    if len(values) < 2 or counts.min() < 2 or len(y) != len(image_stack(images)):
         raise ArgumentError(
             f"a group map needs two groups of two or more, found groups of {counts.tolist()} for {len(images)} images"
         )
@@ -92,6 +96,18 @@ def group_map(
         _filled((1 + above) / (1 + permutations), there),
         np.stack([_filled(d, there) for d in (means[-1] - means[0]).reshape(n_channels, -1)]).reshape(-1, size, size),
     )
+
+
+def _known(labels: ArrayLike) -> NDArray[Any]:
+    """Return labels if all are known; NaN and None are no group."""
+    given = labels.tolist() if isinstance(labels, np.ndarray) else list(cast("Sequence[Any]", labels))
+    missing = [k for k, value in enumerate(given) if value is None or (isinstance(value, float) and isnan(value))]
+    if missing:
+        raise ArgumentError(
+            f"Input y contains NaN: label {missing[0]} ({len(missing)} of {len(given)})",
+            indices=missing, count=len(missing), hint="leave these images out",
+        )  # fmt: skip
+    return np.asarray(labels)
 
 
 def _root(ratio: FloatArray, n_channels: int) -> FloatArray:

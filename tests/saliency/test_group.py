@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import f_oneway, ttest_ind
 
 from meshconv.datasets.population import centred, f_ratio, group_evidence, group_statistic, one_hot
-from meshconv.errors import ArgumentError
+from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.saliency.group import group_map
 
 
@@ -66,6 +66,43 @@ def test_evidence_needs_little_more_than_a_second_copy_of_the_images():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.7 * images.nbytes  # was 4.3
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.repeat([0, 2], 12), r"no group empty, found groups \[0, 2\]"),
+        (np.zeros(24, int), r"no group empty, found groups \[0\]"),
+        (np.repeat([-1, 0, 1], 8), r"found groups \[-1, 0, 1\]"),
+        (np.repeat([0, 1], 5), r"24 integers, one for each image, found int64 \(10,\)"),
+        (np.repeat([0.0, 1.0], 12), "24 integers, .* found float64"),
+    ],
+)
+def test_labels_that_are_no_groups_are_refused_by_the_statistic(labels, message):
+    for function in (group_statistic, group_evidence):
+        with pytest.raises(ArgumentError, match=message):
+            function(_images()[0], labels)
+
+
+def test_impossible_shapes_and_permutations_are_refused():
+    images, labels = _images()
+    for function in (group_statistic, group_evidence, group_map):
+        with pytest.raises(ArrayTypeError, match=r"images must be \(n, C, N, N\), found \(24, 16, 16\)"):
+            function(images[:, 0], labels)
+    with pytest.raises(ArgumentError, match=r"at least 2 permutations .* found 1"):
+        group_evidence(images, labels, permutations=1)
+    with pytest.raises(ArgumentError, match="permutations must be at least 0, found -1"):
+        group_map(images, labels, permutations=-1)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [np.array([0.0, 1.0, np.nan] * 8), ["a", "b", None] * 8, ["a", "b", float("nan")] * 8],
+    ids=["array", "None", "text"],
+)
+def test_a_missing_label_is_no_group(labels):
+    with pytest.raises(ArgumentError, match="Input y contains NaN"):
+        group_map(_images()[0], labels)
 
 
 def test_impossible_groups_are_refused():

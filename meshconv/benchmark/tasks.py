@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,8 +106,10 @@ def _kept(path: Path, ready: Callable[[], Prepared]) -> Part:
 def _folder(rest: list[str], n: int, cache: Path, workers: int) -> Task:
     scans = FolderDataset(":".join(rest))
     classes, index = np.unique(scans.labels, return_inverse=True)
-    learn, test = hold_out(index, [scans[k].subject for k in range(len(scans))], share=0.3)
-    template = population_template([scans[int(k)] for k in learn[:8]], on_error="skip")
+    learn, test = hold_out(index, scans.subjects, share=0.3)
+    known = copy(scans)
+    known.entries = [scans.entries[int(k)] for k in learn]
+    template = population_template(known, on_error="skip")
     done = prepare(scans, template, cache=cache, workers=workers, on_error="skip")
     row = {int(k): j for j, k in enumerate(done.kept)}
 

@@ -28,10 +28,10 @@ def population_template(
     rounds: int = 1,
     pose: str = "auto",
 ) -> Template:
-    """Return a frame made from scans themselves: the mean of the first few, on the mesh of one of them.
+    """Return a frame made from scans themselves: the mean of a few, on the mesh of one of them.
 
-    Of open scans the one of the largest area is the most complete and lends its triangles; of closed ones the
-    one of median area.
+    They are spread evenly over the list, so that in a table sorted by class the frame is of all classes. Of open scans
+    the one of the largest area is the most complete and lends its triangles; of closed ones the one of median area.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def population_template(
     on_error : {'raise', 'skip'}
         What a bad scan leads to.
     domain : {'disk', 'sphere'}, optional
-        What the scans are; what most of the first `count` are if None.
+        What the scans are; what most of these are if None.
     orientation : {'any', 'kept'}
         Whether closed scans are all turned alike, see `Template`.
     rounds : int
@@ -50,7 +50,7 @@ def population_template(
         How the frame stands in space, see `Template.from_population`: by default as the scans do if they share a
         pose, else upright as far as that can be told. `Template.turned` corrects what came out wrong.
     """
-    tasks = read(scans)
+    tasks = read(scans, _spread(len(scans), count))
     first = list(islice(tasks, count))
     shape = domain or _majority(first)
     surfaces: list[Surface] = []
@@ -70,6 +70,12 @@ def population_template(
     return Template.from_population(
         [surfaces[lender], *rest], domain=shape, rounds=rounds, orientation=orientation, pose=pose
     )
+
+
+def _spread(n: int, count: int) -> list[int]:
+    """Return 0..n-1: first `count` of them at even distances, then the others, for where some are bad."""
+    first = list(dict.fromkeys(np.linspace(0, max(n - 1, 0), min(n, count)).round().astype(int).tolist()))
+    return [*first, *sorted(set(range(n)) - set(first))]
 
 
 def _majority(tasks: Sequence[Task | Skipped]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
 
@@ -29,9 +29,9 @@ class Task:
     surface: Surface
 
 
-def read(scans: Sequence[ScanLike]) -> Iterator[Task | Skipped]:
-    """Read the scans one by one; one that cannot be read is a result too."""
-    for k in range(len(scans)):
+def read(scans: Sequence[ScanLike], order: Iterable[int] | None = None) -> Iterator[Task | Skipped]:
+    """Read the scans one by one, in the order given; one that cannot be read is a result too."""
+    for k in range(len(scans)) if order is None else order:
         name = f"scan {k}"
         try:
             if callable(getattr(scans, "name", None)):

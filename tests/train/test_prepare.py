@@ -173,6 +173,18 @@ def test_population_template_takes_the_largest_and_passes_over_the_bad(faces):
         population_template([faces[0], icosphere(1)])
 
 
+def test_the_frame_is_of_scans_spread_over_the_whole_list(faces):
+    class Counting(list):
+        def __getitem__(self, k):
+            seen.append(k)
+            return super().__getitem__(k)
+
+    seen: list[int] = []
+    scans = Counting([faces[0].surface] * 4 + [icosphere(1)] + [faces[1].surface] * 5)
+    population_template(scans, count=3, domain="disk", on_error="skip")
+    assert seen == [0, 4, 9, 1]  # 4 is bad: another one takes its place
+
+
 def test_closed_scans_make_a_closed_template_on_the_mesh_of_median_size(tmp_path):
     small, middle, large = (Surface(icosphere(k).vertices * [2 + k, 1, 1.3], icosphere(k).faces) for k in (2, 1, 3))
     made = population_template([large, middle, small], count=3, orientation="kept")

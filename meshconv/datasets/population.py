@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from meshconv._check import FloatArray, IntArray
+from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.errors import ArgumentError, ArrayTypeError
 
 _LEAST_SHARE = 0.2  # pixels that fewer scans than this reach say nothing
@@ -52,6 +52,33 @@ def f_ratio(x: NDArray[np.float32], membership: NDArray[Any], *, total: FloatArr
     within = np.maximum(total - between, 1e-12 * total)
     freedom = (len(x) - groups) / (groups - 1)
     return np.asarray(freedom * between / np.where(total > 0, within, 1.0))
+
+
+def f_ratio_of_known(x: NDArray[np.float32], there: BoolArray, membership: NDArray[Any]) -> FloatArray:
+    """Return `f_ratio` in each column from the values that are there alone.
+
+    Parameters
+    ----------
+    x : (n, D) float32
+        Centred on the mean of what is there, 0 elsewhere, see `centred`.
+    there : (n, D) bool
+    membership : (..., K, n) array
+        As in `f_ratio`. A group without values in a column does not count in it.
+
+    Returns
+    -------
+    ratio : (..., D) float64
+        0 also where fewer than two groups have values, or none has more than one.
+    """
+    size = membership.astype(np.float32) @ there.astype(np.float32)
+    sums = (membership.astype(np.float32) @ x).astype(np.float64)
+    between = (sums**2 / np.maximum(size, 1)).sum(axis=-2)
+    groups = (size > 0).sum(axis=-2)
+    total = np.einsum("nd,nd->d", x, x, dtype=np.float64)
+    within = np.maximum(total - between, 1e-12 * total)
+    freedom = (there.sum(axis=0) - groups) / np.maximum(groups - 1, 1)
+    told = (groups > 1) & (freedom > 0) & (total > 0)
+    return np.asarray(np.where(told, freedom * between / np.where(total > 0, within, 1.0), 0.0))
 
 
 def one_hot(labels: IntArray) -> NDArray[np.float32]:

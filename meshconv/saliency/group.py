@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import isnan
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meshconv._check import BoolArray, FloatArray
-from meshconv.datasets.population import centred, f_ratio, image_stack, one_hot
+from meshconv.datasets.population import centred, f_ratio, f_ratio_of_known, image_stack, one_hot
 from meshconv.errors import ArgumentError
 
 _BLOCK = 100  # permutations worked on at once
@@ -24,13 +25,13 @@ class GroupMap:
     Attributes
     ----------
     statistic : (N, N) float64
-        Root of the mean F ratio over channels: |t| for one channel and two groups. NaN where too few scans
-        reach.
+        Root of the mean F ratio over channels: |t| for one channel and two groups. Of the scans that reach a
+        pixel; NaN where too few do.
     p : (N, N) float64
         Probability of a statistic as large *anywhere on the map* if labels meant nothing (corrected for the
         number of pixels); in (0, 1]; NaN likewise.
     difference : (C, N, N) float64
-        Mean of the last group minus mean of the first.
+        Mean of the last group minus mean of the first, of the scans that reach a pixel; NaN likewise.
     """
 
     statistic: FloatArray
@@ -57,7 +58,7 @@ def group_map(
         The smallest p is 1 / (permutations + 1).
     seed : int
     least_share : float
-        Pixels reached by a smaller share of the scans are left out.
+        Pixels reached by a smaller share of the scans, or by fewer than two of a group, are left out.
 
     Raises
     ------
@@ -75,26 +76,30 @@ def group_map(
         raise ArgumentError(
             f"a group map needs two groups of two or more, found groups of {counts.tolist()} for {len(images)} images"
         )
-    n_channels, size = images.shape[1:3]
-    there = np.isfinite(images).all(axis=1).mean(axis=0) >= least_share
-    if not there.any():
-        raise ArgumentError(f"no pixel is reached by {least_share:.0%} of the images")
-    x = centred(images[:, :, there])
+    n_channels = images.shape[1]
     member = one_hot(y)
-    found = _root(f_ratio(x, member), n_channels)
+    reached = np.isfinite(images).all(axis=1)
+    enough = (np.tensordot(member, reached, 1) >= 2).all(axis=0) & (reached.mean(axis=0) >= least_share)
+    if not enough.any():
+        raise ArgumentError(f"no pixel is reached by {least_share:.0%} of the images and two of each group")
+    picked = images[:, :, enough]
+    known = np.isfinite(picked).reshape(len(y), -1)
+    x = centred(picked)
+    ratio = partial(f_ratio, x) if known.all() else partial(f_ratio_of_known, x, known)
+    found = _root(ratio(member), n_channels)
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(len(y)) for _ in range(permutations)]
     largest = [
-        _root(f_ratio(x, np.stack([member[:, o] for o in orders[k : k + _BLOCK]])), n_channels).max(axis=-1)
+        _root(ratio(np.stack([member[:, o] for o in orders[k : k + _BLOCK]])), n_channels).max(axis=-1)
         for k in range(0, permutations, _BLOCK)
     ]
     top = np.sort(np.concatenate(largest)) if largest else np.zeros(0)
     above = len(top) - np.searchsorted(top, found * (1 - 1e-6), side="left")
-    means = (member / member.sum(axis=1, keepdims=True)) @ x
+    means = (member @ x) / (member @ known.astype(np.float32))
     return GroupMap(
-        _filled(found, there),
-        _filled((1 + above) / (1 + permutations), there),
-        np.stack([_filled(d, there) for d in (means[-1] - means[0]).reshape(n_channels, -1)]).reshape(-1, size, size),
+        _filled(found, enough),
+        _filled((1 + above) / (1 + permutations), enough),
+        _filled((means[-1] - means[0]).reshape(n_channels, -1), enough),
     )
 
 
@@ -115,6 +120,6 @@ def _root(ratio: FloatArray, n_channels: int) -> FloatArray:
 
 
 def _filled(values: FloatArray, there: BoolArray) -> FloatArray:
-    out = np.full(there.shape, np.nan)
-    out[there] = values
+    out = np.full((*values.shape[:-1], *there.shape), np.nan)
+    out[..., there] = values
     return out

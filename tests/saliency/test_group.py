@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import f_oneway, ttest_ind
 
-from meshconv.datasets.population import centred, f_ratio, group_evidence, group_statistic, one_hot
+from meshconv.datasets.population import centred, f_ratio, f_ratio_of_known, group_evidence, group_statistic, one_hot
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.saliency.group import group_map
 
@@ -51,6 +51,42 @@ def test_what_few_scans_reach_is_left_out():
     statistic = group_statistic(images, labels)
     assert np.isnan(statistic[:, :2]).all() and np.isfinite(statistic[:, 2:]).all()
     assert np.unravel_index(np.nanargmax(statistic), statistic.shape) in {(i, j) for i in (4, 5, 6) for j in (4, 5, 6)}
+
+
+def test_under_masks_only_what_is_there_counts():
+    rng = np.random.default_rng(4)
+    images, labels = rng.normal(size=(40, 1, 9, 9)), np.arange(40) % 2
+    images[labels == 1] += 1.0
+    images[rng.random(images.shape) < 0.3] = np.nan
+    images[np.flatnonzero(labels == 1)[:14], :, 4, 4] = np.nan
+    found = group_map(images, labels, permutations=5, least_share=0.4)
+    two = [images[labels == k] for k in (1, 0)]
+    expected = ttest_ind(*two, nan_policy="omit").statistic[0]
+    np.testing.assert_allclose(found.statistic, np.abs(expected), rtol=1e-4)
+    np.testing.assert_allclose(found.difference, np.nanmean(two[0], axis=0) - np.nanmean(two[1], axis=0), rtol=1e-4)
+    several = np.concatenate([images, images[:, :, ::-1]], axis=1)  # channels with masks of their own
+    three = np.arange(40) % 3
+    ratio = f_ratio_of_known(centred(several), np.isfinite(several).reshape(40, -1), one_hot(three))
+    by_group = [several[three == k].reshape(-1, 162) for k in range(3)]
+    np.testing.assert_allclose(ratio, f_oneway(*by_group, nan_policy="omit").statistic, rtol=1e-3, atol=1e-5)
+
+
+def test_masks_alone_raise_no_alarm():
+    alarms = 0
+    for seed in range(60):
+        images, labels = _images(seed=seed, size=8)
+        images[np.random.default_rng(seed).random((24, 1, 8, 8)).repeat(2, axis=1) < 0.4] = np.nan
+        alarms += group_map(images, labels, permutations=99).significant(0.1).any()
+    assert alarms <= 13  # expected 6, binomial standard deviation 2.3
+
+
+def test_a_place_that_one_group_does_not_reach_is_left_out():
+    images, labels = _images()
+    images[labels == 1, :, 0, 0] = np.nan
+    images[np.flatnonzero(labels == 1)[1:], :, 0, 1] = np.nan  # one scan tells nothing of its group
+    found = group_map(images, labels, permutations=5)
+    for field in (found.statistic, found.p, *found.difference):
+        assert np.isnan(field[0, :2]).all() and np.isfinite(field[1:]).all()
 
 
 def test_constant_images_differ_nowhere():

@@ -108,7 +108,7 @@ def _folder(rest: list[str], n: int, cache: Path, workers: int) -> Task:
     classes, index = np.unique(scans.labels, return_inverse=True)
     learn, test = hold_out(index, scans.subjects, share=0.3)
     known = copy(scans)
-    known.entries = [scans.entries[int(k)] for k in learn]
+    known.entries = tuple(scans.entries[int(k)] for k in learn)
     template = population_template(known, on_error="skip")
     done = prepare(scans, template, cache=cache, workers=workers, on_error="skip")
     row = {int(k): j for j, k in enumerate(done.kept)}

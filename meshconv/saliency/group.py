@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meshconv._check import BoolArray, FloatArray
 from meshconv.datasets.population import centred, f_ratio, f_ratio_of_known, image_stack, one_hot
+from meshconv.datasets.split import numbered
 from meshconv.errors import ArgumentError
 
 _BLOCK = 100  # permutations worked on at once
@@ -44,7 +45,13 @@ class GroupMap:
 
 
 def group_map(
-    images: NDArray[Any], labels: ArrayLike, *, permutations: int = 500, seed: int = 0, least_share: float = 0.5
+    images: NDArray[Any],
+    labels: ArrayLike,
+    *,
+    subjects: Sequence[Any] | None = None,
+    permutations: int = 500,
+    seed: int = 0,
+    least_share: float = 0.5,
 ) -> GroupMap:
     """Return where groups of registered images differ, with a permutation test of the maximum.
 
@@ -54,6 +61,10 @@ def group_map(
         NaN outside each image's mask (`Prepared.images`).
     labels : (n,) array_like
         Two groups or more.
+    subjects : sequence of n, optional
+        Whom each scan is of; an empty one is unknown, and another each time. Every subject then counts once, by
+        the mean of its scans, and labels are permuted between subjects. Without it each scan counts as a subject
+        of its own, and several scans of one subject make chance look significant.
     permutations : int
         The smallest p is 1 / (permutations + 1).
     seed : int
@@ -63,19 +74,25 @@ def group_map(
     Raises
     ------
     ArgumentError
-        If there is only one group, or a group of one scan.
+        If there is only one group or a group of one subject, a label is missing, or a subject has scans of two
+        groups: the labels of its scans cannot be exchanged with those of others.
+    ArrayTypeError
+        If the images are not (n, C, N, N).
 
     References
     ----------
     Nichols, Holmes, 2002, Nonparametric permutation tests for functional neuroimaging. doi:10.1002/hbm.1058
     """
-    values, y, counts = np.unique(_known(labels), return_inverse=True, return_counts=True)
     if permutations < 0:
         raise ArgumentError(f"permutations must be at least 0, found {permutations}")
-    if len(values) < 2 or counts.min() < 2 or len(y) != len(image_stack(images)):
-        raise ArgumentError(
-            f"a group map needs two groups of two or more, found groups of {counts.tolist()} for {len(images)} images"
-        )
+    given = _known(labels)
+    if len(given) != len(image_stack(images)):
+        raise ArgumentError(f"labels must be one for each of {len(images)} images, found {len(given)}")
+    if subjects is not None:
+        images, given = _by_subject(images, given, subjects)
+    values, y, counts = np.unique(given, return_inverse=True, return_counts=True)
+    if len(values) < 2 or counts.min() < 2:
+        raise ArgumentError(f"a group map needs two groups of two subjects or more, found groups of {counts.tolist()}")
     n_channels = images.shape[1]
     member = one_hot(y)
     reached = np.isfinite(images).all(axis=1)
@@ -101,6 +118,31 @@ def group_map(
         _filled((1 + above) / (1 + permutations), enough),
         _filled((means[-1] - means[0]).reshape(n_channels, -1), enough),
     )
+
+
+def _by_subject(
+    images: NDArray[Any], labels: NDArray[Any], subjects: Sequence[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the mean image of each subject, of what is there, and its label."""
+    if len(subjects) != len(images):
+        raise ArgumentError(f"subjects must be one for each of {len(images)} images, found {len(subjects)}")
+    whose = numbered(map(str, subjects), unknown="")
+    first = np.unique(whose, return_index=True)[1]
+    mixed = np.flatnonzero(labels != labels[first][whose])
+    if len(mixed):
+        k = int(mixed[0])
+        raise ArgumentError(
+            f"subject {str(subjects[k])!r} has scans of groups {labels[first[whose[k]]]!s} and {labels[k]!s}"
+            f" ({len(np.unique(whose[mixed]))} such subjects): their labels cannot be exchanged with those of others",
+            hint="keep the scans of one group for each subject; differences within subjects need a paired test",
+        )
+    out = np.full((len(first), *images.shape[1:]), np.nan, dtype=np.result_type(images.dtype, np.float32))
+    for k in range(len(first)):
+        own = images[whose == k]
+        there = np.isfinite(own)
+        count = there.sum(axis=0)
+        out[k] = np.where(count > 0, np.where(there, own, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
+    return out, labels[first]
 
 
 def _known(labels: ArrayLike) -> NDArray[Any]:

@@ -42,6 +42,58 @@ def test_chance_alone_is_rarely_significant_anywhere():
     assert sum(alarms) <= 13  # expected 6, binomial standard deviation 2.3
 
 
+def _repeated(seed, size=6):
+    """Null data: 12 subjects of two groups, 8 scans each that are much alike."""
+    rng = np.random.default_rng(seed)
+    subjects = np.repeat(np.arange(12), 8)
+    images = rng.normal(size=(12, 1, size, size))[subjects] + 0.3 * rng.normal(size=(96, 1, size, size))
+    return images, subjects % 2, subjects
+
+
+def test_repeated_scans_of_a_subject_raise_no_alarm():
+    alarms = naive = 0
+    for seed in range(60):
+        images, labels, subjects = _repeated(seed)
+        alarms += group_map(images, labels, subjects=subjects, permutations=99).significant(0.05).any()
+        naive += seed < 5 and group_map(images, labels, permutations=99).significant(0.05).any()
+    assert alarms <= 8  # expected 3, binomial standard deviation 1.7
+    assert naive == 5  # what happens without subjects
+
+
+def test_copies_of_scans_change_nothing():
+    images, labels = _images(effect=1.0)
+    once = group_map(images, labels, permutations=50)
+    copies = np.random.default_rng(1).permutation(np.repeat(np.arange(24), np.arange(24) % 3 + 1))
+    # subjects are met in another order: the same statistic, p of other permutations
+    copied = group_map(images[copies], labels[copies], subjects=[f"subject {k}" for k in copies], permutations=50)
+    np.testing.assert_allclose(copied.statistic, once.statistic, rtol=1e-4)
+    np.testing.assert_allclose(copied.difference, once.difference, atol=1e-5)
+    in_order = np.sort(copies)
+    again = group_map(images[in_order], labels[in_order], subjects=in_order, permutations=50)
+    np.testing.assert_allclose(again.p, once.p, atol=0.03)
+    unknown = group_map(images, labels, subjects=[""] * 24, permutations=50)
+    np.testing.assert_array_equal(unknown.p, once.p)
+
+
+def test_scans_of_one_subject_may_have_other_masks():
+    images, labels = _images(n=8)
+    halves = images.repeat(2, axis=0)
+    halves[::2, :, :8], halves[1::2, :, 8:] = np.nan, np.nan
+    whole = group_map(images, labels, permutations=0)
+    found = group_map(halves, labels.repeat(2), subjects=np.arange(8).repeat(2), permutations=0)
+    np.testing.assert_allclose(found.statistic, whole.statistic, rtol=1e-4)
+
+
+def test_a_subject_of_two_groups_is_refused():
+    images, labels = _images()
+    with pytest.raises(ArgumentError, match=r"subject 'ann' has scans of groups 0 and 1 \(1 such subjects\)"):
+        group_map(images, labels, subjects=["ann"] * 2 + [str(k) for k in range(22)])
+    with pytest.raises(ArgumentError, match="one for each of 24 images, found 3"):
+        group_map(images, labels, subjects=["ann"] * 3)
+    with pytest.raises(ArgumentError, match=r"two subjects or more, found groups of \[1, 1\]"):
+        group_map(images, labels, subjects=labels)
+
+
 def test_what_few_scans_reach_is_left_out():
     images, labels = _images(effect=2.0)
     images[:20, :, :, :2] = np.nan

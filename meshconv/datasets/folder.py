@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import math
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -23,13 +25,15 @@ class Entry:
     label: str
     subject: str
     mirrored: bool
+    name: str
 
 
 class FolderDataset(Population):
     """The scans that a CSV table names: columns ``file, label`` and, if there, ``subject, mirrored``.
 
-    Files are relative to the folder; they are read when asked for. Labels may be any text; `classes` are
-    those found, sorted (as numbers if all are), and ``Scan.label`` is the index into them.
+    Files are relative to the folder, or absolute; they are read when asked for. Labels may be any text but
+    ``nan``; `classes` are those found, sorted (as numbers if all are, and then as text), and ``Scan.label`` is the
+    index into them. A subject that is not said is the file: however a row spells it, one file is one subject.
 
     Parameters
     ----------
@@ -49,7 +53,8 @@ class FolderDataset(Population):
         If the folder, the table or a file in it is not there, or the folder holds no scan at all; names the
         pattern looked for.
     EmptyFileError, BadFormatError
-        If the table has no rows, lacks a column, or a row lacks its label; names the line.
+        If the table has no rows, lacks a column, a row lacks its label, or a file is of two subjects; names the
+        line.
 
     Examples
     --------
@@ -75,12 +80,12 @@ class FolderDataset(Population):
         self.table = Path(table) if table is not None else _find_table(self.folder)
         self.entries = tuple(_read_table(self.table, self.folder))
         self.classes = tuple(_sorted({entry.label for entry in self.entries}))
-        missing = [entry.path for entry in self.entries if not entry.path.is_file()]
+        missing = [entry for entry in self.entries if not entry.path.is_file()]
         if missing:
             raise MissingFileError(
                 f"{len(missing)} of {len(self.entries)} files in the table are not there,"
-                f" first {missing[0].relative_to(self.folder)!s}",
-                path=self.table, indices=map(str, missing), count=len(missing),
+                f" first {missing[0].name}",
+                path=self.table, indices=[str(entry.path) for entry in missing], count=len(missing),
             )  # fmt: skip
 
     @property
@@ -95,7 +100,7 @@ class FolderDataset(Population):
 
     def name(self, k: int) -> str:
         """Return the name of scan k without reading it."""
-        return str(self.entries[k].path.relative_to(self.folder))
+        return self.entries[k].name
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -139,12 +144,31 @@ def _read_table(table: Path, folder: Path) -> Iterator[Entry]:
     if lacking:
         found = ", ".join(str(name) for name in rows[0])
         raise BadFormatError(f"the table lacks the column {' and '.join(lacking)}; it has {found}", path=table, line=1)
+    whose: dict[Path, tuple[str, int]] = {}  # of each file, its subject and the line that says so
     for line, row in enumerate(rows, start=2):
         cells = {key: (value or "").strip() for key, value in row.items() if isinstance(value, str | None)}
         if not cells["file"] or not cells["label"]:
             raise BadFormatError("a row without a file or without a label", path=table, line=line)
-        subject = cells.get("subject") or cells["file"]
-        yield Entry(folder / cells["file"], cells["label"], subject, _flag(cells.get("mirrored", ""), table, line))
+        if _is_nan(cells["label"]):
+            raise BadFormatError(
+                f"Input y contains NaN: the label of {cells['file']} is {cells['label']!r}", path=table, line=line,
+                hint="say what the scan is, or leave its row out",
+            )  # fmt: skip
+        path = folder / cells["file"]
+        name = _name(path, folder)
+        known, before = whose.setdefault(path.resolve(), (cells.get("subject") or name, line))
+        subject = cells.get("subject") or known
+        if subject != known:
+            raise BadFormatError(
+                f"{name} is of subject {subject!r}, in line {before} of {known!r}", path=table, line=line
+            )
+        yield Entry(path, cells["label"], subject, _flag(cells.get("mirrored", ""), table, line), name)
+
+
+def _name(path: Path, folder: Path) -> str:
+    """Return the path within the folder without detours; of a scan that lies elsewhere, the whole path."""
+    there, base = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
+    return str(there.relative_to(base) if there.is_relative_to(base) else there)
 
 
 def _flag(text: str, table: Path, line: int) -> bool:
@@ -153,8 +177,16 @@ def _flag(text: str, table: Path, line: int) -> bool:
     return text.lower() in _TRUE
 
 
-def _sorted(labels: set[str]) -> list[str]:
+def _is_nan(label: str) -> bool:
     try:
-        return sorted(labels, key=float)
+        return math.isnan(float(label))
+    except ValueError:
+        return False
+
+
+def _sorted(labels: Iterable[str]) -> list[str]:
+    """Return labels as numbers if all are, else as text; equal numbers (1, 1.0) as text, so that the order is one."""
+    try:
+        return sorted(labels, key=lambda label: (float(label), label))
     except ValueError:
         return sorted(labels)

@@ -1,6 +1,8 @@
+from itertools import permutations
+
 import pytest
 
-from meshconv.datasets.folder import FolderDataset
+from meshconv.datasets.folder import FolderDataset, _sorted
 from meshconv.errors import BadFormatError, EmptyFileError, FolderError, MissingFileError
 from meshconv.mesh.io import save
 from meshconv.mesh.shapes import disk
@@ -47,11 +49,40 @@ def test_subjects_default_to_files_and_any_single_table_will_do(folder):
         ("file,label\na.ply,1\nz.ply,2\n", MissingFileError, "1 of 2 files.*first z.ply"),
         (b"file,label\na.ply,\xff\xfe\n", BadFormatError, "not a CSV table in UTF-8"),
         ("file,label\nb.obj\n", BadFormatError, "line 2.*without a label"),
+        (
+            "file,label\na.ply,0\nb.obj,nan\n",
+            BadFormatError,
+            r"line 3: Input y contains NaN: the label of b.obj is 'nan'",
+        ),
+        ("file,label,subject\na.ply,1,ann\n./a.ply,1,bob\n", BadFormatError, "line 3: a.ply is of subject 'bob', in"),
+        ("file,label\n/nowhere/a.ply,1\n", MissingFileError, "1 of 1 files.*first /nowhere/a.ply"),
     ],
 )
 def test_a_bad_table_is_refused_with_its_place(folder, text, error, message):
     with pytest.raises(error, match=message):
         FolderDataset(_table(folder, text))
+
+
+def test_one_file_is_one_subject_however_it_is_spelled(folder):
+    (folder / "link.ply").symlink_to(folder / "a.ply")
+    rows = ["a.ply", "./a.ply", "left/../a.ply", str(folder / "a.ply"), "link.ply", "left/c.stl"]
+    data = FolderDataset(_table(folder, "file,label\n" + "".join(f"{row},1\n" for row in rows)))
+    assert data.subjects == ["a.ply"] * 5 + ["left/c.stl"]
+    assert [data.name(k) for k in range(6)] == ["a.ply"] * 4 + ["link.ply", "left/c.stl"]
+
+
+def test_files_may_lie_elsewhere(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other") / "d.ply"
+    save(other, disk(3))
+    data = FolderDataset(_table(folder, f"file,label\n{other},1\na.ply,2\n"))
+    assert (data.name(0), data.subjects) == (str(other), [str(other), "a.ply"])
+    assert data[0].surface.n_faces == disk(3).n_faces
+
+
+def test_the_order_of_classes_is_that_of_no_set():
+    for order in permutations(["1", "1.0", "01", "0"]):  # a set gives any of them, by the hash seed
+        assert _sorted(order) == ["0", "01", "1", "1.0"]
+    assert _sorted({"b", "2", "10"}) == ["10", "2", "b"]
 
 
 def test_folders_without_scans_or_tables_say_what_was_looked_for(tmp_path, folder):

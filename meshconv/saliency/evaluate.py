@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meshconv._check import FloatArray, field_array
-from meshconv.errors import ArgumentError
+from meshconv._check import FloatArray, as_array, field_array
+from meshconv.errors import ArgumentError, ArrayTypeError
 
 
 @dataclass(frozen=True)
@@ -50,21 +50,24 @@ class Agreement:
 def agreement(
     saliency: ArrayLike, truth: ArrayLike, *, areas: ArrayLike | None = None, threshold: float = 0.3
 ) -> Agreement:
-    """Compare a saliency with a known truth, both (V,) on the same vertices (or pixels).
+    """Compare a saliency with a known truth, both (V,) on the same vertices, or (N, N) on the same pixels.
 
     Parameters
     ----------
-    saliency, truth : (V,) array_like
-        At least 0.
-    areas : (V,) array_like, optional
-        Of each vertex; equal. Everything is weighted by it, so that a denser mesh does not count more.
+    saliency, truth : (V,) or (N, N) array_like
+        At least 0 (but for rounding): of a signed saliency take the absolute value, or its positive part.
+    areas : as `saliency`, optional
+        Of each vertex or pixel, at least 0; equal. Everything is weighted by it, so that a denser mesh does not
+        count more.
     threshold : float
         The region is where the truth exceeds this share of its largest value.
 
     Raises
     ------
     ArgumentError
-        If the region is empty or is everything.
+        If a value is negative, or the region is empty, is everything, or is without area (or all else is).
+    ArrayTypeError, NonFiniteError
+        If the shapes differ, or a value is not finite.
 
     Examples
     --------
@@ -72,12 +75,15 @@ def agreement(
     >>> found.auc, found.mass, found.mass_over_chance
     (1.0, 0.75, 3.0)
     """
-    s = field_array(saliency, len(np.asarray(saliency)), "saliency")
-    t = field_array(truth, len(s), "truth")
-    w = np.ones(len(s)) if areas is None else field_array(areas, len(s), "areas")
-    inside = t > threshold * t.max()
+    shape = np.shape(saliency)
+    s, t = _at_least_zero(saliency, shape, "saliency"), _at_least_zero(truth, shape, "truth")
+    w = np.ones(len(s)) if areas is None else _at_least_zero(areas, shape, "areas")
+    inside = t > threshold * t.max(initial=0.0)
     if not inside.any() or inside.all():
         raise ArgumentError(f"the true region has {int(inside.sum())} of {len(t)} vertices: nothing to compare")
+    if not w[inside].sum() > 0 or not w[~inside].sum() > 0:
+        where = "the true region" if w[~inside].sum() > 0 else "all but the true region"
+        raise ArgumentError(f"{where} has no area: nothing to compare", hint="areas of the vertices, above 0")
     total = (w * s).sum()
     return Agreement(
         _weighted_auc(s, inside, w),
@@ -86,6 +92,21 @@ def agreement(
         float(w[inside].sum() / w.sum()),
         bool(inside[s.argmax()]),
     )
+
+
+def _at_least_zero(values: ArrayLike, shape: tuple[int, ...], name: str) -> FloatArray:
+    """Return finite values of this shape that are at least 0 (or -1e-6 of the largest: rounding), in one row."""
+    array = as_array(values, name)
+    if array.shape != shape:
+        raise ArrayTypeError(f"{name} must have the shape of the saliency {shape}, found {array.shape}")
+    row = field_array(array.ravel(), array.size, name)
+    low = row.min(initial=0.0)
+    if low < -1e-6 * row.max(initial=0.0):
+        raise ArgumentError(
+            f"{name} must be at least 0, found {low:.4g} at {row.argmin()} ({int((row < 0).sum())} negative)",
+            hint="np.abs or np.maximum(..., 0)",
+        )
+    return row
 
 
 def _weighted_auc(score: FloatArray, inside: NDArray[np.bool_], weight: FloatArray) -> float:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from meshconv.errors import ArgumentError
+from meshconv.errors import ArgumentError, MeshConvError
 from meshconv.saliency.evaluate import agreement, deletion_curve
 
 
@@ -36,6 +36,31 @@ def test_denser_vertices_do_not_count_more():
 def test_a_region_that_is_nothing_is_refused():
     with pytest.raises(ArgumentError, match="0 of 3 vertices"):
         agreement(np.ones(3), np.zeros(3))
+
+
+def test_pixels_are_as_good_as_vertices():
+    rng = np.random.default_rng(2)
+    saliency, truth, areas = rng.random((3, 6, 5))
+    flat = agreement(saliency.ravel(), truth.ravel(), areas=areas.ravel(), threshold=0.5)
+    assert agreement(saliency, truth, areas=areas, threshold=0.5) == flat
+    assert agreement([-1e-12, 2, 0], [0, 1, 0]).auc == 1.0  # rounding of an interpolation is no negative saliency
+
+
+@pytest.mark.parametrize(
+    ("saliency", "truth", "areas", "message"),
+    [
+        ([-1, 2, 0], [0, 1, 0], None, r"saliency must be at least 0, found -1 at 0 \(1 negative\)"),
+        ([1, 2, 0], [0, 1, -3], None, "truth must be at least 0, found -3 at 2"),
+        ([1, 2, 0], [0, 1, 0], [1, 1, -1], "areas must be at least 0, found -1 at 2"),
+        ([1, 2, 0], [0, 1, 0], [1, 0, 1], "the true region has no area"),
+        ([1, 2, 0], [0, 1, 0], [0, 1, 0], "all but the true region has no area"),
+        ([[1, 2], [0, 0]], [0, 1, 0, 0], None, r"truth must have the shape of the saliency \(2, 2\), found \(4,\)"),
+        ([1, np.nan, 0], [0, 1, 0], None, "saliency is not finite at vertex 1"),
+    ],
+)
+def test_what_cannot_be_compared_is_named(saliency, truth, areas, message):
+    with pytest.raises(MeshConvError, match=message):
+        agreement(saliency, truth, areas=areas)
 
 
 def _predict(images):

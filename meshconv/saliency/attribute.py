@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import cast
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from meshconv._check import FloatArray, one_of
-from meshconv.errors import ArgumentError
+from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.decnn import DECNN
 from meshconv.resample.grid import grid_nodes
 
@@ -18,14 +22,19 @@ METHODS = ("density", "gradient", "gradcam")
 
 
 def attribute(
-    model: nn.Module, images: Tensor, *, method: str = "density", target: Tensor | None = None
+    model: nn.Module,
+    images: Tensor,
+    *,
+    method: str = "density",
+    target: Tensor | None = None,
+    task: str | None = None,
 ) -> NDArray[np.float64]:
-    """Return a map of what matters for each image, (n, N, N), at least 0.
+    """Return a map of what matters for each image, (n, N, N), at least 0. The model is left as it was.
 
     Parameters
     ----------
     model : nn.Module
-        Logits (B, K) of images (B, C, N, N); ``density`` and ``gradcam`` need a `DECNN`.
+        Logits (B, K) of images (B, C, N, N), or a dict of them by task; ``density`` and ``gradcam`` need a `DECNN`.
     images : (n, C, N, N) Tensor
         As in training.
     method : {'density', 'gradient', 'gradcam'}
@@ -33,7 +42,17 @@ def attribute(
         of the target's logit times input, summed over channels. ``gradcam``: last convolution's channels
         weighted by their mean gradient, brought back through the equalizing map.
     target : (n,) int64 Tensor, optional
-        Class asked about; the predicted one. The density knows no class.
+        Class asked about, of each image; the predicted one. The density knows no class.
+    task : str, optional
+        Which one of several tasks is asked about. Not needed for a density that all tasks share.
+
+    Raises
+    ------
+    ArgumentError
+        If the method is none of these or needs a DECNN, there are several tasks and it is not said which one,
+        or `target` names no class.
+    ArrayTypeError
+        If the images are not (n, C, N, N), or `target` is not one integer for each.
 
     References
     ----------
@@ -41,16 +60,17 @@ def attribute(
     doi:10.1109/ICCV.2017.74 (Grad-CAM).
     """
     one_of(method, METHODS, "method")
-    model.eval()
-    images = images.to(next(model.parameters()).device)
-    if method == "gradient":
-        return _gradient_times_input(model, images, target)
-    if not isinstance(model, DECNN):
+    if method != "gradient" and not isinstance(model, DECNN):
         raise ArgumentError(f"method={method!r} needs a DECNN, found {type(model).__name__}", hint="method='gradient'")
-    if method == "gradcam":
-        return _grad_cam(model, images, target)
-    with torch.no_grad():
-        return _numpy(model.saliency(images)[:, 0])
+    if images.ndim != 4:
+        raise ArrayTypeError(f"images must be (n, C, N, N), found {tuple(images.shape)}")
+    images = images.to(next(model.parameters(), images).device)
+    with _evaluating(model):
+        if method == "gradient":
+            return _gradient_times_input(model, images, target, task)
+        if method == "gradcam":
+            return _grad_cam(cast(DECNN, model), images, target, task)
+        return _density(cast(DECNN, model), images, task)
 
 
 def unit_range(values: FloatArray) -> FloatArray:
@@ -65,22 +85,42 @@ def unit_range(values: FloatArray) -> FloatArray:
     return np.asarray((values - low) / (high - low))
 
 
-def _gradient_times_input(model: nn.Module, images: Tensor, target: Tensor | None) -> FloatArray:
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model in evaluation mode, with gradients; then every part of it back in the mode it had."""
+    was = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.enable_grad():
+            yield
+    finally:
+        for module, training in was:
+            module.training = training
+
+
+def _density(model: DECNN, images: Tensor, task: str | None) -> FloatArray:
+    chosen = _task(model.tasks, task) if model.n_densities > 1 or task is not None else None
+    with torch.no_grad():
+        return _numpy(model.saliency(images, task=chosen)[:, 0])
+
+
+def _gradient_times_input(model: nn.Module, images: Tensor, target: Tensor | None, task: str | None) -> FloatArray:
     x = images.detach().clone().requires_grad_(True)
-    score = _score(model(x), target)
+    score = _score(model(x), target, task)
     (gradient,) = torch.autograd.grad(score, x)
     return _numpy((gradient * x).detach().sum(dim=1).abs())
 
 
-def _grad_cam(model: DECNN, images: Tensor, target: Tensor | None) -> FloatArray:
+def _grad_cam(model: DECNN, images: Tensor, target: Tensor | None, task: str | None) -> FloatArray:
     """Class activation on the equalized grid, interpolated at the nodes of the source square."""
     kept: list[Tensor] = []
     convolutions = [module for module in model.backbone.modules() if isinstance(module, nn.Conv2d)]
     if not convolutions:
         raise ArgumentError("the backbone has no convolution", hint="method='gradient'")
     hook = convolutions[-1].register_forward_hook(lambda _module, _inputs, output: kept.append(output))
+    x = images.detach().clone().requires_grad_(True)  # so that there is a gradient in a frozen network too
     try:
-        score = _score(model(images), target)
+        score = _score(model(x), target, task)
     finally:
         hook.remove()
     (gradient,) = torch.autograd.grad(score, kept[0])
@@ -89,6 +129,9 @@ def _grad_cam(model: DECNN, images: Tensor, target: Tensor | None) -> FloatArray
     fine = functional.interpolate(cam.detach(), size=(n, n), mode="bilinear", align_corners=True)
     with torch.no_grad():
         grid = model.sampling_grid(images)
+    if model.n_densities > 1:  # features are by image, and in that by task; grids by task
+        k = model.tasks.index(_task(model.tasks, task))
+        fine, grid = fine[k :: model.n_densities], grid[k : k + 1]
     return _unwarped(_numpy(fine[:, 0]), (_numpy(grid) + 1) / 2, images.shape[-1])
 
 
@@ -105,10 +148,33 @@ def _unwarped(values: FloatArray, grid: FloatArray, size: int) -> FloatArray:
     return np.stack(each).reshape(len(values), size, size)
 
 
-def _score(logits: Tensor, target: Tensor | None) -> Tensor:
-    chosen = logits.argmax(dim=1) if target is None else target.to(logits.device)
-    return logits.gather(1, chosen[:, None]).sum()
+def _score(logits: Tensor | Mapping[str, Tensor], target: Tensor | None, task: str | None) -> Tensor:
+    """Return the sum of the logits asked about."""
+    if isinstance(logits, Mapping):
+        logits = logits[_task(tuple(logits), task)]
+    elif task is not None:
+        raise ArgumentError(f"the model has a single task without a name, found task={task!r}", hint="leave it out")
+    chosen = logits.argmax(dim=1) if target is None else _classes(target, *logits.shape)
+    return logits.gather(1, chosen.to(logits.device)[:, None]).sum()
+
+
+def _task(tasks: tuple[str, ...], task: str | None) -> str:
+    if task is None and len(tasks) > 1:
+        raise ArgumentError(f"the model has the tasks {', '.join(tasks)}: say which", hint=f"task={tasks[0]!r}")
+    return tasks[0] if task is None else one_of(task, tasks, "task")
+
+
+def _classes(target: Tensor, n: int, n_classes: int) -> Tensor:
+    if target.shape != (n,) or target.is_floating_point() or target.dtype == torch.bool:
+        raise ArrayTypeError(
+            f"target must be {n} integers, one for each image, found {target.dtype} {tuple(target.shape)}"
+        )
+    if len(target) and not 0 <= int(target.min()) <= int(target.max()) < n_classes:
+        raise ArgumentError(
+            f"target must be classes 0..{n_classes - 1}, found {int(target.min())} to {int(target.max())}"
+        )
+    return target.long()
 
 
 def _numpy(values: Tensor) -> FloatArray:
-    return np.asarray(values.detach().cpu().numpy(), dtype=np.float64)
+    return np.asarray(values.detach().cpu().double().numpy())

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from meshconv.errors import ArgumentError
+from meshconv.errors import ArgumentError, MeshConvError
 from meshconv.nn.decnn import DECNN
 from meshconv.saliency.attribute import attribute, unit_range
 
@@ -64,6 +64,98 @@ def test_per_sample_grids_come_back_too():
     found = attribute(net, x, method="gradcam")
     alone = np.concatenate([attribute(net, x[k : k + 1], method="gradcam") for k in range(3)])
     np.testing.assert_allclose(found, alone, atol=1e-5)
+
+
+def _noise(n=2, size=17, seed=1):
+    return torch.randn(n, 1, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module", params=["shared", "task"])
+def several(request):
+    made = DECNN(
+        1, {"sex": 2, "age": 3}, size=17, network_size=9, width=4, density=request.param, coordinates=False, seed=0
+    )
+    for k, task in enumerate(made.tasks):
+        hill = torch.zeros(17, 17)
+        hill[8 * k : 8 * k + 8] = 1
+        made.init_density(hill, task=task)
+    return made
+
+
+def _alone(several, task):
+    """The network of one task, cut out of that of several."""
+    k, one = several.tasks.index(task), several.n_densities == 1
+    classes = several.heads[f"to_{task}"].out_features
+    net = DECNN(1, classes, size=17, network_size=9, width=4, coordinates=False, seed=1)
+    weights = {name: value for name, value in several.state_dict().items() if not name.startswith("heads.")}
+    weights["density.logits"] = several.density.logits if one else several.density.logits[k : k + 1]
+    head = several.heads[f"to_{task}"]
+    net.load_state_dict(weights | {"heads.to_label.weight": head.weight, "heads.to_label.bias": head.bias})
+    return net
+
+
+@pytest.mark.parametrize("method", ["density", "gradient", "gradcam"])
+def test_of_several_tasks_each_has_the_map_of_its_own_network(several, method):
+    x = _noise()
+    for task in several.tasks:
+        found, expected = (
+            attribute(several, x, method=method, task=task),
+            attribute(_alone(several, task), x, method=method),
+        )
+        np.testing.assert_allclose(found, expected, atol=1e-6 * expected.max())
+    if method == "density" and several.n_densities == 1:
+        np.testing.assert_array_equal(attribute(several, x), found)
+    else:
+        with pytest.raises(ArgumentError, match="has the tasks sex, age: say which"):
+            attribute(several, x, method=method)
+    with pytest.raises(ArgumentError, match="task must be one of 'sex', 'age', found 'height'"):
+        attribute(several, x, method=method, task="height")
+
+
+@pytest.mark.parametrize("method", ["gradient", "gradcam"])
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ([0], r"target must be 2 integers, one for each image, found torch.int64 \(1,\)"),
+        ([0.0, 1.0], "target must be 2 integers, .* found torch.float32"),
+        ([0, 2], r"target must be classes 0\.\.1, found 0 to 2"),
+        ([-1, 0], r"target must be classes 0\.\.1, found -1 to 0"),
+    ],
+)
+def test_a_target_that_names_no_class_is_refused(method, target, message):
+    net = DECNN(1, 2, size=17, network_size=9, width=4, seed=0)
+    with pytest.raises(MeshConvError, match=message):
+        attribute(net, _noise(), method=method, target=torch.tensor(target))
+
+
+@pytest.mark.parametrize("method", ["density", "gradient", "gradcam"])
+def test_a_frozen_network_and_one_without_gradients_are_explained_too(method):
+    net, x = DECNN(1, 2, size=17, network_size=9, width=4, seed=0), _noise()
+    expected = attribute(net, x, method=method)
+    with torch.no_grad():
+        np.testing.assert_array_equal(attribute(net, x, method=method), expected)
+    np.testing.assert_array_equal(attribute(net.requires_grad_(False), x, method=method), expected)
+
+
+@pytest.mark.parametrize("method", ["density", "gradient", "gradcam"])
+def test_the_model_is_left_in_the_mode_it_was_in(method):
+    net = DECNN(1, 2, size=17, network_size=9, width=4, dropout=0.5, seed=0).train()
+    net.density.eval()  # a part that is kept fixed
+    first = attribute(net, _noise(), method=method)
+    assert net.training and net.backbone.training and not net.density.training
+    np.testing.assert_array_equal(first, attribute(net, _noise(), method=method))  # no dropout
+    with pytest.raises(MeshConvError):
+        attribute(net, _noise()[:, :, :, None], method=method)
+    assert net.training
+
+
+def test_half_precision_is_explained_too():
+    linear = nn.Linear(9, 2, bias=False)
+    net, x = nn.Sequential(nn.Flatten(), linear), torch.randn(2, 1, 3, 3, generator=torch.Generator().manual_seed(0))
+    expected = attribute(net, x, method="gradient", target=torch.tensor([0, 1]))
+    found = attribute(net.bfloat16(), x.bfloat16(), method="gradient", target=torch.tensor([0, 1]))
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, expected, rtol=0.03)
 
 
 def test_what_a_plain_network_cannot_give_is_refused():

@@ -7,8 +7,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-# 97.5 % points of Student's t for 1, 2, ... degrees of freedom
-_T = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+from scipy import stats
 
 Row = dict[str, Any]
 
@@ -17,8 +16,8 @@ def mean_and_half_width(values: Sequence[float]) -> tuple[float, float | None]:
     """Mean, and half the 95 % interval of the mean (None for a single value)."""
     if len(values) < 2:
         return values[0], None
-    t = _T[len(values) - 2] if len(values) - 2 < len(_T) else 1.96
-    return statistics.fmean(values), t * statistics.stdev(values) / math.sqrt(len(values))
+    t = stats.t.ppf(0.975, len(values) - 1)
+    return statistics.fmean(values), float(t) * statistics.stdev(values) / math.sqrt(len(values))
 
 
 def unfinished(runs: Sequence[Row], before: Row, options: Row, *, resume: bool) -> list[Row]:

@@ -93,7 +93,7 @@ def cross_validate(
         skipped += bad
     skipped.sort(key=lambda one: one.index)
     left = np.delete(np.arange(len(y)), [one.index for one in skipped])
-    known = None if whom is None else [whom[k] for k in left]
+    known = None if whom is None else [whom[int(k)] for k in left]
     metrics = evaluate(index[left], probabilities[left], subjects=known, seed=seed)
     return CrossValidation(metrics, tuple(each), classes, probabilities, tuple(skipped))
 

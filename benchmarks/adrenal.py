@@ -8,8 +8,8 @@ and of 24 glands 14 came to lie turned by 50 to 90 degrees (without that knowled
 (channels, head of the network, strength of the penalty) is made on the validation split, by AUC; networks saw the test
 split once. That thickness matters was seen on all three splits of the masks beforehand. ``uniform`` is the same
 network on the same grid without a density, and its choices serve both. Rows called ``ensemble`` average the
-probabilities of the seeds, the others are single runs. The estimator's own head, which knows places, overfits here
-(validation AUC .73): no two glands are alike enough for a common place. Surfaces and images are kept in --cache.
+probabilities of the seeds, the others are single runs. Among the heads on offer is the one that tells places apart,
+which overfits here: no two glands are alike enough for a common place. Surfaces and images are kept in --cache.
 Writes results/adrenal.json and adrenal_*.png.
 """
 
@@ -39,7 +39,6 @@ from meshconv.datasets.adrenal import CLASSES, SPLITS, AdrenalSurfaces  # noqa: 
 from meshconv.datasets.population import group_statistic  # noqa: E402
 from meshconv.datasets.scan import Population  # noqa: E402
 from meshconv.maps.template import Template  # noqa: E402
-from meshconv.nn.density_estimator import stage  # noqa: E402
 from meshconv.operators.thickness import local_thickness  # noqa: E402
 from meshconv.saliency.attribute import unit_range  # noqa: E402
 from meshconv.saliency.project import to_vertices  # noqa: E402
@@ -55,44 +54,7 @@ SIZE = 33  # nodes per side that the networks are given: every second one of the
 STRENGTHS = np.logspace(-3, 1, 5)
 
 
-class Pooled(mc.SurfaceClassifier):
-    """The same classifier with a network that averages over places: equal attention is equal area."""
-
-    largest = False  # whether the largest value over places is seen too
-
-    def network(self) -> mc.DECNN:
-        """Two stages of 3 x 3 convolutions, then mean (and largest) over the equalized grid."""
-        in_channels, size = self.standardizer_.mean.shape[:2]
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            backbone = torch.nn.Sequential(
-                stage(in_channels, 16), stage(16, 32, stride=2), OverPlaces(largest=self.largest)
-            )
-        return mc.DECNN(
-            in_channels, len(self.classes_), size=size, network_size=self.network_size, backbone=backbone,
-            density=self.density, ratio=self.ratio, seed=self.seed,
-        )  # fmt: skip
-
-
-class PooledBoth(Pooled):
-    """The same with the largest value beside the mean."""
-
-    largest = True
-
-
-class OverPlaces(torch.nn.Module):
-    """Mean over places, (B, C, n, n) to (B, C), and the largest beside it if asked for, (B, 2 C)."""
-
-    def __init__(self, *, largest: bool) -> None:
-        super().__init__()
-        self.largest = largest
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        mean = x.mean(dim=(2, 3))
-        return torch.cat([mean, x.amax(dim=(2, 3))], dim=1) if self.largest else mean
-
-
-HEADS = {"mean over places": Pooled, "mean and largest over places": PooledBoth}
+HEADS = ("flatten", "mean", "mean+max")
 
 
 def measures(scans: Population) -> Any:
@@ -152,9 +114,9 @@ def part(prepared: Any, names: tuple[str, ...]) -> Any:
 def network(option: tuple[str, str], density: str, seed: int, args: Any, template: Template) -> Any:
     """An unfitted classifier."""
     title, head = option
-    return HEADS[head](
-        size=SIZE, network_size=args.network, density=density, template=template, channels=SETS[title],
-        epochs=args.epochs, variation=0.0, class_weights="none", seed=seed,
+    return mc.SurfaceClassifier(
+        size=SIZE, network_size=args.network, density=density, head=head, width=16, template=template,
+        channels=SETS[title], epochs=args.epochs, variation=0.0, class_weights="none", seed=seed,
     )  # fmt: skip
 
 
@@ -236,11 +198,11 @@ def main() -> None:
         for name in dict.fromkeys(one["method"] for one in rows)
     ]
     print_table(means)
-    pictures(template, data["train"], y["train"], next(one[4] for one in fitted if one[0] == "DECNN, shared"))
     about = {"split": {split: np.bincount(y[split]).tolist() for split in SPLITS}, "skipped": skipped,
              "classes": CLASSES, "epochs": args.epochs, "network size": args.network, "image size": SIZE}  # fmt: skip
     record = {"environment": environment("numpy", "torch", "scikit-learn", "pyvista"), **about}
     write("adrenal", {**record, "means": means, "rows": rows, "validation": tried})
+    pictures(template, data["train"], y["train"], next(one[4] for one in fitted if one[0] == "DECNN, shared"))
 
 
 def frame(scans: Population, path: Path) -> Template:

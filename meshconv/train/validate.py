@@ -119,8 +119,8 @@ class _Part(Population):
     """Some scans of a population, still read only when asked for."""
 
     def __init__(self, scans: Any, rows: IntArray) -> None:
-        self.scans, self.rows = scans, rows
-        self.subjects = [str(scans.subjects[k]) for k in rows]
+        self.scans, self.rows, known = scans, rows, list(scans.subjects)
+        self.subjects = [str(known[k]) for k in rows]
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -31,8 +31,9 @@ def adaptive_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]], 
     for row in record["summary"]:
         cost = f"{row['MACs / all high']:.2f}" if "MACs / all high" in row else "-"
         small = _with_interval(row, "iou_platelet") if "iou_platelet" in row else "-"
-        rows.append([row["mask"], cost, _with_interval(row, "mean_iou"), small])
-    return ["nodes", "MACs / all high", "mean IoU", "IoU of platelets"], rows, "python benchmarks/layers.py adaptive"
+        rows.append([row["mask"], cost, _with_interval(row, "mean_iou"), small, str(row["seeds"])])
+    head = ["nodes", "MACs / all high", "mean IoU", "IoU of platelets", "seeds"]
+    return head, rows, "python benchmarks/layers.py adaptive"
 
 
 def time_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]], str]:

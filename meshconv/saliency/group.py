@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import isnan
@@ -104,13 +104,7 @@ def group_map(
     x = centred(picked)
     ratio = partial(f_ratio, x) if known.all() else partial(f_ratio_of_known, x, known)
     found = _root(ratio(member), n_channels)
-    rng = np.random.default_rng(seed)
-    orders = [rng.permutation(len(y)) for _ in range(permutations)]
-    largest = [
-        _root(ratio(np.stack([member[:, o] for o in orders[k : k + _BLOCK]])), n_channels).max(axis=-1)
-        for k in range(0, permutations, _BLOCK)
-    ]
-    top = np.sort(np.concatenate(largest)) if largest else np.zeros(0)
+    top = _chance(ratio, member, n_channels, permutations, seed)
     above = len(top) - np.searchsorted(top, found * (1 - 1e-6), side="left")
     means = (member @ x) / (member @ known.astype(np.float32))
     return GroupMap(
@@ -118,6 +112,19 @@ def group_map(
         _filled((1 + above) / (1 + permutations), enough),
         _filled((means[-1] - means[0]).reshape(n_channels, -1), enough),
     )
+
+
+def _chance(
+    ratio: Callable[[NDArray[Any]], FloatArray], member: NDArray[Any], n_channels: int, permutations: int, seed: int
+) -> FloatArray:
+    """Return the largest statistic of each of the maps that permuted labels give, sorted."""
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(member.shape[1]) for _ in range(permutations)]
+    largest = [
+        _root(ratio(np.stack([member[:, o] for o in orders[k : k + _BLOCK]])), n_channels).max(axis=-1)
+        for k in range(0, permutations, _BLOCK)
+    ]
+    return np.sort(np.concatenate(largest)) if largest else np.zeros(0)
 
 
 def _by_subject(

@@ -189,9 +189,9 @@ def _images(args: argparse.Namespace, model: Any, scans: Any) -> Any:
     )
 
 
-def _tested(args: argparse.Namespace, scans: mc.FolderDataset) -> tuple[Any, Any, Any, Any]:
-    """Classifier, images of the scans, and their true classes (as indices) and probabilities."""
-    from meshconv.train.metrics import warn_shared_subjects
+def _tested(args: argparse.Namespace, scans: mc.FolderDataset) -> tuple[Any, Any, Any, Any, Any]:
+    """Classifier, images of the scans, their true classes (as indices) and probabilities, and the figures."""
+    from meshconv.train.metrics import evaluate, warn_shared_subjects
 
     model = mc.SurfaceClassifier.load(args.model)
     classes = [str(value) for value in model.classes_]
@@ -201,14 +201,13 @@ def _tested(args: argparse.Namespace, scans: mc.FolderDataset) -> tuple[Any, Any
     warn_shared_subjects(model.subjects_, scans.subjects)
     done = _images(args, model, scans)
     truth = np.array([classes.index(scans.labels[k]) for k in done.kept])
-    return model, done, truth, model.predict_proba(done)
+    shares = model.predict_proba(done)
+    return model, done, truth, shares, evaluate(truth, shares, subjects=[scans.subjects[k] for k in done.kept])
 
 
 def _evaluate(args: argparse.Namespace) -> int:
-    from meshconv.train.metrics import evaluate
-
-    model, done, truth, shares = _tested(args, mc.FolderDataset(args.folder, args.table))
-    found, skipped = evaluate(truth, shares), _skipped(done.skipped)
+    model, done, _truth, _shares, found = _tested(args, mc.FolderDataset(args.folder, args.table))
+    skipped = _skipped(done.skipped)
     data = {
         "classes": [str(c) for c in model.classes_], **found.as_dict(), "skipped": skipped,
         "left_out_of_training": _skipped(model.skipped_),
@@ -273,11 +272,9 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from meshconv.train.metrics import evaluate
-
     refuse_existing(args)
     scans = mc.FolderDataset(args.folder, args.table)
-    model, done, truth, shares = _tested(args, scans)
+    model, done, truth, shares, figures = _tested(args, scans)
     shown = [int(k) for k in done.kept[: args.scans]]
     mc.report(
         [model.explain(scans[k]) for k in shown],
@@ -286,7 +283,7 @@ def _report(args: argparse.Namespace) -> int:
         names=[scans.name(k) for k in shown],
         class_names=[str(value) for value in model.classes_],
         true_labels=[scans.labels[k] for k in shown],
-        metrics=evaluate(truth, shares),
+        metrics=figures,
         predictions=(truth, shares),
         group_map=(model.template_, model.template_saliency()),  # with its map: drawn upright like the scans
         skipped=done.skipped,

@@ -9,7 +9,10 @@ from typing import Any
 Row = dict[str, Any]
 Table = tuple[list[str], list[list[str]], str]
 
-LARGER, LINEAR = "plain 33, 8 x wider", "PCA 99.9 % + logistic"
+EVEN, LARGER = "DECNN 33, area only", "plain 33, 8 x wider"
+LINEAR, CHOSEN = "PCA 99.9 % + logistic", "pixels chosen by t + logistic"
+OPPONENTS = {EVEN: "even area", LARGER: "plain, 8 x larger", LINEAR: "PCA + logistic", CHOSEN: "pixels by t + logistic"}
+FACES = "python benchmarks/classify.py --millimetres 1.5 2.5 4 --seeds 2"
 
 
 def values(rows: Sequence[Row], model: str, key: str = "accuracy") -> list[float]:
@@ -47,56 +50,85 @@ def plain(rows: Sequence[Row], grid: int) -> list[float]:
 
 
 def summary(coarse: Sequence[Row], fine: Sequence[Row]) -> Table:
-    """Mean error over the effects, and how well their sites are found, for each peak and grid."""
+    """Mean error over the effects, and how well their sites are found, for each grid and peak."""
     lines = []
     for grid, rows in ((33, coarse), (65, fine)):
         tasks = by_task(rows)
         for peak in sorted({task.split(":")[2] for task in tasks}, key=float, reverse=True):
             mine = [part for task, part in tasks.items() if task.split(":")[2] == peak]
-            lines.append([f"{peak} mm, {grid} x {grid}", str(len(mine)), *_errors(mine, grid), *_sites(mine, grid)])
-    head = [
-        "peak, grid",
-        "effects",
-        "error: DECNN",
-        "plain, best of two",
-        "ratio",
-        "plain, 8 x larger",
-        "PCA + logistic",
-    ]
-    head += ["site: density (least)", "t-map", "gradient", "Grad-CAM"]
-    command = "python benchmarks/classify.py --millimetres 1.5 2.5 4 --seeds 2"
+            mine = [part for part in mine if values(part, f"DECNN {grid}") and plain(part, grid)]
+            lines.append([f"{peak} mm, {grid} x {grid}", str(len(mine)), *_errors(mine, grid)])
+    head = ["peak, grid", "effects", "DECNN", "plain, best of two", "ratio", *OPPONENTS.values()]
     models = '--models "DECNN 65" "plain 65" "plain 65, points" --name classify_65'
-    return head, lines, f"{command}`, `python benchmarks/classify.py --millimetres 2.5 4 --seeds 1 {models}"
+    return head, lines, f"{FACES}`, `python benchmarks/classify.py --millimetres 2.5 4 --seeds 1 {models}"
+
+
+def sites(coarse: Sequence[Row], fine: Sequence[Row]) -> Table:
+    """How well the true sites are found: mean ROC-AUC over the effects, the least of them in brackets."""
+    lines = []
+    for grid, rows in ((33, coarse), (65, fine)):
+        tasks = by_task(rows)
+        for peak in sorted({task.split(":")[2] for task in tasks}, key=float, reverse=True):
+            mine = [part for task, part in tasks.items() if task.split(":")[2] == peak]
+            columns = [(f"DECNN {grid}", "density"), ("t-map", "t-map")]
+            columns += [(f"plain {grid}", "gradient"), (f"plain {grid}", "gradcam")]
+            lines.append([f"{peak} mm, {grid} x {grid}", *(_site(mine, *column) for column in columns)])
+    return ["peak, grid", "DECNN's density", "t-map", "gradient x input, plain", "Grad-CAM, plain"], lines, FACES
+
+
+def _site(tasks: Sequence[Sequence[Row]], model: str, how: str) -> str:
+    found = [mean(one) for one in (values(rows, model, how) for rows in tasks) if one]
+    return f"{mean(found):.3f} ({min(found):.3f})" if found else "-"
 
 
 def _errors(tasks: Sequence[Sequence[Row]], grid: int) -> list[str]:
-    ours = 1 - mean([mean(values(rows, f"DECNN {grid}")) for rows in tasks])
-    other = 1 - mean([mean(plain(rows, grid)) for rows in tasks])
-    rest = [1 - mean([mean(values(rows, model)) for rows in tasks]) for model in (LARGER, LINEAR)]
-    return [shown(ours), shown(other), shown(ours / other, "{:.2f}"), *map(shown, rest)]
+    ours, other = _error(tasks, f"DECNN {grid}"), 1 - mean([mean(plain(rows, grid)) for rows in tasks])
+    rest = [shown(_error(tasks, model)) if grid == 33 else "-" for model in OPPONENTS]
+    return [shown(ours), shown(other), shown(ours / other, "{:.2f}"), *rest]
 
 
-def _sites(tasks: Sequence[Sequence[Row]], grid: int) -> list[str]:
-    ours = [mean(values(rows, f"DECNN {grid}", "density")) for rows in tasks]
-    found = [shown(mean([mean(values(rows, "t-map", "t-map")) for rows in tasks]))]
-    for how in ("gradient", "gradcam"):
-        found.append(shown(mean([mean(values(rows, f"plain {grid}", how)) for rows in tasks])))
-    return [f"{shown(mean(ours))} ({shown(min(ours))})", *found]
+def _error(tasks: Sequence[Sequence[Row]], model: str) -> float:
+    """Mean over the effects; NaN where one of them is missing."""
+    return 1 - mean([mean(values(rows, model)) for rows in tasks])
 
 
-def each(rows: Sequence[Row], grid: int = 33) -> Table:
-    """Every effect: accuracy of DECNN and its opponents, and how well the site is found."""
+def each(rows: Sequence[Row]) -> Table:
+    """Accuracy of DECNN and its opponents on every effect."""
     lines = []
     for task, mine in sorted(by_task(rows).items(), key=lambda item: (-float(item[0].split(":")[2]), item[0])):
         _, effect, peak = task.split(":")
-        accuracy = [spread(values(mine, f"DECNN {grid}")), spread(plain(mine, grid))]
-        accuracy += [spread(values(mine, LARGER)), shown(mean(values(mine, LINEAR)))]
-        sites = [shown(mean(values(mine, f"DECNN {grid}", "density"))), shown(mean(values(mine, "t-map", "t-map")))]
-        sites += [", ".join(shown(mean(values(mine, f"plain {grid}", how))) for how in ("gradient", "gradcam"))]
-        lines.append([f"{effect}, {peak} mm", *accuracy, *sites])
-    head = ["effect, peak", "DECNN", "plain, best of two", "plain, 8 x larger", "PCA + logistic"]
-    head += ["site: density", "t-map", "gradient, Grad-CAM"]
-    return head, lines, "python benchmarks/classify.py --millimetres 1.5 2.5 4 --seeds 2"
+        columns = [values(mine, "DECNN 33"), plain(mine, 33), *(values(mine, model) for model in OPPONENTS)]
+        density = shown(mean(values(mine, "DECNN 33", "density")))
+        lines.append([f"{effect}, {peak} mm", *map(spread, columns), density])
+    head = ["effect, peak", "DECNN", "plain, best of two", *OPPONENTS.values(), "site: density"]
+    return head, lines, FACES
+
+
+ABLATION = {
+    "plain": "plain 33",
+    "even area": EVEN,
+    "learned, no warm start": "DECNN 33, no warm start",
+    "warm start, never learned": "DECNN 33, warm start only",
+    "warm start, learned for 10 epochs (default)": "DECNN 33",
+    "warm start, learned to the end": "DECNN 33, learned to the end",
+}
+
+
+def ablation(rows: Sequence[Row]) -> Table:
+    """Accuracy, and ROC-AUC of the density for the true site, with parts of the method left out; seed 0."""
+    first = [row for row in rows if row["seed"] in (0, None)]
+    tasks = {task: part for task, part in by_task(first).items() if values(part, ABLATION["learned, no warm start"])}
+    lines = []
+    for name, model in ABLATION.items():
+        cells = []
+        for part in tasks.values():
+            site = shown(mean(values(part, model, "density"))) if model != "plain 33" else "-"
+            cells.append(f"{shown(mean(values(part, model)))}, {site}")
+        lines.append([name, *cells])
+    models = " ".join(f'"{model}"' for model in ABLATION.values())
+    effects = " ".join(task.split(":")[1] for task in tasks)
+    command = f"python benchmarks/classify.py --millimetres 2.5 --effects {effects} --models {models} --seeds 1"
+    return ["density (accuracy, site)", *(", ".join(t.split(":")[1:]) + " mm" for t in tasks)], lines, command
 
 
 def others(rows: Sequence[Row], command: str) -> Table:
@@ -110,3 +142,17 @@ def others(rows: Sequence[Row], command: str) -> Table:
         lines.append([model, str(mine[0]["parameters"]), shown(seconds, "{:.2f}"), *cells])
     names = [", ".join(task.split(":")[1:3]) + " mm" for task in tasks]
     return ["method", "parameters", "CPU s / epoch", *names], lines, command
+
+
+def variants(rows: Sequence[Row]) -> Table:
+    """Accuracy of the same networks on other versions of the test scans (of half of them)."""
+    lines = []
+    kinds = list(rows[0]["variants"])
+    for task, part in by_task(rows).items():
+        for model in dict.fromkeys(row["model"] for row in part):
+            mine = [row for row in part if row["model"] == model]
+            cells = [spread([row["variants"][kind] for row in mine]) for kind in kinds]
+            lines.append([", ".join(task.split(":")[1:3]) + " mm", model, spread(values(part, model)), *cells])
+    names = " ".join(dict.fromkeys(row["task"] for row in rows))
+    command = f'python benchmarks/classify.py --sets {names} --models "DECNN 33" "plain 33" --seeds 3'
+    return ["effect, peak", "network", "as trained", *kinds], lines, f"{command} --name classify_variants"

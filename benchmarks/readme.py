@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import _face_tables as faces
 import _layer_tables
 import _stride_ppcr_tables as stride_ppcr
 
@@ -23,15 +24,27 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results"
 
 
+OTHERS = (
+    'python benchmarks/classify.py --effects cleft_like_L --models "points of the mesh" "saliency sampler" "ResNet-18"'
+    ' "edges of the mesh" --seeds 1 --name classify_others'
+)
+
+
 def read(name: str) -> Any:
     """Return one file of results."""
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
-def table(head: list[str], rows: list[list[str]], command: str) -> str:
-    """Return a Markdown table and the command that reproduces it."""
+def table(head: list[str], rows: list[list[str]], command: str, minutes: float = 0.0) -> str:
+    """Return a Markdown table and the command that reproduces it, with its CPU minutes of training if given."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n\n`{command}`"
+    took = f" ({minutes:.0f} CPU minutes of training)" if minutes else ""
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n\n`{command}`{took}"
+
+
+def minutes(*names: str) -> float:
+    """CPU minutes of training in some results."""
+    return sum(row["cpu_s"] for name in names for row in read(name)["rows"]) / 60
 
 
 def conformal() -> str:
@@ -112,57 +125,21 @@ def files() -> str:
     return table(head, rows, "python benchmarks/io.py")
 
 
-def _cell(rows: list[dict[str, Any]], model: str, key: str = "accuracy") -> list[float]:
-    """Return one figure of a model, one value a seed; of a saliency its ROC-AUC."""
-    mine = [row for row in rows if row["model"] == model]
-    found = [row.get(key) if key in row else (row["saliency"].get(key) or {}).get("auc") for row in mine]
-    return [value for value in found if value is not None]
-
-
-def _mean(values: list[float]) -> str:
-    return f"{sum(values) / len(values):.3f}" if values else "-"
-
-
-def _spread(values: list[float]) -> str:
-    if len(values) < 2:
-        return _mean(values)
-    return f"{_mean(values)} ± {(max(values) - min(values)) / 2:.3f}"
-
-
-def classify() -> str:
-    """DECNN and its opponents on faces: accuracy, and how well the site is found."""
-    rows, lines = read("classify")["rows"], []
-    for task in dict.fromkeys(row["task"] for row in rows):
-        mine = [row for row in rows if row["task"] == task]
-        _, effect, peak = task.split(":")
-        plain = max((_cell(mine, "plain 33"), _cell(mine, "plain 33, points")), key=lambda v: sum(v) / max(len(v), 1))
-        accuracy = [_spread(_cell(mine, "DECNN 33")), _spread(plain)]
-        accuracy += [_spread(_cell(mine, "plain 33, 8 x wider")), _mean(_cell(mine, "PCA 99.9 % + logistic"))]
-        sites = [_mean(_cell(mine, "DECNN 33", "density")), _mean(_cell(mine, "t-map", "t-map"))]
-        sites += [f"{_mean(_cell(mine, 'plain 33', 'gradient'))}, {_mean(_cell(mine, 'plain 33', 'gradcam'))}"]
-        lines.append((peak, effect, [f"{effect}, {peak} mm", *accuracy, *sites]))
-    head = ["effect, peak", "DECNN", "plain, best of two", "plain, 8 x larger", "PCA + logistic"]
-    head += ["site: density", "t-map", "gradient, Grad-CAM"]
-    weaker = (
-        "python benchmarks/classify.py --millimetres 2.5 --effects alar_widening cleft_like_L micrognathia --seeds 2"
-    )
-    return table(head, [line for _, _, line in sorted(lines)], f"python benchmarks/classify.py --seeds 2`, `{weaker}")
-
-
 def images() -> str:
     """DECNN and plain networks on images."""
     lines = []
-    for name in ("classify_images", "classify_cluttered"):
+    for name in ("classify_images", "classify_cluttered", "classify_cells"):
         rows = read(name)["rows"]
         for task, model in dict.fromkeys((row["task"], row["model"]) for row in rows):
             mine = [row for row in rows if (row["task"], row["model"]) == (task, model)]
             boxes = [row["mass_in_box"] / row["area_of_box"] for row in mine if "mass_in_box" in row]
-            shown = [_spread(_cell(mine, model)), _mean(_cell(mine, model, "auc")), _mean(boxes)]
-            lines.append([task, model, str(mine[0]["parameters"]), *shown])
+            shown = [faces.spread(faces.values(mine, model)), faces.shown(faces.mean(faces.values(mine, model, "auc")))]
+            lines.append([task, model, str(mine[0]["parameters"]), *shown, faces.shown(faces.mean(boxes), "{:.2f}")])
     head = ["data set", "network, grid / width", "parameters", "accuracy", "AUC", "density on the object / by area"]
     models = " ".join(dict.fromkeys(f'"{row["model"]}"' for row in read("classify_images")["rows"]))
     options = f"--sets pneumonia mnist --models {models} --seeds 2 --epochs 20 --name classify_images"
-    return table(head, lines, f"python benchmarks/classify.py {options}")
+    took = minutes("classify_images")
+    return table(head, lines, f"python benchmarks/classify.py {options}", took)
 
 
 def adrenal() -> str:
@@ -178,7 +155,14 @@ TABLES: dict[str, Callable[[], str]] = {
     "conformal": conformal,
     "density": density,
     "registration": registration,
-    "classify": classify,
+    "classify": lambda: table(
+        *faces.summary(read("classify")["rows"], read("classify_65")["rows"]), minutes("classify", "classify_65")
+    ),
+    "sites": lambda: table(*faces.sites(read("classify")["rows"], read("classify_65")["rows"])),
+    "effects": lambda: table(*faces.each(read("classify")["rows"])),
+    "ablation": lambda: table(*faces.ablation(read("classify")["rows"])),
+    "variants": lambda: table(*faces.variants(read("classify_variants")["rows"]), minutes("classify_variants")),
+    "others": lambda: table(*faces.others(read("classify_others")["rows"], OTHERS), minutes("classify_others")),
     "images": images,
     "adrenal": adrenal,
     "equivariance": lambda: table(*_layer_tables.equivariance_table(read("layers_scale"))),

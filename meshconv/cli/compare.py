@@ -8,7 +8,7 @@ from pathlib import Path
 
 from meshconv.cli._common import Commands, add, emit
 
-_MODELS = ("DECNN 33", "plain 33", "PCA 99.9 % + logistic", "t-map")
+_MODELS = ("DECNN 33", "plain 33", "PCA 99.9 % + logistic", "pixels chosen by t + logistic", "t-map")
 
 
 def add_commands(commands: Commands) -> None:

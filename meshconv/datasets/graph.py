@@ -163,9 +163,7 @@ def scan_graph(scan: Scan | Surface, label: int | None = None) -> Data:
     """
     if isinstance(scan, Surface):
         return _labelled(scan.to_torch_geometric(), label)
-    surface = scan.surface
-    if scan.mirrored:
-        surface = Surface(surface.vertices * [-1, 1, 1], surface.faces[:, ::-1])
+    surface = scan.surface.mirrored() if scan.mirrored else scan.surface
     graph = _labelled(surface.to_torch_geometric(), scan.label if label is None else label)
     graph.name, graph.subject = scan.name, scan.subject
     if scan.truth is not None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from meshconv._check import FloatArray
 from meshconv.maps._pose import Pose, find_pose
-from meshconv.maps.registration import _even_subset as even_subset
+from meshconv.maps.registration import even_subset
 from meshconv.mesh.procedural_face import face
 from meshconv.mesh.surface import Surface
 from meshconv.operators.laplacian import mass_matrix

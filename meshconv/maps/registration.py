@@ -189,12 +189,12 @@ def _fit(surface: Surface, template: Template, landmarks: Landmarks, mirrored: b
     _check_topology(surface, template)
     upright = _mirror(surface) if mirrored else surface
     if template.parameterization.domain == "sphere" and not len(landmarks):
-        rows, chosen = (_even_subset(s, _CLOSED_POINTS) for s in (upright, template.surface))
+        rows, chosen = (even_subset(s, _CLOSED_POINTS) for s in (upright, template.surface))
         bent = fit_closed(upright, rows, template, chosen)
         return TemplateFit(surface, template, bent.pose, mirrored, bent.vertices, bent.residual, landmarks)
     marks = landmarks.values(surface, upright.vertices)
     pose = _first_pose(upright, template, marks, landmarks.template_vertex)
-    many = _even_subset(upright, _BEND_POINTS)
+    many = even_subset(upright, _BEND_POINTS)
     curvature = blurred_curvature(upright, template.size / pose.scale)
     cloud = _deform.Cloud(upright.vertices[many], upright.vertex_normals[many], curvature[many])
     bent = _deform.bend(template, cloud, pose, marks, landmarks.template_vertex)
@@ -206,7 +206,7 @@ def _first_pose(surface: Surface, template: Template, marks: FloatArray, vertex:
     spread = np.linalg.svd(marks - marks.mean(axis=0), compute_uv=False) if len(marks) >= 3 else np.zeros(2)
     if spread[1] > 1e-3 * spread[0]:
         return fit_similarity(marks, template.surface.vertices[vertex], np.ones(len(marks)), with_scale=True)
-    few, chosen = _even_subset(surface, _POSE_POINTS), _deform.subset(template)
+    few, chosen = even_subset(surface, _POSE_POINTS), _deform.subset(template)
     return find_pose(
         surface.vertices[few],
         surface.vertex_normals[few],
@@ -227,7 +227,7 @@ def unit_ratio(surface: Surface, template: Template) -> float:
     return power if 0.4 < ratio / power < 2.5 else 0.85 * ratio
 
 
-def _even_subset(surface: Surface, count: int) -> IntArray:
+def even_subset(surface: Surface, count: int) -> IntArray:
     """`count` vertices, each standing for the same area; the same ones in every pose, unit and numbering."""
     area = np.bincount(surface.faces.ravel(), np.repeat(surface.face_areas, 3), surface.n_vertices)
     centre = area @ surface.vertices / area.sum()

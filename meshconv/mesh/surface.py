@@ -139,6 +139,15 @@ class Surface:
 
     # --- adapters ------------------------------------------------------------------------------
 
+    def mirrored(self) -> Surface:
+        """Return the mirror image in the plane x = 0, its faces still counter-clockwise seen from outside.
+
+        >>> tetrahedron = Surface(np.eye(4, 3), [[0, 1, 2], [0, 3, 1], [1, 3, 2], [2, 3, 0]])
+        >>> tetrahedron.mirrored().vertices[0].tolist(), tetrahedron.mirrored().faces[0].tolist()
+        ([-1.0, 0.0, 0.0], [2, 1, 0])
+        """
+        return Surface(self.vertices * [-1, 1, 1], self.faces[:, ::-1])
+
     @classmethod
     def from_trimesh(cls, mesh: trimesh.Trimesh) -> Surface:
         """Copy a `trimesh.Trimesh`; vertex order as it stands there (load with ``process=False``)."""

@@ -90,7 +90,7 @@ def _sound(task: Task, domain: str) -> Surface | Skipped:
         clean = repair(task.surface, target=domain).surface
     except EXPECTED as error:
         return Skipped(task.index, task.name, error)
-    return Surface(clean.vertices * [-1, 1, 1], clean.faces[:, ::-1]) if task.mirrored else clean
+    return clean.mirrored() if task.mirrored else clean
 
 
 def area_element(template: Template, size: int) -> FloatArray:

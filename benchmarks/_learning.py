@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from _common import write
 from scipy import stats
+
+from meshconv.errors import MissingFileError
 
 Row = dict[str, Any]
 
@@ -28,6 +31,24 @@ def unfinished(runs: Sequence[Row], before: Row, options: Row, *, resume: bool) 
     if resume and runs and not same:
         raise SystemExit(f"--resume: the results were made with {before}, not {options}")
     return list(runs) if resume else []
+
+
+def learn(
+    name: str, result: Row, options: Row, runs_of: Callable[[int, Row, list[Row]], Iterable[Any]],
+    summarised: Callable[[list[Row]], list[Row]], *, resume: bool,
+) -> None:  # fmt: skip
+    """Fill in the learning table of results/NAME.json seed by seed; every finished row is written at once."""
+    runs = unfinished(result.get("runs", []), result.get("options", {}), options, resume=resume)
+    result |= {"options": options, "runs": runs}
+    try:
+        for seed in range(options["seeds"]):
+            for _ in runs_of(seed, options, runs):
+                result["summary"] = summarised(runs)
+                write(name, result)
+    except MissingFileError as error:
+        print(f"learning table left out: {error}")
+    for row in result.get("summary", []):
+        print(text(row))
 
 
 def over_seeds(rows: Sequence[Row], by: Sequence[str], measures: Sequence[str]) -> list[Row]:

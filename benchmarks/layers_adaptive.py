@@ -27,12 +27,11 @@ one_thread()
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from _learning import Row, differences, over_seeds, text, unfinished  # noqa: E402
+from _learning import Row, differences, learn, over_seeds, text  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from meshconv.datasets.blood import BloodCells  # noqa: E402
-from meshconv.errors import MissingFileError  # noqa: E402
 from meshconv.nn.adaptive_downsampling import (  # noqa: E402
     AdaptiveConv2d,
     AdaptiveNetwork,
@@ -260,17 +259,7 @@ def main() -> None:
         result["time"] = time_table(7 if args.quick else 11)
         print_table(result["time"])
     if not args.time_only:
-        runs = unfinished(before.get("runs", []), before.get("options", {}), options, resume=args.resume)
-        result |= {"options": options, "runs": runs}
-        try:
-            for seed in range(seeds):
-                for _ in runs_of(seed, options, runs):
-                    result["summary"] = summarised(runs)
-                    write("layers_adaptive", result)
-        except MissingFileError as error:
-            print(f"learning table left out: {error}")
-        for row in result.get("summary", []):
-            print(text(row))
+        learn("layers_adaptive", result, options, runs_of, summarised, resume=args.resume)
     print(write("layers_adaptive", result))
 
 

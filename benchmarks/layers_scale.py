@@ -27,12 +27,11 @@ from _common import RESULTS, environment, interleaved, one_thread, print_table, 
 one_thread()
 
 import torch  # noqa: E402
-from _learning import Row, differences, over_seeds, text, unfinished  # noqa: E402
+from _learning import Row, differences, learn, over_seeds, text  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from meshconv.datasets.volumes import Hippocampi  # noqa: E402
-from meshconv.errors import MissingFileError  # noqa: E402
 from meshconv.nn.scale_conv import ScaleEquivariantConv  # noqa: E402
 from meshconv.nn.unet import PlainUNet, ScaleEquivariantUNet  # noqa: E402
 
@@ -231,17 +230,7 @@ def main() -> None:
             result[part] = table()
             print_table(result[part])
     if "learning" in parts:
-        runs = unfinished(before.get("runs", []), before.get("options", {}), options, resume=args.resume)
-        result |= {"options": options, "runs": runs}
-        try:
-            for seed in range(options["seeds"]):
-                for _ in runs_of(seed, options, runs):
-                    result["summary"] = summarised(runs)
-                    write("layers_scale", result)
-        except MissingFileError as error:
-            print(f"learning table left out: {error}")
-        for row in result.get("summary", []):
-            print(text(row))
+        learn("layers_scale", result, options, runs_of, summarised, resume=args.resume)
     print(write("layers_scale", result))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 Row = dict[str, Any]
@@ -44,6 +44,15 @@ def by_task(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return {task: [row for row in rows if row["task"] == task] for task in dict.fromkeys(row["task"] for row in rows)}
 
 
+def by_grid_and_peak(coarse: Sequence[Row], fine: Sequence[Row]) -> Iterator[tuple[str, int, list[list[Row]]]]:
+    """What a line is called, its grid, and the rows of each effect, for each grid and peak; the highest peak first."""
+    for grid, rows in ((33, coarse), (65, fine)):
+        tasks = by_task(rows)
+        for peak in sorted({task.split(":")[2] for task in tasks}, key=float, reverse=True):
+            mine = [part for task, part in tasks.items() if task.split(":")[2] == peak]
+            yield f"{peak} mm, {grid} x {grid}", grid, mine
+
+
 def plain(rows: Sequence[Row], grid: int) -> list[float]:
     """The better of the two plain networks on one data set: averaged over area, or point by point."""
     return max((values(rows, f"plain {grid}"), values(rows, f"plain {grid}, points")), key=mean)
@@ -52,12 +61,9 @@ def plain(rows: Sequence[Row], grid: int) -> list[float]:
 def summary(coarse: Sequence[Row], fine: Sequence[Row]) -> Table:
     """Mean error over the effects, and how well their sites are found, for each grid and peak."""
     lines = []
-    for grid, rows in ((33, coarse), (65, fine)):
-        tasks = by_task(rows)
-        for peak in sorted({task.split(":")[2] for task in tasks}, key=float, reverse=True):
-            mine = [part for task, part in tasks.items() if task.split(":")[2] == peak]
-            mine = [part for part in mine if values(part, f"DECNN {grid}") and plain(part, grid)]
-            lines.append([f"{peak} mm, {grid} x {grid}", str(len(mine)), *_errors(mine, grid)])
+    for title, grid, tasks in by_grid_and_peak(coarse, fine):
+        mine = [part for part in tasks if values(part, f"DECNN {grid}") and plain(part, grid)]
+        lines.append([title, str(len(mine)), *_errors(mine, grid)])
     head = ["peak, grid", "effects", "DECNN", "plain, best of two", "ratio", *OPPONENTS.values()]
     models = '--models "DECNN 65" "plain 65" "plain 65, points" --name classify_65'
     return head, lines, f"{FACES}`, `python benchmarks/classify.py --millimetres 2.5 4 --seeds 1 {models}"
@@ -66,13 +72,10 @@ def summary(coarse: Sequence[Row], fine: Sequence[Row]) -> Table:
 def sites(coarse: Sequence[Row], fine: Sequence[Row]) -> Table:
     """How well the true sites are found: mean ROC-AUC over the effects, the least of them in brackets."""
     lines = []
-    for grid, rows in ((33, coarse), (65, fine)):
-        tasks = by_task(rows)
-        for peak in sorted({task.split(":")[2] for task in tasks}, key=float, reverse=True):
-            mine = [part for task, part in tasks.items() if task.split(":")[2] == peak]
-            columns = [(f"DECNN {grid}", "density"), ("t-map", "t-map")]
-            columns += [(f"plain {grid}", "gradient"), (f"plain {grid}", "gradcam")]
-            lines.append([f"{peak} mm, {grid} x {grid}", *(_site(mine, *column) for column in columns)])
+    for title, grid, tasks in by_grid_and_peak(coarse, fine):
+        columns = [(f"DECNN {grid}", "density"), ("t-map", "t-map")]
+        columns += [(f"plain {grid}", "gradient"), (f"plain {grid}", "gradcam")]
+        lines.append([title, *(_site(tasks, *column) for column in columns)])
     return ["peak, grid", "DECNN's density", "t-map", "gradient x input, plain", "Grad-CAM, plain"], lines, FACES
 
 

@@ -95,8 +95,9 @@ def main() -> None:
     print({model: round(error, 4) for model, error in means(record.rows, args.models, names).items()})
     shown = [name for name in names if name.startswith("faces:") and len(name.split(":")) == 3]
     if shown:
-        weakest = [name for name in shown if float(name.split(":")[2]) == min(args.millimetres)]
-        save_figure(page(weakest or shown, maps), RESULTS / f"{args.name}.png", dpi=110)
+        peak = {name: float(name.split(":")[2]) for name in shown}
+        weakest = [name for name in shown if peak[name] == min(peak.values())]
+        save_figure(page(weakest, maps), RESULTS / f"{args.name}.png", dpi=110)
     strip = overview(args.effects, max(args.millimetres), maps)
     if strip is not None:
         save_figure(strip, RESULTS / f"{args.name}_overview.png", dpi=110)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [bad[0], *rows[:9], bad[1], *rows[9:], bad[2]]  # the very first one is bad too
     with (folder / "labels.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["file", "label", "subject"], *rows])
+    return folder
+
+
+def write_study(folder: Path, scans: mc.ProceduralFaces, classes: Sequence[str]) -> Path:
+    """Write scans and their table into a new folder."""
+    folder.mkdir()
+    lines = ["file,label"]
+    for scan in scans:
+        mc.save(folder / f"{scan.name}.ply", scan.surface)
+        lines.append(f"{scan.name}.ply,{classes[scan.label]}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
     return folder
 
 
@@ -65,13 +77,8 @@ def test_a_bad_scan_is_named_and_stops_the_run_unless_skipping_is_asked_for(
 
 
 def test_evaluate_and_predict(folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fresh = tmp_path / "fresh"
-    fresh.mkdir()
-    lines = ["file,label"]
-    for scan in mc.ProceduralFaces(10, "nose_tip", 14.0, n_vertices=600, seed=2):
-        mc.save(fresh / f"{scan.name}.ply", scan.surface)
-        lines.append(f"{scan.name}.ply,{('control', 'broad <nose>')[scan.label]}")
-    (fresh / "labels.csv").write_text("\n".join(lines) + "\n")
+    faces = mc.ProceduralFaces(10, "nose_tip", 14.0, n_vertices=600, seed=2)
+    fresh = write_study(tmp_path / "fresh", faces, ("control", "broad <nose>"))
     code, out, _ = run(capsys, "evaluate", model, fresh, "--json")
     data = json.loads(out)
     assert code == 0 and data["n"] == 10 and data["accuracy"] >= 0.8
@@ -173,13 +180,7 @@ def test_unknown_labels_and_damaged_models_are_refused(
 
 
 def test_a_frame_can_be_turned_and_a_head_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    study = tmp_path / "study"
-    study.mkdir()
-    lines = ["file,label"]
-    for scan in mc.ProceduralFaces(4, "nose_tip", 14.0, n_vertices=200, seed=3):
-        mc.save(study / f"{scan.name}.ply", scan.surface)
-        lines.append(f"{scan.name}.ply,{'ab'[scan.label]}")
-    (study / "labels.csv").write_text("\n".join(lines) + "\n")
+    study = write_study(tmp_path / "study", mc.ProceduralFaces(4, "nose_tip", 14.0, n_vertices=200, seed=3), "ab")
     made = []
     for turn in (0, 180):
         code, _, err = run(capsys, "prepare", study, "--cache", tmp_path / str(turn), "--size", 17, "--turn", turn)

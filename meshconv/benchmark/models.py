@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
 from meshconv._check import FloatArray
-from meshconv.benchmark.fitted import Fitted, Model
+from meshconv.benchmark.fitted import Fitted, Images, Model
 from meshconv.benchmark.linear import chosen_pixels, principal_components, t_map
 from meshconv.benchmark.opponents import ResNet, SaliencySampler
 from meshconv.benchmark.task import Part, Task
@@ -29,7 +28,6 @@ from meshconv.train.dataset import Standardizer
 from meshconv.train.loop import predict, train
 from meshconv.train.prepare import Prepared
 
-Images = NDArray[np.float32]
 _ATTRIBUTED = 128  # test images that a population's gradient map is the mean of
 
 

@@ -66,9 +66,9 @@ class Standardizer:
 
 def _refuse(images: NDArray[Any], first: int) -> None:
     """Refuse an image that has an infinite value, or nothing in its mask; `first` is the number of the first."""
-    n = len(images)
-    for bad, what in ((np.isinf(images), "an infinite value"), (np.isnan(images), "no value inside its mask")):
-        flat = bad.reshape(n, -1)
-        hit = np.flatnonzero(flat.any(axis=1) if what.startswith("an inf") else flat.all(axis=1))
-        if len(hit):
-            raise ArrayTypeError(f"image {first + hit[0]} has {what}", indices=(first + hit).tolist(), count=len(hit))
+    pixels = images.reshape(len(images), -1)
+    infinite, empty = np.isinf(pixels).any(axis=1), np.isnan(pixels).all(axis=1)
+    for bad, what in ((infinite, "an infinite value"), (empty, "no value inside its mask")):
+        numbers = (first + np.flatnonzero(bad)).tolist()
+        if numbers:
+            raise ArrayTypeError(f"image {numbers[0]} has {what}", indices=numbers, count=len(numbers))

@@ -211,9 +211,14 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int = 64) -> Any:
     return {task: torch.cat([part[task].float().cpu() for part in parts]) for task in parts[0]}
 
 
+def _named(values: Tensor | Mapping[str, Tensor]) -> State:
+    """Return values by task; a single task has no name."""
+    return {"": values} if isinstance(values, Tensor) else dict(values)
+
+
 def _by_task(labels: Labels, images: Tensor) -> State:
     """Return the labels by task, checked."""
-    tasks = {"": labels} if isinstance(labels, Tensor) else dict(labels)
+    tasks = _named(labels)
     if not len(images) or not tasks:
         raise ArgumentError(f"there is nothing to learn: {len(images)} images, {len(tasks)} tasks")
     for task, values in tasks.items():
@@ -229,7 +234,7 @@ def _by_task(labels: Labels, images: Tensor) -> State:
 
 def _check_classes(logits: Tensor | State, tasks: State) -> None:
     """Refuse labels that the network has no class for, and tasks that it does not have."""
-    by_task = {"": logits} if isinstance(logits, Tensor) else logits
+    by_task = _named(logits)
     if set(by_task) != set(tasks):
         raise ArgumentError(f"the network has tasks {sorted(by_task)}, the labels are of {sorted(tasks)}")
     for task, values in tasks.items():
@@ -245,12 +250,11 @@ def _strata(tasks: State) -> Tensor:
 
 
 def _loss(logits: Tensor | State, tasks: State, weights: State, smoothing: float) -> Tensor:
-    by_task = {"": logits} if isinstance(logits, Tensor) else logits
     losses = [
         functional.cross_entropy(
             z.float(), tasks[task].to(z.device), weight=weights[task].to(z.device), label_smoothing=smoothing
         )
-        for task, z in by_task.items()
+        for task, z in _named(logits).items()
     ]
     return torch.stack(losses).sum()
 

@@ -7,7 +7,6 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from _common import write
 from scipy import stats
 
 from meshconv.errors import MissingFileError
@@ -38,6 +37,8 @@ def learn(
     summarised: Callable[[list[Row]], list[Row]], *, resume: bool,
 ) -> None:  # fmt: skip
     """Fill in the learning table of results/NAME.json seed by seed; every finished row is written at once."""
+    from _common import write  # the statistics in this file are also used without the scripts' folder on the path
+
     runs = unfinished(result.get("runs", []), result.get("options", {}), options, resume=resume)
     result |= {"options": options, "runs": runs}
     try:

@@ -11,10 +11,10 @@ from sklearn.base import clone
 
 import meshconv
 from meshconv._check import IntArray
-from meshconv.datasets.population import group_evidence
 from meshconv.errors import ArgumentError
 from meshconv.train.config import TrainConfig
 from meshconv.train.dataset import Standardizer
+from meshconv.train.evidence import group_evidence
 from meshconv.train.frames import area_element
 from meshconv.train.loop import train
 from meshconv.train.metrics import hold_out
@@ -52,7 +52,7 @@ def fit_network(classifier: SurfaceClassifier, prepared: Prepared, labels: IntAr
     classifier.standardizer_ = standardizer = Standardizer.fit(images)
     classifier.model_ = model = classifier.network()
     if classifier.warm_start and classifier.density != "uniform":
-        statistic, evidence = group_evidence(images, y)
+        statistic, evidence = group_evidence(images, y, subjects=[prepared.subjects[k] for k in rows])
         model.init_density(statistic, strength=evidence)
     if classifier.template_ is not None and classifier.density != "uniform":
         model.set_area(area_element(classifier.template_, images.shape[-1]))
@@ -73,7 +73,10 @@ def _train_config(classifier: SurfaceClassifier) -> TrainConfig:
 
 def _identity(classifier: SurfaceClassifier) -> dict[str, Any]:
     """What must agree for a checkpoint to be taken up."""
-    model = {key: getattr(classifier, key) for key in ("density", "ratio", "width", "mirror", "warm_start")}
+    model = {
+        key: getattr(classifier, key)
+        for key in ("density", "ratio", "width", "direct", "emphasis", "mirror", "warm_start")
+    }
     return {
         "version": meshconv.__version__,
         "classes": [str(value) for value in classifier.classes_],

@@ -57,6 +57,10 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         training scans; costs about two fits more.
     width : int
         Channels of the first stage of the network.
+    direct : bool, optional
+        Whether the heads also see every node of the equalized image; by default with ``head='flatten'``.
+    emphasis : float
+        Power of the density that multiplies what the network sees, see `DECNN`.
     template : Template, optional
         The frame; the mean of the first few training scans if None. Give one to share the frame (and the
         cache) between fits.
@@ -121,6 +125,8 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         warm_start: bool = True,
         head: str = "flatten",
         width: int = 8,
+        direct: bool | None = None,
+        emphasis: float = 1.0,
         template: Template | None = None,
         channels: tuple[str, ...] = CHANNELS,
         repair: bool = True,
@@ -146,7 +152,7 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
     ) -> None:
         self.size, self.network_size = size, network_size
         self.density, self.ratio, self.warm_start = density, ratio, warm_start
-        self.head, self.width = head, width
+        self.head, self.width, self.direct, self.emphasis = head, width, direct, emphasis
         self.template, self.channels, self.repair, self.mirror = template, channels, repair, mirror
         self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
         self.label_smoothing, self.noise, self.variation = label_smoothing, noise, variation
@@ -193,7 +199,7 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         in_channels, size = self.standardizer_.mean.shape[:2]
         return DECNN(
             in_channels, len(self.classes_), size=size, network_size=min(self.network_size, size), head=self.head_,
-            width=self.width, density=self.density, ratio=self.ratio,
+            width=self.width, direct=self.direct, emphasis=self.emphasis, density=self.density, ratio=self.ratio,
             steps=None if self.template_ is None else _STEPS, seed=self.seed,
         )  # fmt: skip
 

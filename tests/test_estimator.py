@@ -106,7 +106,7 @@ def test_a_pooled_head_is_learned_explained_and_kept(population, frame, tmp_path
     scan = ProceduralFaces(2, EFFECT, 6.0, n_vertices=500, seed=9)[1]
     for method in ("density", "gradient", "gradcam"):
         saliency = loaded.explain(scan, method=method).saliency
-        assert np.isfinite(saliency).all() and np.ptp(saliency) > 0.5
+        assert np.isfinite(saliency).all() and saliency.max() > 1.5 * np.median(saliency)  # it says something
 
 
 def test_a_run_is_not_taken_up_with_another_head(population, tmp_path):

@@ -58,8 +58,8 @@ def point_sampled(task: Task, seed: int, epochs: int, *, network_size: int, widt
     """The plain network on every so many-th pixel, instead of averages over area."""
     step = max(1, round((task.size - 1) / (network_size - 1)))
     model = SurfaceClassifier(
-        size=(task.size - 1) // step + 1, network_size=network_size, width=width, density="uniform", seed=seed,
-        epochs=epochs, variation=task.variation,
+        size=(task.size - 1) // step + 1, network_size=network_size, width=width, seed=seed, epochs=epochs,
+        variation=task.variation, **PLAIN,
     )  # fmt: skip
     start = time.process_time()
     model.fit(_prepared(task.train.images[..., ::step, ::step]), task.train.labels)
@@ -121,9 +121,12 @@ def averaged(x: torch.Tensor, step: int) -> torch.Tensor:
     return functional.conv2d(padded, weight, stride=step, groups=x.shape[1])
 
 
+PLAIN: dict[str, Any] = {"density": "uniform", "direct": False}  # a convolutional network and no more
 VERSIONS: dict[str, dict[str, Any]] = {  # of DECNN, for an ablation
     "": {},
     ", no warm start": {"warm_start": False},
+    ", no emphasis": {"emphasis": 0.0},
+    ", no direct heads": {"direct": False},
     ", warm start only": {"density_epochs": 0},
     ", learned to the end": {"density_epochs": 1000},
     ", area only": {"warm_start": False, "density_epochs": 0},  # a flat density: every node shows the same area
@@ -131,7 +134,7 @@ VERSIONS: dict[str, dict[str, Any]] = {  # of DECNN, for an ablation
 
 
 def _named(name: str) -> Model | None:
-    """Return 'DECNN 33', 'plain 65/16' (grid / width of the first stage), 'plain 33, points' or a version of DECNN."""
+    """Return 'DECNN 33', 'plain 65/16' (grid / width of the first stage), or a version of one of them."""
     found = re.fullmatch(r"(DECNN|plain) (\d+)(?:/(\d+))?(, .*)?", name)
     if found is None:
         return None
@@ -141,7 +144,8 @@ def _named(name: str) -> Model | None:
         return None if options is None else partial(decnn, network_size=size, width=width, **options)
     if version == ", points":
         return partial(point_sampled, network_size=size, width=width)
-    return partial(decnn, network_size=size, width=width, density="uniform") if version == "" else None
+    plain = {"": PLAIN, ", direct heads": PLAIN | {"direct": True}}.get(version)
+    return None if plain is None else partial(decnn, network_size=size, width=width, **plain)
 
 
 def _on_meshes(name: str, task: Task, seed: int, epochs: int) -> Fitted:
@@ -152,7 +156,7 @@ def _on_meshes(name: str, task: Task, seed: int, epochs: int) -> Fitted:
 
 
 OTHERS: dict[str, Model] = {
-    "plain 33, 8 x wider": partial(decnn, density="uniform", width=round(8 * math.sqrt(8))),
+    "plain 33, 8 x wider": partial(decnn, width=round(8 * math.sqrt(8)), **PLAIN),
     "PCA 99.9 % + logistic": principal_components,
     "pixels chosen by t + logistic": chosen_pixels,
     "t-map": t_map,
@@ -171,9 +175,9 @@ def model_named(name: str) -> Model:
     Parameters
     ----------
     name : str
-        ``DECNN N``, ``plain N`` (the same network on a uniform grid of N x N nodes, averaged over area) or
-        ``plain N, points`` (every so many-th pixel), N followed by ``/W`` for W channels in the first stage,
-        ``DECNN N`` by one of `VERSIONS`; or one of `OTHERS`.
+        ``DECNN N``, ``plain N`` (a convolutional network on a uniform grid of N x N nodes, averaged over area),
+        ``plain N, points`` (every so many-th pixel) or ``plain N, direct heads`` (DECNN without a density), N followed
+        by ``/W`` for W channels in the first stage, ``DECNN N`` by one of `VERSIONS`; or one of `OTHERS`.
 
     Raises
     ------
@@ -182,5 +186,7 @@ def model_named(name: str) -> Model:
     """
     model = OTHERS.get(name) or _named(name)
     if model is None:
-        raise ArgumentError(f"no model {name!r}; there are DECNN N[/W], plain N[/W][, points], {', '.join(OTHERS)}")
+        raise ArgumentError(
+            f"no model {name!r}; there are DECNN N[/W], plain N[/W][, points|, direct heads], {', '.join(OTHERS)}"
+        )
     return model

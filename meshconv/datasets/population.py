@@ -28,16 +28,16 @@ def centred(images: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def f_ratio(x: NDArray[np.float32], membership: NDArray[Any], *, total: FloatArray | None = None) -> FloatArray:
-    """Return the F ratio of a one-way analysis of variance in each column of centred data.
+    """Return the F ratio of a one-way analysis of variance in each column.
 
     Parameters
     ----------
     x : (n, D) float32
-        Centred, see `centred`.
+        About centred, see `centred`: sums of squares of large numbers would lose digits.
     membership : (..., K, n) array
-        One-hot groups; leading axes are separate analyses (permutations).
+        One-hot groups; leading axes are separate analyses (permutations). Rows of no group are left out.
     total : (D,) float64, optional
-        Sum of squares of each column, where it is known.
+        Sum of squares of each column over the rows of any group, where it is known.
 
     Returns
     -------
@@ -45,13 +45,13 @@ def f_ratio(x: NDArray[np.float32], membership: NDArray[Any], *, total: FloatArr
         Variance between / variance within; t^2 for two groups. 0 where nothing varies.
     """
     size = membership.sum(axis=-1)[..., None].astype(np.float64)
+    n, groups = size.sum(axis=-2), membership.shape[-2]
     sums = (membership.astype(np.float32) @ x).astype(np.float64)
-    between = (sums**2 / size).sum(axis=-2)
+    explained = (sums**2 / np.maximum(size, 1)).sum(axis=-2)
     total = np.einsum("nd,nd->d", x, x, dtype=np.float64) if total is None else total
-    groups = membership.shape[-2]
-    within = np.maximum(total - between, 1e-12 * total)
-    freedom = (len(x) - groups) / (groups - 1)
-    return np.asarray(freedom * between / np.where(total > 0, within, 1.0))
+    within = np.maximum(total - explained, 1e-12 * total)
+    between = np.maximum(explained - sums.sum(axis=-2) ** 2 / n, 0.0)
+    return np.asarray((n - groups) / (groups - 1) * between / np.where(total > 0, within, 1.0))
 
 
 def f_ratio_of_known(x: NDArray[np.float32], there: BoolArray, membership: NDArray[Any]) -> FloatArray:
@@ -110,42 +110,7 @@ def group_statistic(images: NDArray[Any], labels: IntArray, *, blur: float = 0.0
     ArgumentError, ArrayTypeError
         If the images are not (n, C, N, N), there is not one label for each, or a group is empty; names it.
     """
-    return _Statistic(images, blur)(_checked(images, labels))
-
-
-def group_evidence(
-    images: NDArray[Any], labels: IntArray, *, permutations: int = 19, seed: int = 0
-) -> tuple[FloatArray, float]:
-    """Return `group_statistic`, and how far its peak stands out of the peaks that shuffled labels give, 0 to 1.
-
-    Parameters
-    ----------
-    images, labels
-        As in `group_statistic`.
-    permutations : int
-        Shufflings, at least 2; mean and standard deviation of their peaks say what chance gives.
-    seed : int
-
-    Returns
-    -------
-    statistic : (N, N) float64
-    evidence : float
-        0 for a peak up to one standard deviation above the mean of chance, 1 from four, linear between.
-
-    Raises
-    ------
-    ArgumentError, ArrayTypeError
-        As `group_statistic`, or if there are fewer than 2 permutations.
-    """
-    if permutations < 2:
-        raise ArgumentError(f"evidence needs at least 2 permutations for a standard deviation, found {permutations}")
-    labels = _checked(images, labels)
-    statistic, rng = _Statistic(images), np.random.default_rng(seed)
-    found = statistic(labels)
-    peaks = np.array([np.nanmax(statistic(rng.permutation(labels))) for _ in range(permutations)])
-    spread = peaks.std(ddof=1)
-    above = (float(np.nanmax(found)) - peaks.mean()) / spread if spread > 0 else 0.0
-    return found, float(np.clip((above - 1) / 3, 0.0, 1.0))
+    return GroupStatistic(images, blur)(checked_groups(images, labels))
 
 
 def image_stack(images: NDArray[Any]) -> NDArray[Any]:
@@ -157,7 +122,7 @@ def image_stack(images: NDArray[Any]) -> NDArray[Any]:
     return images
 
 
-def _checked(images: NDArray[Any], labels: IntArray) -> IntArray:
+def checked_groups(images: NDArray[Any], labels: IntArray) -> IntArray:
     """Return labels that are 0..K-1 with no group empty, one for each image."""
     y = np.asarray(labels)
     if y.shape != (len(image_stack(images)),) or y.dtype.kind not in "iub":
@@ -172,18 +137,34 @@ def _checked(images: NDArray[Any], labels: IntArray) -> IntArray:
     return y
 
 
-class _Statistic:
-    """The blurred statistic of one set of images, for any labels."""
+class GroupStatistic:
+    """`group_statistic` of one set of images, for any labels and any rows of it.
+
+    Attributes
+    ----------
+    shape : (C, N, N)
+    centred : (n, D) float32
+        See `centred`.
+    total : (D,) float64
+        Sum of squares of each column.
+    """
 
     def __init__(self, images: NDArray[Any], blur: float = 0.01) -> None:
         self.shape = images.shape[1:]
         self.centred = centred(images)
         self.total = np.einsum("nd,nd->d", self.centred, self.centred, dtype=np.float64)
-        self.there = np.isfinite(images).all(axis=1).mean(axis=0) > _LEAST_SHARE
-        self.sigma = blur * (images.shape[-1] - 1)
-        self.weight = np.maximum(gaussian_filter(self.there.astype(np.float64), self.sigma), 1e-6)
+        self._there = np.isfinite(images).all(axis=1).mean(axis=0) > _LEAST_SHARE
+        self._sigma = blur * (images.shape[-1] - 1)
+        self._weight = np.maximum(gaussian_filter(self._there.astype(np.float64), self._sigma), 1e-6)
 
-    def __call__(self, labels: IntArray) -> FloatArray:
-        ratio = f_ratio(self.centred, one_hot(labels), total=self.total).reshape(self.shape)
-        root = np.where(self.there, np.sqrt(ratio.mean(axis=0)), 0.0)
-        return np.where(self.there, gaussian_filter(root, self.sigma) / self.weight, np.nan)
+    def __call__(self, labels: IntArray, rows: IntArray | None = None) -> FloatArray:
+        """Return the statistic, (N, N), of labels (n,), from these rows alone if they are given."""
+        member, total = one_hot(labels), self.total
+        if rows is not None:
+            others = np.setdiff1d(np.arange(len(labels)), rows)
+            member[:, others] = 0
+            left = self.centred[others]
+            total = np.maximum(total - np.einsum("nd,nd->d", left, left, dtype=np.float64), 0.0)
+        ratio = f_ratio(self.centred, member, total=total).reshape(self.shape)
+        root = np.where(self._there, np.sqrt(ratio.mean(axis=0)), 0.0)
+        return np.where(self._there, gaussian_filter(root, self._sigma) / self._weight, np.nan)

@@ -1,7 +1,8 @@
 """`DECNN`: a classifier that learns where to look, and says where it looked.
 
-A coarse, smooth, bounded density is learned; its equalizing map magnifies what matters; small convolutions
-do the rest. The density is the saliency: it *is* the area that the network gives to each place.
+A coarse, smooth, bounded density is learned; its equalizing map magnifies what matters, and the density scales it;
+small convolutions and one linear map of all nodes do the rest. The density is the saliency: it *is* the area that
+the network gives to each place.
 """
 
 from __future__ import annotations
@@ -13,22 +14,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from meshconv._check import one_of
+from meshconv._check import in_range, one_of
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.density_estimator import DensityEstimator, stage, with_places
 from meshconv.nn.equalize import METHODS, equalizing_grid, normalize_density, smooth_upsample
-from meshconv.nn.sample import area_sample, node_grid
+from meshconv.nn.heads import HEADS, added, class_counts, direct_heads, linear_heads, over_places, task_logits
+from meshconv.nn.sample import area_sample, gather, node_grid
 from meshconv.nn.seeding import seeded
 from meshconv.resample.grid import grid_size
 
 DENSITIES = ("shared", "task", "sample", "uniform")
-HEADS = ("flatten", "mean", "mean+max")
 
 
 class DECNN(nn.Module):
     """Density-equalizing convolutional network: class logits, and the density as saliency.
 
-    image -> density -> equalizing map (one flow) -> image on a coarser equalized grid -> backbone -> heads
+    image -> density -> equalizing map (one flow) -> image on a coarser equalized grid, times density -> backbone
+    -> linear heads, which see what the backbone gives and the equalized image itself
 
     Parameters
     ----------
@@ -56,6 +58,12 @@ class DECNN(nn.Module):
         ``mean+max``: the largest value beside it, for what is small and may be anywhere.
     width : int
         Channels of the first stage of the small backbone.
+    direct : bool, optional
+        The heads also see the equalized image itself, each node with a weight of its own (zero at first): what
+        differs by one fixed displacement needs no more. By default for ``small`` with ``flatten``.
+    emphasis : float
+        What the network sees of a place is multiplied by density ** emphasis (and scaled to mean square 1 over the
+        nodes), at least 0. Noise in training and the decay of weights then count most where little is to be seen.
     coordinates : bool, optional
         Append where each node lies in the source as two channels. By default for ``small`` with ``flatten``.
     density_nodes : int, optional
@@ -98,6 +106,8 @@ class DECNN(nn.Module):
         backbone: str | nn.Module = "small",
         head: str = "flatten",
         width: int = 16,
+        direct: bool | None = None,
+        emphasis: float = 1.0,
         coordinates: bool | None = None,
         density_nodes: int | None = None,
         dropout: float = 0.1,
@@ -113,22 +123,26 @@ class DECNN(nn.Module):
         self.method, self.steps, self.dropout = method, steps, dropout
         self.head = one_of(head, HEADS, "head")
         nodes = max(5, (self.size - 1) // 4 + 1) if density_nodes is None else density_nodes
-        self.coordinates = isinstance(backbone, str) and head == "flatten" if coordinates is None else coordinates
-        self.tasks = ("label",) if isinstance(n_classes, int) else tuple(n_classes)
+        in_place = isinstance(backbone, str) and head == "flatten"
+        self.coordinates = in_place if coordinates is None else coordinates
+        self.emphasis = in_range(emphasis, 0.0, 10.0, "emphasis")
+        self._several = not isinstance(n_classes, int)
+        self._classes = class_counts(n_classes)
+        self.tasks = tuple(self._classes)
         self.n_densities = len(self.tasks) if density == "task" else 1
         self.seen_channels = self.n_densities * in_channels  # of `equalize`, without the coordinates
         with seeded(seed):
             self.density = DensityEstimator(
                 in_channels, size=self.size, nodes=nodes, ratio=ratio, count=self.n_densities,
-                n_evidence=_total(n_classes) if density == "sample" else 0,
+                n_evidence=sum(self._classes.values()) if density == "sample" else 0,
             )  # fmt: skip
             seen = in_channels + 2 * self.coordinates
             self.backbone = _backbone(backbone, seen, width, self.network_size, 5 if head == "flatten" else 9)
-            self.heads = self._heads(n_classes)
+            self.heads = linear_heads(self._classes, self._n_features())
+            beside = in_place if direct is None else direct
+            self.direct = direct_heads(self._classes, in_channels * self.network_size**2) if beside else None
         self.density.requires_grad_(density != "uniform")
         self._settled = False
-        self._several = not isinstance(n_classes, int)
-        self._counts = [n_classes] if isinstance(n_classes, int) else list(n_classes.values())
         self.register_buffer("log_area", torch.zeros(1, 1, nodes, nodes))
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
@@ -137,12 +151,13 @@ class DECNN(nn.Module):
 
     def classify(self, equalized: Tensor) -> Tensor | dict[str, Tensor]:
         """Return the logits of what `equalize` gave."""
-        out = over_places(self.backbone(self._by_density(equalized)), self.head)
-        features = functional.dropout(out, self.dropout, self.training)
-        several = self.n_densities > 1  # then features are by image, and in that by task
-        of = {task: features[k :: self.n_densities] if several else features for k, task in enumerate(self.tasks)}
-        logits = {task: head(of[task]) for task, head in zip(self.tasks, self.heads.values(), strict=True)}
-        return logits if self._several else logits["label"]
+        seen, several = self._by_density(equalized), self.n_densities > 1
+        features = functional.dropout(over_places(self.backbone(seen), self.head), self.dropout, self.training)
+        logits = task_logits(features, self.heads, several=several)
+        if self.direct is not None:
+            beside = task_logits(seen[:, : self.in_channels].flatten(1), self.direct, several=several)
+            logits = [added(one, direct) for one, direct in zip(logits, beside, strict=True)]
+        return dict(zip(self.tasks, logits, strict=True)) if self._several else logits[0]
 
     def _by_density(self, equalized: Tensor) -> Tensor:
         """Return (B T, C', n, n): what one backbone sees, image channels first, for each of the T densities."""
@@ -181,13 +196,20 @@ class DECNN(nn.Module):
         self._check(x)
         density, evidence = self.density.with_evidence(x)
         grid = self._grid(density)
-        grids = [grid[k : k + 1] for k in range(self.n_densities)] if self.n_densities > 1 else [grid]
-        warped = torch.cat([area_sample(x, one) for one in grids], dim=1)
-        for one in grids if self.coordinates else ():
+        several = self.n_densities > 1
+        pairs = list(zip(torch.split(grid, 1), torch.split(density, 1), strict=True)) if several else [(grid, density)]
+        warped = torch.cat([area_sample(x, one) * self._emphasis(own, one) for one, own in pairs], dim=1)
+        for one, _ in pairs if self.coordinates else ():
             warped = with_places(warped, one)
         if evidence is None or not self._several:
             return warped, evidence
-        return warped, dict(zip(self.tasks, evidence.split_with_sizes(self._counts, dim=1), strict=True))
+        by_task = torch.split_with_sizes(evidence, list(self._classes.values()), dim=1)
+        return warped, dict(zip(self.tasks, by_task, strict=True))
+
+    def _emphasis(self, density: Tensor, grid: Tensor) -> Tensor:
+        """Return what each node of a grid is multiplied by, (1 or B, 1, n, n), of mean square 1."""
+        power = gather(density, grid.to(density.dtype)) ** self.emphasis
+        return power / power.square().mean(dim=(2, 3), keepdim=True).sqrt()
 
     def sampling_grid(self, x: Tensor) -> Tensor:
         """Return the sampling grid (1 or B, n, n, 2), or (T, n, n, 2) by task; one flow, of attention times area."""
@@ -224,7 +246,7 @@ class DECNN(nn.Module):
             to
             logits in -4..4; a constant map gives zero.
         strength : float
-            Factor of the logits: 0 starts flat. See `meshconv.datasets.population.group_evidence`.
+            Factor of the logits: 0 starts flat. See `meshconv.train.evidence.group_evidence`.
         task : str, optional
             Which of the densities, if each task has one; all if None.
 
@@ -265,37 +287,19 @@ class DECNN(nn.Module):
         filled = torch.where(array == torch.inf, array[finite].max(), filled)
         return area_sample(filled[None, None], node_grid(self.density.nodes, filled))
 
-    def _heads(self, n_classes: int | Mapping[str, int]) -> nn.ModuleDict:
-        tasks = {"label": n_classes} if isinstance(n_classes, int) else dict(n_classes)
-        if not tasks or min(tasks.values()) < 1 or not all(task.isidentifier() for task in tasks):
-            raise ArgumentError(f"n_classes must be at least 1, tasks named like Python variables, found {n_classes!r}")
-        was, parameter = self.backbone.training, next(self.parameters())
-        with torch.no_grad():  # a dry run tells the number of features
-            n = self.network_size
+    def _n_features(self) -> int:
+        """Return what a dry run of the backbone gives."""
+        was, parameter, n = self.backbone.training, next(self.parameters()), self.network_size
+        with torch.no_grad():
             probe = self.backbone.eval()(parameter.new_zeros(1, self.in_channels + 2 * self.coordinates, n, n))
         self.backbone.train(was)
         if self.head != "flatten" and probe.ndim < 3:
             raise ArgumentError(f"head={self.head!r} needs features with places, found {tuple(probe.shape)}")
-        n_features = over_places(probe, self.head).shape[1]
-        # "to_" because exported programs cannot hold a module called "class"
-        return nn.ModuleDict({f"to_{task}": nn.Linear(n_features, k) for task, k in tasks.items()})
+        return over_places(probe, self.head).shape[1]
 
     def _check(self, x: Tensor) -> None:
         if x.ndim != 4 or x.shape[1] != self.in_channels or x.shape[2] != x.shape[3]:
             raise ArrayTypeError(f"images must be (B, {self.in_channels}, N, N), found {tuple(x.shape)}")
-
-
-def over_places(features: Tensor, head: str) -> Tensor:
-    """Return what linear heads see of features (B, F, ...): all places, their mean, or mean and largest, (B, F')."""
-    if head == "flatten":
-        return features.flatten(1)
-    places = features.flatten(2)
-    mean = places.mean(dim=2)
-    return mean if head == "mean" else torch.cat([mean, places.amax(dim=2)], dim=1)
-
-
-def _total(n_classes: int | Mapping[str, int]) -> int:
-    return n_classes if isinstance(n_classes, int) else sum(n_classes.values())
 
 
 def _backbone(backbone: str | nn.Module, in_channels: int, width: int, nodes: int, coarsest: int) -> nn.Module:

@@ -100,7 +100,7 @@ def evaluate(
     measures: dict[str, Callable[[IntArray, FloatArray], float]] = {
         "accuracy": _accuracy, "balanced_accuracy": _balanced, "auc": _auc,
     }  # fmt: skip
-    groups = _groups(len(y), subjects)
+    groups = subject_numbers(len(y), subjects)
     picks = list(_resamples(groups, n_bootstrap, seed))
     values, trials = {name: f(y, p) for name, f in measures.items()}, _trials(y, groups)
     with warnings.catch_warnings():
@@ -225,7 +225,7 @@ def grouped_folds(
     from sklearn.model_selection import StratifiedGroupKFold
 
     y = np.asarray(labels)
-    groups, (members, value) = _groups(len(y), subjects), _members(y, subjects)
+    groups, (members, value) = subject_numbers(len(y), subjects), rarest(y, subjects)
     if members < folds:
         raise ArgumentError(
             f"n_splits={folds} cannot be greater than the number of members in each class:"
@@ -259,7 +259,7 @@ def hold_out(
     """
     if not 0 < share < 1:
         raise ArgumentError(f"the share held out must lie above 0 and below 1, found {share!r}")
-    held, folds = _fraction(share, _members(labels, subjects)[0])
+    held, folds = _fraction(share, rarest(labels, subjects)[0])
     parts = [test for _, test in grouped_folds(labels, subjects, folds=folds, seed=seed)]
     return np.sort(np.concatenate(parts[held:])), np.sort(np.concatenate(parts[:held]))
 
@@ -271,15 +271,15 @@ def _fraction(share: float, most: int) -> tuple[int, int]:
     return min(found, key=lambda of: (round(abs(of[0] / of[1] - share), 9), of[1]))
 
 
-def _members(labels: ArrayLike, subjects: Sequence[Any] | None) -> tuple[int, Any]:
+def rarest(labels: ArrayLike, subjects: Sequence[Any] | None) -> tuple[int, Any]:
     """Return how many subjects the rarest class has, and that class."""
-    y, groups = np.asarray(labels), _groups(len(np.asarray(labels)), subjects)
+    y, groups = np.asarray(labels), subject_numbers(len(np.asarray(labels)), subjects)
     count = [(len(np.unique(groups[y == value])), value.item()) for value in np.unique(y)]
     return min(count, key=lambda of: of[0])
 
 
-def _groups(n: int, subjects: Sequence[Any] | None) -> IntArray:
-    """Number the subjects of n scans; an unknown one is another each time."""
+def subject_numbers(n: int, subjects: Sequence[Any] | None) -> IntArray:
+    """Number the subjects of n scans, (n,); an unknown one is another each time."""
     if subjects is not None and len(subjects) != n:
         raise ArgumentError(f"subjects must have one entry for each of {n} scans, found {len(subjects)}")
     return numbered([""] * n if subjects is None else map(str, subjects), unknown="")

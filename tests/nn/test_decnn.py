@@ -10,7 +10,7 @@ from torch.nn import functional
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.decnn import DECNN
 from meshconv.nn.equalize import area_ratio, equalizing_grid, folds
-from meshconv.nn.sample import node_grid
+from meshconv.nn.sample import gather, node_grid
 
 SITE = (23, 46)  # row, column of the fine pattern in 65 x 65
 
@@ -170,6 +170,69 @@ def test_a_pooled_network_sees_no_places_and_weighs_by_the_density(head):
     assert float(model.density.logits.grad.abs().max()) > 0
     with pytest.raises(ArgumentError, match="features with places"):
         DECNN(2, 2, head=head, backbone=nn.Sequential(nn.Conv2d(2, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+
+
+def test_direct_heads_begin_with_nothing_and_learn_what_is_linear():
+    """Labels that are a linear function of all nodes: beyond a tiny backbone, not beyond direct heads."""
+    x = torch.randn(400, 1, 17, 17, generator=torch.Generator().manual_seed(0))
+    labels = (
+        torch.einsum("bchw,chw->b", x, torch.randn(1, 17, 17, generator=torch.Generator().manual_seed(1))) > 0
+    ).long()
+    networks = {
+        direct: DECNN(1, 2, size=17, network_size=17, width=1, density="uniform", direct=direct, dropout=0.0, seed=0)
+        for direct in (True, False)
+    }
+    start = {direct: model.eval()(x[:5]) for direct, model in networks.items()}
+    torch.testing.assert_close(start[True], start[False])
+    right = {}
+    for direct, model in networks.items():
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        for _ in range(60):
+            loss = functional.cross_entropy(model(x[:300]), labels[:300])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        right[direct] = float((model(x[300:]).argmax(1) == labels[300:]).float().mean())
+    assert right[True] > right[False] + 0.1
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_what_direct_heads_add_sums_to_zero_over_the_classes(k):
+    model = DECNN(1, k, size=17, network_size=9, width=2, seed=0).eval()
+    before = model(x := torch.randn(3, 1, 17, 17))
+    with torch.no_grad():
+        for weight in model.direct.parameters():
+            nn.init.normal_(weight)
+        after = model(x)
+    assert model.direct["to_label"].out_features == k - 1
+    torch.testing.assert_close((after - before.detach()).sum(1), torch.zeros(3), atol=1e-4, rtol=0)
+    assert k == 1 or not torch.allclose(after, before, atol=0.1)
+
+
+@pytest.mark.parametrize("density", ["shared", "task", "sample"])
+def test_what_the_network_sees_is_scaled_by_the_density(density):
+    tasks = {"a": 2, "b": 3}
+    made = [
+        DECNN(2, tasks, size=33, network_size=17, density=density, emphasis=power, coordinates=False, seed=0).eval()
+        for power in (0.0, 1.5)
+    ]
+    x = torch.rand(3, 2, 33, 33) + 1
+    for model in made:
+        nn.init.normal_(model.density.logits, std=2.0, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        plain, scaled = (model.equalize(x) for model in made)
+        rho = torch.cat([made[0].saliency(x, task=task) for task in tasks][: made[0].n_densities], dim=1)
+        grid = made[0].sampling_grid(x)
+    factor = (scaled / plain)[:, ::2]  # both channels are scaled alike
+    torch.testing.assert_close(factor, (scaled / plain)[:, 1::2])
+    torch.testing.assert_close(factor.square().mean((2, 3)), torch.ones(factor.shape[:2]))
+    for b in range(3):
+        for k in range(factor.shape[1]):
+            at = grid[[k if density == "task" else b if density == "sample" else 0]]
+            own = gather(rho[b : b + 1, k : k + 1], at)[0, 0] ** 1.5
+            torch.testing.assert_close(factor[b, k] / factor[b, k, 0, 0], own / own[0, 0], rtol=1e-4, atol=1e-4)
+    with pytest.raises(ArgumentError, match="emphasis must lie in"):
+        DECNN(1, 2, emphasis=-1.0)
 
 
 def test_any_backbone_of_the_user():

@@ -87,10 +87,11 @@ def _alone(several, task):
     k, one = several.tasks.index(task), several.n_densities == 1
     classes = several.heads[f"to_{task}"].out_features
     net = DECNN(1, classes, size=17, network_size=9, width=4, coordinates=False, seed=1)
-    weights = {name: value for name, value in several.state_dict().items() if not name.startswith("heads.")}
+    own = f".to_{task}."
+    kept = {name: value for name, value in several.state_dict().items() if ".to_" not in name or own in name}
+    weights = {name.replace(own, ".to_label."): value for name, value in kept.items()}
     weights["density.logits"] = several.density.logits if one else several.density.logits[k : k + 1]
-    head = several.heads[f"to_{task}"]
-    net.load_state_dict(weights | {"heads.to_label.weight": head.weight, "heads.to_label.bias": head.bias})
+    net.load_state_dict(weights)
     return net
 
 

@@ -11,8 +11,12 @@ Table = tuple[list[str], list[list[str]], str]
 
 EVEN, LARGER = "DECNN 33, area only", "plain 33, 8 x wider"
 LINEAR, CHOSEN = "PCA 99.9 % + logistic", "pixels chosen by t + logistic"
-OPPONENTS = {EVEN: "even area", LARGER: "plain, 8 x larger", LINEAR: "PCA + logistic", CHOSEN: "pixels by t + logistic"}
-FACES = "python benchmarks/classify.py --millimetres 1.5 2.5 4 --seeds 2"
+DIRECT, AS_LARGE = "plain 33, direct heads", "plain 33/12"
+OPPONENTS = {
+    EVEN: "even area", DIRECT: "plain, direct heads", AS_LARGE: "plain, as large", LARGER: "plain, 8 x larger",
+    LINEAR: "PCA + logistic", CHOSEN: "pixels by t + logistic",
+}  # fmt: skip
+FACES = "python benchmarks/classify.py --millimetres 1.5 2.5 4 --seeds 5"
 
 
 def values(rows: Sequence[Row], model: str, key: str = "accuracy") -> list[float]:
@@ -66,7 +70,7 @@ def summary(coarse: Sequence[Row], fine: Sequence[Row]) -> Table:
         lines.append([title, str(len(mine)), *_errors(mine, grid)])
     head = ["peak, grid", "effects", "DECNN", "plain, best of two", "ratio", *OPPONENTS.values()]
     models = '--models "DECNN 65" "plain 65" "plain 65, points" --name classify_65'
-    return head, lines, f"{FACES}`, `python benchmarks/classify.py --millimetres 2.5 4 --seeds 1 {models}"
+    return head, lines, f"{FACES}`, `python benchmarks/classify.py --millimetres 1.5 2.5 4 --seeds 1 {models}"
 
 
 def sites(coarse: Sequence[Row], fine: Sequence[Row]) -> Table:
@@ -109,11 +113,14 @@ def each(rows: Sequence[Row]) -> Table:
 
 ABLATION = {
     "plain": "plain 33",
+    "plain, direct heads": DIRECT,
     "even area": EVEN,
     "learned, no warm start": "DECNN 33, no warm start",
-    "warm start, never learned": "DECNN 33, warm start only",
-    "warm start, learned for 10 epochs (default)": "DECNN 33",
-    "warm start, learned to the end": "DECNN 33, learned to the end",
+    "DECNN: warm start, learned for 10 epochs": "DECNN 33",
+    "never learned": "DECNN 33, warm start only",
+    "learned to the end": "DECNN 33, learned to the end",
+    "no direct heads": "DECNN 33, no direct heads",
+    "no emphasis: the density gives room alone": "DECNN 33, no emphasis",
 }
 
 
@@ -125,12 +132,12 @@ def ablation(rows: Sequence[Row]) -> Table:
     for name, model in ABLATION.items():
         cells = []
         for part in tasks.values():
-            site = shown(mean(values(part, model, "density"))) if model != "plain 33" else "-"
+            site = shown(mean(values(part, model, "density"))) if model.startswith("DECNN") else "-"
             cells.append(f"{shown(mean(values(part, model)))}, {site}")
         lines.append([name, *cells])
     models = " ".join(f'"{model}"' for model in ABLATION.values())
     effects = " ".join(task.split(":")[1] for task in tasks)
-    command = f"python benchmarks/classify.py --millimetres 2.5 --effects {effects} --models {models} --seeds 1"
+    command = f"python benchmarks/classify.py --millimetres 1.5 --effects {effects} --models {models} --seeds 1"
     return ["density (accuracy, site)", *(", ".join(t.split(":")[1:]) + " mm" for t in tasks)], lines, command
 
 
@@ -157,5 +164,5 @@ def variants(rows: Sequence[Row]) -> Table:
             cells = [spread([row["variants"][kind] for row in mine]) for kind in kinds]
             lines.append([", ".join(task.split(":")[1:3]) + " mm", model, spread(values(part, model)), *cells])
     names = " ".join(dict.fromkeys(row["task"] for row in rows))
-    command = f'python benchmarks/classify.py --sets {names} --models "DECNN 33" "plain 33" --seeds 3'
+    command = f'python benchmarks/classify.py --sets {names} --models "DECNN 33" "plain 33" --seeds 5'
     return ["effect, peak", "network", "as trained", *kinds], lines, f"{command} --name classify_variants"

@@ -30,8 +30,8 @@ from meshconv.datasets.morphable import EFFECTS, face_model  # noqa: E402
 from meshconv.viz.picture import save_figure  # noqa: E402
 
 MAIN = (
-    "DECNN 33", "DECNN 33, area only", "plain 33", "plain 33, points", "plain 33, 8 x wider", "PCA 99.9 % + logistic",
-    "pixels chosen by t + logistic", "t-map",
+    "DECNN 33", "DECNN 33, area only", "plain 33", "plain 33, points", "plain 33, direct heads", "plain 33/12",
+    "plain 33, 8 x wider", "PCA 99.9 % + logistic", "pixels chosen by t + logistic", "t-map",
 )  # fmt: skip
 
 

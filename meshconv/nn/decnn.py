@@ -19,7 +19,7 @@ from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.density_estimator import DensityEstimator, stage, with_places
 from meshconv.nn.equalize import METHODS, equalizing_grid, normalize_density, smooth_upsample
 from meshconv.nn.heads import HEADS, added, class_counts, direct_heads, linear_heads, over_places, task_logits
-from meshconv.nn.sample import area_sample, gather, node_grid
+from meshconv.nn.sample import area_sample, gather
 from meshconv.nn.seeding import seeded
 from meshconv.resample.grid import grid_size
 
@@ -49,8 +49,8 @@ class DECNN(nn.Module):
     ratio : float
         Largest / smallest density, at least 1.
     backbone : 'small' or nn.Module
-        ``small``: 3 x 3 stages down to 5 x 5 nodes (10k to 100k parameters), or 9 x 9 if the head pools. A module
-        takes (B, C, n, n), n = `network_size`, to features of any shape; the heads are linear on them.
+        ``small``: 3 x 3 stages down to 5 x 5 nodes, or 9 x 9 if the head pools. A module takes (B, C, n, n),
+        n = `network_size`, to features of any shape; the heads are linear on them.
     head : {'flatten', 'mean', 'mean+max'}
         What the heads see of features (B, F, ...). ``flatten``: all places, each with weights of its own; right
         where a place means the same in every image, as in a frame that registers well. ``mean``: their mean over
@@ -59,8 +59,8 @@ class DECNN(nn.Module):
     width : int
         Channels of the first stage of the small backbone.
     direct : bool, optional
-        The heads also see the equalized image itself, each node with a weight of its own (zero at first): what
-        differs by one fixed displacement needs no more. By default for ``small`` with ``flatten``.
+        Beside `head`, linear heads on the equalized image itself, each node with weights of its own (zero at first):
+        what differs by one fixed displacement needs no more. By default for ``small`` with ``flatten``.
     emphasis : float
         What the network sees of a place is multiplied by density ** emphasis (and scaled to mean square 1 over the
         nodes), at least 0. Noise in training and the decay of weights then count most where little is to be seen.
@@ -242,9 +242,8 @@ class DECNN(nn.Module):
         Parameters
         ----------
         statistic : (N, N) Tensor or array
-            Large where the groups differ. NaN (outside a mask) counts as the smallest value, inf as the largest. Scaled
-            to
-            logits in -4..4; a constant map gives zero.
+            Large where the groups differ. NaN (outside a mask) counts as the smallest value, inf as the largest.
+            Scaled to logits in -4..4; a constant map gives zero.
         strength : float
             Factor of the logits: 0 starts flat. See `meshconv.train.evidence.group_evidence`.
         task : str, optional
@@ -255,7 +254,7 @@ class DECNN(nn.Module):
         ArrayTypeError
             If it is not a square of at least 2 x 2 with a finite value.
         """
-        coarse = self._coarse(statistic, "statistic")
+        coarse = self.density.coarse(statistic, "statistic")
         low, high = coarse.min(), coarse.max()
         scaled = (coarse - low) / (high - low).clamp_min(torch.finfo(coarse.dtype).tiny)
         chosen = slice(None) if task is None or self.n_densities == 1 else self._task(task)
@@ -263,8 +262,7 @@ class DECNN(nn.Module):
 
     @torch.no_grad()
     def set_area(self, area: Any) -> None:
-        """Set the area of surface that each node stands for, (N, N), so that equal attention is equal area
-        of *surface*.
+        """Set the area of surface each node stands for, (N, N): then equal attention is equal area of *surface*.
 
         The population's mean area element, of any unit. It multiplies the density in the flow, not in the
         saliency; a range of more than 10 to 1 on top of `ratio` needs more `steps`, see `density_error`.
@@ -272,20 +270,8 @@ class DECNN(nn.Module):
         """
         positive = torch.as_tensor(area, dtype=torch.float32).clone()
         positive[~(positive > 0)] = torch.nan
-        log_area = self._coarse(torch.log(positive), "area")
+        log_area = self.density.coarse(torch.log(positive), "area")
         self.log_area.copy_(log_area - log_area.mean())
-
-    def _coarse(self, values: Any, name: str) -> Tensor:
-        """Return a map (1, 1, nodes, nodes) averaged from (N, N); NaN is the smallest value."""
-        array = torch.as_tensor(values, dtype=torch.float32, device=self.density.logits.device)
-        if array.ndim in (3, 4) and array.shape[:-2].numel() == 1:
-            array = array.reshape(array.shape[-2:])
-        finite = torch.isfinite(array)
-        if array.ndim != 2 or array.shape[0] != array.shape[1] or array.shape[0] < 2 or not finite.any():
-            raise ArrayTypeError(f"{name} must be (N, N) with a finite value, found {tuple(array.shape)}")
-        filled = torch.where(finite, array, array[finite].min())
-        filled = torch.where(array == torch.inf, array[finite].max(), filled)
-        return area_sample(filled[None, None], node_grid(self.density.nodes, filled))
 
     def _n_features(self) -> int:
         """Return what a dry run of the backbone gives."""

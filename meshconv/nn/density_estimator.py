@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from meshconv.errors import ArrayTypeError
 from meshconv.nn.equalize import bounded_density
 from meshconv.nn.sample import area_sample, full_precision, node_grid
 from meshconv.resample.grid import grid_size
@@ -54,6 +57,24 @@ class DensityEstimator(nn.Module):
             own, classes = self.network(x)
             logits = logits + own
         return bounded_density(logits, ratio=self.ratio, size=self.size), classes
+
+    def coarse(self, values: Any, name: str) -> Tensor:
+        """Return a map (1, 1, nodes, nodes) averaged from (N, N); NaN is the smallest value, inf the largest.
+
+        Raises
+        ------
+        ArrayTypeError
+            If it is not a square of at least 2 x 2 with a finite value; `name` says which.
+        """
+        array = torch.as_tensor(values, dtype=torch.float32, device=self.logits.device)
+        if array.ndim in (3, 4) and array.shape[:-2].numel() == 1:
+            array = array.reshape(array.shape[-2:])
+        finite = torch.isfinite(array)
+        if array.ndim != 2 or array.shape[0] != array.shape[1] or array.shape[0] < 2 or not finite.any():
+            raise ArrayTypeError(f"{name} must be (N, N) with a finite value, found {tuple(array.shape)}")
+        filled = torch.where(finite, array, array[finite].min())
+        filled = torch.where(array == torch.inf, array[finite].max(), filled)
+        return area_sample(filled[None, None], node_grid(self.nodes, filled))
 
 
 class EvidenceNetwork(nn.Module):

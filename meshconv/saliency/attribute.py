@@ -40,7 +40,7 @@ def attribute(
     method : {'density', 'gradient', 'gradcam'}
         ``density``: the room the network gives to each place, its mean 1. ``gradient``: absolute gradient
         of the target's logit times input, summed over channels. ``gradcam``: last convolution's channels
-        weighted by their mean gradient, brought back through the equalizing map.
+        weighted by their mean gradient, brought back through the equalizing map; direct heads are no part of it.
     target : (n,) int64 Tensor, optional
         Class asked about, of each image; the predicted one. The density knows no class.
     task : str, optional

@@ -22,6 +22,7 @@ from meshconv.train.prepared import Skipped
 if TYPE_CHECKING:
     from meshconv.estimator import SurfaceClassifier
 
+_ABSENT = {"direct": False, "emphasis": 0.0}  # in files older than these options
 _OF_THIS_MACHINE = {"template", "device", "cache", "checkpoint"}  # the template goes in as arrays
 
 
@@ -57,7 +58,7 @@ def read_classifier(new: SurfaceClassifier, path: str | PathLike[str]) -> None:
     if head["version"] != meshconv.__version__:
         text = f"{path}: saved by version {head['version']}, this is {meshconv.__version__}"
         warnings.warn(text, MeshConvWarning, stacklevel=3)
-    params: dict[str, Any] = {**head["params"], "channels": tuple(head["params"]["channels"])}
+    params: dict[str, Any] = _ABSENT | head["params"] | {"channels": tuple(head["params"]["channels"])}
     new.set_params(**params)
     new.classes_ = np.array(head["classes"], dtype=head["classes_dtype"])
     new.channel_names_, new.subjects_ = tuple(head["channels"]), frozenset(head["subjects"])

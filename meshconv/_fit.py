@@ -52,8 +52,10 @@ def fit_network(classifier: SurfaceClassifier, prepared: Prepared, labels: IntAr
     classifier.standardizer_ = standardizer = Standardizer.fit(images)
     classifier.model_ = model = classifier.network()
     if classifier.warm_start and classifier.density != "uniform":
-        statistic, evidence = group_evidence(images, y, subjects=[prepared.subjects[k] for k in rows])
-        model.init_density(statistic, strength=evidence)
+        subjects = [prepared.subjects[k] for k in rows]
+        statistic, evidence = group_evidence(images, y, subjects=subjects, seed=classifier.seed)
+        if evidence:
+            model.init_density(statistic, strength=evidence)
     if classifier.template_ is not None and classifier.density != "uniform":
         model.set_area(area_element(classifier.template_, images.shape[-1]))
     model.to(classifier.device)

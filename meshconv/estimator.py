@@ -58,8 +58,8 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
     width : int
         Channels of the first stage of the network.
     direct : bool, optional
-        Whether the heads also see every node of the equalized image; by default with ``head='flatten'``.
-    emphasis : float
+        Whether linear heads also see every node of the equalized image, see `DECNN`.
+    emphasis : float, optional
         Power of the density that multiplies what the network sees, see `DECNN`.
     template : Template, optional
         The frame; the mean of the first few training scans if None. Give one to share the frame (and the
@@ -126,7 +126,7 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         head: str = "flatten",
         width: int = 8,
         direct: bool | None = None,
-        emphasis: float = 1.0,
+        emphasis: float | None = None,
         template: Template | None = None,
         channels: tuple[str, ...] = CHANNELS,
         repair: bool = True,

@@ -20,6 +20,7 @@ from meshconv.mesh.shapes import face, face_effect, icosphere
 from meshconv.nn.equalize import density_error, normalize_density, smooth_upsample
 from meshconv.nn.sample import node_grid
 from meshconv.saliency.evaluate import agreement
+from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
 from meshconv.train.config import PrepareConfig
 from meshconv.train.prepare import prepare
 
@@ -95,6 +96,17 @@ def test_a_saved_classifier_answers_alike_and_a_changed_file_is_refused(fitted, 
         SurfaceClassifier.load(path)
 
 
+def test_a_file_older_than_direct_heads_and_emphasis_answers_as_it_did(population, frame, tmp_path):
+    options = {**OPTIONS, "epochs": 2, "direct": False, "emphasis": 0.0}
+    model = SurfaceClassifier(template=frame, **options).fit(population[0])
+    model.save(tmp_path / "new")
+    arrays, head = read_checkpoint(tmp_path / "new")
+    head["params"] = {name: value for name, value in head["params"].items() if name not in ("direct", "emphasis")}
+    write_checkpoint(tmp_path / "old", arrays, head)
+    loaded = SurfaceClassifier.load(tmp_path / "old")
+    np.testing.assert_array_equal(loaded.predict_proba(population[1]), model.predict_proba(population[1]))
+
+
 def test_a_pooled_head_is_learned_explained_and_kept(population, frame, tmp_path):
     options = {**OPTIONS, "epochs": 3, "head": "mean+max"}
     model = clone(SurfaceClassifier(template=frame, **options)).fit(population[0])
@@ -106,7 +118,7 @@ def test_a_pooled_head_is_learned_explained_and_kept(population, frame, tmp_path
     scan = ProceduralFaces(2, EFFECT, 6.0, n_vertices=500, seed=9)[1]
     for method in ("density", "gradient", "gradcam"):
         saliency = loaded.explain(scan, method=method).saliency
-        assert np.isfinite(saliency).all() and saliency.max() > 1.5 * np.median(saliency)  # it says something
+        assert np.isfinite(saliency).all() and saliency.max() > 1.5 * np.median(saliency)  # 1 may lie between vertices
 
 
 def test_a_run_is_not_taken_up_with_another_head(population, tmp_path):

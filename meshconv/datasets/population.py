@@ -122,6 +122,18 @@ def image_stack(images: NDArray[Any]) -> NDArray[Any]:
     return images
 
 
+def mean_images(images: NDArray[Any], whose: IntArray) -> NDArray[Any]:
+    """Return the mean of the images (n, ...) of each number 0..S-1, of what is there: (S, ...)."""
+    count = int(whose.max()) + 1
+    out = np.full((count, *images.shape[1:]), np.nan, dtype=np.result_type(images.dtype, np.float32))
+    for k in range(count):
+        own = images[whose == k]
+        there = np.isfinite(own)
+        known = there.sum(axis=0)
+        out[k] = np.where(known > 0, np.where(there, own, 0).sum(axis=0) / np.maximum(known, 1), np.nan)
+    return out
+
+
 def checked_groups(images: NDArray[Any], labels: IntArray) -> IntArray:
     """Return labels that are 0..K-1 with no group empty, one for each image."""
     y = np.asarray(labels)

@@ -18,7 +18,7 @@ from meshconv._check import in_range, one_of
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.density_estimator import DensityEstimator, stage, with_places
 from meshconv.nn.equalize import METHODS, equalizing_grid, normalize_density, smooth_upsample
-from meshconv.nn.heads import HEADS, added, class_counts, direct_heads, linear_heads, over_places, task_logits
+from meshconv.nn.heads import HEADS, class_counts, direct_heads, linear_heads, over_places, task_logits
 from meshconv.nn.sample import area_sample, gather
 from meshconv.nn.seeding import seeded
 from meshconv.resample.grid import grid_size
@@ -41,11 +41,10 @@ class DECNN(nn.Module):
     size : int
         Nodes per side of the density and the saliency; best that of the image.
     network_size : int
-        Nodes per side of the equalized grid the backbone sees. Coarser than the image is where this saves
-        cost.
+        Nodes per side of the equalized grid the backbone sees. Coarser than the image is where this saves cost.
     density : {'shared', 'task', 'sample', 'uniform'}
-        One density for the population, one for each task, one for each sample, or none (a plain network at the
-        same cost). With one for each task the backbone runs once a task, each time on that task's grid.
+        One density for the population, one for each task, one for each sample, or none (a plain network at the same
+        cost). With one for each task the backbone runs once a task, each time on that task's grid.
     ratio : float
         Largest / smallest density, at least 1.
     backbone : 'small' or nn.Module
@@ -60,10 +59,12 @@ class DECNN(nn.Module):
         Channels of the first stage of the small backbone.
     direct : bool, optional
         Beside `head`, linear heads on the equalized image itself, each node with weights of its own (zero at first):
-        what differs by one fixed displacement needs no more. By default for ``small`` with ``flatten``.
-    emphasis : float
+        what differs by one fixed displacement needs no more. By default for ``small`` with ``flatten``, but not with
+        a density for each sample, where a node shows another place in each.
+    emphasis : float, optional
         What the network sees of a place is multiplied by density ** emphasis (and scaled to mean square 1 over the
         nodes), at least 0. Noise in training and the decay of weights then count most where little is to be seen.
+        By default 1; 0 for one density for each sample, which has to be found first and finds less under it.
     coordinates : bool, optional
         Append where each node lies in the source as two channels. By default for ``small`` with ``flatten``.
     density_nodes : int, optional
@@ -107,7 +108,7 @@ class DECNN(nn.Module):
         head: str = "flatten",
         width: int = 16,
         direct: bool | None = None,
-        emphasis: float = 1.0,
+        emphasis: float | None = None,
         coordinates: bool | None = None,
         density_nodes: int | None = None,
         dropout: float = 0.1,
@@ -123,9 +124,9 @@ class DECNN(nn.Module):
         self.method, self.steps, self.dropout = method, steps, dropout
         self.head = one_of(head, HEADS, "head")
         nodes = max(5, (self.size - 1) // 4 + 1) if density_nodes is None else density_nodes
-        in_place = isinstance(backbone, str) and head == "flatten"
+        in_place, own = isinstance(backbone, str) and head == "flatten", density == "sample"
         self.coordinates = in_place if coordinates is None else coordinates
-        self.emphasis = in_range(emphasis, 0.0, 10.0, "emphasis")
+        self.emphasis = in_range(float(not own) if emphasis is None else emphasis, 0.0, 4.0, "emphasis")
         self._several = not isinstance(n_classes, int)
         self._classes = class_counts(n_classes)
         self.tasks = tuple(self._classes)
@@ -139,7 +140,7 @@ class DECNN(nn.Module):
             seen = in_channels + 2 * self.coordinates
             self.backbone = _backbone(backbone, seen, width, self.network_size, 5 if head == "flatten" else 9)
             self.heads = linear_heads(self._classes, self._n_features())
-            beside = in_place if direct is None else direct
+            beside = in_place and not own if direct is None else direct
             self.direct = direct_heads(self._classes, in_channels * self.network_size**2) if beside else None
         self.density.requires_grad_(density != "uniform")
         self._settled = False
@@ -156,7 +157,7 @@ class DECNN(nn.Module):
         logits = task_logits(features, self.heads, several=several)
         if self.direct is not None:
             beside = task_logits(seen[:, : self.in_channels].flatten(1), self.direct, several=several)
-            logits = [added(one, direct) for one, direct in zip(logits, beside, strict=True)]
+            logits = [one + direct for one, direct in zip(logits, beside, strict=True)]
         return dict(zip(self.tasks, logits, strict=True)) if self._several else logits[0]
 
     def _by_density(self, equalized: Tensor) -> Tensor:
@@ -198,7 +199,7 @@ class DECNN(nn.Module):
         grid = self._grid(density)
         several = self.n_densities > 1
         pairs = list(zip(torch.split(grid, 1), torch.split(density, 1), strict=True)) if several else [(grid, density)]
-        warped = torch.cat([area_sample(x, one) * self._emphasis(own, one) for one, own in pairs], dim=1)
+        warped = torch.cat([area_sample(x, one) * self._emphasis(own, one).to(x.dtype) for one, own in pairs], dim=1)
         for one, _ in pairs if self.coordinates else ():
             warped = with_places(warped, one)
         if evidence is None or not self._several:
@@ -207,8 +208,8 @@ class DECNN(nn.Module):
         return warped, dict(zip(self.tasks, by_task, strict=True))
 
     def _emphasis(self, density: Tensor, grid: Tensor) -> Tensor:
-        """Return what each node of a grid is multiplied by, (1 or B, 1, n, n), of mean square 1."""
-        power = gather(density, grid.to(density.dtype)) ** self.emphasis
+        """Return what each node of a grid is multiplied by, (1 or B, 1, n, n) float32, of mean square 1."""
+        power = gather(density, grid) ** self.emphasis
         return power / power.square().mean(dim=(2, 3), keepdim=True).sqrt()
 
     def sampling_grid(self, x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from meshconv.errors import ArgumentError
 
@@ -42,26 +43,40 @@ def linear_heads(classes: Mapping[str, int], n_features: int) -> nn.ModuleDict:
 
 
 def direct_heads(classes: Mapping[str, int], n_inputs: int) -> nn.ModuleDict:
-    """Return linear heads to stand beside others, zero at first, with one output less than classes: see `added`."""
-    heads = nn.ModuleDict({f"to_{task}": _ImageByImage(n_inputs, k - 1, bias=False) for task, k in classes.items()})
-    for weight in heads.parameters():
-        nn.init.zeros_(weight)
-    return heads
+    """Return a `DirectHead` for each task."""
+    return nn.ModuleDict({f"to_{task}": DirectHead(n_inputs, k) for task, k in classes.items()})
 
 
-class _ImageByImage(nn.Linear):
-    """A linear map whose result for an image does not depend on where it stands in the batch, not even by rounding."""
+class DirectHead(nn.Module):
+    """Logits (B, K), linear in images (B, D) and zero at first, to be added to others.
+
+    They sum to zero over the classes, since only differences count: K - 1 weights an input, on the axes of a simplex
+    on which the classes are alike. Images are taken one by one, so that the order of a batch changes no result, not
+    even by rounding.
+    """
+
+    contrast: Tensor
+
+    def __init__(self, n_inputs: int, n_classes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(n_classes - 1, n_inputs))
+        self.register_buffer("contrast", _simplex(n_classes), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.bmm(self.weight.expand(x.shape[0], -1, -1), x[:, :, None])[:, :, 0]
+        """Return the logits."""
+        along = torch.bmm(self.weight.expand(x.shape[0], -1, -1), x[:, :, None])[:, :, 0]
+        return functional.linear(along, self.contrast.to(along.dtype))
+
+
+def _simplex(k: int) -> Tensor:
+    """Return the corners (k, k - 1) of a regular simplex around 0 with sides of length 2: 1 and -1 for two."""
+    below = torch.tril(torch.ones(k, k))[: k - 1]  # row j: j + 1 ones
+    step = torch.arange(1.0, k)[:, None]
+    axes = torch.where(torch.arange(k) == step, -step, below)
+    return (axes / torch.sqrt((step**2 + step) / 2)).T.contiguous()
 
 
 def task_logits(features: Tensor, heads: nn.ModuleDict, *, several: bool) -> list[Tensor]:
     """Return the logits of each task; `several`: features (B T, F) are by image, and in that by task."""
     step = len(heads) if several else 1
     return [head(features[k % step :: step]) for k, head in enumerate(heads.values())]
-
-
-def added(logits: Tensor, direct: Tensor) -> Tensor:
-    """Return logits (B, K) plus those of a direct head, (B, K - 1), which sum to zero over the classes."""
-    return logits + torch.cat([-direct.sum(dim=1, keepdim=True), direct], dim=1)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meshconv._check import BoolArray, FloatArray
-from meshconv.datasets.population import centred, f_ratio, f_ratio_of_known, image_stack, one_hot
+from meshconv.datasets.population import centred, f_ratio, f_ratio_of_known, image_stack, mean_images, one_hot
 from meshconv.datasets.split import numbered
 from meshconv.errors import ArgumentError
 
@@ -143,13 +143,7 @@ def _by_subject(
             f" ({len(np.unique(whose[mixed]))} such subjects): their labels cannot be exchanged with those of others",
             hint="keep the scans of one group for each subject; differences within subjects need a paired test",
         )
-    out = np.full((len(first), *images.shape[1:]), np.nan, dtype=np.result_type(images.dtype, np.float32))
-    for k in range(len(first)):
-        own = images[whose == k]
-        there = np.isfinite(own)
-        count = there.sum(axis=0)
-        out[k] = np.where(count > 0, np.where(there, own, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
-    return out, labels[first]
+    return mean_images(images, whose), labels[first]
 
 
 def _known(labels: ArrayLike) -> NDArray[Any]:

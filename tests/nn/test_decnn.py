@@ -10,6 +10,7 @@ from torch.nn import functional
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.decnn import DECNN
 from meshconv.nn.equalize import area_ratio, equalizing_grid, folds
+from meshconv.nn.heads import DirectHead
 from meshconv.nn.sample import gather, node_grid
 
 SITE = (23, 46)  # row, column of the fine pattern in 65 x 65
@@ -196,6 +197,30 @@ def test_direct_heads_begin_with_nothing_and_learn_what_is_linear():
     assert right[True] > right[False] + 0.1
 
 
+def test_to_direct_heads_all_classes_are_alike():
+    """One step of plain gradient descent from zero: the classes in another order give the logits in that order."""
+    x, labels, order = torch.randn(20, 7), torch.arange(20) % 5, torch.tensor([3, 1, 4, 0, 2])
+
+    def step(labels: torch.Tensor) -> torch.Tensor:
+        head = DirectHead(7, 5)
+        functional.cross_entropy(head(x), labels).backward()
+        with torch.no_grad():
+            head.weight -= head.weight.grad
+            return head(x)
+
+    torch.testing.assert_close(step(order[labels])[:, order], step(labels))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_the_result_is_of_the_dtype_of_network_and_image(dtype):
+    model = DECNN(1, 2, size=17, network_size=9, width=2, seed=0).eval().to(dtype)
+    nn.init.normal_(model.density.logits, generator=torch.Generator().manual_seed(0))
+    x = torch.rand(2, 1, 17, 17, generator=torch.Generator().manual_seed(1))
+    found = model(x.to(dtype))
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.float(), model.float()(x), atol=0.05, rtol=0.05)
+
+
 @pytest.mark.parametrize("k", [1, 2, 4])
 def test_what_direct_heads_add_sums_to_zero_over_the_classes(k):
     model = DECNN(1, k, size=17, network_size=9, width=2, seed=0).eval()
@@ -204,9 +229,19 @@ def test_what_direct_heads_add_sums_to_zero_over_the_classes(k):
         for weight in model.direct.parameters():
             nn.init.normal_(weight)
         after = model(x)
-    assert model.direct["to_label"].out_features == k - 1
+    assert model.direct["to_label"].weight.shape[0] == k - 1
     torch.testing.assert_close((after - before.detach()).sum(1), torch.zeros(3), atol=1e-4, rtol=0)
     assert k == 1 or not torch.allclose(after, before, atol=0.1)
+
+
+def test_places_that_no_two_samples_share_have_no_weights_of_their_own():
+    kinds = {density: DECNN(1, 2, size=33, density=density) for density in ("shared", "uniform", "task", "sample")}
+    assert {density: model.direct is not None for density, model in kinds.items()} == {
+        "shared": True, "uniform": True, "task": True, "sample": False,
+    }  # fmt: skip
+    assert kinds["sample"].emphasis == 0 and kinds["shared"].emphasis == 1
+    assert DECNN(1, 2, size=33, head="mean").direct is None
+    assert DECNN(1, 2, size=33, density="sample", direct=True, emphasis=2.0).direct is not None
 
 
 @pytest.mark.parametrize("density", ["shared", "task", "sample"])

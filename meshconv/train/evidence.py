@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshconv._check import FloatArray, IntArray
-from meshconv.datasets.population import GroupStatistic, checked_groups, group_statistic, mean_images, one_hot
+from meshconv.datasets.population import GroupStatistic, checked_groups, mean_images, one_hot
 from meshconv.errors import ArgumentError
 from meshconv.train.metrics import grouped_folds, rarest, subject_numbers
 
@@ -70,14 +70,15 @@ def group_evidence(
     if folds < 2:
         raise ArgumentError(f"evidence needs at least 2 folds, found {folds}")
     y = checked_groups(images, labels)
-    found, whom = group_statistic(images, y), subject_numbers(len(y), subjects)
-    each, first, member = np.unique(np.stack([whom, y]), axis=1, return_index=True, return_inverse=True)
-    if len(first) < len(y):
-        images, (whom, y) = mean_images(images, member.ravel()), each
+    statistic, whom = GroupStatistic(images), subject_numbers(len(y), subjects)
+    found = statistic(y)
+    each, member = np.unique(np.stack([whom, y]), axis=1, return_inverse=True)
+    if each.shape[1] < len(y):
+        statistic, (whom, y) = GroupStatistic(mean_images(images, member.ravel())), each
     folds = min(folds, rarest(y, whom.tolist())[0])
     if folds < 2 or not np.nan_to_num(found).any():
         return found, 0.0
-    statistic, scores = GroupStatistic(images), np.zeros((len(y), int(y.max()) + 1))
+    scores = np.zeros((len(y), int(y.max()) + 1))
     for learn, held in grouped_folds(y, whom.tolist(), folds=folds, seed=seed):
         scores[held] = _judged(statistic, y, learn, held)
     log_p = np.log(_by_chance(scores, y))
@@ -93,7 +94,7 @@ def _by_chance(scores: FloatArray, labels: IntArray) -> float:
         mannwhitneyu(scores[labels == k, k], scores[labels != k, k], alternative="greater").pvalue
         for k in range(n_groups)
     ]
-    return float(min(1.0, min(p) * (n_groups if n_groups > 2 else 1)))
+    return float(np.clip(min(p) * (n_groups if n_groups > 2 else 1), np.finfo(np.float64).tiny, 1.0))
 
 
 def _judged(statistic: GroupStatistic, labels: IntArray, learn: IntArray, held: IntArray) -> FloatArray:

@@ -35,7 +35,7 @@ def f_ratio(x: NDArray[np.float32], membership: NDArray[Any], *, total: FloatArr
     x : (n, D) float32
         About centred, see `centred`: sums of squares of large numbers would lose digits.
     membership : (..., K, n) array
-        One-hot groups; leading axes are separate analyses (permutations). Rows of no group are left out.
+        One-hot groups; leading axes are separate analyses (permutations). Rows may be in no group, if `total` is given.
     total : (D,) float64, optional
         Sum of squares of each column over the rows of any group, where it is known.
 

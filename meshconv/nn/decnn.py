@@ -1,8 +1,7 @@
 """`DECNN`: a classifier that learns where to look, and says where it looked.
 
 A coarse, smooth, bounded density is learned; its equalizing map magnifies what matters, and the density scales it;
-small convolutions and one linear map of all nodes do the rest. The density is the saliency: it *is* the area that
-the network gives to each place.
+small convolutions and one linear map of all nodes do the rest. The density is the saliency: the room each place gets.
 """
 
 from __future__ import annotations
@@ -182,7 +181,7 @@ class DECNN(nn.Module):
             self._settled = False
 
     def equalize(self, x: Tensor) -> Tensor:
-        """Return the images on the equalized grid, (B, C, n, n), with the coordinates if there are any.
+        """Return the images on the equalized grid, (B, C, n, n), emphasized, with the coordinates if there are any.
 
         With one density for each of T tasks, the channels are those of the first task, then of the next;
         the coordinates come last.

@@ -58,7 +58,8 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
     width : int
         Channels of the first stage of the network.
     direct : bool, optional
-        Whether linear heads also see every node of the equalized image, see `DECNN`.
+        Whether linear heads also see every node of the equalized image, see `DECNN`; by default for scans (with a
+        template) whose density is not one for each, with ``head='flatten'``.
     emphasis : float, optional
         Power of the density that multiplies what the network sees, see `DECNN`.
     template : Template, optional
@@ -197,9 +198,11 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
     def network(self) -> DECNN:
         """Return a new network for the classes, channels and grid that were found."""
         in_channels, size = self.standardizer_.mean.shape[:2]
+        in_frame = self.template_ is not None and self.head_ == "flatten" and self.density != "sample"
+        direct = in_frame if self.direct is None else self.direct
         return DECNN(
             in_channels, len(self.classes_), size=size, network_size=min(self.network_size, size), head=self.head_,
-            width=self.width, direct=self.direct, emphasis=self.emphasis, density=self.density, ratio=self.ratio,
+            width=self.width, direct=direct, emphasis=self.emphasis, density=self.density, ratio=self.ratio,
             steps=None if self.template_ is None else _STEPS, seed=self.seed,
         )  # fmt: skip
 

@@ -107,6 +107,18 @@ def test_a_file_older_than_direct_heads_and_emphasis_answers_as_it_did(populatio
     np.testing.assert_array_equal(loaded.predict_proba(population[1]), model.predict_proba(population[1]))
 
 
+def test_direct_heads_are_for_places_that_all_scans_share(frame):
+    images, labels = np.random.default_rng(0).normal(size=(8, 1, 17, 17)), np.arange(8) % 2
+
+    def has(**options):
+        model = SurfaceClassifier(size=17, network_size=9, epochs=1, **options).fit(images, labels)
+        return model.model_.direct is not None
+
+    assert has(template=frame) and has(template=frame, density="uniform") and has(direct=True)
+    assert not has() and not has(template=frame, head="mean") and not has(template=frame, density="sample")
+    assert not has(template=frame, direct=False)
+
+
 def test_a_pooled_head_is_learned_explained_and_kept(population, frame, tmp_path):
     options = {**OPTIONS, "epochs": 3, "head": "mean+max"}
     model = clone(SurfaceClassifier(template=frame, **options)).fit(population[0])

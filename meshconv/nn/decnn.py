@@ -56,10 +56,10 @@ class DECNN(nn.Module):
         ``mean+max``: the largest value beside it, for what is small and may be anywhere.
     width : int
         Channels of the first stage of the small backbone.
-    direct : bool, optional
-        Beside `head`, linear heads on the equalized image itself, each node with weights of its own (zero at first):
-        what differs by one fixed displacement needs no more. By default for ``small`` with ``flatten``, but not with
-        a density for each sample, where a node shows another place in each.
+    direct : bool
+        Beside `head`, linear heads on the equalized image itself, each node with weights of its own (zero at first).
+        For groups of surfaces in one frame, which a fixed displacement tells apart; not for pictures, nor with a
+        density for each sample, where a node shows another place in each.
     emphasis : float, optional
         What the network sees of a place is multiplied by density ** emphasis (and scaled to mean square 1 over the
         nodes), at least 0. Noise in training and the decay of weights then count most where little is to be seen.
@@ -106,7 +106,7 @@ class DECNN(nn.Module):
         backbone: str | nn.Module = "small",
         head: str = "flatten",
         width: int = 16,
-        direct: bool | None = None,
+        direct: bool = False,
         emphasis: float | None = None,
         coordinates: bool | None = None,
         density_nodes: int | None = None,
@@ -123,9 +123,9 @@ class DECNN(nn.Module):
         self.method, self.steps, self.dropout = method, steps, dropout
         self.head = one_of(head, HEADS, "head")
         nodes = max(5, (self.size - 1) // 4 + 1) if density_nodes is None else density_nodes
-        in_place, own = isinstance(backbone, str) and head == "flatten", density == "sample"
-        self.coordinates = in_place if coordinates is None else coordinates
-        self.emphasis = in_range(float(not own) if emphasis is None else emphasis, 0.0, 4.0, "emphasis")
+        self.coordinates = isinstance(backbone, str) and head == "flatten" if coordinates is None else coordinates
+        emphasis = float(density != "sample") if emphasis is None else emphasis
+        self.emphasis = in_range(emphasis, 0.0, 4.0, "emphasis")
         self._several = not isinstance(n_classes, int)
         self._classes = class_counts(n_classes)
         self.tasks = tuple(self._classes)
@@ -139,8 +139,7 @@ class DECNN(nn.Module):
             seen = in_channels + 2 * self.coordinates
             self.backbone = _backbone(backbone, seen, width, self.network_size, 5 if head == "flatten" else 9)
             self.heads = linear_heads(self._classes, self._n_features())
-            beside = in_place and not own if direct is None else direct
-            self.direct = direct_heads(self._classes, in_channels * self.network_size**2) if beside else None
+            self.direct = direct_heads(self._classes, in_channels * self.network_size**2) if direct else None
         self.density.requires_grad_(density != "uniform")
         self._settled = False
         self.register_buffer("log_area", torch.zeros(1, 1, nodes, nodes))

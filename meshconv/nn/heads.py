@@ -11,6 +11,7 @@ from torch.nn import functional
 from meshconv.errors import ArgumentError
 
 HEADS = ("flatten", "mean", "mean+max")
+_FEW = 6 * 33**2  # inputs of a `DirectHead` up to which nothing is scaled: six channels on 33 x 33 nodes
 
 
 def class_counts(n_classes: int | Mapping[str, int]) -> dict[str, int]:
@@ -51,21 +52,23 @@ class DirectHead(nn.Module):
     """Logits (B, K), linear in images (B, D) and zero at first, to be added to others.
 
     They sum to zero over the classes, since only differences count: K - 1 weights an input, on the axes of a simplex
-    on which the classes are alike. Images are taken one by one, so that the order of a batch changes no result, not
-    even by rounding.
+    on which the classes are alike. Many inputs are scaled down, so that a step of Adam, which moves each weight as
+    far, moves the logits no further than with few. Images are taken one by one, so that the order of a batch changes
+    no result, not even by rounding.
     """
 
     contrast: Tensor
 
     def __init__(self, n_inputs: int, n_classes: int) -> None:
         super().__init__()
+        self.scale = min(1.0, _FEW / n_inputs)
         self.weight = nn.Parameter(torch.zeros(n_classes - 1, n_inputs))
         self.register_buffer("contrast", _simplex(n_classes), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
         along = torch.bmm(self.weight.expand(x.shape[0], -1, -1), x[:, :, None])[:, :, 0]
-        return functional.linear(along, self.contrast.to(along.dtype))
+        return self.scale * functional.linear(along, self.contrast.to(along.dtype))
 
 
 def _simplex(k: int) -> Tensor:

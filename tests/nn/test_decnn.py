@@ -213,7 +213,7 @@ def test_to_direct_heads_all_classes_are_alike():
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_the_result_is_of_the_dtype_of_network_and_image(dtype):
-    model = DECNN(1, 2, size=17, network_size=9, width=2, seed=0).eval().to(dtype)
+    model = DECNN(1, 2, size=17, network_size=9, width=2, direct=True, seed=0).eval().to(dtype)
     nn.init.normal_(model.density.logits, generator=torch.Generator().manual_seed(0))
     x = torch.rand(2, 1, 17, 17, generator=torch.Generator().manual_seed(1))
     found = model(x.to(dtype))
@@ -223,7 +223,7 @@ def test_the_result_is_of_the_dtype_of_network_and_image(dtype):
 
 @pytest.mark.parametrize("k", [1, 2, 4])
 def test_what_direct_heads_add_sums_to_zero_over_the_classes(k):
-    model = DECNN(1, k, size=17, network_size=9, width=2, seed=0).eval()
+    model = DECNN(1, k, size=17, network_size=9, width=2, direct=True, seed=0).eval()
     before = model(x := torch.randn(3, 1, 17, 17))
     with torch.no_grad():
         for weight in model.direct.parameters():
@@ -234,14 +234,24 @@ def test_what_direct_heads_add_sums_to_zero_over_the_classes(k):
     assert k == 1 or not torch.allclose(after, before, atol=0.1)
 
 
-def test_places_that_no_two_samples_share_have_no_weights_of_their_own():
-    kinds = {density: DECNN(1, 2, size=33, density=density) for density in ("shared", "uniform", "task", "sample")}
-    assert {density: model.direct is not None for density, model in kinds.items()} == {
-        "shared": True, "uniform": True, "task": True, "sample": False,
+def test_a_density_for_each_sample_gives_room_alone_unless_asked():
+    assert {density: DECNN(1, 2, size=33, density=density).emphasis for density in ("shared", "task", "sample")} == {
+        "shared": 1.0, "task": 1.0, "sample": 0.0,
     }  # fmt: skip
-    assert kinds["sample"].emphasis == 0 and kinds["shared"].emphasis == 1
-    assert DECNN(1, 2, size=33, head="mean").direct is None
-    assert DECNN(1, 2, size=33, density="sample", direct=True, emphasis=2.0).direct is not None
+    assert DECNN(1, 2, size=33, density="sample", emphasis=2.0).emphasis == 2.0
+
+
+def test_many_inputs_of_direct_heads_move_the_logits_no_faster():
+    """One step of Adam from zero, all inputs 1: the logits move by the number of inputs, up to what few ones move."""
+    moved = {}
+    for n in (100, 6 * 33**2, 24 * 33**2):
+        head = DirectHead(n, 2)
+        optimizer = torch.optim.Adam(head.parameters(), lr=1e-3)
+        functional.cross_entropy(head(torch.ones(4, n)), torch.ones(4, dtype=torch.int64)).backward()
+        optimizer.step()
+        moved[n] = float(head(torch.ones(1, n)).detach().abs().max())
+    assert moved[6 * 33**2] == pytest.approx(moved[100] * 6 * 33**2 / 100, rel=1e-3)
+    assert moved[24 * 33**2] == pytest.approx(moved[6 * 33**2], rel=1e-3)
 
 
 @pytest.mark.parametrize("density", ["shared", "task", "sample"])

@@ -73,7 +73,15 @@ def _noise(n=2, size=17, seed=1):
 @pytest.fixture(scope="module", params=["shared", "task"])
 def several(request):
     made = DECNN(
-        1, {"sex": 2, "age": 3}, size=17, network_size=9, width=4, density=request.param, coordinates=False, seed=0
+        1,
+        {"sex": 2, "age": 3},
+        size=17,
+        network_size=9,
+        width=4,
+        density=request.param,
+        direct=True,
+        coordinates=False,
+        seed=0,
     )
     for k, task in enumerate(made.tasks):
         hill = torch.zeros(17, 17)
@@ -86,7 +94,7 @@ def _alone(several, task):
     """The network of one task, cut out of that of several."""
     k, one = several.tasks.index(task), several.n_densities == 1
     classes = several.heads[f"to_{task}"].out_features
-    net = DECNN(1, classes, size=17, network_size=9, width=4, coordinates=False, seed=1)
+    net = DECNN(1, classes, size=17, network_size=9, width=4, direct=True, coordinates=False, seed=1)
     own = f".to_{task}."
     kept = {name: value for name, value in several.state_dict().items() if ".to_" not in name or own in name}
     weights = {name.replace(own, ".to_label."): value for name, value in kept.items()}

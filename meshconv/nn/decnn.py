@@ -29,7 +29,7 @@ class DECNN(nn.Module):
     """Density-equalizing convolutional network: class logits, and the density as saliency.
 
     image -> density -> equalizing map (one flow) -> image on a coarser equalized grid, times density -> backbone
-    -> linear heads, which see what the backbone gives and the equalized image itself
+    -> linear heads, which see what the backbone gives and, with `direct`, the equalized image itself
 
     Parameters
     ----------

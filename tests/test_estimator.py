@@ -127,10 +127,10 @@ def test_a_pooled_head_is_learned_explained_and_kept(population, frame, tmp_path
     loaded = SurfaceClassifier.load(tmp_path / "model")
     assert loaded.head_ == loaded.get_params()["head"] == "mean+max"
     np.testing.assert_array_equal(loaded.predict_proba(population[1]), model.predict_proba(population[1]))
-    scan = ProceduralFaces(2, EFFECT, 6.0, n_vertices=500, seed=9)[1]
+    scan = ProceduralFaces(2, EFFECT, 6.0, n_vertices=4000, seed=9)[1]
     for method in ("density", "gradient", "gradcam"):
         saliency = loaded.explain(scan, method=method).saliency
-        assert np.isfinite(saliency).all() and saliency.max() > 1.5 * np.median(saliency)  # 1 may lie between vertices
+        assert np.isfinite(saliency).all() and np.ptp(saliency) > 0.5
 
 
 def test_a_run_is_not_taken_up_with_another_head(population, tmp_path):

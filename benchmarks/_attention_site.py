@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from meshconv.nn.recalibration import PyramidPixelContext, attention_maps
+from meshconv.nn.layers.recalibration import PyramidPixelContext, attention_maps
 from meshconv.saliency.evaluate import agreement
 from meshconv.saliency.project import to_vertices
 
@@ -18,7 +18,9 @@ Data = tuple[Tensor, Tensor]
 
 
 class Site:
-    """The true place of an effect on the mean face, and what networks say of it; maps to draw lie in `folder`."""
+    """The true place of an effect on the mean face, and what networks say of it; maps to draw lie
+    in `folder`.
+    """
 
     def __init__(self, effect: str, folder: Path) -> None:
         import meshconv as mc
@@ -33,7 +35,8 @@ class Site:
         self.effect, self.folder = effect, folder
 
     def judged(self, net: nn.Module, data: Data, *, keep: int | None = None) -> dict[str, float]:
-        """ROC-AUC of |gradient x input| and of three readings of the attention, on the training faces.
+        """ROC-AUC of |gradient x input| and of three readings of the attention, on the training
+        faces.
 
         With `keep`, a number, the map of the groups is kept under it for `draw`.
         """
@@ -56,7 +59,9 @@ class Site:
         return self.folder / f"{self.effect}_attention_{number}.npy"
 
     def draw(self, path: Path, title: str, numbers: Sequence[int]) -> float:
-        """Save the mean of the maps kept under these numbers on the mean face; return its ROC-AUC."""
+        """Save the mean of the maps kept under these numbers on the mean face; return its
+        ROC-AUC.
+        """
         from meshconv.viz.picture import FieldStyle, figure, save_figure
 
         mean = torch.from_numpy(np.mean([np.load(self._kept(k)) for k in numbers], axis=0))
@@ -69,7 +74,8 @@ class Site:
 def attention(net: nn.Module, x: Tensor, y: Tensor) -> dict[str, Tensor]:
     """Return three maps (33, 33), each the mean over layers scaled to mean 1.
 
-    The attention itself, its spread from face to face, and the distance between its means over the two groups.
+    The attention itself, its spread from face to face, and the distance between its means over the
+    two groups.
     """
     readings: dict[str, list[Tensor]] = {"mean": [], "spread": [], "groups": []}
     for small in attention_maps(net.eval(), x).values():

@@ -22,7 +22,9 @@ def one_thread() -> None:
         os.environ.setdefault(name, "1")
 
 
-def interleaved(runs: Mapping[str, Callable[[], object]], repeats: int = 7) -> dict[str, list[float]]:
+def interleaved(
+    runs: Mapping[str, Callable[[], object]], repeats: int = 7
+) -> dict[str, list[float]]:
     """CPU seconds of each run, taking turns, after one warm-up each."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for run in runs.values():

@@ -13,16 +13,22 @@ EVEN, LARGER = "DECNN 33, area only", "plain 33, 8 x wider"
 LINEAR, CHOSEN = "PCA 99.9 % + logistic", "pixels chosen by t + logistic"
 DIRECT, AS_LARGE = "plain 33, direct heads", "plain 33/12"
 OPPONENTS = {
-    EVEN: "even area", DIRECT: "plain, direct heads", AS_LARGE: "plain, as large", LARGER: "plain, 8 x larger",
-    LINEAR: "PCA + logistic", CHOSEN: "pixels by t + logistic",
-}  # fmt: skip
+    EVEN: "even area",
+    DIRECT: "plain, direct heads",
+    AS_LARGE: "plain, as large",
+    LARGER: "plain, 8 x larger",
+    LINEAR: "PCA + logistic",
+    CHOSEN: "pixels by t + logistic",
+}
 FACES = "python benchmarks/classify.py --millimetres 1.5 2.5 4 --seeds 5"
 
 
 def values(rows: Sequence[Row], model: str, key: str = "accuracy") -> list[float]:
     """One figure of a model, one value a seed; of a saliency its ROC-AUC."""
     mine = [row for row in rows if row["model"] == model]
-    found = [row.get(key) if key in row else (row["saliency"].get(key) or {}).get("auc") for row in mine]
+    found = [
+        row.get(key) if key in row else (row["saliency"].get(key) or {}).get("auc") for row in mine
+    ]
     return [value for value in found if value is not None]
 
 
@@ -45,11 +51,18 @@ def spread(found: Sequence[float]) -> str:
 
 def by_task(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """The rows of each data set."""
-    return {task: [row for row in rows if row["task"] == task] for task in dict.fromkeys(row["task"] for row in rows)}
+    return {
+        task: [row for row in rows if row["task"] == task]
+        for task in dict.fromkeys(row["task"] for row in rows)
+    }
 
 
-def by_grid_and_peak(coarse: Sequence[Row], fine: Sequence[Row]) -> Iterator[tuple[str, int, list[list[Row]]]]:
-    """What a line is called, its grid, and the rows of each effect, for each grid and peak; the highest peak first."""
+def by_grid_and_peak(
+    coarse: Sequence[Row], fine: Sequence[Row]
+) -> Iterator[tuple[str, int, list[list[Row]]]]:
+    """What a line is called, its grid, and the rows of each effect, for each grid and peak; the
+    highest peak first.
+    """
     for grid, rows in ((33, coarse), (65, fine)):
         tasks = by_task(rows)
         for peak in sorted({task.split(":")[2] for task in tasks}, key=float, reverse=True):
@@ -58,7 +71,9 @@ def by_grid_and_peak(coarse: Sequence[Row], fine: Sequence[Row]) -> Iterator[tup
 
 
 def plain(rows: Sequence[Row], grid: int) -> list[float]:
-    """The better of the two plain networks on one data set: averaged over area, or point by point."""
+    """The better of the two plain networks on one data set: averaged over area, or point by
+    point.
+    """
     return max((values(rows, f"plain {grid}"), values(rows, f"plain {grid}, points")), key=mean)
 
 
@@ -70,17 +85,27 @@ def summary(coarse: Sequence[Row], fine: Sequence[Row]) -> Table:
         lines.append([title, str(len(mine)), *_errors(mine, grid)])
     head = ["peak, grid", "effects", "DECNN", "plain, best of two", "ratio", *OPPONENTS.values()]
     models = '--models "DECNN 65" "plain 65" "plain 65, points" --name classify_65'
-    return head, lines, f"{FACES}`, `python benchmarks/classify.py --millimetres 1.5 2.5 4 --seeds 1 {models}"
+    return (
+        head,
+        lines,
+        f"{FACES}`, `python benchmarks/classify.py --millimetres 1.5 2.5 4 --seeds 1 {models}",
+    )
 
 
 def sites(coarse: Sequence[Row], fine: Sequence[Row]) -> Table:
-    """How well the true sites are found: mean ROC-AUC over the effects, the least of them in brackets."""
+    """How well the true sites are found: mean ROC-AUC over the effects, the least of them in
+    brackets.
+    """
     lines = []
     for title, grid, tasks in by_grid_and_peak(coarse, fine):
         columns = [(f"DECNN {grid}", "density"), ("t-map", "t-map")]
         columns += [(f"plain {grid}", "gradient"), (f"plain {grid}", "gradcam")]
         lines.append([title, *(_site(tasks, *column) for column in columns)])
-    return ["peak, grid", "DECNN's density", "t-map", "gradient x input, plain", "Grad-CAM, plain"], lines, FACES
+    return (
+        ["peak, grid", "DECNN's density", "t-map", "gradient x input, plain", "Grad-CAM, plain"],
+        lines,
+        FACES,
+    )
 
 
 def _site(tasks: Sequence[Sequence[Row]], model: str, how: str) -> str:
@@ -89,7 +114,10 @@ def _site(tasks: Sequence[Sequence[Row]], model: str, how: str) -> str:
 
 
 def _errors(tasks: Sequence[Sequence[Row]], grid: int) -> list[str]:
-    ours, other = _error(tasks, f"DECNN {grid}"), 1 - mean([mean(plain(rows, grid)) for rows in tasks])
+    ours, other = (
+        _error(tasks, f"DECNN {grid}"),
+        1 - mean([mean(plain(rows, grid)) for rows in tasks]),
+    )
     rest = [shown(_error(tasks, model)) if grid == 33 else "-" for model in OPPONENTS]
     return [shown(ours), shown(other), shown(ours / other, "{:.2f}"), *rest]
 
@@ -102,9 +130,15 @@ def _error(tasks: Sequence[Sequence[Row]], model: str) -> float:
 def each(rows: Sequence[Row]) -> Table:
     """Accuracy of DECNN and its opponents on every effect."""
     lines = []
-    for task, mine in sorted(by_task(rows).items(), key=lambda item: (-float(item[0].split(":")[2]), item[0])):
+    for task, mine in sorted(
+        by_task(rows).items(), key=lambda item: (-float(item[0].split(":")[2]), item[0])
+    ):
         _, effect, peak = task.split(":")
-        columns = [values(mine, "DECNN 33"), plain(mine, 33), *(values(mine, model) for model in OPPONENTS)]
+        columns = [
+            values(mine, "DECNN 33"),
+            plain(mine, 33),
+            *(values(mine, model) for model in OPPONENTS),
+        ]
         density = shown(mean(values(mine, "DECNN 33", "density")))
         lines.append([f"{effect}, {peak} mm", *map(spread, columns), density])
     head = ["effect, peak", "DECNN", "plain, best of two", *OPPONENTS.values(), "site: density"]
@@ -125,9 +159,15 @@ ABLATION = {
 
 
 def ablation(rows: Sequence[Row]) -> Table:
-    """Accuracy, and ROC-AUC of the density for the true site, with parts of the method left out; seed 0."""
+    """Accuracy, and ROC-AUC of the density for the true site, with parts of the method left out;
+    seed 0.
+    """
     first = [row for row in rows if row["seed"] in (0, None)]
-    tasks = {task: part for task, part in by_task(first).items() if values(part, ABLATION["learned, no warm start"])}
+    tasks = {
+        task: part
+        for task, part in by_task(first).items()
+        if values(part, ABLATION["learned, no warm start"])
+    }
     lines = []
     for name, model in ABLATION.items():
         cells = []
@@ -138,7 +178,11 @@ def ablation(rows: Sequence[Row]) -> Table:
     models = " ".join(f'"{model}"' for model in ABLATION.values())
     effects = " ".join(task.split(":")[1] for task in tasks)
     command = f"python benchmarks/classify.py --millimetres 1.5 --effects {effects} --models {models} --seeds 1"
-    return ["density (accuracy, site)", *(", ".join(t.split(":")[1:]) + " mm" for t in tasks)], lines, command
+    return (
+        ["density (accuracy, site)", *(", ".join(t.split(":")[1:]) + " mm" for t in tasks)],
+        lines,
+        command,
+    )
 
 
 def others(rows: Sequence[Row], command: str) -> Table:
@@ -162,7 +206,20 @@ def variants(rows: Sequence[Row]) -> Table:
         for model in dict.fromkeys(row["model"] for row in part):
             mine = [row for row in part if row["model"] == model]
             cells = [spread([row["variants"][kind] for row in mine]) for kind in kinds]
-            lines.append([", ".join(task.split(":")[1:3]) + " mm", model, spread(values(part, model)), *cells])
+            lines.append(
+                [
+                    ", ".join(task.split(":")[1:3]) + " mm",
+                    model,
+                    spread(values(part, model)),
+                    *cells,
+                ]
+            )
     names = " ".join(dict.fromkeys(row["task"] for row in rows))
-    command = f'python benchmarks/classify.py --sets {names} --models "DECNN 33" "plain 33" --seeds 5'
-    return ["effect, peak", "network", "as trained", *kinds], lines, f"{command} --name classify_variants"
+    command = (
+        f'python benchmarks/classify.py --sets {names} --models "DECNN 33" "plain 33" --seeds 5'
+    )
+    return (
+        ["effect, peak", "network", "as trained", *kinds],
+        lines,
+        f"{command} --name classify_variants",
+    )

@@ -1,4 +1,6 @@
-"""README tables of the scale-equivariant and the adaptive layers, from results/layers_scale and layers_adaptive."""
+"""README tables of the scale-equivariant and the adaptive layers, from results/layers_scale and
+layers_adaptive.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,21 @@ from typing import Any
 
 
 def scale_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]], str]:
-    """Head, rows and command: Dice at sizes never trained on, mean +- half of the 95 % interval over seeds."""
-    scores = [key for key in record["summary"][0] if key.startswith("dice") and not key.endswith("+-")]
+    """Head, rows and command: Dice at sizes never trained on, mean +- half of the 95 % interval
+    over seeds.
+    """
+    scores = [
+        key for key in record["summary"][0] if key.startswith("dice") and not key.endswith("+-")
+    ]
     rows = [
         [str(row["volumes"]), row["network"], *(_with_interval(row, key) for key in scores)]
         for row in record["summary"]
     ]
-    head = ["training volumes", "network", *(f"Dice at size {key.removeprefix('dice at ')}" for key in scores)]
+    head = [
+        "training volumes",
+        "network",
+        *(f"Dice at size {key.removeprefix('dice at ')}" for key in scores),
+    ]
     return head, rows, "python benchmarks/layers.py scale"
 
 
@@ -20,9 +30,14 @@ def equivariance_table(record: dict[str, Any]) -> tuple[list[str], list[list[str
     """Head, rows and command: the patch errors of single layers."""
     bands = [key for key in record["equivariance"][0] if key.startswith("error")]
     rows = [
-        [row["layer"], *(f"{row[key]:.1e}" if row[key] else "0" for key in bands)] for row in record["equivariance"]
+        [row["layer"], *(f"{row[key]:.1e}" if row[key] else "0" for key in bands)]
+        for row in record["equivariance"]
     ]
-    return ["layer", *(f"{key} rad / voxel" for key in bands)], rows, "python benchmarks/layers.py scale"
+    return (
+        ["layer", *(f"{key} rad / voxel" for key in bands)],
+        rows,
+        "python benchmarks/layers.py scale",
+    )
 
 
 def adaptive_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]], str]:
@@ -37,10 +52,14 @@ def adaptive_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]], 
 
 
 def time_table(record: dict[str, Any]) -> tuple[list[str], list[list[str]], str]:
-    """Head, rows and command: CPU time of an adaptive layer beside the dense one, 75 % of the area downsampled."""
+    """Head, rows and command: CPU time of an adaptive layer beside the dense one, 75 % of the area
+    downsampled.
+    """
     ratios = [key for key in record["time"][0] if key.endswith("dense") and key != "dense"]
-    rows = [[f"{row['channels']} channels, {row['side']}^2", *(f"{row[key]:.2f}" for key in ratios)]
-            for row in record["time"]]  # fmt: skip
+    rows = [
+        [f"{row['channels']} channels, {row['side']}^2", *(f"{row[key]:.2f}" for key in ratios)]
+        for row in record["time"]
+    ]
     return ["layer", *ratios], rows, "python benchmarks/layers.py adaptive"
 
 

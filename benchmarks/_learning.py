@@ -1,4 +1,6 @@
-"""What the learning tables share: means over seeds with intervals, differences within seeds, going on after a stop."""
+"""What the learning tables share: means over seeds with intervals, differences within seeds, going
+on after a stop.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def mean_and_half_width(values: Sequence[float]) -> tuple[float, float | None]:
 
 
 def unfinished(runs: Sequence[Row], before: Row, options: Row, *, resume: bool) -> list[Row]:
-    """Rows of an interrupted run to go on with: all of `runs` with `resume`, if it had the same options but seeds."""
+    """Rows of an interrupted run to go on with: all of `runs` with `resume`, if it had the same
+    options but seeds.
+    """
     same = {key: value for key, value in before.items() if key != "seeds"} == {
         key: value for key, value in options.items() if key != "seeds"
     }
@@ -33,11 +37,20 @@ def unfinished(runs: Sequence[Row], before: Row, options: Row, *, resume: bool) 
 
 
 def learn(
-    name: str, result: Row, options: Row, runs_of: Callable[[int, Row, list[Row]], Iterable[Any]],
-    summarised: Callable[[list[Row]], list[Row]], *, resume: bool,
-) -> None:  # fmt: skip
-    """Fill in the learning table of results/NAME.json seed by seed; every finished row is written at once."""
-    from _common import write  # the statistics in this file are also used without the scripts' folder on the path
+    name: str,
+    result: Row,
+    options: Row,
+    runs_of: Callable[[int, Row, list[Row]], Iterable[Any]],
+    summarised: Callable[[list[Row]], list[Row]],
+    *,
+    resume: bool,
+) -> None:
+    """Fill in the learning table of results/NAME.json seed by seed; every finished row is written
+    at once.
+    """
+    from _common import (
+        write,  # the statistics in this file are also used without the scripts' folder on the path
+    )
 
     runs = unfinished(result.get("runs", []), result.get("options", {}), options, resume=resume)
     result |= {"options": options, "runs": runs}
@@ -53,7 +66,9 @@ def learn(
 
 
 def over_seeds(rows: Sequence[Row], by: Sequence[str], measures: Sequence[str]) -> list[Row]:
-    """One row per combination of the columns `by`: each measure's mean and half-width over the seeds."""
+    """One row per combination of the columns `by`: each measure's mean and half-width over the
+    seeds.
+    """
     out: list[Row] = []
     for key in dict.fromkeys(tuple(row[name] for name in by) for row in rows):
         same = [row for row in rows if tuple(row[name] for name in by) == key]
@@ -64,13 +79,18 @@ def over_seeds(rows: Sequence[Row], by: Sequence[str], measures: Sequence[str]) 
     return out
 
 
-def differences(rows: Sequence[Row], column: str, pair: tuple[str, str], by: str, measures: Sequence[str]) -> list[Row]:
+def differences(
+    rows: Sequence[Row], column: str, pair: tuple[str, str], by: str, measures: Sequence[str]
+) -> list[Row]:
     """First minus second of a pair of methods, seed by seed, then as `over_seeds`."""
     first, second = (
         {(row[by], row["seed"]): row for row in rows if row[column] == name} for name in pair
-    )  # fmt: skip
+    )
     both = [key for key in first if key in second]
-    gaps = [{by: k, "seed": s} | {m: first[k, s][m] - second[k, s][m] for m in measures} for k, s in both]
+    gaps = [
+        {by: k, "seed": s} | {m: first[k, s][m] - second[k, s][m] for m in measures}
+        for k, s in both
+    ]
     return [{column: f"{pair[0]} - {pair[1]}"} | row for row in over_seeds(gaps, [by], measures)]
 
 

@@ -22,7 +22,9 @@ class SqueezeExcitation(nn.Module):
 
 
 class ConvolutionalBlockAttention(nn.Module):
-    """Woo et al. 2018 (CBAM): channel weights from mean and maximum, then pixel weights from both."""
+    """Woo et al. 2018 (CBAM): channel weights from mean and maximum, then pixel weights from
+    both.
+    """
 
     def __init__(self, channels: int, size: Sequence[int] = (), *, reduction: int = 16) -> None:
         super().__init__()
@@ -49,13 +51,17 @@ class EfficientChannelAttention(nn.Module):
 
 
 class SpatialPyramidAttention(nn.Module):
-    """Guo et al. 2020 (SPA): channel weights from means over 1x1, 2x2 and 4x4 parts of the image."""
+    """Guo et al. 2020 (SPA): channel weights from means over 1x1, 2x2 and 4x4 parts of the
+    image.
+    """
 
     def __init__(self, channels: int, size: Sequence[int] = (), *, reduction: int = 16) -> None:
         super().__init__()
         inner = max(channels // reduction, 4)
         self.pools = nn.ModuleList(nn.AdaptiveAvgPool2d(n) for n in (1, 2, 4))
-        self.mlp = nn.Sequential(nn.Linear(21 * channels, inner), nn.ReLU(), nn.Linear(inner, channels))
+        self.mlp = nn.Sequential(
+            nn.Linear(21 * channels, inner), nn.ReLU(), nn.Linear(inner, channels)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         pyramid = torch.cat([pool(x).flatten(1) for pool in self.pools], 1)
@@ -63,9 +69,13 @@ class SpatialPyramidAttention(nn.Module):
 
 
 class SimpleAttention(nn.Module):
-    """Yang et al. 2021 (SimAM): no parameters, weight by the squared deviation from the channel's mean."""
+    """Yang et al. 2021 (SimAM): no parameters, weight by the squared deviation from the channel's
+    mean.
+    """
 
-    def __init__(self, channels: int, size: Sequence[int] = (), *, regulariser: float = 1e-4) -> None:
+    def __init__(
+        self, channels: int, size: Sequence[int] = (), *, regulariser: float = 1e-4
+    ) -> None:
         super().__init__()
         self.regulariser = regulariser
 
@@ -76,7 +86,9 @@ class SimpleAttention(nn.Module):
 
 
 class StyleRecalibration(nn.Module):
-    """Lee et al. 2019 (SRM): channel weights from each channel's own mean and standard deviation."""
+    """Lee et al. 2019 (SRM): channel weights from each channel's own mean and standard
+    deviation.
+    """
 
     def __init__(self, channels: int, size: Sequence[int] = ()) -> None:
         super().__init__()
@@ -100,7 +112,9 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(outputs)
         self.downsample = nn.Sequential()
         if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
@@ -116,7 +130,9 @@ def resnet(
     stride: int = 1,
     large: bool = False,
 ) -> nn.Sequential:
-    """ResNet-18 by default; `large` takes the stem for photographs, otherwise one 3x3 convolution of this stride."""
+    """ResNet-18 by default; `large` takes the stem for photographs, otherwise one 3x3 convolution
+    of this stride.
+    """
     kernel, stride = (7, 2) if large else (3, stride)
     stem = nn.Conv2d(in_channels, widths[0], kernel, stride, kernel // 2, bias=False)
     layers: list[nn.Module] = [stem, nn.BatchNorm2d(widths[0]), nn.ReLU()]

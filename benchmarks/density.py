@@ -1,10 +1,12 @@
 """Density-equalizing maps: misplaced mass, folds and time, beside the published codes.
 
-    MESHCONV_DATA=../shared/data python benchmarks/density.py      # about a minute; writes results/density.json
+    MESHCONV_DATA=../shared/data python benchmarks/density.py      # about a minute; writes
+    results/density.json
 
-Time: CPU seconds on one thread, median and spread of 5 calls (fewer if long) after a warm-up, and as a ratio to one
-`conformal_map` of the same surface in the same run. Published column: figures of the authors' MATLAB codes
-under Octave on another machine; their quality can be compared, their seconds only roughly.
+Time: CPU seconds on one thread, median and spread of 5 calls (fewer if long) after a warm-up, and
+as a ratio to one `conformal_map` of the same surface in the same run. Published column: figures of
+the authors' MATLAB codes under Octave on another machine; their quality can be compared, their
+seconds only roughly.
 """
 
 from __future__ import annotations
@@ -25,10 +27,10 @@ import scipy
 
 import meshconv
 from meshconv.errors import AccuracyWarning
-from meshconv.maps.conformal import conformal_map
-from meshconv.maps.density import density_equalizing_map, misplaced_mass
+from meshconv.io import load
+from meshconv.maps.conformal.conformal_map import conformal_map
+from meshconv.maps.equalize.density_map import density_equalizing_map, misplaced_mass
 from meshconv.maps.parameterization import Parameterization
-from meshconv.mesh.io import load
 
 REPEATS = 5
 LONG = 8.0  # seconds after which a case is not repeated further
@@ -87,15 +89,26 @@ def measure(folder: Path, name: str, domain: str, kind: str) -> dict[str, Any]:
         warnings.simplefilter("ignore", AccuracyWarning)
         result, median, spread = seconds(lambda: density_equalizing_map(start, rho))
     return {
-        "surface": name, "domain": domain, "density": kind, "vertices": surface.n_vertices,
-        "misplaced_before": misplaced_mass(start, result.population), "misplaced": result.misplaced_mass,
-        "folds": len(result.flipped_faces()), "cpu_s": median, "spread_s": spread,
-        "ratio_to_conformal_map": median / flatten, "published": PUBLISHED[name, domain, kind],
-    }  # fmt: skip
+        "surface": name,
+        "domain": domain,
+        "density": kind,
+        "vertices": surface.n_vertices,
+        "misplaced_before": misplaced_mass(start, result.population),
+        "misplaced": result.misplaced_mass,
+        "folds": len(result.flipped_faces()),
+        "cpu_s": median,
+        "spread_s": spread,
+        "ratio_to_conformal_map": median / flatten,
+        "published": PUBLISHED[name, domain, kind],
+    }
 
 
 def line(row: dict[str, Any]) -> str:
-    beside = "-" if row["published"] is None else ", ".join("-" if x is None else str(x) for x in row["published"])
+    beside = (
+        "-"
+        if row["published"] is None
+        else ", ".join("-" if x is None else str(x) for x in row["published"])
+    )
     cells = (
         f"{row['surface']}, {row['domain']}, {row['density']}",
         f"{row['misplaced_before']:.3f}",
@@ -109,19 +122,31 @@ def line(row: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    folder = Path(os.environ.get("MESHCONV_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-    print("| case | misplaced | after | folds | CPU s (spread) | / conformal_map | published: same, folds, s |")
+    folder = Path(
+        os.environ.get("MESHCONV_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
+    )
+    print(
+        "| case | misplaced | after | folds | CPU s (spread) | / conformal_map | published: same, folds, s |"
+    )
     print("|---|---|---|---|---|---|---|")
     rows = []
     for case in PUBLISHED:
         rows.append(measure(folder, *case))
         print(line(rows[-1]), flush=True)
     versions = {m.__name__: m.__version__ for m in (meshconv, np, scipy, numba)}
-    about = {"machine": platform.machine(), "python": platform.python_version(), "versions": versions}
+    about = {
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "versions": versions,
+    }
     threads = os.environ.get("OMP_NUM_THREADS", "default")
     out = Path(__file__).parent / "results" / "density.json"
     out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps({**about, "threads": threads, "seed": SEED, "repeats": REPEATS, "rows": rows}, indent=1))
+    out.write_text(
+        json.dumps(
+            {**about, "threads": threads, "seed": SEED, "repeats": REPEATS, "rows": rows}, indent=1
+        )
+    )
 
 
 if __name__ == "__main__":

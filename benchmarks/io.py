@@ -2,9 +2,9 @@
 
     python benchmarks/io.py        # about a minute on one core; writes results/io.json
 
-200,704 vertices in every format, float32 and float64. Two peers: trimesh as it comes, and trimesh with
-``process=False``, which keeps the file's vertices as meshconv does but checks nothing. CPU seconds on one thread,
-medians of interleaved repeats.
+200,704 vertices in every format, float32 and float64. Two peers: trimesh as it comes, and trimesh
+with ``process=False``, which keeps the file's vertices as meshconv does but checks nothing. CPU
+seconds on one thread, medians of interleaved repeats.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from _common import environment, interleaved, one_thread, print_table, ratio, su
 
 one_thread()
 
-import numpy as np  # noqa: E402
-import trimesh  # noqa: E402
+import numpy as np
+import trimesh
 
-from meshconv.mesh.io import load, save  # noqa: E402
-from meshconv.mesh.shapes import grid  # noqa: E402
-from meshconv.mesh.surface import Surface  # noqa: E402
+from meshconv.io import load, save
+from meshconv.mesh.shapes import grid
+from meshconv.mesh.surface import Surface
 
 SIDE = 448
 REPEATS = 15
@@ -65,7 +65,9 @@ def main() -> None:
                 {
                     "meshconv": lambda path=path: load(path),
                     "trimesh": lambda path=path: trimesh.load(path, force="mesh"),
-                    "unprocessed": lambda path=path: trimesh.load(path, force="mesh", process=False),
+                    "unprocessed": lambda path=path: trimesh.load(
+                        path, force="mesh", process=False
+                    ),
                 },
                 REPEATS if path.suffix == ".ply" else 5,
             )

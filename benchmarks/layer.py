@@ -2,8 +2,9 @@
 
     python benchmarks/layer.py             # about 3 minutes on one core; writes results/layer.json
 
-CPU seconds of forward + backward on one thread, medians of interleaved repeats, as ratios to the baseline
-of the same run. Beside each time: std / mean of the delivered density, and folded cells, over the same densities.
+CPU seconds of forward + backward on one thread, medians of interleaved repeats, as ratios to the
+baseline of the same run. Beside each time: std / mean of the delivered density, and folded cells,
+over the same densities.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from _common import environment, interleaved, one_thread, write
 
 one_thread()
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from scipy.interpolate import LinearNDInterpolator  # noqa: E402
-from torch import Tensor  # noqa: E402
+import numpy as np
+import torch
+from scipy.interpolate import LinearNDInterpolator
+from torch import Tensor
 
-from meshconv.maps.parameterization import Parameterization  # noqa: E402
-from meshconv.mesh.shapes import delaunay_disk  # noqa: E402
-from meshconv.nn.equalize import bounded_density, density_error, equalizing_grid, folds  # noqa: E402
-from meshconv.nn.sample import node_grid  # noqa: E402
-from meshconv.resample.grid import grid_nodes  # noqa: E402
-from meshconv.resample.resampler import Resampler  # noqa: E402
-from meshconv.resample.scan import scan_plane  # noqa: E402
+from meshconv.maps.parameterization import Parameterization
+from meshconv.mesh.shapes import delaunay_disk
+from meshconv.nn.equalize import bounded_density, density_error, equalizing_grid, folds
+from meshconv.nn.sample import node_grid
+from meshconv.resample.grid import grid_nodes
+from meshconv.resample.resampler import Resampler
+from meshconv.resample.scan import scan_plane
 
 
 def densities(n: int) -> dict[str, Tensor]:
@@ -37,7 +38,9 @@ def densities(n: int) -> dict[str, Tensor]:
         return torch.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * s**2))[None]
 
     g = torch.Generator().manual_seed(0)
-    coarse = {c: 100 * torch.randn(8, 1, (n - 1) // c + 1, (n - 1) // c + 1, generator=g) for c in (4, 8)}
+    coarse = {
+        c: 100 * torch.randn(8, 1, (n - 1) // c + 1, (n - 1) // c + 1, generator=g) for c in (4, 8)
+    }
     disc = torch.hypot(x - 0.45, y - 0.55)
     return {
         "blob 5:1": 1 + 4 * blob(0.5, 0.5, 0.12),
@@ -72,7 +75,9 @@ def layer_cost(n: int, batch: int, repeats: int) -> dict[str, dict[str, float]]:
     for name in METHODS:
         chosen = options(name, n)
         weight = torch.randn(batch, chosen["size"], chosen["size"], 2)
-        runs[name] = lambda chosen=chosen, weight=weight: (equalizing_grid(rho, **chosen) * weight).sum().backward()
+        runs[name] = lambda chosen=chosen, weight=weight: (
+            (equalizing_grid(rho, **chosen) * weight).sum().backward()
+        )
     times = interleaved(runs, repeats)
     base = statistics.median(times["conv 3x3 32->32"])
     return {
@@ -88,9 +93,13 @@ def layer_cost(n: int, batch: int, repeats: int) -> dict[str, dict[str, float]]:
 def layer_quality(n: int) -> dict[str, dict[str, tuple[float, int]]]:
     table = {}
     for name in METHODS:
-        grids = {case: (rho, equalizing_grid(rho, **options(name, n))) for case, rho in densities(n).items()}
+        grids = {
+            case: (rho, equalizing_grid(rho, **options(name, n)))
+            for case, rho in densities(n).items()
+        }
         table[name] = {
-            case: (float(density_error(rho, grid).max()), int(folds(grid).sum())) for case, (rho, grid) in grids.items()
+            case: (float(density_error(rho, grid).max()), int(folds(grid).sum()))
+            for case, (rho, grid) in grids.items()
         }
     return table
 
@@ -109,15 +118,22 @@ def resampling(n_vertices: int, size: int, repeats: int) -> dict[str, dict[str, 
     runs |= _optional_peers(points, faces, nodes)
     times = interleaved(runs, repeats)
     base = statistics.median(times["scan conversion"])
-    return {k: {"seconds": statistics.median(t), "ratio": statistics.median(t) / base} for k, t in times.items()}
+    return {
+        k: {"seconds": statistics.median(t), "ratio": statistics.median(t) / base}
+        for k, t in times.items()
+    }
 
 
-def _optional_peers(points: np.ndarray, faces: np.ndarray, nodes: np.ndarray) -> dict[str, Callable[[], object]]:
+def _optional_peers(
+    points: np.ndarray, faces: np.ndarray, nodes: np.ndarray
+) -> dict[str, Callable[[], object]]:
     peers: dict[str, Callable[[], object]] = {}
     try:
         from matplotlib.tri import Triangulation
 
-        peers["matplotlib trifinder"] = lambda: Triangulation(*points.T, faces).get_trifinder()(*nodes.T)
+        peers["matplotlib trifinder"] = lambda: Triangulation(*points.T, faces).get_trifinder()(
+            *nodes.T
+        )
     except ImportError:
         pass
     try:
@@ -138,14 +154,19 @@ def _optional_peers(points: np.ndarray, faces: np.ndarray, nodes: np.ndarray) ->
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--vertices", type=int, default=200_000)
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    report: dict[str, object] = {"environment": environment("torch", "numpy", "scipy"), "options": vars(args)}
+    report: dict[str, object] = {
+        "environment": environment("torch", "numpy", "scipy"),
+        "options": vars(args),
+    }
     for n in (65, 129):
         cost, quality = layer_cost(n, args.batch, args.repeats), layer_quality(n)
         report[f"layer {n}"] = {"cost": cost, "quality": quality}

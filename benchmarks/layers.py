@@ -1,11 +1,12 @@
-"""All four adaptive layers, one after another: times and learning tables, then what they say in one place.
+"""All four adaptive layers, one after another: times and learning tables, then what they say in one
+place.
 
-    python benchmarks/layers.py                       # all four, 3 to 5 seeds each: about an hour of CPU
-    python benchmarks/layers.py scale adaptive --quick
-    python benchmarks/layers.py --table               # only print what results/layers_*.json hold
+    python benchmarks/layers.py                       # all four, 3 to 5 seeds each: about an hour
+    of CPU python benchmarks/layers.py scale adaptive --quick python benchmarks/layers.py --table
+    # only print what results/layers_*.json hold
 
-Each part is a script of its own (layers_scale, layers_adaptive, layers_stride, layers_ppcr) with more options; it
-writes its own file in results/. One process, one thread.
+Each part is a script of its own (layers_scale, layers_adaptive, layers_stride, layers_ppcr) with
+more options; it writes its own file in results/. One process, one thread.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from _common import RESULTS, one_thread
 
 one_thread()
 
-from _learning import text  # noqa: E402
+from _learning import text
 
 PARTS = ("scale", "adaptive", "stride", "ppcr")
 
@@ -53,15 +54,21 @@ def show(part: str) -> None:
 
 def main() -> None:
     """Run the parts asked for and print their tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} or all (default)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} or all (default)"
+    )
     parser.add_argument("--seeds", type=int, default=None)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--table", action="store_true", help="run nothing, only print the results")
     args = parser.parse_args()
     unknown = set(args.parts) - {*PARTS, "all"}
     if unknown:
-        parser.error(f"unknown part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)} and all")
+        parser.error(
+            f"unknown part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)} and all"
+        )
     parts = [part for part in PARTS if part in args.parts or not args.parts or "all" in args.parts]
     options = ["--quick"] * args.quick + (["--seeds", str(args.seeds)] if args.seeds else [])
     for part in parts if not args.table else ():

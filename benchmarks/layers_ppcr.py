@@ -1,18 +1,21 @@
-"""PPCR beside SE, CBAM, ECA, SPA, SimAM and SRM: only the layer after each block's last norm is swapped.
+"""PPCR beside SE, CBAM, ECA, SPA, SimAM and SRM: only the layer after each block's last norm is
+swapped.
 
-    python benchmarks/layers_ppcr.py --quick       # a few minutes on one core: 1 seed, short trainings
-    python benchmarks/layers_ppcr.py               # 5 seeds: PneumoniaMNIST, faces (MESHCONV_DATA), times
-    python benchmarks/layers_ppcr.py time          # one part; the others keep what the JSON file holds
-    python benchmarks/layers_ppcr.py faces pneumonia --resume      # go on with an interrupted run, row by row
+    python benchmarks/layers_ppcr.py --quick       # a few minutes on one core: 1 seed, short
+    trainings python benchmarks/layers_ppcr.py               # 5 seeds: PneumoniaMNIST, faces
+    (MESHCONV_DATA), times python benchmarks/layers_ppcr.py time          # one part; the others
+    keep what the JSON file holds python benchmarks/layers_ppcr.py faces pneumonia --resume      #
+    go on with an interrupted run, row by row
 
-Times are CPU seconds on one thread, networks taking turns, as ratios to the same ResNet-18 without attention.
-Learning: one small residual network, same stem, seeds, batches, learning rate and number of epochs. Rate and epochs
-are those of `GRID` with which the network *without* attention has the best mean AUC over three seeds on a validation
-part: of PneumoniaMNIST its own, of the faces a quarter of the training population, trained on the rest (part
-"settings"; earlier versions of this table had settings that were tried on the test part with seed 0). Tested after the
-last epoch. Faces: two groups of morphable faces without correspondence (`MorphableFaces`), on 33 x 33 nodes; the
-attention on the mean face is judged by how it ranks the vertices of the true site. Prepared images are kept in
-out/layers. Writes results/layers_ppcr.json and results/layers_ppcr.png.
+Times are CPU seconds on one thread, networks taking turns, as ratios to the same ResNet-18 without
+attention. Learning: one small residual network, same stem, seeds, batches, learning rate and number
+of epochs. Rate and epochs are those of `GRID` with which the network *without* attention has the
+best mean AUC over three seeds on a validation part: of PneumoniaMNIST its own, of the faces a
+quarter of the training population, trained on the rest (part "settings"; earlier versions of this
+table had settings that were tried on the test part with seed 0). Tested after the last epoch.
+Faces: two groups of morphable faces without correspondence (`MorphableFaces`), on 33 x 33 nodes;
+the attention on the mean face is judged by how it ranks the vertices of the true site. Prepared
+images are kept in out/layers. Writes results/layers_ppcr.json and results/layers_ppcr.png.
 """
 
 from __future__ import annotations
@@ -33,11 +36,11 @@ from _common import RESULTS, environment, interleaved, one_thread, write
 
 one_thread()
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from _attention_site import Data, Site  # noqa: E402
-from _learning import Row, over_seeds, text, unfinished  # noqa: E402
-from attention_peers import (  # noqa: E402
+import numpy as np
+import torch
+from _attention_site import Data, Site
+from _learning import Row, over_seeds, text, unfinished
+from attention_peers import (
     ConvolutionalBlockAttention,
     EfficientChannelAttention,
     SimpleAttention,
@@ -46,14 +49,14 @@ from attention_peers import (  # noqa: E402
     StyleRecalibration,
     resnet,
 )
-from sklearn.metrics import roc_auc_score  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
-from torch.nn import functional  # noqa: E402
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+from torch.nn import functional
 
-from meshconv.datasets.images import pneumonia_mnist  # noqa: E402
-from meshconv.nn.recalibration import PyramidPixelContext, add_recalibration  # noqa: E402
-from meshconv.nn.sample import pyramid  # noqa: E402
-from meshconv.train.dataset import Standardizer  # noqa: E402
+from meshconv.datasets.images import pneumonia_mnist
+from meshconv.nn.layers.recalibration import PyramidPixelContext, add_recalibration
+from meshconv.nn.sample import pyramid
+from meshconv.train.dataset import Standardizer
 
 PARTS = ("time", "settings", "faces", "pneumonia")
 GRID = {
@@ -93,9 +96,16 @@ def time_table(sides: Sequence[int], repeats: int) -> list[Row]:
         for name in LAYERS:
             ratios = [a / b for a, b in zip(times[name], times["none"], strict=True)]
             low, middle, high = statistics.quantiles(ratios, n=4)
-            rows.append({"side": side, "layer": name, "forward ratio": middle, "quartiles": [low, high],
-                         "ratio of least times": min(times[name]) / min(times["none"]),
-                         "parameters added": counts[name] / counts["none"] - 1})  # fmt: skip
+            rows.append(
+                {
+                    "side": side,
+                    "layer": name,
+                    "forward ratio": middle,
+                    "quartiles": [low, high],
+                    "ratio of least times": min(times[name]) / min(times["none"]),
+                    "parameters added": counts[name] / counts["none"] - 1,
+                }
+            )
             print(text(rows[-1]), flush=True)
     return rows
 
@@ -109,7 +119,9 @@ def pneumonia(split: str) -> Data:
 
 
 def faces(effect: str, amplitude: float, cache: Path) -> tuple[Data, Data]:
-    """Images (400, C, 33, 33) of two populations, standardised by the first; the smoothed prepared images."""
+    """Images (400, C, 33, 33) of two populations, standardised by the first; the smoothed prepared
+    images.
+    """
     parts = [_prepared(effect, amplitude, seed, cache) for seed in (100, 200)]
     scale = Standardizer.fit(parts[0][0])
     first, second = ((pyramid(scale(x), 2)[2], torch.from_numpy(y)) for x, y in parts)
@@ -128,7 +140,9 @@ def _prepared(effect: str, amplitude: float, seed: int, cache: Path) -> tuple[An
         scans = MorphableFaces(400, effect, amplitude, seed=seed)
         found = prepare(scans, template, config=PrepareConfig(), cache=cache, on_error="skip")
         kept.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(kept, x=found.images.astype(np.float16), y=np.asarray(found.labels, dtype=np.int64))
+        np.savez(
+            kept, x=found.images.astype(np.float16), y=np.asarray(found.labels, dtype=np.int64)
+        )
     with np.load(kept) as data:
         return data["x"].astype(np.float32), data["y"]
 
@@ -159,11 +173,18 @@ def trained(net: nn.Module, data: Data, *, rate: float, epochs: int, seed: int) 
 def tested(net: nn.Module, data: Data) -> dict[str, float]:
     x, y = data
     score = torch.cat([net.eval()(part) for part in x.split(256)]).softmax(1)[:, 1]
-    return {"accuracy": float(((score > 0.5) == y).float().mean()), "auc": float(roc_auc_score(y, score))}
+    return {
+        "accuracy": float(((score > 0.5) == y).float().mean()),
+        "auc": float(roc_auc_score(y, score)),
+    }
 
 
-def settings(data: Data, validation: Data, grid: Sequence[tuple[float, int]], seeds: int) -> list[Row]:
-    """Validation AUC of the network without attention for each learning rate and number of epochs, best first."""
+def settings(
+    data: Data, validation: Data, grid: Sequence[tuple[float, int]], seeds: int
+) -> list[Row]:
+    """Validation AUC of the network without attention for each learning rate and number of epochs,
+    best first.
+    """
     tried: list[Row] = []
     for rate, epochs in grid:
         aucs = []
@@ -176,8 +197,12 @@ def settings(data: Data, validation: Data, grid: Sequence[tuple[float, int]], se
     return sorted(tried, key=lambda row: -row["validation auc"])
 
 
-def runs(train: Data, test: Data, best: Row, seeds: int, rows: list[Row], site: Site | None = None) -> Iterator[None]:
-    """Append one row per layer and seed to those there are; stops after each for it to be written."""
+def runs(
+    train: Data, test: Data, best: Row, seeds: int, rows: list[Row], site: Site | None = None
+) -> Iterator[None]:
+    """Append one row per layer and seed to those there are; stops after each for it to be
+    written.
+    """
     done = {(row["layer"], row["seed"]) for row in rows}
     for seed, name in itertools.product(range(seeds), LAYERS):
         if (name, seed) in done:
@@ -203,7 +228,9 @@ def on_faces(record: Row, args: argparse.Namespace, seeds: int, folder: Path) ->
     (x, y), test = faces(args.effect, args.amplitude, args.cache)
     most = len(x) * 3 // 4
     if "settings" in args.parts:
-        tried = settings((x[:most], y[:most]), (x[most:], y[most:]), GRID["faces"], 1 if args.quick else 3)
+        tried = settings(
+            (x[:most], y[:most]), (x[most:], y[most:]), GRID["faces"], 1 if args.quick else 3
+        )
         record["settings"] = record.get("settings", {}) | {"faces": tried}
     if "faces" not in args.parts:
         return
@@ -212,10 +239,15 @@ def on_faces(record: Row, args: argparse.Namespace, seeds: int, folder: Path) ->
     for _ in runs((x, y), test, options, seeds, rows, site):
         told = [row for row in rows if "attention, mean" in row]
         readings = [key for key in told[0] if key.startswith("attention")] if told else []
-        record["faces"], record["faces attention"] = summary(rows, ["gradient"]), over_seeds(told, ["layer"], readings)
+        record["faces"], record["faces attention"] = (
+            summary(rows, ["gradient"]),
+            over_seeds(told, ["layer"], readings),
+        )
         write("layers_ppcr", record)
     numbers = [row["seed"] for row in rows if row["layer"] == "PPCR"]
-    title = f"{args.effect}, {args.amplitude:g} mm: PPCR's attention, mean of {len(numbers)} networks"
+    title = (
+        f"{args.effect}, {args.amplitude:g} mm: PPCR's attention, mean of {len(numbers)} networks"
+    )
     record["attention of the mean map"] = site.draw(RESULTS / "layers_ppcr.png", title, numbers)
 
 
@@ -251,8 +283,12 @@ def _rows(record: Row, name: str, options: Row, *, resume: bool) -> list[Row]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default"
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seeds", type=int, default=None, help="5, or 1 with --quick")
     parser.add_argument("--resume", action="store_true", help="keep the learning rows there are")

@@ -1,15 +1,17 @@
 """Scale-equivariant layers beside ordinary ones: equivariance, time, segmentation at unseen sizes.
 
-    python benchmarks/layers_scale.py --quick          # 1 min of CPU: 10 volumes, one seed, few steps
-    python benchmarks/layers_scale.py                  # 10, 25 and 100 volumes, 3 seeds, about 3 min of CPU
-    python benchmarks/layers_scale.py --full           # the same at the volumes' own resolution, hours
-    python benchmarks/layers_scale.py equivariance     # one part; the others keep what the JSON file holds
-    python benchmarks/layers_scale.py learning --resume     # go on with an interrupted run, row by row
+    python benchmarks/layers_scale.py --quick          # 1 min of CPU: 10 volumes, one seed, few
+    steps python benchmarks/layers_scale.py                  # 10, 25 and 100 volumes, 3 seeds,
+    about 3 min of CPU python benchmarks/layers_scale.py --full           # the same at the volumes'
+    own resolution, hours python benchmarks/layers_scale.py equivariance     # one part; the others
+    keep what the JSON file holds python benchmarks/layers_scale.py learning --resume     # go on
+    with an interrupted run, row by row
 
-Hippocampus MRI (MESHCONV_DATA), at half resolution unless --full: networks of equal channels are trained at
-scale 1 and tested on volumes reduced to .7 to 1 of their size; a plain one more trains on randomly reduced volumes
-(with --both, a scale-equivariant one too). Equal steps, batches, optimiser and learning rate; the last step is
-tested, none is picked. CPU seconds, one thread. Results are written after every row.
+Hippocampus MRI (MESHCONV_DATA), at half resolution unless --full: networks of equal channels are
+trained at scale 1 and tested on volumes reduced to .7 to 1 of their size; a plain one more trains
+on randomly reduced volumes (with --both, a scale-equivariant one too). Equal steps, batches,
+optimiser and learning rate; the last step is tested, none is picked. CPU seconds, one thread.
+Results are written after every row.
 """
 
 from __future__ import annotations
@@ -22,18 +24,27 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from _common import RESULTS, environment, interleaved, one_thread, print_table, ratio, summary, write
+from _common import (
+    RESULTS,
+    environment,
+    interleaved,
+    one_thread,
+    print_table,
+    ratio,
+    summary,
+    write,
+)
 
 one_thread()
 
-import torch  # noqa: E402
-from _learning import Row, differences, learn, over_seeds, text  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
-from torch.nn import functional  # noqa: E402
+import torch
+from _learning import Row, differences, learn, over_seeds, text
+from torch import Tensor, nn
+from torch.nn import functional
 
-from meshconv.datasets.volumes import Hippocampi  # noqa: E402
-from meshconv.nn.scale_conv import ScaleEquivariantConv  # noqa: E402
-from meshconv.nn.unet import PlainUNet, ScaleEquivariantUNet  # noqa: E402
+from meshconv.datasets.volumes import Hippocampi
+from meshconv.nn.layers.scale_conv import ScaleEquivariantConv
+from meshconv.nn.layers.scale_unet import PlainUNet, ScaleEquivariantUNet
 
 PARTS = ("equivariance", "time", "learning")
 SHAPE, SEEN, CHANNELS, STRIDES = (40, 56, 48), (32, 48, 32), (4, 8, 16), (2, 2)
@@ -57,17 +68,26 @@ def equivariance_table() -> list[Row]:
     """Patch errors of single layers on band-limited fields."""
     bands, rows = (0.3, 0.6, 1.0), []
     layers: dict[str, dict[str, Any]] = {
-        "multi, k 5 (the paper's)": {"family": "multi"}, "single, k 7": {"family": "single", "kernel_size": 7},
+        "multi, k 5 (the paper's)": {"family": "multi"},
+        "single, k 7": {"family": "single", "kernel_size": 7},
         **{f"ours, k {k}": {"kernel_size": k} for k in (3, 5, 7)},
         "ours, k 5, voxels 1 : 1 : 2.5": {"spacing": (1.0, 1.0, 2.5)},
         "ours, k 5, voxels 1 : 1 : 3": {"spacing": (1.0, 1.0, 3.0)},
         "ours, k 7, voxels 1 : 1 : 3": {"spacing": (1.0, 1.0, 3.0), "kernel_size": 7},
         "ours, dilated, ratio 1/2": {"scale_ratio": 0.5, "n_scales": 3, "dilated": True},
-    }  # fmt: skip
+    }
     for name, options in layers.items():
         layer = ScaleEquivariantConv(4, 8, **options)
-        rows.append({"layer": name, **{f"error at {w}": layer.equivariance_error(max_frequency=w) for w in bands}})
-    plain = [{"layer": f"plain, k {k}", **{f"error at {w}": plain_error(k, w) for w in bands}} for k in (3, 5, 7)]
+        rows.append(
+            {
+                "layer": name,
+                **{f"error at {w}": layer.equivariance_error(max_frequency=w) for w in bands},
+            }
+        )
+    plain = [
+        {"layer": f"plain, k {k}", **{f"error at {w}": plain_error(k, w) for w in bands}}
+        for k in (3, 5, 7)
+    ]
     return rows + plain
 
 
@@ -79,7 +99,9 @@ def networks(seed: int) -> dict[str, nn.Module]:
         torch.manual_seed(seed)
         made[OURS + suffix] = ScaleEquivariantUNet(1, 3, **options)
         torch.manual_seed(seed)
-        made[PLAIN + suffix] = PlainUNet(1, 3, **options).to(memory_format=torch.channels_last_3d)  # the faster layout
+        made[PLAIN + suffix] = PlainUNet(1, 3, **options).to(
+            memory_format=torch.channels_last_3d
+        )  # the faster layout
     return made
 
 
@@ -96,16 +118,24 @@ def time_table(side: int, repeats: int) -> list[Row]:
         return run
 
     forwards = interleaved({name: forward(net) for name, net in nets.items()}, repeats)
-    steps = interleaved({name: lambda net=net: net.train()(x).square().mean().backward() for name, net in nets.items()},
-                        max(3, repeats // 2))  # fmt: skip
+    steps = interleaved(
+        {
+            name: lambda net=net: net.train()(x).square().mean().backward()
+            for name, net in nets.items()
+        },
+        max(3, repeats // 2),
+    )
     return [
         {
-            "network": name, "parameters": sum(p.numel() for p in net.parameters()),
-            "forward_s": summary(forwards[name])["median_s"], "forward / plain": ratio(forwards[name], forwards[PLAIN]),
-            "step_s": summary(steps[name])["median_s"], "step / plain": ratio(steps[name], steps[PLAIN]),
+            "network": name,
+            "parameters": sum(p.numel() for p in net.parameters()),
+            "forward_s": summary(forwards[name])["median_s"],
+            "forward / plain": ratio(forwards[name], forwards[PLAIN]),
+            "step_s": summary(steps[name])["median_s"],
+            "step / plain": ratio(steps[name], steps[PLAIN]),
         }
         for name, net in nets.items()
-    ]  # fmt: skip
+    ]
 
 
 # --- segmentation --------------------------------------------------------------------------------
@@ -121,16 +151,23 @@ def seen(x: Tensor, y: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """Reduce, then cut out the middle that the networks see; it holds every hippocampus."""
     x, y = reduced(x, y, scale) if scale < 1 else (x, y)
     want = [s * n // m for s, n, m in zip(SEEN, x.shape[2:], SHAPE, strict=True)]
-    cut = (..., *(slice((n - w) // 2, (n - w) // 2 + w) for n, w in zip(x.shape[2:], want, strict=True)))
+    cut = (
+        ...,
+        *(slice((n - w) // 2, (n - w) // 2 + w) for n, w in zip(x.shape[2:], want, strict=True)),
+    )
     return x[cut], y[cut]
 
 
 def reduced(x: Tensor, y: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """L_r f(x) = f(x / r) about the middle; labels by their nearest voxel."""
     theta = torch.eye(3, 4) / scale
-    grid = functional.affine_grid(theta[None].expand(len(x), 3, 4), list(x.shape), align_corners=True)
+    grid = functional.affine_grid(
+        theta[None].expand(len(x), 3, 4), list(x.shape), align_corners=True
+    )
     image = functional.grid_sample(x, grid, padding_mode="zeros", align_corners=True)
-    label = functional.grid_sample(y[:, None].float(), grid, mode="nearest", padding_mode="zeros", align_corners=True)
+    label = functional.grid_sample(
+        y[:, None].float(), grid, mode="nearest", padding_mode="zeros", align_corners=True
+    )
     return image, label[:, 0].long()
 
 
@@ -177,15 +214,22 @@ def dice_of(net: nn.Module, x: Tensor, y: Tensor, scale: float) -> float:
 
 
 def runs_of(seed: int, options: Row, rows: list[Row]) -> Iterator[None]:
-    """Append a row per number of volumes and network to those there are; stops after each for it to be written."""
-    half, done = not options["full"], {(row["volumes"], row["network"]) for row in rows if row["seed"] == seed}
+    """Append a row per number of volumes and network to those there are; stops after each for it to
+    be written.
+    """
+    half, done = (
+        not options["full"],
+        {(row["volumes"], row["network"]) for row in rows if row["seed"] == seed},
+    )
     test = volumes(Hippocampi("test").few(options["tests"]), half=half)
     for n in options["samples"]:
         x, y = volumes(Hippocampi("train").few(n, seed=seed), half=half)
         for name, net in networks(seed).items():
             if (n, name) in done or (name == OURS + AUGMENTED and not options["both"]):
                 continue
-            seconds = train(net, x, y, steps=options["steps"], augment=name.endswith(AUGMENTED), seed=seed)
+            seconds = train(
+                net, x, y, steps=options["steps"], augment=name.endswith(AUGMENTED), seed=seed
+            )
             scores = {key: dice_of(net, *test, s) for key, s in zip(DICE, SCALES, strict=True)}
             rows.append({"volumes": n, "seed": seed, "network": name, "train_s": seconds, **scores})
             print(text(rows[-1]), flush=True)
@@ -201,22 +245,37 @@ def summarised(runs: list[Row]) -> list[Row]:
 
 def main() -> None:
     """Run what the arguments ask for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default"
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--resume", action="store_true", help="keep the learning rows there are")
-    parser.add_argument("--full", action="store_true", help="the volumes' own resolution: about 8 times slower")
-    parser.add_argument("--both", action="store_true", help="also the scale-equivariant network with augmentation")
-    parser.add_argument("--samples", type=int, nargs="+", default=None, help="training volumes (10 25 100)")
+    parser.add_argument(
+        "--full", action="store_true", help="the volumes' own resolution: about 8 times slower"
+    )
+    parser.add_argument(
+        "--both", action="store_true", help="also the scale-equivariant network with augmentation"
+    )
+    parser.add_argument(
+        "--samples", type=int, nargs="+", default=None, help="training volumes (10 25 100)"
+    )
     parser.add_argument("--seeds", type=int, default=None, help="3, or 1 with --quick")
     parser.add_argument("--steps", type=int, default=None, help="120, or 60 with --quick")
-    parser.add_argument("--tests", type=int, default=None, help="volumes to test on (20, or 10 with --quick)")
+    parser.add_argument(
+        "--tests", type=int, default=None, help="volumes to test on (20, or 10 with --quick)"
+    )
     args = parser.parse_args()
     options = {
-        "seeds": args.seeds or (1 if args.quick else 3), "samples": args.samples or ([10] if args.quick else
-        [10, 25, 100]), "steps": args.steps or (60 if args.quick else 120), "tests": args.tests or
-        (10 if args.quick else 20), "full": args.full, "both": args.both,
-    }  # fmt: skip
+        "seeds": args.seeds or (1 if args.quick else 3),
+        "samples": args.samples or ([10] if args.quick else [10, 25, 100]),
+        "steps": args.steps or (60 if args.quick else 120),
+        "tests": args.tests or (10 if args.quick else 20),
+        "full": args.full,
+        "both": args.both,
+    }
     torch.set_num_threads(1)
     torch.manual_seed(0)
     path, parts = RESULTS / "layers_scale.json", args.parts or PARTS

@@ -1,14 +1,17 @@
-"""Dynamic stride convolution beside the plain one: time, focus and editing, a small object among clutter.
+"""Dynamic stride convolution beside the plain one: time, focus and editing, a small object among
+clutter.
 
-    python benchmarks/layers_stride.py --quick     # a few minutes on one core: 1 seed, too few images to learn much
-    python benchmarks/layers_stride.py             # 5 seeds (MESHCONV_DATA)
-    python benchmarks/layers_stride.py time        # one part; the others keep what the JSON file holds
-    python benchmarks/layers_stride.py learning --resume     # go on with an interrupted run, seed by seed, row by row
+    python benchmarks/layers_stride.py --quick     # a few minutes on one core: 1 seed, too few
+    images to learn much python benchmarks/layers_stride.py             # 5 seeds (MESHCONV_DATA)
+    python benchmarks/layers_stride.py time        # one part; the others keep what the JSON file
+    holds python benchmarks/layers_stride.py learning --resume     # go on with an interrupted run,
+    seed by seed, row by row
 
-Times are CPU seconds on one thread, taking turns. The learning task is a digit of 14 x 14 pixels somewhere in
-60 x 60 among pieces of other digits (5.4 % of the area); all networks have the same plain layers and see the same
-images. One is told where the digit is, by the focus loss; so is, for comparison, a plain one, by a second task.
-Writes results/layers_stride.json and results/layers_stride.png.
+Times are CPU seconds on one thread, taking turns. The learning task is a digit of 14 x 14 pixels
+somewhere in 60 x 60 among pieces of other digits (5.4 % of the area); all networks have the same
+plain layers and see the same images. One is told where the digit is, by the focus loss; so is, for
+comparison, a plain one, by a second task. Writes results/layers_stride.json and
+results/layers_stride.png.
 """
 
 from __future__ import annotations
@@ -24,21 +27,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from _common import RESULTS, environment, interleaved, one_thread, print_table, ratio, summary, write
+from _common import (
+    RESULTS,
+    environment,
+    interleaved,
+    one_thread,
+    print_table,
+    ratio,
+    summary,
+    write,
+)
 
 one_thread()
 
-import torch  # noqa: E402
-from _learning import Row, over_seeds, text, unfinished  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
-from torch.nn import functional  # noqa: E402
+import torch
+from _learning import Row, over_seeds, text, unfinished
+from torch import Tensor, nn
+from torch.nn import functional
 
-from meshconv.datasets.blood import KINDS, BloodCells  # noqa: E402
-from meshconv.datasets.images import cluttered_mnist  # noqa: E402
-from meshconv.nn.dynamic_stride import DynamicStrideConv2d  # noqa: E402
-from meshconv.nn.focus import clear_edits, edit_offsets, focus_loss, share_inside  # noqa: E402
-from meshconv.nn.landing_map import Landing, landing_map, local_strides, record_landings  # noqa: E402
-from meshconv.nn.windows import window_corners  # noqa: E402
+from meshconv.datasets.blood import KINDS, BloodCells
+from meshconv.datasets.images import cluttered_mnist
+from meshconv.nn.layers.dynamic_stride import DynamicStrideConv2d
+from meshconv.nn.layers.focus import clear_edits, edit_offsets, focus_loss, share_inside
+from meshconv.nn.layers.landing_map import Landing, landing_map, local_strides, record_landings
+from meshconv.nn.layers.windows import window_corners
 
 PARTS = ("time", "editing", "learning")
 SIDE = 60
@@ -52,26 +64,36 @@ Data = tuple[Tensor, Tensor, Tensor]
 def time_table(repeats: int) -> list[dict[str, object]]:
     """Forward of one 3 x 3 layer (batch 4), and the landing map from its displacements."""
     rows: list[dict[str, object]] = []
-    for channels, side, stride in ((16, 64, 2), (64, 64, 1), (64, 64, 2), (128, 28, 1), (256, 14, 1)):
+    for channels, side, stride in (
+        (16, 64, 2),
+        (64, 64, 1),
+        (64, 64, 2),
+        (128, 28, 1),
+        (256, 14, 1),
+    ):
         layer = DynamicStrideConv2d(channels, channels, 3, stride, 1)
         nn.init.normal_(layer.offsets.head.last.weight, std=0.5)
         x = torch.randn(4, channels, side, side)
         record = Landing(layer.window, layer.offsets(x).detach())
         times = interleaved(
             {
-                "conv": lambda x=x, conv=layer: functional.conv2d(x, conv.weight, conv.bias, conv.stride, 1),
+                "conv": lambda x=x, conv=layer: functional.conv2d(
+                    x, conv.weight, conv.bias, conv.stride, 1
+                ),
                 "layer": lambda x=x, layer=layer: layer(x),
                 "map": lambda record=record, side=side: landing_map(record, (side, side)),
             },
             repeats,
         )
-        rows.append({
-            "layer": f"{channels} channels, {side}^2, stride {stride}",
-            "conv_ms": 1e3 * summary(times["conv"])["median_s"],
-            "layer / conv": ratio(times["layer"], times["conv"]),
-            "map / layer": ratio(times["map"], times["layer"]),
-            "map / layer, least times": min(times["map"]) / min(times["layer"]),
-        })  # fmt: skip
+        rows.append(
+            {
+                "layer": f"{channels} channels, {side}^2, stride {stride}",
+                "conv_ms": 1e3 * summary(times["conv"])["median_s"],
+                "layer / conv": ratio(times["layer"], times["conv"]),
+                "map / layer": ratio(times["map"], times["layer"]),
+                "map / layer, least times": min(times["map"]) / min(times["layer"]),
+            }
+        )
     return [*rows, network_time(repeats)]
 
 
@@ -80,15 +102,27 @@ def network_time(repeats: int) -> dict[str, object]:
     x = torch.randn(2, 3, 128, 128)
     plain, moved = (
         nn.Sequential(
-            nn.Conv2d(3, 64, 3, 2, 1), nn.ReLU(), make(64, 128, 3, 2, 1), nn.ReLU(),
-            nn.Conv2d(128, 128, 3, 1, 1), nn.ReLU(), make(128, 256, 3, 2, 1), nn.ReLU(), nn.Conv2d(256, 256, 3, 1, 1),
+            nn.Conv2d(3, 64, 3, 2, 1),
+            nn.ReLU(),
+            make(64, 128, 3, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(128, 128, 3, 1, 1),
+            nn.ReLU(),
+            make(128, 256, 3, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(256, 256, 3, 1, 1),
         ).eval()
         for make in (nn.Conv2d, DynamicStrideConv2d)
-    )  # fmt: skip
+    )
     with record_landings(moved) as records:
         moved(x)
     times = interleaved(
-        {"conv": lambda: plain(x), "layer": lambda: moved(x), "map": lambda: landing_map(records, (128, 128))}, repeats
+        {
+            "conv": lambda: plain(x),
+            "layer": lambda: moved(x),
+            "map": lambda: landing_map(records, (128, 128)),
+        },
+        repeats,
     )
     return {
         "layer": "network, 2 of 5 dynamic",
@@ -103,11 +137,16 @@ def network_time(repeats: int) -> dict[str, object]:
 
 
 def small_digits(split: str, n: int, seed: int) -> Data:
-    """Images (n, 1, 60, 60), labels (n,), and masks of the digit's box: 14 x 14 pixels, 5.4 % of the area."""
+    """Images (n, 1, 60, 60), labels (n,), and masks of the digit's box: 14 x 14 pixels, 5.4 % of
+    the area.
+    """
     found = cluttered_mnist(n, split, size=2 * SIDE, seed=seed)
     rows, columns = (torch.arange(2 * SIDE)[None] for _ in range(2))
     first_row, first_column, last_row, last_column = torch.from_numpy(found.boxes).T[:, :, None]
-    tall, wide = (rows >= first_row) & (rows < last_row), (columns >= first_column) & (columns < last_column)
+    tall, wide = (
+        (rows >= first_row) & (rows < last_row),
+        (columns >= first_column) & (columns < last_column),
+    )
     box = (tall[:, :, None] & wide[:, None]).float()[:, None]
     half = partial(functional.avg_pool2d, kernel_size=2)
     return half(torch.from_numpy(found.images)), torch.from_numpy(found.labels), half(box)
@@ -126,7 +165,9 @@ NETWORKS: dict[str, dict[str, Any]] = {
 class Network(nn.Module):
     """Three convolutions; the first, of stride 4, may choose where its windows land."""
 
-    def __init__(self, seed: int, *, width: int = 16, variant: str | None = None, **_: float) -> None:
+    def __init__(
+        self, seed: int, *, width: int = 16, variant: str | None = None, **_: float
+    ) -> None:
         super().__init__()
         torch.manual_seed(seed)
         w = width
@@ -134,10 +175,16 @@ class Network(nn.Module):
         if variant is not None:
             conv = DynamicStrideConv2d.from_conv(conv, variant=variant)
         self.body = nn.Sequential(
-            conv, nn.BatchNorm2d(w), nn.ReLU(),
-            nn.Conv2d(w, w, 3, 1, 1), nn.BatchNorm2d(w), nn.ReLU(),
-            nn.Conv2d(w, 2 * w, 3, 2, 1), nn.BatchNorm2d(2 * w), nn.ReLU(),
-        )  # fmt: skip
+            conv,
+            nn.BatchNorm2d(w),
+            nn.ReLU(),
+            nn.Conv2d(w, w, 3, 1, 1),
+            nn.BatchNorm2d(w),
+            nn.ReLU(),
+            nn.Conv2d(w, 2 * w, 3, 2, 1),
+            nn.BatchNorm2d(2 * w),
+            nn.ReLU(),
+        )
         self.classify = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(8 * w, 10))
         self.place = nn.Conv2d(2 * w, 1, 1)  # of the second task alone
 
@@ -152,7 +199,13 @@ class Network(nn.Module):
 
 
 def trained(
-    net: Network, data: Data, epochs: int, seed: int, focus: float = 0.0, boxes: float = 0.0, **_: Any
+    net: Network,
+    data: Data,
+    epochs: int,
+    seed: int,
+    focus: float = 0.0,
+    boxes: float = 0.0,
+    **_: Any,
 ) -> float:
     x, y, box = data
     generator = torch.Generator().manual_seed(seed)
@@ -161,7 +214,9 @@ def trained(
     groups = [{"params": part} for part in (others, heads) if part]
     rates = [6e-3, HEAD_RATE][: len(groups)]
     optimiser = torch.optim.AdamW(groups, lr=3e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, epochs * math.ceil(len(x) / 32))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, rates, epochs * math.ceil(len(x) / 32)
+    )
     start = time.process_time()
     net.train()
     for _epoch in range(epochs):
@@ -183,7 +238,9 @@ def trained(
 
 @torch.no_grad()
 def tested(net: nn.Module, data: Data) -> dict[str, float]:
-    """Accuracy; share of the windows on the digit over its share of the area; smallest local stride."""
+    """Accuracy; share of the windows on the digit over its share of the area; smallest local
+    stride.
+    """
     right, share, shortest, seconds = [], [], 1.0, 0.0
     for x, y, box in zip(*(part.split(250) for part in data), strict=True):
         start = time.process_time()
@@ -193,12 +250,20 @@ def tested(net: nn.Module, data: Data) -> dict[str, float]:
         landings = landing_map(records[0], (SIDE, SIDE))
         share.append(share_inside(landings, box) / box.flatten(1).mean(1))
         moved = [record for record in records if record.offset is not None]
-        shortest = min([shortest, *(float(t.min()) / 4 for record in moved for t in local_strides(record))])
-    return {"accuracy": float(torch.cat(right).mean()), "share / area": float(torch.cat(share).mean()),
-            "shortest stride": shortest, "test s": seconds}  # fmt: skip
+        shortest = min(
+            [shortest, *(float(t.min()) / 4 for record in moved for t in local_strides(record))]
+        )
+    return {
+        "accuracy": float(torch.cat(right).mean()),
+        "share / area": float(torch.cat(share).mean()),
+        "shortest stride": shortest,
+        "test s": seconds,
+    }
 
 
-def learning(names: Sequence[str], images: int, epochs: int, seeds: int, rows: list[Row]) -> Iterator[list[Row]]:
+def learning(
+    names: Sequence[str], images: int, epochs: int, seeds: int, rows: list[Row]
+) -> Iterator[list[Row]]:
     """One row per network and seed but those there are; all rows so far, after each."""
     train, test = small_digits("train", images, 0), small_digits("test", 2000, 1)
     done = {(row["network"], row["seed"]) for row in rows}
@@ -209,18 +274,35 @@ def learning(names: Sequence[str], images: int, epochs: int, seeds: int, rows: l
         net = Network(seed, **options)
         seconds = trained(net, train, epochs, seed, **options)
         n = sum(p.numel() for key, p in net.named_parameters() if not key.startswith("place"))
-        rows.append({"network": name, "seed": seed, "parameters": n, **tested(net, test), "train s": seconds})
+        rows.append(
+            {
+                "network": name,
+                "seed": seed,
+                "parameters": n,
+                **tested(net, test),
+                "train s": seconds,
+            }
+        )
         print(text(rows[-1]), flush=True)
         yield rows
 
 
 def summary_of(rows: list[Row]) -> list[Row]:
-    """Means over seeds with 95 % intervals, and the difference to the plain network, seed by seed."""
+    """Means over seeds with 95 % intervals, and the difference to the plain network, seed by
+    seed.
+    """
     base = {row["seed"]: row for row in rows if row["network"] == "plain"}
     for row in rows:
         row["accuracy - plain"] = row["accuracy"] - base[row["seed"]]["accuracy"]
         row["test time / plain"] = row["test s"] / base[row["seed"]]["test s"]
-    measures = ("accuracy", "accuracy - plain", "share / area", "shortest stride", "test time / plain", "train s")
+    measures = (
+        "accuracy",
+        "accuracy - plain",
+        "share / area",
+        "shortest stride",
+        "test time / plain",
+        "train s",
+    )
     return over_seeds(rows, ["network", "parameters"], measures)
 
 
@@ -228,7 +310,9 @@ def summary_of(rows: list[Row]) -> list[Row]:
 
 
 def blood_cells() -> tuple[Tensor, Tensor]:
-    """One blood smear (1, 3, 120, 160) and a mask of its first white cell's box: what the user asks for."""
+    """One blood smear (1, 3, 120, 160) and a mask of its first white cell's box: what the user asks
+    for.
+    """
     white = KINDS.index("WBC")
     smear = next(one for one in BloodCells(reduce=2) if white in one.labels)
     mask = smear.masks(shape="box")[list(smear.labels).index(white)]
@@ -243,9 +327,10 @@ def editing(steps: int, picture: Path) -> list[dict[str, object]]:
     for variant in ("offset", "monotone"):
         torch.manual_seed(0)
         model = nn.Sequential(
-            DynamicStrideConv2d(3, 8, 3, 2, 1, variant=variant), nn.ReLU(),
+            DynamicStrideConv2d(3, 8, 3, 2, 1, variant=variant),
+            nn.ReLU(),
             DynamicStrideConv2d(8, 8, 3, 2, 1, variant=variant),
-        )  # fmt: skip
+        )
         start = time.process_time()
         edit_offsets(model, x, mask, steps=steps, learning_rate=0.02)
         seconds = time.process_time() - start
@@ -254,9 +339,19 @@ def editing(steps: int, picture: Path) -> list[dict[str, object]]:
         landings = landing_map(records, x.shape[2:])
         shortest = min(float(t.min()) / 2 for record in records for t in local_strides(record))
         share, area = float(share_inside(landings, mask)), float(mask.mean())
-        rows.append({"variant": variant, "area": area, "share": share, "share / area": share / area,
-                     "shortest stride": shortest, "seconds": seconds})  # fmt: skip
-        panels.append((f"{variant}, edited", records[0], landing_map(records, x.shape[2:], relative=True)))
+        rows.append(
+            {
+                "variant": variant,
+                "area": area,
+                "share": share,
+                "share / area": share / area,
+                "shortest stride": shortest,
+                "seconds": seconds,
+            }
+        )
+        panels.append(
+            (f"{variant}, edited", records[0], landing_map(records, x.shape[2:], relative=True))
+        )
         clear_edits(model)
     with torch.no_grad(), record_landings(model) as records:
         model(x)
@@ -266,20 +361,28 @@ def editing(steps: int, picture: Path) -> list[dict[str, object]]:
 
 
 def draw(path: Path, x: Tensor, mask: Tensor, panels: list[tuple[str, Landing, Tensor]]) -> None:
-    """Above, the centres of the first layer's windows; below, the landing map relative to plain strides."""
+    """Above, the centres of the first layer's windows; below, the landing map relative to plain
+    strides.
+    """
     import matplotlib as mpl
     from PIL import Image
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(2, len(panels), figsize=(3 * len(panels), 4.9), layout="constrained")
+    figure, axes = plt.subplots(
+        2, len(panels), figsize=(3 * len(panels), 4.9), layout="constrained"
+    )
     for (above, below), (title, record, ratio_map) in zip(axes.T, panels, strict=True):
         above.imshow(x[0].permute(1, 2, 0).numpy())
-        centres = (window_corners(record.offset, record.window)[0, ::2, ::2] + 1).reshape(-1, 2).numpy()
+        centres = (
+            (window_corners(record.offset, record.window)[0, ::2, ::2] + 1).reshape(-1, 2).numpy()
+        )
         above.plot(centres[:, 1], centres[:, 0], ".", color="black", markersize=1.2)
         above.set(title=title, xlim=(-0.5, 159.5), ylim=(119.5, -0.5))
-        shown = below.imshow(ratio_map[0, 0].clamp(1 / 16, 16).log2().numpy(), cmap="RdBu_r", vmin=-4, vmax=4)
+        shown = below.imshow(
+            ratio_map[0, 0].clamp(1 / 16, 16).log2().numpy(), cmap="RdBu_r", vmin=-4, vmax=4
+        )
         for axis in (above, below):
             axis.contour(mask.numpy(), [0.5], colors="lime", linewidths=1)
             axis.set_axis_off()
@@ -291,22 +394,33 @@ def draw(path: Path, x: Tensor, mask: Tensor, panels: list[tuple[str, Landing, T
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default"
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seeds", type=int, default=None, help="5, or 1 with --quick")
     parser.add_argument("--images", type=int, default=None, help="2500, or 1000 with --quick")
     parser.add_argument("--epochs", type=int, default=None, help="8, or 3 with --quick")
     parser.add_argument("--resume", action="store_true", help="keep the learning rows there are")
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=[*NETWORKS], help="plain among them")
+    parser.add_argument(
+        "--networks", nargs="+", choices=NETWORKS, default=[*NETWORKS], help="plain among them"
+    )
     args = parser.parse_args(argv)
     parts, seeds = args.parts or PARTS, args.seeds or (1 if args.quick else 5)
-    images, epochs = args.images or (1000 if args.quick else 2500), args.epochs or (3 if args.quick else 8)
+    images, epochs = (
+        args.images or (1000 if args.quick else 2500),
+        args.epochs or (3 if args.quick else 8),
+    )
     torch.set_num_threads(1)
     path = RESULTS / "layers_stride.json"
     record: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     options = {"seeds": seeds, "images": images, "epochs": epochs}
-    kept = unfinished(record.get("runs", []), record.get("options", {}), options, resume=args.resume)
+    kept = unfinished(
+        record.get("runs", []), record.get("options", {}), options, resume=args.resume
+    )
     record |= {"environment": environment("torch", "numpy"), "options": options}
     if "time" in parts:
         with torch.no_grad():

@@ -1,15 +1,16 @@
 """Maps against libigl and LaPy: quality beside CPU time, as ratios within one run.
 
-    python benchmarks/maps.py [--sections disk sphere ...] [--repeats 5] [--large]   # OMP_NUM_THREADS=1
+    python benchmarks/maps.py [--sections disk sphere ...] [--repeats 5] [--large]   #
+    OMP_NUM_THREADS=1
 
-Each section is a function that returns rows; add one to SECTIONS to add rows. Times are process CPU seconds,
-medians after a warm-up, the sides taking turns, both from the same vertex and face arrays to the finished
-coordinates. Results go to benchmarks/results/maps.json; losses are printed like wins.
+Each section is a function that returns rows; add one to SECTIONS to add rows. Times are process CPU
+seconds, medians after a warm-up, the sides taking turns, both from the same vertex and face arrays
+to the finished coordinates. Results go to benchmarks/results/maps.json; losses are printed like
+wins.
 """
 
 from __future__ import annotations
 
-# ruff: noqa: E402
 from _common import one_thread
 
 one_thread()
@@ -34,7 +35,7 @@ from lapy import conformal as lapy_conformal
 from meshes import rough_points, shuffled
 
 import meshconv
-from meshconv.maps.conformal import conformal_map
+from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.maps.distortion import distortion
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh import shapes
@@ -44,19 +45,34 @@ from meshconv.operators.solve import FixedValueSolver
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("MESHCONV_DATA", HERE.parents[1] / "shared" / "data"))
-PUBLISHED_DISK = {"choi_human_face": 1.210, "choi_chinese_lion": 1.419, "choi_human_brain": 1.458, "choi_hand": 1.212}
-PUBLISHED_RECTANGLE = {"choi_human_face": 1.217, "choi_chinese_lion": 1.481, "choi_human_brain": 1.515}
+PUBLISHED_DISK = {
+    "choi_human_face": 1.210,
+    "choi_chinese_lion": 1.419,
+    "choi_human_brain": 1.458,
+    "choi_hand": 1.212,
+}
+PUBLISHED_RECTANGLE = {
+    "choi_human_face": 1.217,
+    "choi_chinese_lion": 1.481,
+    "choi_human_brain": 1.515,
+}
 CLOSED = ("choi_david_head", "choi_maxplanck_head", "choi_hippocampus")
-BARS = {"igl lscm": (0.5, 0.1), "igl harmonic": (None, 0.5), "lapy": (0.5, 0.5)}  # below and above 150,000 vertices
+BARS = {
+    "igl lscm": (0.5, 0.1),
+    "igl harmonic": (None, 0.5),
+    "lapy": (0.5, 0.5),
+}  # below and above 150,000 vertices
 _SLOW = 5.0
 Row = dict[str, Any]
 
 
-def cpu(tasks: dict[str, Callable[[], Any]], repeats: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def cpu(
+    tasks: dict[str, Callable[[], Any]], repeats: int
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Last result of each task (or its error), and CPU seconds of each repeat.
 
-    The tasks take turns after one warm-up each, so that a slow spell of the machine meets all of them. A task of
-    more than 5 seconds has nothing to warm up: it runs 3 times in all.
+    The tasks take turns after one warm-up each, so that a slow spell of the machine meets all of
+    them. A task of more than 5 seconds has nothing to warm up: it runs 3 times in all.
     """
     results: dict[str, Any] = {}
     times: dict[str, list[float]] = {}
@@ -108,21 +124,35 @@ def harmonic(surface: Surface) -> np.ndarray:
 
 def lapy_sphere(surface: Surface) -> np.ndarray:
     return np.asarray(
-        lapy_conformal.spherical_conformal_map(lapy.TriaMesh(surface.vertices.copy(), surface.faces.copy()))
+        lapy_conformal.spherical_conformal_map(
+            lapy.TriaMesh(surface.vertices.copy(), surface.faces.copy())
+        )
     )
 
 
 def quality(flat: Parameterization) -> Row:
     found = distortion(flat)
-    figures = {"angle": found.angle_mean, "angle_std": found.angle_std, "angle_max": found.angle_max}
+    figures = {
+        "angle": found.angle_mean,
+        "angle_std": found.angle_std,
+        "angle_max": found.angle_max,
+    }
     return {**{k: round(v, 4) for k, v in figures.items()}, "folds": len(found.folds)}
 
 
 def compared(
-    name: str, surface: Surface, peers: dict[str, Callable[[Surface], np.ndarray]], repeats: int, domain: str
+    name: str,
+    surface: Surface,
+    peers: dict[str, Callable[[Surface], np.ndarray]],
+    repeats: int,
+    domain: str,
 ) -> list[Row]:
-    """Rows for our map and each peer; `ratio` is the median over the repeats of our time over the peer's."""
-    tasks: dict[str, Callable[[], Any]] = {"meshconv": lambda: conformal_map(fresh(surface), domain=domain)}
+    """Rows for our map and each peer; `ratio` is the median over the repeats of our time over the
+    peer's.
+    """
+    tasks: dict[str, Callable[[], Any]] = {
+        "meshconv": lambda: conformal_map(fresh(surface), domain=domain)
+    }
     tasks |= {peer: lambda task=task: task(surface) for peer, task in peers.items()}
     results, times = cpu(tasks, repeats)
     rows = []
@@ -132,7 +162,9 @@ def compared(
             continue
         flat = found if method == "meshconv" else Parameterization(surface, found, _image(found))
         seconds = times[method]
-        row = _row(name, surface, method, float(np.median(seconds)), float(np.ptp(seconds)), quality(flat))
+        row = _row(
+            name, surface, method, float(np.median(seconds)), float(np.ptp(seconds)), quality(flat)
+        )
         if method != "meshconv":
             row |= {
                 "ratio": round(float(np.median(_beside(times["meshconv"], seconds))), 3),
@@ -158,19 +190,23 @@ def _bar(peer: str, size: int) -> Row:
     return {} if bar is None else {"bar": bar}
 
 
-def _row(name: str, surface: Surface, method: str, seconds: float, spread: float, figures: Row) -> Row:
+def _row(
+    name: str, surface: Surface, method: str, seconds: float, spread: float, figures: Row
+) -> Row:
     times = {"cpu_s": round(seconds, 4), "spread_s": round(spread, 4)}
     return {"mesh": name, "vertices": surface.n_vertices, "method": method, **times, **figures}
 
 
-# --- sections ------------------------------------------------------------------------------------------
+# --- sections
+# ------------------------------------------------------------------------------------------
 
 
 def disk(repeats: int, large: bool) -> list[Row]:
     """Unit disk against libigl's LSCM (free border) and harmonic map (border by arc length).
 
-    Three surfaces of 200,000 vertices: a grid numbered row by row, on which everything is fastest and libigl's
-    ordering at its best; the same with its vertices in random order; and random points, whose map has folds.
+    Three surfaces of 200,000 vertices: a grid numbered row by row, on which everything is fastest
+    and libigl's ordering at its best; the same with its vertices in random order; and random
+    points, whose map has folds.
     """
     meshes = {name: real(name) for name in PUBLISHED_DISK if DATA.is_dir()}
     for size in (26_000, 50_000, 200_000):
@@ -179,7 +215,9 @@ def disk(repeats: int, large: bool) -> list[Row]:
     meshes["points200k"] = rough_points(200_000)
     rows = []
     for name, surface in meshes.items():
-        found = compared(name, surface, {"igl lscm": lscm, "igl harmonic": harmonic}, repeats, "disk")
+        found = compared(
+            name, surface, {"igl lscm": lscm, "igl harmonic": harmonic}, repeats, "disk"
+        )
         if name in PUBLISHED_DISK:
             found[0]["published"] = PUBLISHED_DISK[name]
         rows += found
@@ -192,7 +230,9 @@ def bump(size: int) -> Surface:
 
 
 def rectangle(repeats: int, large: bool) -> list[Row]:
-    """Rectangle with corners found; the published figures are those of Meng, Choi and Lui (2016)."""
+    """Rectangle with corners found; the published figures are those of Meng, Choi and Lui
+    (2016).
+    """
     rows = []
     for name, published in PUBLISHED_RECTANGLE.items():
         rows += compared(name, real(name), {}, 1, "rectangle")
@@ -202,21 +242,33 @@ def rectangle(repeats: int, large: bool) -> list[Row]:
 
 def free(repeats: int, large: bool) -> list[Row]:
     """Free border (spectral) against libigl's LSCM."""
-    return [row for name in PUBLISHED_DISK for row in compared(name, real(name), {"igl lscm": lscm}, repeats, "free")]
+    return [
+        row
+        for name in PUBLISHED_DISK
+        for row in compared(name, real(name), {"igl lscm": lscm}, repeats, "free")
+    ]
 
 
 def sphere(repeats: int, large: bool) -> list[Row]:
     """Sphere against LaPy."""
-    return [row for name in CLOSED for row in compared(name, real(name), {"lapy": lapy_sphere}, repeats, "sphere")]
+    return [
+        row
+        for name in CLOSED
+        for row in compared(name, real(name), {"lapy": lapy_sphere}, repeats, "sphere")
+    ]
 
 
 def faces(repeats: int, large: bool) -> list[Row]:
-    """200 random morphable faces at 1.3 standard deviations, full resolution: refusals and folds."""
+    """200 random morphable faces at 1.3 standard deviations, full resolution: refusals and
+    folds.
+    """
     data, rng = np.load(DATA / "ict_face.npz"), np.random.default_rng(0)
     mean, modes = data["vertices"].astype(float), data["identity_modes"].astype(float)
     start, folds, refused, angles = time.process_time(), 0, 0, []
     for _ in range(200):
-        surface = Surface(mean + np.tensordot(1.3 * rng.standard_normal(len(modes)), modes, 1), data["faces"])
+        surface = Surface(
+            mean + np.tensordot(1.3 * rng.standard_normal(len(modes)), modes, 1), data["faces"]
+        )
         try:
             found = conformal_map(surface).distortion()
         except meshconv.MeshConvError:
@@ -225,25 +277,46 @@ def faces(repeats: int, large: bool) -> list[Row]:
         folds += len(found.folds)
         angles.append(found.angle_mean)
     seconds = (time.process_time() - start) / 200
-    figures = {"angle": round(float(np.mean(angles)), 4), "angle_max": round(max(angles), 4), "folds": folds}
-    return [{"mesh": "ict_face x 200", "vertices": len(mean), "method": "meshconv", "cpu_s": round(seconds, 4),
-             **figures, "refused": refused}]  # fmt: skip
+    figures = {
+        "angle": round(float(np.mean(angles)), 4),
+        "angle_max": round(max(angles), 4),
+        "folds": folds,
+    }
+    return [
+        {
+            "mesh": "ict_face x 200",
+            "vertices": len(mean),
+            "method": "meshconv",
+            "cpu_s": round(seconds, 4),
+            **figures,
+            "refused": refused,
+        }
+    ]
 
 
 def million(repeats: int, large: bool) -> list[Row]:
-    """One million vertices: the map against the bare factorisation of its matrix. Only with --large."""
+    """One million vertices: the map against the bare factorisation of its matrix. Only with
+    --large.
+    """
     if not large:
         return []
     surface = bump(1_000_000)
     laplacian, loop = cotangent_laplacian(surface), surface.boundary_loops[0]
     tasks: dict[str, Callable[[], Any]] = {
         "meshconv": lambda: conformal_map(fresh(surface)),
-        "bare factorisation": lambda: FixedValueSolver(laplacian, loop, coordinates=surface.vertices),
+        "bare factorisation": lambda: FixedValueSolver(
+            laplacian, loop, coordinates=surface.vertices
+        ),
     }
     results, times = cpu(tasks, 3)
     whole, bare = (np.array(times[name]) for name in tasks)
     row = _row(
-        "bump1M", surface, "meshconv", float(np.median(whole)), float(np.ptp(whole)), quality(results["meshconv"])
+        "bump1M",
+        surface,
+        "meshconv",
+        float(np.median(whole)),
+        float(np.ptp(whole)),
+        quality(results["meshconv"]),
     )
     ratio = {"ratio": round(float(np.median(_beside(whole, bare))), 3), "bar": 2.0}
     spread = {"cpu_s": round(float(np.median(bare)), 4), "spread_s": round(float(np.ptp(bare)), 4)}
@@ -256,8 +329,16 @@ def memory(repeats: int, large: bool) -> list[Row]:
     rows: list[Row] = []
     for method in ("meshconv", "igl lscm"):
         code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import maps; maps.report_peak({method!r}, {size})"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        rows.append({"mesh": f"bump{size // 1000}k", "method": method, "peak_mb": float(done.stdout.split()[-1])})
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        rows.append(
+            {
+                "mesh": f"bump{size // 1000}k",
+                "method": method,
+                "peak_mb": float(done.stdout.split()[-1]),
+            }
+        )
     rows[1]["ratio"], rows[1]["bar"] = round(rows[0]["peak_mb"] / rows[1]["peak_mb"], 3), 1.0
     return rows
 
@@ -278,9 +359,14 @@ def _peak_kb() -> int:
 
 
 SECTIONS: dict[str, Callable[[int, bool], list[Row]]] = {
-    "disk": disk, "rectangle": rectangle, "free": free, "sphere": sphere, "faces": faces, "million": million,
+    "disk": disk,
+    "rectangle": rectangle,
+    "free": free,
+    "sphere": sphere,
+    "faces": faces,
+    "million": million,
     "memory": memory,
-}  # fmt: skip
+}
 
 
 def table(rows: list[Row]) -> str:
@@ -292,7 +378,9 @@ def table(rows: list[Row]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--large", action="store_true", help="also 1,000,000 vertices")
@@ -305,9 +393,17 @@ def main() -> None:
             results[name] = rows
             title = str(SECTIONS[name].__doc__).partition("\n")[0]
             print(f"\n### {name}: {title}\n\n{table(rows)}", flush=True)
-    versions = {m.__name__: m.__version__ for m in (meshconv, np, scipy, igl, lapy) if hasattr(m, "__version__")}
+    versions = {
+        m.__name__: m.__version__
+        for m in (meshconv, np, scipy, igl, lapy)
+        if hasattr(m, "__version__")
+    }
     threads = os.environ.get("OMP_NUM_THREADS", "all")
-    results["about"] = {"versions": versions, "python": platform.python_version(), "threads": threads}
+    results["about"] = {
+        "versions": versions,
+        "python": platform.python_version(),
+        "threads": threads,
+    }
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(results, indent=1) + "\n")
 

@@ -1,4 +1,6 @@
-"""The meshes of the benchmarks: noisy heightfields, and graded disks like the samplings of scanned faces."""
+"""The meshes of the benchmarks: noisy heightfields, and graded disks like the samplings of scanned
+faces.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from meshconv import Surface
 
 
 def bump(n_vertices: int, *, seed: int = 0, noise: float = 0.2) -> Surface:
-    """A smooth bump over a jittered square grid of about `n_vertices`, with noise in all three coordinates.
+    """A smooth bump over a jittered square grid of about `n_vertices`, with noise in all three
+    coordinates.
 
     `noise` is the standard deviation in grid spacings, in the plane and upwards.
     """
@@ -24,7 +27,9 @@ def bump(n_vertices: int, *, seed: int = 0, noise: float = 0.2) -> Surface:
 
 
 def shuffled(surface: Surface, *, seed: int = 0) -> Surface:
-    """The same surface with its vertices in random order, as scattered points that were triangulated come."""
+    """The same surface with its vertices in random order, as scattered points that were
+    triangulated come.
+    """
     order = np.random.default_rng(seed).permutation(surface.n_vertices)
     return Surface(surface.vertices[order], np.argsort(order)[surface.faces])
 
@@ -36,10 +41,20 @@ def rough_points(n_vertices: int, *, seed: int = 0, noise: float = 0.3) -> Surfa
     """
     rng = np.random.default_rng(seed)
     rim = int(2 * n_vertices**0.5)
-    radius, angle = 0.997 * np.sqrt(rng.random(n_vertices - rim)), rng.uniform(0, 2 * np.pi, n_vertices - rim)
+    radius, angle = (
+        0.997 * np.sqrt(rng.random(n_vertices - rim)),
+        rng.uniform(0, 2 * np.pi, n_vertices - rim),
+    )
     around = np.linspace(0, 2 * np.pi, rim, endpoint=False)
-    xy = np.column_stack([np.r_[radius * np.cos(angle), np.cos(around)], np.r_[radius * np.sin(angle), np.sin(around)]])
-    height = 0.3 * np.exp(-5 * (xy**2).sum(axis=1)) + noise * (np.pi / n_vertices) ** 0.5 * rng.normal(size=n_vertices)
+    xy = np.column_stack(
+        [
+            np.r_[radius * np.cos(angle), np.cos(around)],
+            np.r_[radius * np.sin(angle), np.sin(around)],
+        ]
+    )
+    height = 0.3 * np.exp(-5 * (xy**2).sum(axis=1)) + noise * (
+        np.pi / n_vertices
+    ) ** 0.5 * rng.normal(size=n_vertices)
     return Surface(np.c_[xy, height], _counter_clockwise(xy, Delaunay(xy).simplices))
 
 
@@ -50,7 +65,9 @@ def _counter_clockwise(xy: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def sampled_disk(n_vertices: int, *, seed: int = 0) -> Surface:
-    """A face-like dome, sampled at random and 6 times denser in the middle, triangulated by Delaunay."""
+    """A face-like dome, sampled at random and 6 times denser in the middle, triangulated by
+    Delaunay.
+    """
     rng = np.random.default_rng(seed)
     interior = n_vertices - int(2 * n_vertices**0.5)
     radius = rng.uniform(0, 1, interior) ** 0.75

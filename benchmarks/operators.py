@@ -1,10 +1,11 @@
-"""Laplacian assembly beside libigl and potpourri3d, sparse solves beside SuperLU, Eigen and others; first calls.
+"""Laplacian assembly beside libigl and potpourri3d, sparse solves beside SuperLU, Eigen and others;
+first calls.
 
     python benchmarks/operators.py                  # about 2 minutes on one core
     python benchmarks/operators.py --large          # also 1,000,000 vertices
 
-CPU seconds on one thread, medians of interleaved repeats, each as a ratio to the peer of the same run; the
-quality stands beside the time. Writes results/operators.json.
+CPU seconds on one thread, medians of interleaved repeats, each as a ratio to the peer of the same
+run; the quality stands beside the time. Writes results/operators.json.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ from _common import environment, interleaved, one_thread, print_table, ratio, su
 
 one_thread()
 
-import igl  # noqa: E402
-import numpy as np  # noqa: E402
-import potpourri3d as pp3d  # noqa: E402
-from meshes import bump, sampled_disk  # noqa: E402
-from scipy import sparse  # noqa: E402
-from scipy.sparse import linalg as sla  # noqa: E402
+import igl
+import numpy as np
+import potpourri3d as pp3d
+from meshes import bump, sampled_disk
+from scipy import sparse
+from scipy.sparse import linalg as sla
 
-from meshconv import Surface  # noqa: E402
-from meshconv.operators.laplacian import cotangent_laplacian  # noqa: E402
-from meshconv.operators.solve import SPDSolver  # noqa: E402
+from meshconv import Surface
+from meshconv.operators.laplacian import cotangent_laplacian
+from meshconv.operators.solve import SPDSolver
 
 FIRST_CALL = """
 import time; start = time.process_time()
@@ -61,15 +62,27 @@ def assembly(name: str, surface: Surface) -> list[dict[str, Any]]:
     times = interleaved(runs)
     reference = pp3d.cotan_laplacian(v, f)
     signs = {"libigl": -1.0, "potpourri3d": 1.0, "meshconv": 1.0}
-    error = {k: float(abs(signs[k] * run() - reference).max() / abs(reference).max()) for k, run in runs.items()}
+    error = {
+        k: float(abs(signs[k] * run() - reference).max() / abs(reference).max())
+        for k, run in runs.items()
+    }
     return [
-        {"task": "laplacian", "mesh": name, "who": k, **summary(times[k]), "ratio": ratio(times[k], times["libigl"]),
-         "quality": f"relative error {error[k]:.0e}"} for k in runs
-    ]  # fmt: skip
+        {
+            "task": "laplacian",
+            "mesh": name,
+            "who": k,
+            **summary(times[k]),
+            "ratio": ratio(times[k], times["libigl"]),
+            "quality": f"relative error {error[k]:.0e}",
+        }
+        for k in runs
+    ]
 
 
 def dirichlet(surface: Surface) -> tuple[sparse.csr_array, np.ndarray, np.ndarray]:
-    """The Laplacian with the border fixed, two right-hand sides, and where the free vertices lie."""
+    """The Laplacian with the border fixed, two right-hand sides, and where the free vertices
+    lie.
+    """
     free = np.setdiff1d(np.arange(surface.n_vertices), np.concatenate(surface.boundary_loops))
     matrix = sparse.csr_array(cotangent_laplacian(surface)[free][:, free])
     rhs = np.random.default_rng(0).normal(size=(len(free), 2))
@@ -77,10 +90,16 @@ def dirichlet(surface: Surface) -> tuple[sparse.csr_array, np.ndarray, np.ndarra
 
 
 def solves(name: str, surface: Surface, *, with_default: bool) -> list[dict[str, Any]]:
-    """Factor and answer two right-hand sides; scipy's default (COLAMD) is so slow that it runs once."""
+    """Factor and answer two right-hand sides; scipy's default (COLAMD) is so slow that it runs
+    once.
+    """
     matrix, rhs, where = dirichlet(surface)
     csc = sparse.csc_array(matrix)
-    symmetric = {"permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}}
+    symmetric = {
+        "permc_spec": "MMD_AT_PLUS_A",
+        "diag_pivot_thresh": 0.0,
+        "options": {"SymmetricMode": True},
+    }
     solver = SPDSolver(matrix, coordinates=where)
     runs = {
         "meshconv": lambda: SPDSolver(matrix, coordinates=where).solve(rhs),
@@ -100,11 +119,16 @@ def solves(name: str, surface: Surface, *, with_default: bool) -> list[dict[str,
         times[k] = [time.process_time() - start]
     peer = statistics.median(times["SuperLU COLAMD (scipy's default)"]) if with_default else None
     return [
-        {"task": "factor + 2 solves", "mesh": name, "who": k, **summary(times[k]),
-         "ratio": statistics.median(times[k]) / peer if peer else None,
-         "quality": f"residual {_residual(matrix, answers[k], rhs):.0e}"}
+        {
+            "task": "factor + 2 solves",
+            "mesh": name,
+            "who": k,
+            **summary(times[k]),
+            "ratio": statistics.median(times[k]) / peer if peer else None,
+            "quality": f"residual {_residual(matrix, answers[k], rhs):.0e}",
+        }
         for k in runs
-    ]  # fmt: skip
+    ]
 
 
 def _cholespy(matrix: sparse.csr_array, rhs: np.ndarray) -> dict[str, Any]:
@@ -116,7 +140,9 @@ def _cholespy(matrix: sparse.csr_array, rhs: np.ndarray) -> dict[str, Any]:
     def run() -> np.ndarray:
         n = matrix.shape[0]
         out = np.zeros_like(rhs)
-        CholeskySolverD(n, matrix.indptr, matrix.indices, matrix.data, MatrixType.CSR).solve(rhs, out)
+        CholeskySolverD(n, matrix.indptr, matrix.indices, matrix.data, MatrixType.CSR).solve(
+            rhs, out
+        )
         return out
 
     return {"cholespy": run}
@@ -127,12 +153,17 @@ def _residual(matrix: sparse.csr_array, x: np.ndarray, rhs: np.ndarray) -> float
 
 
 def first_calls() -> list[dict[str, Any]]:
-    """A new process with an empty compilation cache, another with a full one, and the bare import."""
+    """A new process with an empty compilation cache, another with a full one, and the bare
+    import.
+    """
     with tempfile.TemporaryDirectory() as cache:
         env = {**os.environ, "NUMBA_CACHE_DIR": cache}
         runs = [float(_python(FIRST_CALL, env)) for _ in range(3)]
     clock = "import time; s = time.process_time(); import {}; print(time.process_time() - s)"
-    imports = {m: [float(_python(clock.format(m), dict(os.environ))) for _ in range(7)] for m in ("numpy", "meshconv")}
+    imports = {
+        m: [float(_python(clock.format(m), dict(os.environ))) for _ in range(7)]
+        for m in ("numpy", "meshconv")
+    }
     numpy = statistics.median(imports["numpy"])
     rows = [
         ("first call: compile, factor, solve", "empty cache", runs[:1], None),
@@ -140,16 +171,21 @@ def first_calls() -> list[dict[str, Any]]:
         *(("import", m, t, statistics.median(t) / numpy) for m, t in imports.items()),
     ]
     return [
-        {"task": task, "mesh": "-", "who": who, **summary(t), "ratio": r, "quality": "-"} for task, who, t, r in rows
+        {"task": task, "mesh": "-", "who": who, **summary(t), "ratio": r, "quality": "-"}
+        for task, who, t, r in rows
     ]
 
 
 def _python(code: str, env: dict[str, str]) -> str:
-    return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--large", action="store_true", help="also a million vertices")
     large = parser.parse_args().large
     bump200k = bump(200_000)
@@ -163,15 +199,24 @@ def main() -> None:
     print_table(rows)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     bars = {
-        "laplacian assembly, ratio to libigl <= 0.6": _of(rows, "laplacian", "bump200k", "meshconv")["ratio"],
-        "factor + 2 solves, ratio to SuperLU <= 0.35": _of(rows, "factor + 2 solves", "bump200k", "meshconv")["ratio"],
-        "first call in a fresh install < 10 s": _of(rows, rows[0]["task"], "-", "empty cache")["median_s"],
+        "laplacian assembly, ratio to libigl <= 0.6": _of(
+            rows, "laplacian", "bump200k", "meshconv"
+        )["ratio"],
+        "factor + 2 solves, ratio to SuperLU <= 0.35": _of(
+            rows, "factor + 2 solves", "bump200k", "meshconv"
+        )["ratio"],
+        "first call in a fresh install < 10 s": _of(rows, rows[0]["task"], "-", "empty cache")[
+            "median_s"
+        ],
     }
     for bar, value in bars.items():
         print(f"{bar}: {value:.3f}")
     print(f"peak memory {peak:.2f} GB")
     packages = environment("numpy", "scipy", "numba", "libigl", "potpourri3d")
-    path = write("operators", {"environment": packages, "seed": 0, "bars": bars, "peak_GB": peak, "rows": rows})
+    path = write(
+        "operators",
+        {"environment": packages, "seed": 0, "bars": bars, "peak_GB": peak, "rows": rows},
+    )
     print(f"wrote {path}")
 
 

@@ -1,9 +1,11 @@
 """Write the README's tables from the committed results.
 
     python benchmarks/readme.py            # rewrites what stands between the markers in README.md
-    python benchmarks/readme.py --check    # exit 1 if the README says anything else than the results
+    python benchmarks/readme.py --check    # exit 1 if the README says anything else than the
+    results
 
-Each table is made of one JSON file of benchmarks/results, which the command printed below the table wrote.
+Each table is made of one JSON file of benchmarks/results, which the command printed below the table
+wrote.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ def read(name: str) -> Any:
 
 
 def table(head: list[str], rows: list[list[str]], command: str, minutes: float = 0.0) -> str:
-    """Return a Markdown table and the command that reproduces it, with its CPU minutes of training if given."""
+    """Return a Markdown table and the command that reproduces it, with its CPU minutes of training
+    if given.
+    """
     lines = [head, ["---"] * len(head), *rows]
     took = f" ({minutes:.0f} CPU minutes of training)" if minutes else ""
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n\n`{command}`{took}"
@@ -61,7 +65,13 @@ def conformal() -> str:
     rows = [row + ["-"] * (5 - len(row)) for row in rows]
     for row in rows[-len([r for r in found["sphere"] if r["method"] == "meshconv"]) :]:
         row[3:5] = ["-", row[3]] if row[4] == "-" and len(row) == 5 else row[3:5]
-    head = ["surface", "vertices", "meshconv", "libigl LSCM; time ratio", "libigl harmonic, LaPy (sphere); time ratio"]
+    head = [
+        "surface",
+        "vertices",
+        "meshconv",
+        "libigl LSCM; time ratio",
+        "libigl harmonic, LaPy (sphere); time ratio",
+    ]
     return table(head, rows, "python benchmarks/maps.py")
 
 
@@ -72,10 +82,18 @@ def density() -> str:
         published = row["published"]
         if published is None and row["density"] != "area":
             continue
-        mass = "no convergence" if published and published[0] is None else f"{published[0]}" if published else "-"
+        mass = (
+            "no convergence"
+            if published and published[0] is None
+            else f"{published[0]}"
+            if published
+            else "-"
+        )
         peer = f"{mass}, {published[1]} folds" if published else "-"
         name = f"{row['surface'].removeprefix('choi_')}, {row['domain']}, {row['density']}"
-        rows.append([name, f"{row['misplaced']:.4f}, {row['folds']} folds", peer, f"{row['cpu_s']:.2f}"])
+        rows.append(
+            [name, f"{row['misplaced']:.4f}, {row['folds']} folds", peer, f"{row['cpu_s']:.2f}"]
+        )
     return table(
         ["surface, domain, density", "meshconv: misplaced mass", "published", "CPU s"],
         rows,
@@ -95,7 +113,11 @@ def registration() -> str:
         ]
         for row in read("registration")["rows"]
     ]
-    return table(["landmarks", "median", "95 %", "folds", "CPU s a scan"], rows, "python benchmarks/registration.py")
+    return table(
+        ["landmarks", "median", "95 %", "folds", "CPU s a scan"],
+        rows,
+        "python benchmarks/registration.py",
+    )
 
 
 def core() -> str:
@@ -105,9 +127,20 @@ def core() -> str:
     for row in found["rows"]:
         if row["who"].startswith("meshconv") and row["ratio"] is not None:
             rows.append(
-                [row["task"], row["mesh"], row["who"], f"{row['median_s']:.3f}", f"{row['ratio']:.2f}", row["quality"]]
+                [
+                    row["task"],
+                    row["mesh"],
+                    row["who"],
+                    f"{row['median_s']:.3f}",
+                    f"{row['ratio']:.2f}",
+                    row["quality"],
+                ]
             )
-    return table(["task", "mesh", "who", "CPU s", "ratio to peer", "quality"], rows, "python benchmarks/operators.py")
+    return table(
+        ["task", "mesh", "who", "CPU s", "ratio to peer", "quality"],
+        rows,
+        "python benchmarks/operators.py",
+    )
 
 
 def files() -> str:
@@ -132,12 +165,34 @@ def images() -> str:
         rows = read(name)["rows"]
         for task, model in dict.fromkeys((row["task"], row["model"]) for row in rows):
             mine = [row for row in rows if (row["task"], row["model"]) == (task, model)]
-            boxes = [row["mass_in_box"] / row["area_of_box"] for row in mine if "mass_in_box" in row]
-            shown = [faces.spread(faces.values(mine, model)), faces.shown(faces.mean(faces.values(mine, model, "auc")))]
-            lines.append([task, model, str(mine[0]["parameters"]), *shown, faces.shown(faces.mean(boxes), "{:.2f}")])
-    head = ["data set", "network, grid / width", "parameters", "accuracy", "AUC", "density on the object / by area"]
+            boxes = [
+                row["mass_in_box"] / row["area_of_box"] for row in mine if "mass_in_box" in row
+            ]
+            shown = [
+                faces.spread(faces.values(mine, model)),
+                faces.shown(faces.mean(faces.values(mine, model, "auc"))),
+            ]
+            lines.append(
+                [
+                    task,
+                    model,
+                    str(mine[0]["parameters"]),
+                    *shown,
+                    faces.shown(faces.mean(boxes), "{:.2f}"),
+                ]
+            )
+    head = [
+        "data set",
+        "network, grid / width",
+        "parameters",
+        "accuracy",
+        "AUC",
+        "density on the object / by area",
+    ]
     models = " ".join(dict.fromkeys(f'"{row["model"]}"' for row in read("classify_images")["rows"]))
-    options = f"--sets pneumonia mnist --models {models} --seeds 2 --epochs 20 --name classify_images"
+    options = (
+        f"--sets pneumonia mnist --models {models} --seeds 2 --epochs 20 --name classify_images"
+    )
     took = minutes("classify_images")
     return table(head, lines, f"python benchmarks/classify.py {options}", took)
 
@@ -156,13 +211,18 @@ TABLES: dict[str, Callable[[], str]] = {
     "density": density,
     "registration": registration,
     "classify": lambda: table(
-        *faces.summary(read("classify")["rows"], read("classify_65")["rows"]), minutes("classify", "classify_65")
+        *faces.summary(read("classify")["rows"], read("classify_65")["rows"]),
+        minutes("classify", "classify_65"),
     ),
     "sites": lambda: table(*faces.sites(read("classify")["rows"], read("classify_65")["rows"])),
     "effects": lambda: table(*faces.each(read("classify")["rows"])),
     "ablation": lambda: table(*faces.ablation(read("classify")["rows"])),
-    "variants": lambda: table(*faces.variants(read("classify_variants")["rows"]), minutes("classify_variants")),
-    "others": lambda: table(*faces.others(read("classify_others")["rows"], OTHERS), minutes("classify_others")),
+    "variants": lambda: table(
+        *faces.variants(read("classify_variants")["rows"]), minutes("classify_variants")
+    ),
+    "others": lambda: table(
+        *faces.others(read("classify_others")["rows"], OTHERS), minutes("classify_others")
+    ),
     "images": images,
     "adrenal": adrenal,
     "equivariance": lambda: table(*_layer_tables.equivariance_table(read("layers_scale"))),
@@ -188,7 +248,9 @@ def rewritten(text: str) -> str:
 
 def main() -> None:
     """Rewrite the README, or say whether it is up to date."""
-    parser = argparse.ArgumentParser(description="Write the README's tables from the committed results.")
+    parser = argparse.ArgumentParser(
+        description="Write the README's tables from the committed results."
+    )
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     path = ROOT / "README.md"

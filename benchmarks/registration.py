@@ -1,11 +1,13 @@
-"""Registration of faces without correspondence: how far a vertex is from its partner found through the frame.
+"""Registration of faces without correspondence: how far a vertex is from its partner found through
+the frame.
 
-    MESHCONV_DATA=../shared/data python benchmarks/registration.py       # 40 faces, 2 to 3 minutes on one core
+    MESHCONV_DATA=../shared/data python benchmarks/registration.py       # 40 faces, 2 to 3 minutes
+    on one core
 
-Morphable faces, each meshed, cropped, posed and measured on its own, a fifth of them mirrored and said to be.
-Which point of the mean face a vertex is, is known from the model; the distance on the mean face between that
-point and the one found through the frame is the error. Writes results/registration.json and a picture of the
-mean error on the face, results/registration.png.
+Morphable faces, each meshed, cropped, posed and measured on its own, a fifth of them mirrored and
+said to be. Which point of the mean face a vertex is, is known from the model; the distance on the
+mean face between that point and the one found through the frame is the error. Writes
+results/registration.json and a picture of the mean error on the face, results/registration.png.
 """
 
 from __future__ import annotations
@@ -19,20 +21,22 @@ from _common import RESULTS, environment, one_thread, print_table, write
 
 one_thread()
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from meshconv.datasets.morphable import Acquisition, MorphableFaces, face_model  # noqa: E402
-from meshconv.maps._locate import locate  # noqa: E402
-from meshconv.maps.registration import fit_template  # noqa: E402
-from meshconv.maps.template import Template  # noqa: E402
-from meshconv.viz.picture import FieldStyle, figure, save_figure  # noqa: E402
+from meshconv.datasets.morphable import Acquisition, MorphableFaces, face_model
+from meshconv.maps.locate import locate
+from meshconv.registration.fit import fit_template
+from meshconv.registration.template import Template
+from meshconv.viz.picture import FieldStyle, figure, save_figure
 
 BARS = {"none": (2.0, 6.0), "68 landmarks": (1.5, 4.5)}
 
 
 def positions(template: Template, coordinates: Any) -> Any:
     """Points of the template's surface at frame coordinates."""
-    face, weights = locate(coordinates, template.parameterization.coordinates, template.surface.faces)
+    face, weights = locate(
+        coordinates, template.parameterization.coordinates, template.surface.faces
+    )
     return np.einsum("kc,kcd->kd", weights, template.surface.vertices[template.surface.faces[face]])
 
 
@@ -49,10 +53,16 @@ def measure(template: Template, population: MorphableFaces, landmarks: bool) -> 
         folds += len(flat.flipped_faces())
         at = scan.correspondence
         assert at is not None
-        belongs = np.einsum("kc,kcd->kd", at.weights, population.model.mean.vertices[faces[at.face]])
+        belongs = np.einsum(
+            "kc,kcd->kd", at.weights, population.model.mean.vertices[faces[at.face]]
+        )
         errors.append(np.linalg.norm(positions(template, flat.coordinates) - belongs, axis=1))
         rigid.append(np.linalg.norm(fit.aligned().vertices - belongs, axis=1))
-        where.append(faces[at.face[:, None], np.arange(3)][np.arange(len(at.face)), at.weights.argmax(axis=1)])
+        where.append(
+            faces[at.face[:, None], np.arange(3)][
+                np.arange(len(at.face)), at.weights.argmax(axis=1)
+            ]
+        )
     pooled, vertex = np.concatenate(errors), np.concatenate(where)
     count = np.bincount(vertex, minlength=template.surface.n_vertices)
     total = np.bincount(vertex, pooled, template.surface.n_vertices)
@@ -87,9 +97,16 @@ def main() -> None:
             field[~seen] = np.median(field[seen])
             look = FieldStyle("mean error (mm)", limits=(0.0, 6.0))
             title = f"registration without landmarks, {args.scans} faces: median {found['median mm']:.2f} mm"
-            save_figure(figure(model.mean, field, title=title, field_style=look), RESULTS / "registration.png", dpi=90)
+            save_figure(
+                figure(model.mean, field, title=title, field_style=look),
+                RESULTS / "registration.png",
+                dpi=90,
+            )
     print_table(rows)
-    write("registration", {"environment": environment("numpy", "scipy"), "scans": args.scans, "rows": rows})
+    write(
+        "registration",
+        {"environment": environment("numpy", "scipy"), "scans": args.scans, "rows": rows},
+    )
 
 
 if __name__ == "__main__":

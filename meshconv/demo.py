@@ -1,4 +1,6 @@
-"""The main job on generated data: a broken scan mended and mapped; a population learned, explained and reported."""
+"""The main job on generated data: a broken scan mended and mapped; a population learned, explained
+and reported.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 import meshconv as mc
 from meshconv.errors import RepairWarning
-from meshconv.maps.density import density_equalizing_map
+from meshconv.maps.equalize.density_map import density_equalizing_map
 from meshconv.mesh.shapes import face, face_landmarks
 from meshconv.viz.map_picture import map_figure
 from meshconv.viz.picture import FieldStyle, figure, pyplot, save_figure
@@ -35,14 +37,18 @@ def run(out: Path) -> dict[str, Any]:
 
 
 def _one_scan(out: Path) -> dict[str, Any]:
-    """A broken scan of somebody, mended, measured, flattened, equalized and brought into a frame."""
+    """A broken scan of somebody, mended, measured, flattened, equalized and brought into a
+    frame.
+    """
     scan = _broken_scan(out / "scan.ply")
     report = mc.check(mc.load(scan))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RepairWarning)  # what was dropped is printed below
         repaired = mc.repair(mc.load(scan))
     mc.save(out / "repaired.ply", repaired.surface)
-    template = mc.Template.from_surface(face(_N), landmarks=np.array(list(face_landmarks(_N).values())))
+    template = mc.Template.from_surface(
+        face(_N), landmarks=np.array(list(face_landmarks(_N).values()))
+    )
     fit = mc.fit_template(repaired.surface, template)
     upright = fit.aligned()
     look = FieldStyle("1/mm", signed=True)
@@ -63,14 +69,18 @@ def _one_scan(out: Path) -> dict[str, Any]:
 
 
 def _population(out: Path) -> dict[str, Any]:
-    """Two groups of generated faces: learned from 60, tested on 40 never seen, explained, reported."""
+    """Two groups of generated faces: learned from 60, tested on 40 never seen, explained,
+    reported.
+    """
     from meshconv.saliency.evaluate import agreement
-    from meshconv.train.metrics import evaluate
+    from meshconv.stats.metrics import evaluate
 
     train = mc.ProceduralFaces(60, _EFFECT, _AMPLITUDE, n_vertices=1500, seed=1)
     test = mc.ProceduralFaces(40, _EFFECT, _AMPLITUDE, n_vertices=1500, seed=2)
     template = mc.Template.from_surface(face(2000))
-    model = mc.SurfaceClassifier(size=129, network_size=33, epochs=40, template=template, progress=True).fit(train)
+    model = mc.SurfaceClassifier(
+        size=129, network_size=33, epochs=40, template=template, progress=True
+    ).fit(train)
     model.save(out / "classifier.mc")
     labels = np.array([scan.label for scan in test])
     shares = model.predict_proba(test)
@@ -82,12 +92,16 @@ def _population(out: Path) -> dict[str, Any]:
     picture = figure(template.surface, field, title="where the groups differ", field_style=look)
     save_figure(picture, out / "saliency.png")
     mc.report(
-        shown, out / "report.html", title="Two groups of generated faces",
+        shown,
+        out / "report.html",
+        title="Two groups of generated faces",
         class_names=("as they are", "larger nose tip"),
-        true_labels=[int(k) for k in labels[: len(shown)]], metrics=metrics, predictions=(labels, shares),
+        true_labels=[int(k) for k in labels[: len(shown)]],
+        metrics=metrics,
+        predictions=(labels, shares),
         group_map=(template.surface, field),
         note="Every face has an identity, triangles, a pose and noise of its own; half have a larger tip of the nose.",
-    )  # fmt: skip
+    )
     return {
         "test faces": str(metrics),
         "saliency on the true site": f"ROC-AUC {np.mean(sites):.3f}, mean of {len(sites)} scans",
@@ -99,7 +113,9 @@ def _overview(out: Path, names: tuple[str, ...]) -> None:
     plt = pyplot()
     images = [plt.imread(out / f"{name}.png") for name in names]
     heights = [image.shape[0] / image.shape[1] for image in images]
-    fig, axes = plt.subplots(len(images), 1, figsize=(10, 10 * sum(heights)), gridspec_kw={"height_ratios": heights})
+    fig, axes = plt.subplots(
+        len(images), 1, figsize=(10, 10 * sum(heights)), gridspec_kw={"height_ratios": heights}
+    )
     for axis, image in zip(axes, images, strict=True):
         axis.imshow(image)
         axis.set_axis_off()
@@ -108,9 +124,13 @@ def _overview(out: Path, names: tuple[str, ...]) -> None:
 
 
 def _broken_scan(path: Path) -> Path:
-    """A face of somebody else, in another pose, with a hole, a stray triangle and doubled vertices."""
+    """A face of somebody else, in another pose, with a hole, a stray triangle and doubled
+    vertices.
+    """
     whole = face(_N, identity=5, triangulation=5)
-    cheek = whole.vertices[face_landmarks(_N, triangulation=5)["chin"]] + np.array([22.0, 18.0, 0.0])
+    cheek = whole.vertices[face_landmarks(_N, triangulation=5)["chin"]] + np.array(
+        [22.0, 18.0, 0.0]
+    )
     hole = np.linalg.norm(whole.vertices[whole.faces].mean(axis=1) - cheek, axis=1) < 7.0
     faces = whole.faces[~hole].copy()
     n = whole.n_vertices

@@ -15,7 +15,17 @@ from meshconv.errors import MeshConvError
 from meshconv.operators.solve import SPDSolver
 from meshconv.viz.rendering import rendering_backend
 
-_PACKAGES = ("numpy", "scipy", "numba", "trimesh", "potpourri3d", "pyvista", "matplotlib", "torch", "torch-geometric")
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "numba",
+    "trimesh",
+    "potpourri3d",
+    "pyvista",
+    "matplotlib",
+    "torch",
+    "torch-geometric",
+)
 
 
 def diagnose(*, rendering: bool = True) -> dict[str, Any]:
@@ -30,7 +40,9 @@ def diagnose(*, rendering: bool = True) -> dict[str, Any]:
         "meshconv": meshconv.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "packages": {name: _version(name) for name in _PACKAGES},
         "solver": _solver(),
         "gpu": _gpu(),
@@ -52,10 +64,14 @@ def _version(name: str) -> str:
 
 
 def _solver() -> str:
-    """The back end the solver takes for a small grid Laplacian, and the residual it reaches there."""
+    """The back end the solver takes for a small grid Laplacian, and the residual it reaches
+    there.
+    """
     line = sparse.csr_array(2 * np.eye(32) - np.eye(32, k=1) - np.eye(32, k=-1))
     solver = SPDSolver(
-        sparse.csr_array(sparse.kron(line, sparse.eye_array(32)) + sparse.kron(sparse.eye_array(32), line))
+        sparse.csr_array(
+            sparse.kron(line, sparse.eye_array(32)) + sparse.kron(sparse.eye_array(32), line)
+        )
     )
     solver.solve(np.ones(32 * 32))
     return f"{solver.backend} (residual {solver.residual:.1e})"

@@ -1,6 +1,7 @@
 """The exception and warning tree: every refusal says what, where, which value, and what to do next.
 
-All errors derive from `MeshConvError` (a `ValueError`) and, where one fits, a second builtin. Each carries
+All errors derive from `MeshConvError` (a `ValueError`) and, where one fits, a second builtin. Each
+carries
 
 - ``path``: the file, if one was read or written;
 - ``line``: the 1-based line in that file, if text;

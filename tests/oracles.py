@@ -24,7 +24,9 @@ class Topology:
 
 
 def count_topology(faces: Any) -> Topology:
-    """Count by dictionaries and sets; loops are right where every border vertex has two border edges."""
+    """Count by dictionaries and sets; loops are right where every border vertex has two border
+    edges.
+    """
     faces = [tuple(map(int, face)) for face in faces]
     directed: Counter[tuple[int, int]] = Counter()
     users: dict[tuple[int, int], list[int]] = defaultdict(list)

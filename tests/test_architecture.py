@@ -16,7 +16,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def test_layers_are_imported_one_way_only() -> None:
     """The contracts in pyproject.toml, by import-linter."""
-    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]
+    command = [
+        sys.executable,
+        "-c",
+        "from importlinter.cli import lint_imports_command; lint_imports_command()",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -24,8 +28,19 @@ def test_layers_are_imported_one_way_only() -> None:
 def test_import_is_light() -> None:
     """`import meshconv` loads no network, no renderer, no compiler, not even scipy."""
     code = "import sys, meshconv; print(' '.join(sorted(m.split('.')[0] for m in sys.modules)))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"torch", "torch_geometric", "vtk", "vtkmodules", "pyvista", "numba", "scipy", "trimesh"} & set(loaded)
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {
+        "torch",
+        "torch_geometric",
+        "vtk",
+        "vtkmodules",
+        "pyvista",
+        "numba",
+        "scipy",
+        "trimesh",
+    } & set(loaded)
 
 
 @pytest.mark.parametrize("name", meshconv.__all__)
@@ -38,4 +53,4 @@ def test_public_names_exist_and_are_documented(name: str) -> None:
 
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
-        meshconv.nonsense  # noqa: B018
+        meshconv.nonsense

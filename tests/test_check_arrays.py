@@ -28,18 +28,25 @@ def test_as_array_says_why_something_is_no_array() -> None:
 
 
 def test_unsigned_and_huge_indices_are_compared_without_wrapping() -> None:
-    for value in (np.array([[0, 1, 2**63]], dtype=np.uint64), np.array([[0, 1, 255]], dtype=np.uint8)):
+    for value in (
+        np.array([[0, 1, 2**63]], dtype=np.uint64),
+        np.array([[0, 1, 255]], dtype=np.uint8),
+    ):
         with pytest.raises(IndexOutOfRangeError, match=r"allowed indices are 0\.\.2"):
             _check.faces_array(value, 3)
 
 
 def test_field_array_counts_and_places_what_is_wrong() -> None:
     assert _check.field_array([1, 2, 3], 3, "density").dtype == np.float64
-    with pytest.raises(ArrayTypeError, match=r"density must have one row per face \(3\), found shape \(2,\)"):
+    with pytest.raises(
+        ArrayTypeError, match=r"density must have one row per face \(3\), found shape \(2,\)"
+    ):
         _check.field_array([1, 2], 3, "density", per="face")
     with pytest.raises(ArrayTypeError, match=r"found shape \(\)"):
         _check.field_array(1.0, 1, "density")
-    with pytest.raises(NonFiniteError, match=r"density is not finite at vertex 1 \(2 of 3\)") as caught:
+    with pytest.raises(
+        NonFiniteError, match=r"density is not finite at vertex 1 \(2 of 3\)"
+    ) as caught:
         _check.field_array([1, np.nan, np.inf], 3, "density")
     assert caught.value.indices == (1, 2) and caught.value.count == 2
 

@@ -1,4 +1,6 @@
-"""The command line: exit codes, JSON, refusals on stderr, and every command used as a person would."""
+"""The command line: exit codes, JSON, refusals on stderr, and every command used as a person
+would.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def test_info_names_what_is_in_the_file(scan: Path, capsys: pytest.CaptureFixtur
     assert "depth" in data["vertex_fields"]
 
 
-def test_check_exits_one_and_lists_the_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_exits_one_and_lists_the_problems(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     mc.save(tmp_path / "good.off", disk(4))
     mc.save(tmp_path / "two_loops.off", annulus())
     assert run(capsys, "check", tmp_path / "good.off")[0] == 0
@@ -61,7 +65,9 @@ def test_repair_closes_a_hole_and_will_not_overwrite_unasked(
     assert run(capsys, "repair", source, target, "--force")[0] == 0
 
 
-def test_convert_keeps_vertices_faces_and_fields(scan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_convert_keeps_vertices_faces_and_fields(
+    scan: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     target = scan.with_suffix(".vtp.gz")
     assert run(capsys, "convert", scan, target)[0] == 0
     before, after = mc.read(scan), mc.read(target)
@@ -69,7 +75,9 @@ def test_convert_keeps_vertices_faces_and_fields(scan: Path, capsys: pytest.Capt
     assert np.allclose(after.vertex_fields["depth"], before.vertex_fields["depth"])
 
 
-def test_flatten_equalize_register_deliver_maps_and_reports(scan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_flatten_equalize_register_deliver_maps_and_reports(
+    scan: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = scan.parent
     flat, even, framed = folder / "flat.npz", folder / "even.obj", folder / "framed.npz"
     code, out, _ = run(capsys, "flatten", scan, flat, "--json", "--report", folder / "flat.json")
@@ -78,14 +86,20 @@ def test_flatten_equalize_register_deliver_maps_and_reports(scan: Path, capsys: 
     assert load_parameterization(flat).domain == "disk"
     code, out, _ = run(capsys, "equalize", flat, even, "--json")
     assert code == 0 and json.loads(out)["misplaced_mass"] < 0.02
-    assert mc.load(even).n_vertices == mc.load(scan).n_vertices and np.all(mc.load(even).vertices[:, 2] == 0)
-    code, out, _ = run(capsys, "equalize", scan, folder / "weighted.npz", "--density", "depth", "--json")
+    assert mc.load(even).n_vertices == mc.load(scan).n_vertices and np.all(
+        mc.load(even).vertices[:, 2] == 0
+    )
+    code, out, _ = run(
+        capsys, "equalize", scan, folder / "weighted.npz", "--density", "depth", "--json"
+    )
     assert code == 0 and json.loads(out)["folds"] == 0
     template = folder / "template.npz"
     marks = np.array(list(face_landmarks(1200).values()))
     mc.Template.from_surface(face(1200), landmarks=marks).save(template)
     np.savetxt(folder / "marks.txt", list(face_landmarks(900, triangulation=3).values()), fmt="%d")
-    code, out, _ = run(capsys, "register", scan, template, framed, "--landmarks", folder / "marks.txt", "--json")
+    code, out, _ = run(
+        capsys, "register", scan, template, framed, "--landmarks", folder / "marks.txt", "--json"
+    )
     assert code == 0 and json.loads(out)["folds"] == 0
     assert load_parameterization(framed).surface.n_vertices == mc.load(scan).n_vertices
 
@@ -94,10 +108,22 @@ def test_image_of_a_map_and_of_a_surface(scan: Path, capsys: pytest.CaptureFixtu
     folder = scan.parent
     assert run(capsys, "flatten", scan, folder / "flat.npz")[0] == 0
     assert run(capsys, "image", folder / "flat.npz", folder / "a.npz", "--size", 33)[0] == 0
-    code, out, _ = run(capsys, "image", scan, folder / "b.npz", "--size", 33, "--picture", folder / "b.png", "--json")
+    code, out, _ = run(
+        capsys,
+        "image",
+        scan,
+        folder / "b.npz",
+        "--size",
+        33,
+        "--picture",
+        folder / "b.png",
+        "--json",
+    )
     first, second = load_image(folder / "a.npz"), load_image(folder / "b.npz")
     assert code == 0 and json.loads(out)["channels"] == list(first.names)
-    assert first.channels.shape[1:] == (33, 33) and 0.7 < first.mask.mean() < 0.85  # a disk in its square
+    assert (
+        first.channels.shape[1:] == (33, 33) and 0.7 < first.mask.mean() < 0.85
+    )  # a disk in its square
     assert np.array_equal(first.channels, second.channels, equal_nan=True)
     assert (folder / "b.png").stat().st_size > 10_000
     code, _, err = run(capsys, "equalize", folder / "a.npz", folder / "c.npz")
@@ -109,7 +135,10 @@ def test_image_of_a_map_and_of_a_surface(scan: Path, capsys: pytest.CaptureFixtu
     [
         (["check", "nothing.obj"], "nothing.obj"),
         (["info", "scan.xyz"], "scan.xyz"),
-        (["equalize", "scan.ply", "out.npz", "--density", "weight"], "no vertex field 'weight', found: depth"),
+        (
+            ["equalize", "scan.ply", "out.npz", "--density", "weight"],
+            "no vertex field 'weight', found: depth",
+        ),
         (["flatten", "scan.ply", "out.npz", "--domain", "sphere"], "boundary"),
     ],
 )
@@ -117,7 +146,9 @@ def test_refusals_are_one_line_on_stderr(
     scan: Path, argv: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (scan.parent / "scan.xyz").write_text("1 2 3\n")
-    code, out, err = run(capsys, argv[0], *(str(scan.parent / a) if "." in a else a for a in argv[1:]))
+    code, out, err = run(
+        capsys, argv[0], *(str(scan.parent / a) if "." in a else a for a in argv[1:])
+    )
     assert code == 1 and out == "" and words in err
     assert len(err.strip().splitlines()) == 1 and "Traceback" not in err
 
@@ -138,4 +169,8 @@ def test_closed_pipe_ends_quietly(scan: Path) -> None:
 def test_doctor_names_versions_and_solver(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "doctor", "--no-rendering", "--json")
     data = json.loads(out)
-    assert code == 0 and data["packages"]["numpy"] == np.__version__ and "multifrontal" in data["solver"]
+    assert (
+        code == 0
+        and data["packages"]["numpy"] == np.__version__
+        and "multifrontal" in data["solver"]
+    )

@@ -1,4 +1,6 @@
-"""From a folder of scans and a table to a classifier, figures, saliency files and a report, by commands alone."""
+"""From a folder of scans and a table to a classifier, figures, saliency files and a report, by
+commands alone.
+"""
 
 from __future__ import annotations
 
@@ -67,16 +69,33 @@ def test_a_bad_scan_is_named_and_stops_the_run_unless_skipping_is_asked_for(
     code, _, err = run(capsys, "prepare", folder, "--cache", tmp_path / "a", "--size", 33)
     assert code == 1 and "empty.ply" in err
     code, out, _ = run(
-        capsys, "prepare", folder, "--cache", tmp_path / "b", "--size", 33, "--on-error", "skip", "--json"
+        capsys,
+        "prepare",
+        folder,
+        "--cache",
+        tmp_path / "b",
+        "--size",
+        33,
+        "--on-error",
+        "skip",
+        "--json",
     )
     data = json.loads(out)
     assert code == 0 and data["prepared"] == 20
-    assert [name for name in ("empty.ply", "points.obj", "torn.stl") if name in " ".join(data["skipped"])] == [
-        "empty.ply", "points.obj", "torn.stl",
-    ]  # fmt: skip
+    assert [
+        name
+        for name in ("empty.ply", "points.obj", "torn.stl")
+        if name in " ".join(data["skipped"])
+    ] == [
+        "empty.ply",
+        "points.obj",
+        "torn.stl",
+    ]
 
 
-def test_evaluate_and_predict(folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_and_predict(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     faces = mc.ProceduralFaces(10, "nose_tip", 14.0, n_vertices=600, seed=2)
     fresh = write_study(tmp_path / "fresh", faces, ("control", "broad <nose>"))
     code, out, _ = run(capsys, "evaluate", model, fresh, "--json")
@@ -99,7 +118,11 @@ def test_evaluate_and_report_name_bad_scans_and_go_on_if_asked_to(
     code, out, err = run(capsys, "evaluate", model, folder, *options, "--json")
     data = json.loads(out)
     assert code == 0 and data["n"] == 20 and len(list(cache.iterdir())) == 20  # no new image
-    assert [name.split(":")[0] for name in data["skipped"]] == ["empty.ply", "points.obj", "torn.stl"]
+    assert [name.split(":")[0] for name in data["skipped"]] == [
+        "empty.ply",
+        "points.obj",
+        "torn.stl",
+    ]
     assert "subjects are in train and test" in err  # these are the scans it learned from
     code, out, _ = run(capsys, "evaluate", model, folder, *options)
     assert code == 0 and "accuracy" in out and "skipped torn.stl" in out
@@ -108,9 +131,13 @@ def test_evaluate_and_report_name_bad_scans_and_go_on_if_asked_to(
         rendering_backend()
     except RenderingUnavailableError as error:
         pytest.skip(str(error))
-    code, _, _ = run(capsys, "report", model, folder, tmp_path / "report.html", *options, "--scans", 1)
+    code, _, _ = run(
+        capsys, "report", model, folder, tmp_path / "report.html", *options, "--scans", 1
+    )
     page = (tmp_path / "report.html").read_text()
-    assert code == 0 and all(name in page for name in ("3 scans could not be used", "empty.ply", "torn.stl"))
+    assert code == 0 and all(
+        name in page for name in ("3 scans could not be used", "empty.ply", "torn.stl")
+    )
     assert "left out of training: empty.ply (" in page
 
 
@@ -119,15 +146,44 @@ def test_predict_and_explain_name_bad_scans_and_go_on_if_asked_to(
 ) -> None:
     scan, bad = sorted(folder.glob("procedural*.ply"))[0], folder / "torn.stl"
     assert run(capsys, "predict", model, bad, scan)[0] == 1
-    code, out, _ = run(capsys, "predict", model, bad, scan, "--on-error", "skip", "--cache", folder.parent / "cache")
-    lines = out.strip().splitlines()
-    assert code == 0 and lines[0].startswith(str(scan)) and lines[1].startswith(f"skipped {bad}:") and len(lines) == 2
     code, out, _ = run(
-        capsys, "explain", model, bad, scan, "--out", tmp_path, "--no-picture", "--on-error", "skip", "--json"
+        capsys,
+        "predict",
+        model,
+        bad,
+        scan,
+        "--on-error",
+        "skip",
+        "--cache",
+        folder.parent / "cache",
+    )
+    lines = out.strip().splitlines()
+    assert (
+        code == 0
+        and lines[0].startswith(str(scan))
+        and lines[1].startswith(f"skipped {bad}:")
+        and len(lines) == 2
+    )
+    code, out, _ = run(
+        capsys,
+        "explain",
+        model,
+        bad,
+        scan,
+        "--out",
+        tmp_path,
+        "--no-picture",
+        "--on-error",
+        "skip",
+        "--json",
     )
     data = json.loads(out)
     assert code == 0 and [row["file"] for row in data["explanations"]] == [str(scan)]
-    assert len(data["skipped"]) == 1 and "torn.stl" in data["skipped"][0] and (tmp_path / f"{scan.stem}.vtp").exists()
+    assert (
+        len(data["skipped"]) == 1
+        and "torn.stl" in data["skipped"][0]
+        and (tmp_path / f"{scan.stem}.vtp").exists()
+    )
     assert run(capsys, "explain", model, bad, scan, "--out", tmp_path, "--no-picture")[0] == 1
 
 
@@ -139,7 +195,9 @@ def test_explain_writes_the_saliency_on_the_scan(
     file = mc.read(tmp_path / f"{scan.stem}.vtp")
     saliency = file.vertex_fields["saliency"]
     assert code == 0 and file.surface == mc.load(scan)
-    assert saliency.shape == (file.surface.n_vertices,) and 0 <= saliency.min() < saliency.max() <= 1
+    assert (
+        saliency.shape == (file.surface.n_vertices,) and 0 <= saliency.min() < saliency.max() <= 1
+    )
     assert json.loads((tmp_path / "explanations.json").read_text())[0]["file"] == str(scan)
 
 
@@ -179,21 +237,49 @@ def test_unknown_labels_and_damaged_models_are_refused(
     assert code == 1 and "bad.mc" in err
 
 
-def test_a_frame_can_be_turned_and_a_head_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    study = write_study(tmp_path / "study", mc.ProceduralFaces(4, "nose_tip", 14.0, n_vertices=200, seed=3), "ab")
+def test_a_frame_can_be_turned_and_a_head_chosen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = write_study(
+        tmp_path / "study", mc.ProceduralFaces(4, "nose_tip", 14.0, n_vertices=200, seed=3), "ab"
+    )
     made = []
     for turn in (0, 180):
-        code, _, err = run(capsys, "prepare", study, "--cache", tmp_path / str(turn), "--size", 17, "--turn", turn)
+        code, _, err = run(
+            capsys, "prepare", study, "--cache", tmp_path / str(turn), "--size", 17, "--turn", turn
+        )
         assert code == 0, err
         made.append(mc.Template.load(tmp_path / str(turn) / "template.npz"))
     flat, turned = (one.parameterization for one in made)
     assert abs(turned.coordinates + flat.coordinates).max() < 1e-9
-    assert abs(turned.surface.vertices[:, :2] + flat.surface.vertices[:, :2]).max() < 0.1 * made[0].size
-    options = ["--cache", tmp_path / "0", "--template", tmp_path / "180/template.npz", "--turn", 180, "--size", 17]
+    assert (
+        abs(turned.surface.vertices[:, :2] + flat.surface.vertices[:, :2]).max()
+        < 0.1 * made[0].size
+    )
+    options = [
+        "--cache",
+        tmp_path / "0",
+        "--template",
+        tmp_path / "180/template.npz",
+        "--turn",
+        180,
+        "--size",
+        17,
+    ]
     code, out, err = run(
-        capsys, "train", study, tmp_path / "model", *options, "--network-size", 9, "--epochs", 1,
-        "--head", "mean", "--json",
-    )  # fmt: skip
+        capsys,
+        "train",
+        study,
+        tmp_path / "model",
+        *options,
+        "--network-size",
+        9,
+        "--epochs",
+        1,
+        "--head",
+        "mean",
+        "--json",
+    )
     assert code == 0, err
     assert json.loads(out)["head"] == "mean"
     back = mc.SurfaceClassifier.load(tmp_path / "model")

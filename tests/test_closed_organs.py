@@ -1,4 +1,6 @@
-"""The whole way on closed surfaces: generated organs, with or without a swelling, to class, saliency and report."""
+"""The whole way on closed surfaces: generated organs, with or without a swelling, to class,
+saliency and report.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from meshconv import Surface
 from meshconv.datasets.scan import Scan
-from meshconv.estimator import SurfaceClassifier
+from meshconv.estimators.classifier import SurfaceClassifier
 from meshconv.mesh.shapes import delaunay_sphere
 from meshconv.saliency.evaluate import agreement
 from meshconv.train.config import CHANNELS, PrepareConfig
@@ -29,10 +31,17 @@ def organ(k: int, seed: int) -> Scan:
     ball = delaunay_sphere(200, seed=int(rng.integers(1000)))
     d = ball.vertices
     radius = 1 + 0.5 * np.exp(-6 * ((d - [1, 0, 0]) ** 2).sum(axis=1)) + 0.35 * (k % 2) * truth(d)
-    points = radius[:, None] * d * [10.0, 7.0, 4.0] * rng.normal(1.0, 0.06, 3) + rng.normal(0, 0.05, d.shape)
+    points = radius[:, None] * d * [10.0, 7.0, 4.0] * rng.normal(1.0, 0.06, 3) + rng.normal(
+        0, 0.05, d.shape
+    )
     turn = Rotation.random(random_state=rng).as_matrix()
     return Scan(
-        Surface(points @ turn.T + rng.normal(0, 50, 3), ball.faces), k % 2, f"organ{seed}_{k}", "", False, truth(d)
+        Surface(points @ turn.T + rng.normal(0, 50, 3), ball.faces),
+        k % 2,
+        f"organ{seed}_{k}",
+        "",
+        False,
+        truth(d),
     )
 
 
@@ -55,7 +64,9 @@ def prepared(organs, frame):
 @pytest.fixture(scope="module")
 def fitted(prepared, frame):
     options = {"size": 33, "network_size": 9, "epochs": 12, "batch_size": 8, "density_epochs": 4}
-    return SurfaceClassifier(template=frame, channels=(*CHANNELS, "thickness"), **options).fit(prepared[0])
+    return SurfaceClassifier(template=frame, channels=(*CHANNELS, "thickness"), **options).fit(
+        prepared[0]
+    )
 
 
 def test_the_frame_is_closed_and_covers_the_square(frame, prepared):

@@ -11,14 +11,16 @@ import numpy as np
 
 from meshconv.benchmark.fitted import Fitted, Images
 from meshconv.benchmark.task import Task
-from meshconv.datasets.population import group_statistic
+from meshconv.stats.group_statistic import group_statistic
 
 _SHARES = (0.001, 0.003, 0.01, 0.03, 0.1)  # of the pixels, by t
 _STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
 
 
 def principal_components(task: Task, seed: int, epochs: int) -> Fitted:
-    """Logistic regression on principal components of 99.9 % of the variance; strength by cross-validation."""
+    """Logistic regression on principal components of 99.9 % of the variance; strength by
+    cross-validation.
+    """
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegressionCV
     from sklearn.pipeline import make_pipeline
@@ -33,7 +35,9 @@ def principal_components(task: Task, seed: int, epochs: int) -> Fitted:
     )
     start = time.process_time()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of defaults that change in scikit-learn 1.10
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # of defaults that change in scikit-learn 1.10
         model.fit(_rows(task.train.images), task.train.labels)
     size = int(model[-1].coef_.size + model[-1].intercept_.size)
     seconds = time.process_time() - start
@@ -41,7 +45,8 @@ def principal_components(task: Task, seed: int, epochs: int) -> Fitted:
 
 
 def chosen_pixels(task: Task, seed: int, epochs: int) -> Fitted:
-    """The same on the pixels in which the training groups differ most: what DECNN's warm start knows, without a net.
+    """The same on the pixels in which the training groups differ most: what DECNN's warm start
+    knows, without a net.
 
     How many pixels, and the strength, by cross-validation; pixels are chosen anew in each fold.
     """
@@ -58,20 +63,27 @@ def chosen_pixels(task: Task, seed: int, epochs: int) -> Fitted:
         by_share = {share: _reduced(x[learn], y[learn], share) for share in _SHARES}
         for k, (share, strength) in enumerate(options):
             front, features = by_share[share]
-            right[k] += (_logistic(features, y[learn], strength).predict(front(x[held])) == y[held]).sum()
+            right[k] += (
+                _logistic(features, y[learn], strength).predict(front(x[held])) == y[held]
+            ).sum()
     share, strength = options[int(right.argmax())]
     front, features = _reduced(x, y, share)
     model = _logistic(features, y, strength)
     size = int(model.coef_.size + model.intercept_.size)
     seconds = time.process_time() - start
     return Fitted(
-        lambda part: model.predict_proba(front(np.nan_to_num(scaler.transform(_rows(part.images))))), size,
+        lambda part: model.predict_proba(
+            front(np.nan_to_num(scaler.transform(_rows(part.images))))
+        ),
+        size,
         seconds=seconds,
-    )  # fmt: skip
+    )
 
 
 def _reduced(x: Images, y: Any, share: float) -> tuple[Any, Images]:
-    """Principal components of the best pixels, of unit variance: how to find them, and those of `x`."""
+    """Principal components of the best pixels, of unit variance: how to find them, and those of
+    `x`.
+    """
     from sklearn.decomposition import PCA
     from sklearn.feature_selection import SelectPercentile, f_classif
     from sklearn.pipeline import make_pipeline
@@ -80,7 +92,9 @@ def _reduced(x: Images, y: Any, share: float) -> tuple[Any, Images]:
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pixels outside every mask have no variance
         front = make_pipeline(
-            SelectPercentile(f_classif, percentile=100 * share), PCA(0.999, svd_solver="full"), StandardScaler()
+            SelectPercentile(f_classif, percentile=100 * share),
+            PCA(0.999, svd_solver="full"),
+            StandardScaler(),
         )
         return front.transform, front.fit_transform(x, y)
 
@@ -93,7 +107,11 @@ def _logistic(x: Images, y: Any, strength: float) -> Any:
 
 def t_map(task: Task, seed: int, epochs: int) -> Fitted:
     """The statistic of the training images at every pixel: it says where, not which."""
-    return Fitted(None, 0, maps={"t-map": np.nan_to_num(group_statistic(task.train.images, task.train.labels))})
+    return Fitted(
+        None,
+        0,
+        maps={"t-map": np.nan_to_num(group_statistic(task.train.images, task.train.labels))},
+    )
 
 
 def _rows(images: Images) -> Images:

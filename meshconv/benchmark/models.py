@@ -1,4 +1,6 @@
-"""The models of a benchmark: DECNN, the same network without a density, and its opponents, all fitted alike."""
+"""The models of a benchmark: DECNN, the same network without a density, and its opponents, all
+fitted alike.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from meshconv.benchmark.linear import chosen_pixels, principal_components, t_map
 from meshconv.benchmark.opponents import ResNet, SaliencySampler
 from meshconv.benchmark.task import Part, Task
 from meshconv.errors import ArgumentError
-from meshconv.estimator import SurfaceClassifier
+from meshconv.estimators.classifier import SurfaceClassifier
 from meshconv.nn.seeding import seeded
 from meshconv.saliency.attribute import attribute
 from meshconv.train.config import TrainConfig
@@ -32,40 +34,67 @@ _ATTRIBUTED = 128  # test images that a population's gradient map is the mean of
 
 
 def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Fitted:
-    """`SurfaceClassifier` on the task's images; ``density='uniform'``: the plain network on the same grid."""
-    own: dict[str, Any] = {"density": "shared"} if task.aligned else {"density": "sample", "ratio": 30.0}
+    """`SurfaceClassifier` on the task's images; ``density='uniform'``: the plain network on the
+    same grid.
+    """
+    own: dict[str, Any] = (
+        {"density": "shared"} if task.aligned else {"density": "sample", "ratio": 30.0}
+    )
     chosen = own | options
     model = SurfaceClassifier(
-        size=task.size, template=task.template, seed=seed, epochs=epochs, variation=task.variation, **chosen
+        size=task.size,
+        template=task.template,
+        seed=seed,
+        epochs=epochs,
+        variation=task.variation,
+        **chosen,
     )
     start = time.process_time()
     model.fit(_prepared(task.train.images), task.train.labels)
     seconds = time.process_time() - start
     x = model.standardizer_(task.test.images[:_ATTRIBUTED])
-    methods = ("gradient", "gradcam") if chosen["density"] == "uniform" else ("density", "gradient", "gradcam")
+    methods = (
+        ("gradient", "gradcam")
+        if chosen["density"] == "uniform"
+        else ("density", "gradient", "gradcam")
+    )
     maps = {method: attribute(model.model_, x, method=method).mean(axis=0) for method in methods}
 
     def densities(images: Images) -> FloatArray:
         return attribute(model.model_, model.standardizer_(images))
 
     return Fitted(
-        lambda part: model.predict_proba(_prepared(part.images)), _size(model), epochs, seconds, maps,
+        lambda part: model.predict_proba(_prepared(part.images)),
+        _size(model),
+        epochs,
+        seconds,
+        maps,
         densities if chosen["density"] == "sample" else None,
-    )  # fmt: skip
+    )
 
 
-def point_sampled(task: Task, seed: int, epochs: int, *, network_size: int, width: int = 8) -> Fitted:
+def point_sampled(
+    task: Task, seed: int, epochs: int, *, network_size: int, width: int = 8
+) -> Fitted:
     """The plain network on every so many-th pixel, instead of averages over area."""
     step = max(1, round((task.size - 1) / (network_size - 1)))
     model = SurfaceClassifier(
-        size=(task.size - 1) // step + 1, network_size=network_size, width=width, seed=seed, epochs=epochs,
-        variation=task.variation, **PLAIN,
-    )  # fmt: skip
+        size=(task.size - 1) // step + 1,
+        network_size=network_size,
+        width=width,
+        seed=seed,
+        epochs=epochs,
+        variation=task.variation,
+        **PLAIN,
+    )
     start = time.process_time()
     model.fit(_prepared(task.train.images[..., ::step, ::step]), task.train.labels)
     seconds = time.process_time() - start
     return Fitted(
-        lambda part: model.predict_proba(_prepared(part.images[..., ::step, ::step])), _size(model), epochs, seconds
+        lambda part: model.predict_proba(_prepared(part.images[..., ::step, ::step])),
+        _size(model),
+        epochs,
+        seconds,
     )
 
 
@@ -79,13 +108,24 @@ def _prepared(images: Images) -> Prepared:
 def _size(model: SurfaceClassifier) -> int:
     """Parameters that take part: a plain network has no density."""
     plain = model.density == "uniform"
-    return sum(p.numel() for name, p in model.model_.named_parameters() if not (plain and name.startswith("density.")))
+    return sum(
+        p.numel()
+        for name, p in model.model_.named_parameters()
+        if not (plain and name.startswith("density."))
+    )
 
 
 def network(
-    build: Callable[[int, int, int], nn.Module], task: Task, seed: int, epochs: int, *, size: int | None = None
+    build: Callable[[int, int, int], nn.Module],
+    task: Task,
+    seed: int,
+    epochs: int,
+    *,
+    size: int | None = None,
 ) -> Fitted:
-    """Any network (in_channels, classes, size) -> module, with the same standardized images and training loop."""
+    """Any network (in_channels, classes, size) -> module, with the same standardized images and
+    training loop.
+    """
     step = 1 if size is None else max(1, round((task.size - 1) / (size - 1)))
     standard = Standardizer.fit(task.train.images)
 
@@ -112,7 +152,9 @@ def network(
 
 
 def averaged(x: torch.Tensor, step: int) -> torch.Tensor:
-    """Return every so many-th node of images (n, C, N, N), each the mean over the area around it."""
+    """Return every so many-th node of images (n, C, N, N), each the mean over the area around
+    it.
+    """
     if step == 1:
         return x
     hat = 1 - torch.arange(1 - step, step, dtype=x.dtype).abs() / step
@@ -121,7 +163,10 @@ def averaged(x: torch.Tensor, step: int) -> torch.Tensor:
     return functional.conv2d(padded, weight, stride=step, groups=x.shape[1])
 
 
-PLAIN: dict[str, Any] = {"density": "uniform", "direct": False}  # a convolutional network and no more
+PLAIN: dict[str, Any] = {
+    "density": "uniform",
+    "direct": False,
+}  # a convolutional network and no more
 VERSIONS: dict[str, dict[str, Any]] = {  # of DECNN, for an ablation
     "": {},
     ", no warm start": {"warm_start": False},
@@ -129,19 +174,26 @@ VERSIONS: dict[str, dict[str, Any]] = {  # of DECNN, for an ablation
     ", no direct heads": {"direct": False},
     ", warm start only": {"density_epochs": 0},
     ", learned to the end": {"density_epochs": 1000},
-    ", area only": {"warm_start": False, "density_epochs": 0},  # a flat density: every node shows the same area
+    ", area only": {
+        "warm_start": False,
+        "density_epochs": 0,
+    },  # a flat density: every node shows the same area
 }
 
 
 def _named(name: str) -> Model | None:
-    """Return 'DECNN 33', 'plain 65/16' (grid / width of the first stage), or a version of one of them."""
+    """Return 'DECNN 33', 'plain 65/16' (grid / width of the first stage), or a version of one of
+    them.
+    """
     found = re.fullmatch(r"(DECNN|plain) (\d+)(?:/(\d+))?(, .*)?", name)
     if found is None:
         return None
     kind, size, width, version = found[1], int(found[2]), int(found[3] or 8), found[4] or ""
     if kind == "DECNN":
         options = VERSIONS.get(version)
-        return None if options is None else partial(decnn, network_size=size, width=width, **options)
+        return (
+            None if options is None else partial(decnn, network_size=size, width=width, **options)
+        )
     if version == ", points":
         return partial(point_sampled, network_size=size, width=width)
     plain = {"": PLAIN, ", direct heads": PLAIN | {"direct": True}}.get(version)
@@ -149,10 +201,10 @@ def _named(name: str) -> Model | None:
 
 
 def _on_meshes(name: str, task: Task, seed: int, epochs: int) -> Fitted:
-    from meshconv.benchmark import graphs  # torch-geometric is slow to import
-    from meshconv.nn import graph
+    # torch-geometric is slow to import
+    from meshconv.benchmark import graph_methods, graph_networks
 
-    return graphs.graph_network(getattr(graph, name), task, seed, epochs)
+    return graph_methods.graph_network(getattr(graph_networks, name), task, seed, epochs)
 
 
 OTHERS: dict[str, Model] = {
@@ -175,9 +227,10 @@ def model_named(name: str) -> Model:
     Parameters
     ----------
     name : str
-        ``DECNN N``, ``plain N`` (a convolutional network on a uniform grid of N x N nodes, averaged over area),
-        ``plain N, points`` (every so many-th pixel) or ``plain N, direct heads`` (DECNN without a density), N followed
-        by ``/W`` for W channels in the first stage, ``DECNN N`` by one of `VERSIONS`; or one of `OTHERS`.
+        ``DECNN N``, ``plain N`` (a convolutional network on a uniform grid of N x N nodes, averaged
+        over area), ``plain N, points`` (every so many-th pixel) or ``plain N, direct heads`` (DECNN
+        without a density), N followed by ``/W`` for W channels in the first stage, ``DECNN N`` by
+        one of `VERSIONS`; or one of `OTHERS`.
 
     Raises
     ------

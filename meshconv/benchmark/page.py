@@ -12,7 +12,7 @@ import numpy as np
 from meshconv._check import FloatArray
 from meshconv.benchmark.run import Row, over_seeds
 from meshconv.benchmark.task import Task
-from meshconv.mesh.io import write_bytes_atomic
+from meshconv.io import write_bytes_atomic
 from meshconv.saliency.attribute import unit_range
 from meshconv.viz.picture import FieldStyle, pyplot, render_views
 
@@ -21,34 +21,57 @@ if TYPE_CHECKING:
 
 
 def table(rows: Sequence[Row]) -> list[list[str]]:
-    """Return one line a data set and model: accuracy over seeds, sites found, size and cost; the head first."""
-    lines = [["data set", "model", "seeds", "accuracy", "AUC", "site found", "parameters", "CPU s/epoch"]]
+    """Return one line a data set and model: accuracy over seeds, sites found, size and cost; the
+    head first.
+    """
+    lines = [
+        ["data set", "model", "seeds", "accuracy", "AUC", "site found", "parameters", "CPU s/epoch"]
+    ]
     for task, model in dict.fromkeys((row["task"], row["model"]) for row in rows):
         mine = [row for row in rows if (row["task"], row["model"]) == (task, model)]
         accuracy, spread, n = over_seeds(rows, task, model)
         auc = over_seeds(rows, task, model, "auc")[0]
         cost = over_seeds(rows, task, model, "cpu_s_per_epoch")[0]
-        lines.append([
-            task, model, str(n or "-"), f"{accuracy:.3f} ± {spread:.3f}" if n else "-", _or_dash(auc),
-            _sites(mine), str(mine[0]["parameters"] or "-"), _or_dash(cost),
-        ])  # fmt: skip
+        lines.append(
+            [
+                task,
+                model,
+                str(n or "-"),
+                f"{accuracy:.3f} ± {spread:.3f}" if n else "-",
+                _or_dash(auc),
+                _sites(mine),
+                str(mine[0]["parameters"] or "-"),
+                _or_dash(cost),
+            ]
+        )
     return lines
 
 
 def means(rows: Sequence[Row], models: Sequence[str], tasks: Sequence[str]) -> dict[str, float]:
-    """Return each model's mean error over data sets (each first averaged over seeds); NaN if one is missing."""
-    return {model: float(np.mean([1 - over_seeds(rows, task, model)[0] for task in tasks])) for model in models}
+    """Return each model's mean error over data sets (each first averaged over seeds); NaN if one is
+    missing.
+    """
+    return {
+        model: float(np.mean([1 - over_seeds(rows, task, model)[0] for task in tasks]))
+        for model in models
+    }
 
 
 def as_text(lines: Sequence[Sequence[str]]) -> str:
     """Return lines of cells in columns."""
     width = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, width, strict=True)).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(cell.ljust(w) for cell, w in zip(line, width, strict=True)).rstrip()
+        for line in lines
+    )
 
 
 def _sites(rows: Sequence[Row]) -> str:
     methods = dict.fromkeys(method for row in rows for method in row["saliency"])
-    found = {m: np.mean([row["saliency"][m]["auc"] for row in rows if m in row["saliency"]]) for m in methods}
+    found = {
+        m: np.mean([row["saliency"][m]["auc"] for row in rows if m in row["saliency"]])
+        for m in methods
+    }
     boxes = [row["mass_in_box"] / row["area_of_box"] for row in rows if "mass_in_box" in row]
     parts = [f"{method} {value:.3f}" for method, value in found.items()]
     return ", ".join([*parts, f"box x {np.mean(boxes):.2f}"] if boxes else parts) or "-"
@@ -58,17 +81,21 @@ def _or_dash(value: float) -> str:
     return "-" if np.isnan(value) else f"{value:.3f}"
 
 
-# --- pictures --------------------------------------------------------------------------------------
+# --- pictures
+# --------------------------------------------------------------------------------------
 
 
 def save_maps(folder: Path, task: Task, model: str, maps: Mapping[str, FloatArray]) -> None:
-    """Keep a model's maps on the template's vertices, for `saliency_page`; one file a data set and model."""
+    """Keep a model's maps on the template's vertices, for `saliency_page`; one file a data set and
+    model.
+    """
     import io
 
     if task.template is None or not maps:
         return
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{k: task.on_template(v).astype(np.float32) for k, v in maps.items()})  # type: ignore[arg-type]
+    arrays: dict[str, Any] = {k: task.on_template(v).astype(np.float32) for k, v in maps.items()}
+    np.savez_compressed(buffer, **arrays)
     folder.mkdir(parents=True, exist_ok=True)
     write_bytes_atomic(folder / f"{_slug(task.name)}__{_slug(model)}.npz", buffer.getvalue())
 
@@ -82,7 +109,9 @@ def load_maps(folder: Path, task: str, model: str) -> dict[str, FloatArray]:
         return {name: found[name].astype(np.float64) for name in found.files}
 
 
-def saliency_page(panels: Sequence[tuple[str, Any, Sequence[tuple[str, FloatArray]]]], *, size: int = 260) -> Figure:
+def saliency_page(
+    panels: Sequence[tuple[str, Any, Sequence[tuple[str, FloatArray]]]], *, size: int = 260
+) -> Figure:
     """Return a figure: one row a data set, one column a map, all on the front of its surface.
 
     Parameters
@@ -94,16 +123,29 @@ def saliency_page(panels: Sequence[tuple[str, Any, Sequence[tuple[str, FloatArra
     """
     plt = pyplot()
     columns = max(len(fields) for _, _, fields in panels)
-    fig, axes = plt.subplots(len(panels), columns, figsize=(1.9 * columns, 2.1 * len(panels)), squeeze=False)
+    fig, axes = plt.subplots(
+        len(panels), columns, figsize=(1.9 * columns, 2.1 * len(panels)), squeeze=False
+    )
     for axis in axes.flat:
         axis.set_axis_off()
     look = FieldStyle("saliency", (0.0, 1.0), iso_lines=False)
     for row, (name, surface, fields) in zip(axes, panels, strict=True):
         for axis, (title, field) in zip(row, fields, strict=False):
-            (view,) = render_views(surface, unit_range(field), views=("front",), field_style=look, size=size)
+            (view,) = render_views(
+                surface, unit_range(field), views=("front",), field_style=look, size=size
+            )
             axis.imshow(view)
             axis.set_title(title, fontsize=8, color="#6b645c")
-        row[0].text(-0.02, 0.5, name, transform=row[0].transAxes, rotation=90, va="center", ha="right", fontsize=8)
+        row[0].text(
+            -0.02,
+            0.5,
+            name,
+            transform=row[0].transAxes,
+            rotation=90,
+            va="center",
+            ha="right",
+            fontsize=8,
+        )
     fig.subplots_adjust(left=0.05, right=1, top=0.96, bottom=0, wspace=0.02, hspace=0.12)
     return fig
 

@@ -1,4 +1,6 @@
-"""Run a benchmark cell by cell; what is finished is in the file, so that a run can be broken off and gone on with."""
+"""Run a benchmark cell by cell; what is finished is in the file, so that a run can be broken off
+and gone on with.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +20,16 @@ from meshconv.benchmark.fitted import Fitted
 from meshconv.benchmark.models import DETERMINISTIC, model_named
 from meshconv.benchmark.task import Part, Task, mass_in_boxes
 from meshconv.errors import CheckpointError
-from meshconv.mesh.io import write_bytes_atomic
-from meshconv.train.metrics import evaluate
+from meshconv.io import write_bytes_atomic
+from meshconv.stats.metrics import evaluate
 
 Row = dict[str, Any]
 
 
 @dataclass
 class Record:
-    """The rows of a benchmark, one for each data set, model and seed, and the file they are kept in.
+    """The rows of a benchmark, one for each data set, model and seed, and the file they are kept
+    in.
 
     Attributes
     ----------
@@ -54,15 +57,18 @@ class Record:
             found = json.loads(record.path.read_text())
             if found["settings"] != settings:
                 raise CheckpointError(
-                    f"made with {found['settings']}, now asked for {settings}", path=record.path,
+                    f"made with {found['settings']}, now asked for {settings}",
+                    path=record.path,
                     hint="name another file",
-                )  # fmt: skip
+                )
             record.rows = found["rows"]
         return record
 
     def has(self, task: str, model: str, seed: int | None) -> bool:
         """Return whether a row is there."""
-        return any((row["task"], row["model"], row["seed"]) == (task, model, seed) for row in self.rows)
+        return any(
+            (row["task"], row["model"], row["seed"]) == (task, model, seed) for row in self.rows
+        )
 
     def add(self, row: Row) -> None:
         """Take a row up and write the file, whole or not at all."""
@@ -82,7 +88,8 @@ def run(
     progress: bool = True,
     on_cell: Callable[[Task, str, int | None, Fitted], None] | None = None,
 ) -> Record:
-    """Fit and judge every model on every data set with every seed, but for the rows that are there already.
+    """Fit and judge every model on every data set with every seed, but for the rows that are there
+    already.
 
     Parameters
     ----------
@@ -106,7 +113,9 @@ def run(
         if not missing:
             continue
         task = load(name)
-        for model, seed in tqdm(missing, desc=name, leave=False, disable=None if progress else True):
+        for model, seed in tqdm(
+            missing, desc=name, leave=False, disable=None if progress else True
+        ):
             fitted = model_named(model)(task, seed or 0, epochs)
             row = judged(task, fitted)
             record.add({"task": name, "model": model, "seed": seed, **row})
@@ -122,7 +131,9 @@ def _cells(models: Sequence[str], seeds: Iterable[int]) -> Iterator[tuple[str, i
 
 
 def judged(task: Task, fitted: Fitted) -> Row:
-    """Return one row: accuracy with its interval, true sites found, parameters, CPU time of training."""
+    """Return one row: accuracy with its interval, true sites found, parameters, CPU time of
+    training.
+    """
     row: Row = {"parameters": fitted.parameters, "cpu_s": fitted.seconds}
     if fitted.epochs:
         row["cpu_s_per_epoch"] = fitted.seconds / fitted.epochs
@@ -130,12 +141,20 @@ def judged(task: Task, fitted: Fitted) -> Row:
         start = time.process_time()
         found = evaluate(task.test.labels, fitted.probabilities(task.test))
         row["ms_per_prediction"] = 1e3 * (time.process_time() - start) / len(task.test.labels)
-        row |= {"n": found.n, "accuracy": found.accuracy, "interval": list(found.intervals["accuracy"])}
+        row |= {
+            "n": found.n,
+            "accuracy": found.accuracy,
+            "interval": list(found.intervals["accuracy"]),
+        }
         row |= {"balanced_accuracy": found.balanced_accuracy, "auc": found.auc}
         row["calibration_error"] = found.calibration_error
-        row["variants"] = {name: _accuracy(part, fitted.probabilities) for name, part in task.variants.items()}
+        row["variants"] = {
+            name: _accuracy(part, fitted.probabilities) for name, part in task.variants.items()
+        }
     sites = {method: task.judge(pixels) for method, pixels in fitted.maps.items()}
-    row["saliency"] = {method: found.as_dict() for method, found in sites.items() if found is not None}
+    row["saliency"] = {
+        method: found.as_dict() for method, found in sites.items() if found is not None
+    }
     if "density" in fitted.maps:
         density = fitted.maps["density"]
         row["density_ratio"] = float(density.max() / density.min())
@@ -154,9 +173,21 @@ def settings(*, n: int, epochs: int) -> dict[str, Any]:
     return {"version": meshconv.__version__, "scans": n, "epochs": epochs}
 
 
-def over_seeds(rows: Sequence[Row], task: str, model: str, key: str = "accuracy") -> tuple[float, float, int]:
-    """Return mean, standard deviation and number of seeds of one figure; NaN where there is none."""
-    values = [row[key] for row in rows if row["task"] == task and row["model"] == model and row.get(key) is not None]
+def over_seeds(
+    rows: Sequence[Row], task: str, model: str, key: str = "accuracy"
+) -> tuple[float, float, int]:
+    """Return mean, standard deviation and number of seeds of one figure; NaN where there is
+    none.
+    """
+    values = [
+        row[key]
+        for row in rows
+        if row["task"] == task and row["model"] == model and row.get(key) is not None
+    ]
     if not values:
         return float("nan"), float("nan"), 0
-    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0, len(values)
+    return (
+        float(np.mean(values)),
+        float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
+        len(values),
+    )

@@ -1,4 +1,6 @@
-"""`Task`: one data set of a benchmark, split and in one frame, with its truth where there is one."""
+"""`Task`: one data set of a benchmark, split and in one frame, with its truth where there is
+one.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ from numpy.typing import NDArray
 from meshconv._check import FloatArray, IntArray
 from meshconv.datasets.scan import Population
 from meshconv.errors import ArgumentError, ArrayTypeError
-from meshconv.maps.template import Template
 from meshconv.operators.laplacian import mass_matrix
+from meshconv.registration.template import Template
 from meshconv.resample.resampler import Resampler
 from meshconv.saliency.evaluate import Agreement, agreement
 from meshconv.saliency.project import to_vertices
@@ -20,7 +22,8 @@ from meshconv.saliency.project import to_vertices
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Images (n, C, N, N) float32 and their labels (n,) int64; `boxes` (n, 4) say where the object is, if known.
+    """Images (n, C, N, N) float32 and their labels (n,) int64; `boxes` (n, 4) say where the object
+    is, if known.
 
     `scans` makes the surfaces again, for models that take raw meshes.
     """
@@ -38,7 +41,9 @@ class Part:
 
     def take(self, rows: IntArray) -> Part:
         """Return some of it, without the scans."""
-        return Part(self.images[rows], self.labels[rows], None if self.boxes is None else self.boxes[rows])
+        return Part(
+            self.images[rows], self.labels[rows], None if self.boxes is None else self.boxes[rows]
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +88,9 @@ class Task:
 
     @property
     def variation(self) -> float:
-        """`TrainConfig.variation` of all networks: differences of images that are not registered are not mixed in."""
+        """`TrainConfig.variation` of all networks: differences of images that are not registered
+        are not mixed in.
+        """
         return 0.0 if self.template is None else 1.0
 
     def on_template(self, pixels: FloatArray) -> FloatArray:
@@ -93,7 +100,9 @@ class Task:
         return to_vertices(pixels, Resampler(self.template.parameterization, len(pixels)))
 
     def judge(self, pixels: FloatArray) -> Agreement | None:
-        """Return how well a map (N, N) of the population says where the truth is; None without a truth."""
+        """Return how well a map (N, N) of the population says where the truth is; None without a
+        truth.
+        """
         if self.truth is None or self.template is None:
             return None
         areas = mass_matrix(self.template.surface).diagonal()
@@ -104,11 +113,15 @@ def shuffled(task: Task, *, seed: int = 0) -> Task:
     """Return the task with its training labels in random order: nothing is left to learn."""
     labels = np.random.default_rng(seed).permutation(task.train.labels)
     train = replace(task.train, labels=labels)
-    return Task(f"{task.name}:shuffled", train, task.test, task.classes, None, task.template, task.truth)
+    return Task(
+        f"{task.name}:shuffled", train, task.test, task.classes, None, task.template, task.truth
+    )
 
 
 def mass_in_boxes(density: FloatArray, boxes: IntArray) -> tuple[float, float]:
-    """Return the mean share of each image's density (n, N, N) in its box (n, 4), and of the area."""
+    """Return the mean share of each image's density (n, N, N) in its box (n, 4), and of the
+    area.
+    """
     n, size, _ = density.shape
     rows = np.arange(size)
     inside_rows = (rows >= boxes[:, :1]) & (rows < boxes[:, 2:3])

@@ -17,11 +17,11 @@ from meshconv.datasets.folder import FolderDataset
 from meshconv.datasets.images import LabelledImages, cluttered_mnist, mnist, pneumonia_mnist
 from meshconv.datasets.morphable import EFFECTS, Acquisition, MorphableFaces, face_model
 from meshconv.datasets.scan import Population
-from meshconv.datasets.split import PARTS
 from meshconv.errors import ArgumentError
-from meshconv.maps.template import Template
-from meshconv.mesh.io import write_bytes_atomic
-from meshconv.train.metrics import hold_out
+from meshconv.io import write_bytes_atomic
+from meshconv.registration.template import Template
+from meshconv.stats.metrics import hold_out
+from meshconv.stats.split import PARTS
 from meshconv.train.prepare import Prepared, population_template, prepare
 
 TRAIN_SEED, TEST_SEED = 100, 200  # of the populations: no face is in both
@@ -32,22 +32,25 @@ VARIANTS = {
 }
 
 
-def load_task(name: str, *, n: int = 400, cache: Path = Path("out/faces"), workers: int = 1) -> Task:
+def load_task(
+    name: str, *, n: int = 400, cache: Path = Path("out/faces"), workers: int = 1
+) -> Task:
     """Return a data set by its name.
 
     Parameters
     ----------
     name : str
-        ``faces:EFFECT:MM`` (morphable faces, independent meshing, cropping, pose and noise; `n` to learn from and
-        `n` to test), ``faces:EFFECT:MM:variants`` (with mirrored, denser and coarser test scans),
-        ``mnist``, ``pneumonia``, ``cluttered``, ``cells`` (which kind of blood cell), ``platelets`` (is there one in
-        this field of blood, and where), or ``folder:PATH`` (scans and a table of labels; split by subject).
-        ``:shuffled`` behind it shuffles the training labels.
+        ``faces:EFFECT:MM`` (morphable faces, independent meshing, cropping, pose and noise; `n` to
+        learn from and `n` to test), ``faces:EFFECT:MM:variants`` (with mirrored, denser and coarser
+        test scans), ``mnist``, ``pneumonia``, ``cluttered``, ``cells`` (which kind of blood cell),
+        ``platelets`` (is there one in this field of blood, and where), or ``folder:PATH`` (scans
+        and a table of labels; split by subject). ``:shuffled`` behind it shuffles the training
+        labels.
     n : int
         Of each part, for sets that are generated.
     cache : Path
-        Folder of prepared images, see `meshconv.train.prepare.prepare`; whole parts are kept in ``parts``. Remove
-        it after a change of the library that changes images.
+        Folder of prepared images, see `meshconv.train.prepare.prepare`; whole parts are kept in
+        ``parts``. Remove it after a change of the library that changes images.
 
     Raises
     ------
@@ -73,7 +76,9 @@ def _faces(rest: list[str], n: int, cache: Path, workers: int) -> Task:
 
     def part(seed: int, count: int, variant: str = "") -> Part:
         def scans() -> Population:
-            return MorphableFaces(count, effect, amplitude, seed=seed, acquisition=VARIANTS.get(variant))
+            return MorphableFaces(
+                count, effect, amplitude, seed=seed, acquisition=VARIANTS.get(variant)
+            )
 
         def ready() -> Prepared:
             return prepare(scans(), template, cache=cache, workers=workers, on_error="skip")
@@ -82,11 +87,18 @@ def _faces(rest: list[str], n: int, cache: Path, workers: int) -> Task:
         return replace(_kept(cache / "parts" / f"{name}.npz", ready), scans=scans)
 
     size = np.linalg.norm(model.effects[effect], axis=1)
-    variants = {how: part(TEST_SEED, min(n, 200), how) for how in VARIANTS} if len(rest) == 3 else {}
+    variants = (
+        {how: part(TEST_SEED, min(n, 200), how) for how in VARIANTS} if len(rest) == 3 else {}
+    )
     return Task(
-        "", part(TRAIN_SEED, n), part(TEST_SEED, n), ("without", "with"), template=template,
-        truth=size / size.max(), variants=variants,
-    )  # fmt: skip
+        "",
+        part(TRAIN_SEED, n),
+        part(TEST_SEED, n),
+        ("without", "with"),
+        template=template,
+        truth=size / size.max(),
+        variants=variants,
+    )
 
 
 def _kept(path: Path, ready: Callable[[], Prepared]) -> Part:
@@ -121,7 +133,9 @@ def _folder(rest: list[str], n: int, cache: Path, workers: int) -> Task:
 
 
 def _part(found: LabelledImages, rows: slice = slice(None)) -> Part:
-    return Part(found.images[rows], found.labels[rows], None if found.boxes is None else found.boxes[rows])
+    return Part(
+        found.images[rows], found.labels[rows], None if found.boxes is None else found.boxes[rows]
+    )
 
 
 def _mnist(rest: list[str], n: int, cache: Path, workers: int) -> Task:
@@ -132,8 +146,12 @@ def _mnist(rest: list[str], n: int, cache: Path, workers: int) -> Task:
 def _pneumonia(rest: list[str], n: int, cache: Path, workers: int) -> Task:
     parts = {split: pneumonia_mnist(split) for split in ("train", "val", "test")}
     return Task(
-        "", _part(parts["train"]), _part(parts["test"]), parts["train"].classes, validation=_part(parts["val"])
-    )  # fmt: skip
+        "",
+        _part(parts["train"]),
+        _part(parts["test"]),
+        parts["train"].classes,
+        validation=_part(parts["val"]),
+    )
 
 
 def _cluttered(rest: list[str], n: int, cache: Path, workers: int) -> Task:
@@ -148,10 +166,17 @@ def _cells(rest: list[str], n: int, cache: Path, workers: int) -> Task:
 
 def _platelets(rest: list[str], n: int, cache: Path, workers: int) -> Task:
     train, validation, test = (BloodCells(part).presence("Platelets", 65) for part in PARTS[1:])
-    return Task("", _part(train), _part(test), train.classes, validation=_part(validation), aligned=False)
+    return Task(
+        "", _part(train), _part(test), train.classes, validation=_part(validation), aligned=False
+    )
 
 
 _LOADERS: dict[str, Callable[[list[str], int, Path, int], Task]] = {
-    "faces": _faces, "mnist": _mnist, "pneumonia": _pneumonia, "cluttered": _cluttered, "cells": _cells,
-    "platelets": _platelets, "folder": _folder,
-}  # fmt: skip
+    "faces": _faces,
+    "mnist": _mnist,
+    "pneumonia": _pneumonia,
+    "cluttered": _cluttered,
+    "cells": _cells,
+    "platelets": _platelets,
+    "folder": _folder,
+}

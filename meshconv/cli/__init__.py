@@ -1,4 +1,6 @@
-"""Command line: every command is one library call. Exit 0 done, 1 a problem found or a refusal, 2 wrong usage."""
+"""Command line: every command is one library call. Exit 0 done, 1 a problem found or a refusal, 2
+wrong usage.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from meshconv.errors import MeshConvError, MeshConvWarning
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="meshconv", description="From a scan to a class, and to the place on the surface where one sees it."
+        prog="meshconv",
+        description="From a scan to a class, and to the place on the surface where one sees it.",
     )
     parser.add_argument("--version", action="version", version=f"meshconv {mc.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -25,7 +28,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _warn_on_stderr(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+def _warn_on_stderr(
+    message: Warning | str, category: type[Warning], *rest: Any, **more: Any
+) -> None:
     if issubclass(category, MeshConvWarning):
         print(f"meshconv: warning: {message}", file=sys.stderr)
 
@@ -36,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        Arguments without the program's name; the process's own by default. Wrong usage ends with `SystemExit` 2.
+        Arguments without the program's name; the process's own by default. Wrong usage ends with
+        `SystemExit` 2.
     """
     args = _parser().parse_args(argv)
     with warnings.catch_warnings():

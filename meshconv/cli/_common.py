@@ -15,7 +15,9 @@ from meshconv.errors import ArgumentError
 Commands = Any  # argparse keeps the type of add_subparsers() private
 
 
-def add(commands: Commands, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+def add(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], text: str
+) -> argparse.ArgumentParser:
     """Add a command that runs `run`."""
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
@@ -25,7 +27,9 @@ def add(commands: Commands, name: str, run: Callable[[argparse.Namespace], int],
 
 def add_input(parser: argparse.ArgumentParser) -> None:
     """Add the surface that is read."""
-    parser.add_argument("file", type=Path, help="OBJ, PLY, STL, OFF, VTP, VTK, GLB or glTF, also .gz")
+    parser.add_argument(
+        "file", type=Path, help="OBJ, PLY, STL, OFF, VTP, VTK, GLB or glTF, also .gz"
+    )
 
 
 def add_output(parser: argparse.ArgumentParser, text: str = "written whole or not at all") -> None:

@@ -8,22 +8,44 @@ from pathlib import Path
 
 from meshconv.cli._common import Commands, add, emit
 
-_MODELS = ("DECNN 33", "plain 33", "PCA 99.9 % + logistic", "pixels chosen by t + logistic", "t-map")
+_MODELS = (
+    "DECNN 33",
+    "plain 33",
+    "PCA 99.9 % + logistic",
+    "pixels chosen by t + logistic",
+    "t-map",
+)
 
 
 def add_commands(commands: Commands) -> None:
     """Add the command of this file."""
-    parser = add(commands, "benchmark", _benchmark, "compare DECNN with its opponents on data sets, over seeds")
+    parser = add(
+        commands,
+        "benchmark",
+        _benchmark,
+        "compare DECNN with its opponents on data sets, over seeds",
+    )
     parser.add_argument(
-        "sets", nargs="+", metavar="set", help="faces:EFFECT:MM, mnist, pneumonia, cluttered, folder:PATH"
+        "sets",
+        nargs="+",
+        metavar="set",
+        help="faces:EFFECT:MM, mnist, pneumonia, cluttered, folder:PATH",
     )
     parser.add_argument("--models", nargs="+", default=list(_MODELS), metavar="MODEL")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--scans", type=int, default=400, help="of each part, where a set is generated")
-    parser.add_argument("--cache", type=Path, default=Path("out/benchmark"), help="folder of prepared images")
-    parser.add_argument("--workers", type=int, default=1, help="processes that prepare; -1 for one per core")
-    parser.add_argument("--out", type=Path, required=True, help="JSON; finished rows of an earlier run are kept")
+    parser.add_argument(
+        "--scans", type=int, default=400, help="of each part, where a set is generated"
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=Path("out/benchmark"), help="folder of prepared images"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, help="processes that prepare; -1 for one per core"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="JSON; finished rows of an earlier run are kept"
+    )
 
 
 def _benchmark(args: argparse.Namespace) -> int:

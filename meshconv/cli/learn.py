@@ -1,4 +1,6 @@
-"""Commands on populations: prepare, train, evaluate, predict, explain, report; and show, on anything."""
+"""Commands on populations: prepare, train, evaluate, predict, explain, report; and show, on
+anything.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ import numpy as np
 import meshconv as mc
 from meshconv.cli._common import Commands, add, emit, refuse_existing
 from meshconv.errors import ArgumentError, MeshConvError
-from meshconv.mesh.io import write_bytes_atomic
+from meshconv.io import write_bytes_atomic
 
 
 def add_commands(commands: Commands) -> None:
@@ -20,27 +22,41 @@ def add_commands(commands: Commands) -> None:
     ready = _with_folder(add(commands, "prepare", _prepare, "scans -> registered images, cached"))
     ready.add_argument("--cache", type=Path, required=True, help="folder of finished images")
     _with_training(ready)
-    train = _with_folder(add(commands, "train", _train, "learn from a folder of scans and a table of labels"))
+    train = _with_folder(
+        add(commands, "train", _train, "learn from a folder of scans and a table of labels")
+    )
     train.add_argument("output", type=Path, help="the classifier, one file")
     train.add_argument("--force", action="store_true", help="replace the output if it exists")
     train.add_argument("--cache", type=Path, help="folder of finished images")
-    train.add_argument("--checkpoint", type=Path, help="written after every epoch; training goes on from it")
+    train.add_argument(
+        "--checkpoint", type=Path, help="written after every epoch; training goes on from it"
+    )
     train.add_argument("--epochs", type=int, default=40)
-    train.add_argument("--network-size", type=int, default=33, help="nodes per side that the network sees")
+    train.add_argument(
+        "--network-size", type=int, default=33, help="nodes per side that the network sees"
+    )
     train.add_argument("--density", choices=("shared", "sample", "uniform"), default="shared")
     train.add_argument(
-        "--head", choices=("flatten", "mean", "mean+max", "auto"), default="flatten",
+        "--head",
+        choices=("flatten", "mean", "mean+max", "auto"),
+        default="flatten",
         help="tell places apart (flatten), pool over them, or try both on held-out scans (auto)",
-    )  # fmt: skip
+    )
     train.add_argument("--mirror", action="store_true", help="also learn from mirror images")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", help="cpu, cuda, cuda:1, ...")
     _with_training(train)
     tested = add(commands, "evaluate", _evaluate, "test figures with intervals")
     _with_cache(_with_folder(_with_model(tested)))
-    _with_cache(_with_files(_with_model(add(commands, "predict", _predict, "the class of each scan"))))
-    explain = _with_files(_with_model(add(commands, "explain", _explain, "class and saliency of each scan, in files")))
-    explain.add_argument("--out", type=Path, required=True, help="folder for NAME.vtp (field saliency) and NAME.png")
+    _with_cache(
+        _with_files(_with_model(add(commands, "predict", _predict, "the class of each scan")))
+    )
+    explain = _with_files(
+        _with_model(add(commands, "explain", _explain, "class and saliency of each scan, in files"))
+    )
+    explain.add_argument(
+        "--out", type=Path, required=True, help="folder for NAME.vtp (field saliency) and NAME.png"
+    )
     explain.add_argument("--method", choices=("density", "gradient", "gradcam"), default="density")
     explain.add_argument("--no-picture", action="store_true")
     _with_on_error(explain)
@@ -48,8 +64,12 @@ def add_commands(commands: Commands) -> None:
     show.add_argument("file", type=Path)
     show.add_argument("--model", type=Path, help="a classifier; the scan is explained first")
     show.add_argument("--field", help="vertex field of the file to colour by")
-    show.add_argument("--inspect", action="store_true", help="surface, map and image side by side, linked")
-    report = _with_folder(_with_model(add(commands, "report", _report, "one HTML file: figures, maps, every scan")))
+    show.add_argument(
+        "--inspect", action="store_true", help="surface, map and image side by side, linked"
+    )
+    report = _with_folder(
+        _with_model(add(commands, "report", _report, "one HTML file: figures, maps, every scan"))
+    )
     report.add_argument("output", type=Path)
     _with_cache(report)
     report.add_argument("--force", action="store_true", help="replace the output if it exists")
@@ -58,7 +78,9 @@ def add_commands(commands: Commands) -> None:
 
 def _with_folder(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("folder", type=Path, help="folder of scans")
-    parser.add_argument("--table", type=Path, help="CSV: file,label[,subject][,mirrored] (default: in the folder)")
+    parser.add_argument(
+        "--table", type=Path, help="CSV: file,label[,subject][,mirrored] (default: in the folder)"
+    )
     return parser
 
 
@@ -73,11 +95,16 @@ def _with_files(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _with_training(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--template", type=Path, help="the frame (.npz); by default the mean of the first scans")
     parser.add_argument(
-        "--turn", type=float, default=0.0, metavar="DEGREES",
+        "--template", type=Path, help="the frame (.npz); by default the mean of the first scans"
+    )
+    parser.add_argument(
+        "--turn",
+        type=float,
+        default=0.0,
+        metavar="DEGREES",
         help="turn the frame counter-clockwise, as seen from the front: 180 if the report shows it upside down",
-    )  # fmt: skip
+    )
     parser.add_argument("--size", type=int, default=129, help="nodes per side of the images")
     _with_preparation(parser)
 
@@ -93,7 +120,9 @@ def _with_preparation(parser: argparse.ArgumentParser) -> None:
 
 
 def _with_on_error(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--on-error", choices=("raise", "skip"), default="raise", help="what a bad scan leads to")
+    parser.add_argument(
+        "--on-error", choices=("raise", "skip"), default="raise", help="what a bad scan leads to"
+    )
 
 
 def _template(args: argparse.Namespace, scans: mc.FolderDataset) -> mc.Template:
@@ -135,7 +164,11 @@ def _prepare(args: argparse.Namespace) -> int:
         workers=args.workers,
         on_error=args.on_error,
     )
-    data = {"prepared": len(done), "channels": list(done.channel_names), "skipped": _skipped(done.skipped)}
+    data = {
+        "prepared": len(done),
+        "channels": list(done.channel_names),
+        "skipped": _skipped(done.skipped),
+    }
     emit(args, data)
     return 0
 
@@ -178,7 +211,9 @@ def _images(args: argparse.Namespace, model: Any, scans: Any) -> Any:
     from meshconv.train.prepare import prepare
 
     if model.template_ is None:
-        raise ArgumentError("this classifier learned from images: it has no frame for scans", path=args.model)
+        raise ArgumentError(
+            "this classifier learned from images: it has no frame for scans", path=args.model
+        )
     return prepare(
         scans,
         model.template_,
@@ -190,28 +225,40 @@ def _images(args: argparse.Namespace, model: Any, scans: Any) -> Any:
 
 
 def _tested(args: argparse.Namespace, scans: mc.FolderDataset) -> tuple[Any, Any, Any, Any, Any]:
-    """Classifier, images of the scans, their true classes (as indices) and probabilities, and the figures."""
-    from meshconv.train.metrics import evaluate, warn_shared_subjects
+    """Classifier, images of the scans, their true classes (as indices) and probabilities, and the
+    figures.
+    """
+    from meshconv.stats.metrics import evaluate, warn_shared_subjects
 
     model = mc.SurfaceClassifier.load(args.model)
     classes = [str(value) for value in model.classes_]
     unknown = sorted(set(scans.labels) - set(classes))
     if unknown:
-        raise ArgumentError(f"labels {unknown} in the table, the classifier knows {classes}", path=scans.table)
+        raise ArgumentError(
+            f"labels {unknown} in the table, the classifier knows {classes}", path=scans.table
+        )
     warn_shared_subjects(model.subjects_, scans.subjects)
     done = _images(args, model, scans)
     truth = np.array([classes.index(scans.labels[k]) for k in done.kept])
     shares = model.predict_proba(done)
-    return model, done, truth, shares, evaluate(truth, shares, subjects=[scans.subjects[k] for k in done.kept])
+    return (
+        model,
+        done,
+        truth,
+        shares,
+        evaluate(truth, shares, subjects=[scans.subjects[k] for k in done.kept]),
+    )
 
 
 def _evaluate(args: argparse.Namespace) -> int:
     model, done, _truth, _shares, found = _tested(args, mc.FolderDataset(args.folder, args.table))
     skipped = _skipped(done.skipped)
     data = {
-        "classes": [str(c) for c in model.classes_], **found.as_dict(), "skipped": skipped,
+        "classes": [str(c) for c in model.classes_],
+        **found.as_dict(),
+        "skipped": skipped,
         "left_out_of_training": _skipped(model.skipped_),
-    }  # fmt: skip
+    }
     emit(args, data, _with_skipped([str(found), *_untaught(model)], skipped))
     return 0
 
@@ -220,7 +267,11 @@ def _predict(args: argparse.Namespace) -> int:
     model = mc.SurfaceClassifier.load(args.model)
     done = _images(args, model, args.files)
     rows = [
-        {"file": str(args.files[k]), "label": str(model.classes_[p.argmax()]), "probability": float(p.max())}
+        {
+            "file": str(args.files[k]),
+            "label": str(model.classes_[p.argmax()]),
+            "probability": float(p.max()),
+        }
         for k, p in zip(done.kept, model.predict_proba(done), strict=True)
     ]
     skipped = _skipped(done.skipped)
@@ -246,14 +297,20 @@ def _explain(args: argparse.Namespace) -> int:
             skipped.append(f"{path}: {error.message}")
             continue
         target = args.out / path.name.split(".")[0]
-        mc.save(target.with_suffix(".vtp"), found.surface, vertex_fields={"saliency": found.saliency})
+        mc.save(
+            target.with_suffix(".vtp"), found.surface, vertex_fields={"saliency": found.saliency}
+        )
         if not args.no_picture:
             drawn = as_explained(found).upright()
             look = FieldStyle("saliency", limits=(0.0, 1.0))
             picture = figure(drawn.surface, drawn.field, title=str(found), field_style=look)
             save_figure(picture, target.with_suffix(".png"))
-        rows.append({"file": str(path), "label": str(found.label), "probabilities": found.probabilities})
-    write_bytes_atomic(args.out / "explanations.json", (json.dumps(rows, indent=2, default=str) + "\n").encode())
+        rows.append(
+            {"file": str(path), "label": str(found.label), "probabilities": found.probabilities}
+        )
+    write_bytes_atomic(
+        args.out / "explanations.json", (json.dumps(rows, indent=2, default=str) + "\n").encode()
+    )
     lines = [f"{row['file']}\t{row['label']}" for row in rows]
     emit(args, {"explanations": rows, "skipped": skipped}, _with_skipped(lines, skipped))
     return 0
@@ -266,7 +323,9 @@ def _show(args: argparse.Namespace) -> int:
         return 0
     file = mc.read(args.file)
     if args.field is not None and args.field not in file.vertex_fields:
-        raise ArgumentError(f"no vertex field {args.field!r}, found: {', '.join(file.vertex_fields) or 'none'}")
+        raise ArgumentError(
+            f"no vertex field {args.field!r}, found: {', '.join(file.vertex_fields) or 'none'}"
+        )
     mc.show(file.surface, None if args.field is None else file.vertex_fields[args.field])
     return 0
 
@@ -285,7 +344,10 @@ def _report(args: argparse.Namespace) -> int:
         true_labels=[scans.labels[k] for k in shown],
         metrics=figures,
         predictions=(truth, shares),
-        group_map=(model.template_, model.template_saliency()),  # with its map: drawn upright like the scans
+        group_map=(
+            model.template_,
+            model.template_saliency(),
+        ),  # with its map: drawn upright like the scans
         skipped=done.skipped,
         note="; ".join(_untaught(model)),
     )

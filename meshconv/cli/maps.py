@@ -12,10 +12,10 @@ import numpy as np
 import meshconv as mc
 from meshconv.cli._common import Commands, add, add_input, add_output, emit, refuse_existing
 from meshconv.errors import ArgumentError
-from meshconv.maps.density import density_equalizing_map
+from meshconv.io import write_bytes_atomic
+from meshconv.maps.equalize.density_map import density_equalizing_map
 from meshconv.maps.files import load_parameterization, save_parameterization
 from meshconv.maps.parameterization import Parameterization
-from meshconv.mesh.io import write_bytes_atomic
 from meshconv.resample.files import save_image
 
 _OUTPUT = ".npz (the map with its surface) or a mesh format (the flattened mesh)"
@@ -26,35 +26,62 @@ def add_commands(commands: Commands) -> None:
     flatten = add(commands, "flatten", _flatten, "conformal map of a surface")
     add_input(flatten)
     _add_map_output(flatten)
-    flatten.add_argument("--domain", choices=("disk", "rectangle", "free", "sphere"), default="disk")
-    flatten.add_argument("--corners", type=int, nargs=4, metavar="VERTEX", help="rectangle: the four corners")
-    flatten.add_argument("--holes", choices=("refuse", "fill", "circles"), default="refuse", help="inner borders")
+    flatten.add_argument(
+        "--domain", choices=("disk", "rectangle", "free", "sphere"), default="disk"
+    )
+    flatten.add_argument(
+        "--corners", type=int, nargs=4, metavar="VERTEX", help="rectangle: the four corners"
+    )
+    flatten.add_argument(
+        "--holes", choices=("refuse", "fill", "circles"), default="refuse", help="inner borders"
+    )
     flatten.add_argument("--repair", action="store_true", help="repair the surface first")
-    equalize = add(commands, "equalize", _equalize, "move area to where a density wants it (default: keep areas)")
-    equalize.add_argument("file", type=Path, help="a map (.npz of flatten), or a surface, which is flattened first")
+    equalize = add(
+        commands,
+        "equalize",
+        _equalize,
+        "move area to where a density wants it (default: keep areas)",
+    )
+    equalize.add_argument(
+        "file", type=Path, help="a map (.npz of flatten), or a surface, which is flattened first"
+    )
     _add_map_output(equalize)
-    equalize.add_argument("--density", metavar="FIELD", help="vertex field of the surface file; without it, areas")
+    equalize.add_argument(
+        "--density", metavar="FIELD", help="vertex field of the surface file; without it, areas"
+    )
     equalize.add_argument("--rounds", type=int, default=2, help="rounds of flow")
     register = add(commands, "register", _register, "bring a scan into the frame of a template")
     add_input(register)
-    register.add_argument("template", type=Path, help="a template (.npz), or a surface that becomes one")
+    register.add_argument(
+        "template", type=Path, help="a template (.npz), or a surface that becomes one"
+    )
     _add_map_output(register)
-    register.add_argument("--mirror", choices=("no", "yes", "auto"), default="no", help="is the scan a mirror image")
-    register.add_argument("--landmarks", type=Path, help="text file: one vertex index, or x y z, a line; -1: missing")
+    register.add_argument(
+        "--mirror", choices=("no", "yes", "auto"), default="no", help="is the scan a mirror image"
+    )
+    register.add_argument(
+        "--landmarks", type=Path, help="text file: one vertex index, or x y z, a line; -1: missing"
+    )
     register.add_argument("--repair", action="store_true", help="repair the scan first")
 
     image = add(commands, "image", _image, "shape channels of a surface on a square grid")
-    image.add_argument("file", type=Path, help="a map (.npz of flatten or register), or a surface, flattened first")
+    image.add_argument(
+        "file", type=Path, help="a map (.npz of flatten or register), or a surface, flattened first"
+    )
     add_output(image, ".npz with channels (C, N, N), names and mask")
     image.add_argument("--size", type=int, default=129, help="nodes per side")
-    image.add_argument("--picture", type=Path, help="write the channels side by side (.png, .svg, .pdf)")
+    image.add_argument(
+        "--picture", type=Path, help="write the channels side by side (.png, .svg, .pdf)"
+    )
 
 
 def _add_map_output(parser: argparse.ArgumentParser) -> None:
     add_output(parser, _OUTPUT)
     parser.add_argument("--report", type=Path, help="write the distortion figures as JSON")
     parser.add_argument(
-        "--picture", type=Path, help="write surface, map and distortion side by side (.png, .svg, .pdf)"
+        "--picture",
+        type=Path,
+        help="write surface, map and distortion side by side (.png, .svg, .pdf)",
     )
 
 
@@ -65,7 +92,9 @@ def _surface(args: argparse.Namespace) -> mc.Surface:
 
 def _flatten(args: argparse.Namespace) -> int:
     refuse_existing(args)
-    flat = mc.conformal_map(_surface(args), domain=args.domain, corners=args.corners, holes=args.holes)
+    flat = mc.conformal_map(
+        _surface(args), domain=args.domain, corners=args.corners, holes=args.holes
+    )
     return _finish(args, flat, {})
 
 
@@ -74,11 +103,15 @@ def _equalize(args: argparse.Namespace) -> int:
     density: Any = None
     if args.file.suffix == ".npz":
         if args.density:
-            raise ArgumentError("--density names a field of a surface file, the input is a map", path=args.file)
+            raise ArgumentError(
+                "--density names a field of a surface file, the input is a map", path=args.file
+            )
         flat = load_parameterization(args.file)
     else:
         file = mc.read(args.file)
-        flat = mc.conformal_map(file.surface, domain="disk" if file.surface.boundary_loops else "sphere")
+        flat = mc.conformal_map(
+            file.surface, domain="disk" if file.surface.boundary_loops else "sphere"
+        )
         density = _field(file, args.density) if args.density else None
     even = density_equalizing_map(flat, density, rounds=args.rounds)
     return _finish(args, even, {"misplaced_mass": even.misplaced_mass})
@@ -97,7 +130,9 @@ def _register(args: argparse.Namespace) -> int:
         template = mc.Template.load(args.template)
     else:
         frame = mc.load(args.template)
-        template = mc.Template.from_surface(frame, domain="disk" if frame.boundary_loops else "sphere")
+        template = mc.Template.from_surface(
+            frame, domain="disk" if frame.boundary_loops else "sphere"
+        )
     marks = None if args.landmarks is None else _landmarks(args.landmarks)
     mirror: Any = {"no": False, "yes": True, "auto": "auto"}[args.mirror]
     fit = mc.fit_template(_surface(args), template, landmarks=marks, mirror=mirror)
@@ -119,7 +154,11 @@ def _image(args: argparse.Namespace) -> int:
         from meshconv.viz.picture import save_figure
 
         save_figure(image_figure(image, title=args.file.name), args.picture)
-    data = {"output": str(args.output), "channels": list(image.names), "covered": float(image.mask.mean())}
+    data = {
+        "output": str(args.output),
+        "channels": list(image.names),
+        "covered": float(image.mask.mean()),
+    }
     emit(args, data)
     return 0
 
@@ -128,13 +167,20 @@ def _landmarks(path: Path) -> Any:
     try:
         table = np.loadtxt(path, ndmin=2)
     except ValueError as error:
-        raise ArgumentError(f"landmarks: {error}", path=path, hint="one index, or x y z, a line") from error
+        raise ArgumentError(
+            f"landmarks: {error}", path=path, hint="one index, or x y z, a line"
+        ) from error
     return table.astype(np.int64)[:, 0] if table.shape[1] == 1 else table
 
 
 def _finish(args: argparse.Namespace, flat: Parameterization, figures: dict[str, Any]) -> int:
     """Write what was asked for and print the figures of the delivered map."""
-    report = {"output": str(args.output), "domain": flat.domain, **figures, **mc.distortion(flat).summary()}
+    report = {
+        "output": str(args.output),
+        "domain": flat.domain,
+        **figures,
+        **mc.distortion(flat).summary(),
+    }
     if args.output.suffix == ".npz":
         save_parameterization(args.output, flat)
     else:

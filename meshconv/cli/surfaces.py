@@ -11,14 +11,32 @@ from meshconv.cli._common import Commands, add, add_input, add_output, emit, ref
 def add_commands(commands: Commands) -> None:
     """Add the commands of this file."""
     add_input(add(commands, "info", _info, "what is in a file"))
-    add_input(add(commands, "check", _check, "components, borders, genus, faults; exit 1 if there are problems"))
-    repair = add(commands, "repair", _repair, "make one clean surface of it, and say what was changed")
+    add_input(
+        add(
+            commands,
+            "check",
+            _check,
+            "components, borders, genus, faults; exit 1 if there are problems",
+        )
+    )
+    repair = add(
+        commands, "repair", _repair, "make one clean surface of it, and say what was changed"
+    )
     add_input(repair)
     add_output(repair)
-    repair.add_argument("--weld", type=float, metavar="LENGTH", help="weld vertices closer than this (default: equal)")
-    repair.add_argument("--keep-all", action="store_true", help="keep every component, not only the largest")
+    repair.add_argument(
+        "--weld",
+        type=float,
+        metavar="LENGTH",
+        help="weld vertices closer than this (default: equal)",
+    )
+    repair.add_argument(
+        "--keep-all", action="store_true", help="keep every component, not only the largest"
+    )
     repair.add_argument("--keep-holes", action="store_true", help="leave the holes open")
-    repair.add_argument("--remove-handles", action="store_true", help="cut small handles until the genus is 0")
+    repair.add_argument(
+        "--remove-handles", action="store_true", help="cut small handles until the genus is 0"
+    )
     convert = add(commands, "convert", _convert, "read one format, write another, fields included")
     add_input(convert)
     add_output(convert)
@@ -64,7 +82,11 @@ def _repair(args: argparse.Namespace) -> int:
         "before": repaired.report_before.to_dict(),
         "after": repaired.report_after.to_dict(),
     }
-    emit(args, data, "\n".join([*(repaired.changes or ("nothing to change",)), f"written: {args.output}"]))
+    emit(
+        args,
+        data,
+        "\n".join([*(repaired.changes or ("nothing to change",)), f"written: {args.output}"]),
+    )
     return 0
 
 
@@ -72,7 +94,11 @@ def _convert(args: argparse.Namespace) -> int:
     refuse_existing(args)
     file = mc.read(args.file)
     mc.save(
-        args.output, file.surface, vertex_fields=file.vertex_fields, face_fields=file.face_fields, overwrite=args.force
+        args.output,
+        file.surface,
+        vertex_fields=file.vertex_fields,
+        face_fields=file.face_fields,
+        overwrite=args.force,
     )
     emit(args, {"output": str(args.output)}, f"written: {args.output}")
     return 0

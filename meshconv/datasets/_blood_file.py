@@ -40,7 +40,9 @@ def _decoded(data: bytes, name: str) -> NDArray[np.float32]:
     try:
         from PIL import Image
     except ImportError as error:
-        raise MissingDependencyError("Pillow is needed to decode JPEG", hint="pip install pillow") from error
+        raise MissingDependencyError(
+            "Pillow is needed to decode JPEG", hint="pip install pillow"
+        ) from error
     try:
         rgb = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), dtype=np.float32)
     except OSError as error:
@@ -54,7 +56,11 @@ def read_cell_file(path: Path) -> CellFile:
     try:
         with np.load(path, allow_pickle=False) as data:
             rows: Any = data["boxes"].astype(np.float64)
-            names, jpeg, starts = tuple(data["names"].tolist()), data["jpeg"], data["ptr"].astype(np.int64)
+            names, jpeg, starts = (
+                tuple(data["names"].tolist()),
+                data["jpeg"],
+                data["ptr"].astype(np.int64),
+            )
             if tuple(data["classes"].tolist()) != KINDS or rows.ndim != 2 or rows.shape[1] != 6:
                 raise BadFormatError(f"classes must be {KINDS} and boxes have 6 columns", path=path)
     except (KeyError, ValueError) as error:
@@ -62,7 +68,10 @@ def read_cell_file(path: Path) -> CellFile:
             raise
         raise BadFormatError(f"not the file of blood cells ({error})", path=path) from error
     flat = (rows[:, 4] <= rows[:, 2]) | (rows[:, 5] <= rows[:, 3])
-    left_out = tuple(f"{KINDS[int(row[1])]} in {names[int(row[0])]} at ({row[2]:g}, {row[3]:g})" for row in rows[flat])
+    left_out = tuple(
+        f"{KINDS[int(row[1])]} in {names[int(row[0])]} at ({row[2]:g}, {row[3]:g})"
+        for row in rows[flat]
+    )
     kept = rows[~flat]
     labels, image_of = kept[:, 1].astype(np.int64), kept[:, 0].astype(np.int64)
     return CellFile(names, jpeg, starts, image_of, labels, kept[:, [3, 2, 5, 4]], left_out)

@@ -23,11 +23,13 @@ CLASSES = ("normal", "hyperplasia")
 
 
 class AdrenalSurfaces(Population):
-    """The glands of one part of the official split: 1188 / 98 / 298, about a fifth with hyperplasia.
+    """The glands of one part of the official split: 1188 / 98 / 298, about a fifth with
+    hyperplasia.
 
     Closed surfaces of genus 0 in voxels, made from the 64^3 masks when asked
-    for (`surface_of_mask`). All masks stand in one orientation, none is a mirror image of the others. Which
-    two glands are of one patient is not told, so `Scan.subject` is empty; the official split is the split.
+    for (`surface_of_mask`). All masks stand in one orientation, none is a mirror image of the
+    others. Which two glands are of one patient is not told, so `Scan.subject` is empty; the
+    official split is the split.
 
     Parameters
     ----------
@@ -64,7 +66,11 @@ class AdrenalSurfaces(Population):
         smoothing: float = 1.25,
         cache: str | PathLike[str] | None = None,
     ) -> None:
-        self.split, self.n_vertices, self.smoothing = one_of(split, SPLITS, "split"), n_vertices, smoothing
+        self.split, self.n_vertices, self.smoothing = (
+            one_of(split, SPLITS, "split"),
+            n_vertices,
+            smoothing,
+        )
         self.cache = None if cache is None else Path(cache)
         with np.load(find_data(FILE), allow_pickle=False) as data:
             self._packed: NDArray[np.uint8] = data[f"{split}_images"]
@@ -86,14 +92,20 @@ class AdrenalSurfaces(Population):
         return Scan(self._surface(k), int(self.labels[k]), self.name(k), "")
 
     def _surface(self, k: int) -> Surface:
-        path = None if self.cache is None else self.cache / f"{self.name(k)}_{self.n_vertices}_{self.smoothing:g}.npz"
+        path = (
+            None
+            if self.cache is None
+            else self.cache / f"{self.name(k)}_{self.n_vertices}_{self.smoothing:g}.npz"
+        )
         if path is not None and path.exists():
             try:
                 arrays = load_arrays(path, "surface")[1]
                 return Surface(arrays["vertices"], arrays["faces"])
             except (CheckpointError, KeyError) as error:
                 warnings.warn(f"cached surface made anew: {error}", CacheWarning, stacklevel=4)
-        surface = surface_of_mask(self.mask(k), smoothing=self.smoothing, n_vertices=self.n_vertices)
+        surface = surface_of_mask(
+            self.mask(k), smoothing=self.smoothing, n_vertices=self.n_vertices
+        )
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_arrays(path, "surface", {}, {"vertices": surface.vertices, "faces": surface.faces})

@@ -1,4 +1,6 @@
-"""Blood smears with boxes around every cell: for segmentation, for classifying cells, and for finding a place."""
+"""Blood smears with boxes around every cell: for segmentation, for classifying cells, and for
+finding a place.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +16,44 @@ from meshconv.datasets._blood_file import KINDS, read_cell_file
 from meshconv.datasets.files import find_data
 from meshconv.datasets.images import LabelledImages
 from meshconv.datasets.on_demand import OnDemand
-from meshconv.datasets.split import PARTS, split_indices
 from meshconv.errors import ArgumentError
+from meshconv.stats.split import PARTS, split_indices
 
 _SHARES = (0.6, 0.15)  # train and validation
 
-# Images (by the number in their name) that show one field of view, moved by some pixels: those that correlate by
-# more than .8 where they overlap, by a quarter or more. The next best pair (.75) shows two fields.
+# Images (by the number in their name) that show one field of view, moved by some pixels: those that
+# correlate by more than .8 where they overlap, by a quarter or more. The next best pair (.75) shows
+# two fields.
 _SAME_FIELD = (
-    (19, 20), (37, 38), (40, 41), (107, 108), (166, 193), (204, 205, 276, 277), (206, 278), (223, 224, 263, 264),
-    (225, 262), (226, 261), (227, 260), (228, 259), (229, 258), (230, 257), (231, 256), (232, 255), (233, 254),
-    (236, 253), (237, 252), (239, 240), (242, 248, 249), (243, 250), (244, 247), (377, 400), (381, 397), (382, 395),
-    (384, 393), (386, 391),
-)  # fmt: skip
+    (19, 20),
+    (37, 38),
+    (40, 41),
+    (107, 108),
+    (166, 193),
+    (204, 205, 276, 277),
+    (206, 278),
+    (223, 224, 263, 264),
+    (225, 262),
+    (226, 261),
+    (227, 260),
+    (228, 259),
+    (229, 258),
+    (230, 257),
+    (231, 256),
+    (232, 255),
+    (233, 254),
+    (236, 253),
+    (237, 252),
+    (239, 240),
+    (242, 248, 249),
+    (243, 250),
+    (244, 247),
+    (377, 400),
+    (381, 397),
+    (382, 395),
+    (384, 393),
+    (386, 391),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,20 +92,26 @@ class CellImage:
         size : (int, int), optional
             Rows and columns of a grid over the same picture; those of the image if None.
         shape : {'ellipse', 'box'}
-            What the box stands for: the ellipse that touches its sides (cells are round), or all of it.
+            What the box stands for: the ellipse that touches its sides (cells are round), or all of
+            it.
         """
         one_of(shape, ("ellipse", "box"), "shape")
         h, w = self.image.shape[1:]
         rows, columns = size or (h, w)
         i0, j0, i1, j1 = self.boxes.T[:, :, None]
-        v = ((np.arange(rows) + 0.5) * (h / rows) - (i0 + i1) / 2) / ((i1 - i0) / 2)  # -1..1 in the box
+        v = ((np.arange(rows) + 0.5) * (h / rows) - (i0 + i1) / 2) / (
+            (i1 - i0) / 2
+        )  # -1..1 in the box
         u = ((np.arange(columns) + 0.5) * (w / columns) - (j0 + j1) / 2) / ((j1 - j0) / 2)
         if shape == "box":
             return (abs(v) <= 1)[:, :, None] & (abs(u) <= 1)[:, None, :]
         return np.asarray((v**2)[:, :, None] + (u**2)[:, None, :] <= 1)
 
-    def pixel_classes(self, size: tuple[int, int] | None = None, *, shape: str = "ellipse") -> IntArray:
-        """Return the class of each pixel, `size`: 0 for none, else the index into `KINDS` plus 1; see `masks`.
+    def pixel_classes(
+        self, size: tuple[int, int] | None = None, *, shape: str = "ellipse"
+    ) -> IntArray:
+        """Return the class of each pixel, `size`: 0 for none, else the index into `KINDS` plus 1;
+        see `masks`.
 
         Where objects overlap, platelets lie on white cells and these on red ones.
         """
@@ -88,10 +121,12 @@ class CellImage:
 
 
 class BloodCells(OnDemand[CellImage]):
-    """364 images of blood smears, 240 x 320 pixels, with 4,886 boxes of red cells, white cells and platelets.
+    """364 images of blood smears, 240 x 320 pixels, with 4,886 boxes of red cells, white cells and
+    platelets.
 
-    Images are decoded when asked for. Two boxes of red cells have no area; they are left out (``left_out``).
-    Some images show the same field of view twice; these always come into the same part.
+    Images are decoded when asked for. Two boxes of red cells have no area; they are left out
+    (``left_out``). Some images show the same field of view twice; these always come into the same
+    part.
 
     Parameters
     ----------
@@ -127,7 +162,9 @@ class BloodCells(OnDemand[CellImage]):
 
     _kind = "image"
 
-    def __init__(self, part: str = "all", *, reduce: int = 1, seed: int = 0, path: Path | None = None) -> None:
+    def __init__(
+        self, part: str = "all", *, reduce: int = 1, seed: int = 0, path: Path | None = None
+    ) -> None:
         one_of(part, PARTS, "part")
         self._file = read_cell_file(path or find_data("bccd_320x240.npz"))
         self._reduce = reduce
@@ -146,7 +183,9 @@ class BloodCells(OnDemand[CellImage]):
     def stacked(
         self, size: tuple[int, int] | None = None, *, shape: str = "ellipse"
     ) -> tuple[NDArray[np.float32], IntArray]:
-        """Return images (n, 3, H, W) float32 and the class of each pixel (n, *size) int64; see `pixel_classes`."""
+        """Return images (n, 3, H, W) float32 and the class of each pixel (n, *size) int64; see
+        `pixel_classes`.
+        """
         pairs = [(one.image, one.pixel_classes(size, shape=shape)) for one in self]
         return np.stack([image for image, _ in pairs]), np.stack([classes for _, classes in pairs])
 
@@ -158,23 +197,29 @@ class BloodCells(OnDemand[CellImage]):
         size : int
             Pixels per side.
         window : float, optional
-            Side of the square cut out, in pixels of the images, so that all are on one scale; 1.2 times the
-            longer side of each box if None. Beyond the border of the image its last pixels are repeated.
+            Side of the square cut out, in pixels of the images, so that all are on one scale; 1.2
+            times the longer side of each box if None. Beyond the border of the image its last
+            pixels are repeated.
         """
         crops: list[NDArray[np.float32]] = []
         labels: list[int] = []
         for one in self:
-            middle, sides = (one.boxes[:, :2] + one.boxes[:, 2:]) / 2, (one.boxes[:, 2:] - one.boxes[:, :2]).max(axis=1)
+            middle, sides = (
+                (one.boxes[:, :2] + one.boxes[:, 2:]) / 2,
+                (one.boxes[:, 2:] - one.boxes[:, :2]).max(axis=1),
+            )
             side = 1.2 * sides if window is None else np.full(len(sides), float(window))
             crops += _crops(one.image, middle - side[:, None] / 2, side, size)
             labels += one.labels.tolist()
         return LabelledImages(np.stack(crops), np.array(labels, dtype=np.int64), KINDS)
 
-    def presence(self, kind: str = "Platelets", size: int = 65, *, window: int = 120, seed: int = 0) -> LabelledImages:
+    def presence(
+        self, kind: str = "Platelets", size: int = 65, *, window: int = 120, seed: int = 0
+    ) -> LabelledImages:
         """Return square cut-outs with and without an object of one kind; where it lies is known.
 
-        For every object that fits, one cut-out in which it lies whole, at a random place, and, where the image
-        has room for it, one that no object of the kind touches.
+        For every object that fits, one cut-out in which it lies whole, at a random place, and,
+        where the image has room for it, one that no object of the kind touches.
 
         Parameters
         ----------
@@ -189,16 +234,20 @@ class BloodCells(OnDemand[CellImage]):
         Returns
         -------
         images : LabelledImages
-            Label 1 is with the object; ``boxes`` is its place (0, 0, 0, 0 without). With several objects it is
-            the place of one of them.
+            Label 1 is with the object; ``boxes`` is its place (0, 0, 0, 0 without). With several
+            objects it is the place of one of them.
         """
         wanted = KINDS.index(one_of(kind, KINDS, "kind"))
         found = []
         for k, one in zip(self.indices, self, strict=True):
             if not 1 <= window <= min(one.image.shape[1:]):
-                raise ArgumentError(f"window must lie in 1..{min(one.image.shape[1:])} pixels, found {window}")
+                raise ArgumentError(
+                    f"window must lie in 1..{min(one.image.shape[1:])} pixels, found {window}"
+                )
             rng = np.random.default_rng([seed, int(k)])
-            corners, boxes = _places(one.image.shape[1:], one.boxes[one.labels == wanted], window, rng)
+            corners, boxes = _places(
+                one.image.shape[1:], one.boxes[one.labels == wanted], window, rng
+            )
             crops = _crops(one.image, corners, np.full(len(corners), float(window)), size)
             found += list(zip(crops, boxes, strict=True))
         if not found:
@@ -206,11 +255,15 @@ class BloodCells(OnDemand[CellImage]):
         places = np.array([box for _, box in found])
         scaled = np.rint(places * (size / window)).astype(np.int64)
         labels = (places[:, 2] > 0).astype(np.int64)
-        return LabelledImages(np.stack([crop for crop, _ in found]), labels, (f"no {kind}", kind), scaled)
+        return LabelledImages(
+            np.stack([crop for crop, _ in found]), labels, (f"no {kind}", kind), scaled
+        )
 
 
 def same_field(names: Sequence[str]) -> list[int]:
-    """Return a group number for each image name: equal where images are known to show the same field of view."""
+    """Return a group number for each image name: equal where images are known to show the same
+    field of view.
+    """
     first = {number: group[0] for group in _SAME_FIELD for number in group}
     numbers = [int(name.rpartition("_")[2].partition(".")[0]) for name in names]
     return [first.get(number, number) for number in numbers]
@@ -219,7 +272,9 @@ def same_field(names: Sequence[str]) -> list[int]:
 def _places(
     shape: tuple[int, ...], boxes: FloatArray, window: int, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    """Corners of cut-outs and the box in each, first those around objects, then as many without any."""
+    """Corners of cut-outs and the box in each, first those around objects, then as many without
+    any.
+    """
     room = np.array(shape) - window
     corners, inside = [], []
     for box in boxes:
@@ -229,7 +284,9 @@ def _places(
             corners.append(corner)
             inside.append(box - np.tile(corner, 2))
     tried = rng.integers(0, room + 1, (50 * len(corners), 2))
-    touching = np.all((tried[:, None] < boxes[:, 2:]) & (tried[:, None] + window > boxes[:, :2]), axis=2)
+    touching = np.all(
+        (tried[:, None] < boxes[:, 2:]) & (tried[:, None] + window > boxes[:, :2]), axis=2
+    )
     free = tried[~np.any(touching, axis=1)][: len(corners)]
     return (
         np.array([*corners, *free], dtype=np.float64).reshape(-1, 2),
@@ -250,5 +307,7 @@ def _crops(
     channels = [Image.fromarray(np.ascontiguousarray(channel)) for channel in padded]
     for (row, column), side in zip(corners + margin, sides, strict=True):
         box = (column, row, column + side, row + side)
-        planes = [channel.resize((size, size), Image.Resampling.BILINEAR, box=box) for channel in channels]
+        planes = [
+            channel.resize((size, size), Image.Resampling.BILINEAR, box=box) for channel in channels
+        ]
         yield np.clip(np.stack([np.asarray(plane) for plane in planes]), 0, 1)

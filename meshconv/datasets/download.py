@@ -1,7 +1,8 @@
 """Data sets fetched from where their owners publish them, checked, and kept in the user's cache.
 
-Only files that an owner (or a mirror that keeps the owner's bytes) serves under a fixed address with a published
-checksum are here. Where the loaders read another layout, the file is converted on arrival.
+Only files that an owner (or a mirror that keeps the owner's bytes) serves under a fixed address
+with a published checksum are here. Where the loaders read another layout, the file is converted on
+arrival.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshconv.errors import BadFormatError, MeshConvError, MissingDependencyError, MissingFileError
-from meshconv.mesh.io._source import from_os_error
-from meshconv.mesh.io.atomic import atomic_write
+from meshconv.io._source import from_os_error
+from meshconv.io.atomic import atomic_write
 
 _TIMEOUT = 20.0  # seconds without a byte
 Arrays = dict[str, NDArray[Any]]
@@ -41,7 +42,8 @@ class Origin:
     ----------
     parts : tuple of Part
     convert : callable, optional
-        From the fetched files to the arrays of the data file; None if the one part is the data file.
+        From the fetched files to the arrays of the data file; None if the one part is the data
+        file.
     """
 
     parts: tuple[Part, ...]
@@ -61,7 +63,9 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     n_axes = data[3] if data[:3] == b"\0\0\x08" and len(data) > 3 else 0
     shape = np.frombuffer(data[4 : 4 + 4 * n_axes], dtype=">u4").astype(int)
     if not n_axes or len(data) != 4 + 4 * n_axes + shape.prod():
-        raise BadFormatError(f"not an IDX file of bytes (starts with {data[:4].hex()}, {len(data)} bytes)", path=path)
+        raise BadFormatError(
+            f"not an IDX file of bytes (starts with {data[:4].hex()}, {len(data)} bytes)", path=path
+        )
     return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * n_axes).reshape(shape)
 
 
@@ -72,7 +76,9 @@ def mnist_arrays(files: Sequence[Path]) -> Arrays:
 
 
 def adrenal_arrays(files: Sequence[Path]) -> Arrays:
-    """Return the arrays of ``adrenalmnist3d_64.npz`` from MedMNIST's file: masks packed to bits, labels flat."""
+    """Return the arrays of ``adrenalmnist3d_64.npz`` from MedMNIST's file: masks packed to bits,
+    labels flat.
+    """
     out: Arrays = {}
     with np.load(files[0], allow_pickle=False) as data:
         for split in ("train", "val", "test"):
@@ -83,14 +89,20 @@ def adrenal_arrays(files: Sequence[Path]) -> Arrays:
 
 
 _MEDMNIST = "https://zenodo.org/records/10519652/files/"
-_MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"  # the owner's own site refuses; same bytes, same checksums
+# the owner's own site refuses; same bytes, same checksums
+_MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 
 ORIGINS: dict[str, Origin] = {
     "pneumoniamnist.npz": Origin(
         (Part(f"{_MEDMNIST}pneumoniamnist.npz?download=1", "md5:28209eda62fecd6e6a2d98b1501bb15f"),)
     ),
     "adrenalmnist3d_64.npz": Origin(
-        (Part(f"{_MEDMNIST}adrenalmnist3d_64.npz?download=1", "md5:17721accfe9fb005146a47d33bc54b2f"),),
+        (
+            Part(
+                f"{_MEDMNIST}adrenalmnist3d_64.npz?download=1",
+                "md5:17721accfe9fb005146a47d33bc54b2f",
+            ),
+        ),
         adrenal_arrays,
     ),
     "mnist.npz": Origin(
@@ -108,8 +120,8 @@ ORIGINS: dict[str, Origin] = {
 def download(name: str, folder: Path) -> Path:
     """Fetch a data file from its owner into `folder`, whole or not at all; return its path.
 
-    Every part is compared with its published checksum before it is used. A bar shows the progress on a
-    terminal.
+    Every part is compared with its published checksum before it is used. A bar shows the progress
+    on a terminal.
 
     Raises
     ------
@@ -126,7 +138,9 @@ def download(name: str, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as scratch:
-            files = [_fetch(part, Path(scratch) / str(k), name) for k, part in enumerate(origin.parts)]
+            files = [
+                _fetch(part, Path(scratch) / str(k), name) for k, part in enumerate(origin.parts)
+            ]
             with atomic_write(target) as file:
                 if origin.convert is None:
                     with files[0].open("rb") as source:
@@ -134,7 +148,11 @@ def download(name: str, folder: Path) -> Path:
                 else:
                     np.savez_compressed(file, allow_pickle=False, **origin.convert(files))
     except OSError as error:
-        raise error if isinstance(error, MeshConvError) else from_os_error(error, str(folder), "write") from error
+        raise (
+            error
+            if isinstance(error, MeshConvError)
+            else from_os_error(error, str(folder), "write")
+        ) from error
     return target
 
 
@@ -145,15 +163,21 @@ def _fetch(part: Part, path: Path, name: str) -> Path:
         from requests import RequestException
     except ImportError as error:
         raise MissingDependencyError(
-            "pooch is not installed, so nothing can be downloaded", path=name, hint="pip install pooch"
+            "pooch is not installed, so nothing can be downloaded",
+            path=name,
+            hint="pip install pooch",
         ) from error
     from tqdm import tqdm
 
     # pooch asks for the bar's truth value, which a tqdm without total does not have
-    with tqdm(total=1, unit="B", unit_scale=True, desc=Path(part.url.partition("?")[0]).name, disable=None) as bar:
+    with tqdm(
+        total=1, unit="B", unit_scale=True, desc=Path(part.url.partition("?")[0]).name, disable=None
+    ) as bar:
         get = pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=_TIMEOUT)
         try:
-            found = pooch.retrieve(part.url, part.checksum, fname=path.name, path=path.parent, downloader=get)
+            found = pooch.retrieve(
+                part.url, part.checksum, fname=path.name, path=path.parent, downloader=get
+            )
         except RequestException as error:
             raise MissingFileError(
                 f"{part.url} could not be fetched ({_reason(error)})", path=name, hint=_remedy(name)
@@ -161,8 +185,9 @@ def _fetch(part: Part, path: Path, name: str) -> Path:
         except ValueError as error:  # pooch's word for another checksum
             raise BadFormatError(
                 f"what {part.url} sent does not have the checksum {part.checksum}; nothing of it was kept",
-                path=name, hint=f"try again, for it may have been cut short; else {_remedy(name)}",
-            ) from error  # fmt: skip
+                path=name,
+                hint=f"try again, for it may have been cut short; else {_remedy(name)}",
+            ) from error
     return Path(found)
 
 

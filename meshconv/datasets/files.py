@@ -1,4 +1,6 @@
-"""Where data sets that others own are found: MESHCONV_DATA, the user's cache, or their owners. None is shipped."""
+"""Where data sets that others own are found: MESHCONV_DATA, the user's cache, or their owners. None
+is shipped.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +21,15 @@ def data_folders() -> list[Path]:
 def find_data(name: str) -> Path:
     """Return the path of a data file.
 
-    It is looked for in the folder that ``MESHCONV_DATA`` names, then in the user's cache. If it is in neither
-    and its owner publishes it with a checksum, it is downloaded into the cache, once. With a non-empty
-    ``MESHCONV_OFFLINE`` nothing is ever downloaded.
+    It is looked for in the folder that ``MESHCONV_DATA`` names, then in the user's cache. If it is
+    in neither and its owner publishes it with a checksum, it is downloaded into the cache, once.
+    With a non-empty ``MESHCONV_OFFLINE`` nothing is ever downloaded.
 
     Raises
     ------
     MissingFileError
-        If it is in none of the folders and cannot be downloaded; names the folders or the address, and the
-        card that says where it comes from.
+        If it is in none of the folders and cannot be downloaded; names the folders or the address,
+        and the card that says where it comes from.
     BadFormatError
         If the download has another checksum than the owner published.
     """
@@ -37,7 +39,11 @@ def find_data(name: str) -> Path:
     if name in ORIGINS and not os.environ.get("MESHCONV_OFFLINE"):
         return download(name, data_folders()[-1])
     searched = ", ".join(map(str, data_folders()))
-    why = "MESHCONV_OFFLINE forbids a download" if name in ORIGINS else "it cannot be downloaded as it is"
+    why = (
+        "MESHCONV_OFFLINE forbids a download"
+        if name in ORIGINS
+        else "it cannot be downloaded as it is"
+    )
     raise MissingFileError(
         f"data file not found in {searched}; {why}",
         path=name,

@@ -1,4 +1,6 @@
-"""Scans as a torch-geometric data set: meshes with labels, kept in one file that cannot run code."""
+"""Scans as a torch-geometric data set: meshes with labels, kept in one file that cannot run
+code.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from torch_geometric.data import Data, InMemoryDataset
 from meshconv._check import IntArray, one_of
 from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import ArgumentError, ArrayTypeError, CheckpointError
-from meshconv.mesh.io import as_surface, write_bytes_atomic
+from meshconv.io import as_surface, write_bytes_atomic
 from meshconv.mesh.surface import Surface
 from meshconv.mesh.topology import edges as face_edges
 from meshconv.resample.geometry_image import GeometryImage
@@ -32,17 +34,19 @@ _BAD_SCAN = (ValueError, OSError, ArithmeticError, LookupError)
 class SurfaceGraphs(InMemoryDataset):
     """Labelled meshes, or registered images as graphs of their pixels, for torch-geometric.
 
-    Each item is what `scan_graph` or `image_graph` gives, through `pre_transform` once and `transform` at every
-    look. They are kept in ``root/processed/graphs.pt``: written whole or not at all, with a checksum, read
-    without running anything it holds. A file made of other scans or transforms is refused (told by their number
-    and names, the first and the last scan, and how the transforms print).
+    Each item is what `scan_graph` or `image_graph` gives, through `pre_transform` once and
+    `transform` at every look. They are kept in ``root/processed/graphs.pt``: written whole or not
+    at all, with a checksum, read without running anything it holds. A file made of other scans or
+    transforms is refused (told by their number and names, the first and the last scan, and how the
+    transforms print).
 
     Parameters
     ----------
     root : str or PathLike, optional
         Folder of the processed file; nothing is written if None.
     scans : sequence of Scan, Surface, path or GeometryImage, optional
-        A population, a `FolderDataset`, prepared images, ... Not needed where the processed file is there.
+        A population, a `FolderDataset`, prepared images, ... Not needed where the processed file is
+        there.
     labels : (n,) int array_like, optional
         In place of the scans' own.
     transform, pre_transform, pre_filter : callable, optional
@@ -92,7 +96,9 @@ class SurfaceGraphs(InMemoryDataset):
         self._source = None if scans is None else _Source.of(scans, labels, on_error)
         self._content: dict[str, Any] = {}
         self._folder = None if root is None else fspath(root)
-        super().__init__(self._folder, transform, pre_transform, pre_filter, log=False, force_reload=force_reload)
+        super().__init__(
+            self._folder, transform, pre_transform, pre_filter, log=False, force_reload=force_reload
+        )
         content, self._content, self._source = self._content, {}, None
         self.skipped, self.classes = tuple(content["skipped"]), tuple(content["classes"])
         self._data, self.slices = Data.from_dict(content["data"]), content["slices"]
@@ -126,7 +132,9 @@ class SurfaceGraphs(InMemoryDataset):
             try:
                 graph = source.graph(k)
                 if self.pre_filter is None or self.pre_filter(graph):
-                    graphs.append(graph if self.pre_transform is None else self.pre_transform(graph))
+                    graphs.append(
+                        graph if self.pre_transform is None else self.pre_transform(graph)
+                    )
             except _BAD_SCAN as error:
                 if source.on_error == "raise":
                     raise
@@ -136,9 +144,13 @@ class SurfaceGraphs(InMemoryDataset):
             raise ArgumentError(f"none of {len(source.scans)} scans became a graph{first}")
         data, slices = self.collate(graphs)
         return {
-            "format": FORMAT, "made_of": self._made_of(), "skipped": skipped, "classes": source.classes,
-            "data": data.to_dict(), "slices": None if slices is None else dict(slices),
-        }  # fmt: skip
+            "format": FORMAT,
+            "made_of": self._made_of(),
+            "skipped": skipped,
+            "classes": source.classes,
+            "data": data.to_dict(),
+            "slices": None if slices is None else dict(slices),
+        }
 
     def _made_of(self) -> dict[str, str]:
         own = {"pre_transform": repr(self.pre_transform), "pre_filter": repr(self.pre_filter)}
@@ -146,20 +158,27 @@ class SurfaceGraphs(InMemoryDataset):
         return own if self._source is None else {**own, **self._source.fingerprint()}
 
     def _refuse_others(self, found: dict[str, str], path: Path) -> None:
-        unlike = [f"{key} is {found.get(key)}, not {value}" for key, value in self._made_of().items()
-                  if found.get(key) != value and (self._source is not None or value != "None")]  # fmt: skip
+        unlike = [
+            f"{key} is {found.get(key)}, not {value}"
+            for key, value in self._made_of().items()
+            if found.get(key) != value and (self._source is not None or value != "None")
+        ]
         if unlike:
             raise ArgumentError(
                 f"the processed file was made of something else: {'; '.join(unlike)}",
-                path=path, indices=unlike, count=len(unlike), hint="force_reload=True makes it anew",
-            )  # fmt: skip
+                path=path,
+                indices=unlike,
+                count=len(unlike),
+                hint="force_reload=True makes it anew",
+            )
 
 
 def scan_graph(scan: Scan | Surface, label: int | None = None) -> Data:
-    """Return a mesh as a graph: ``pos`` (V, 3) float32, ``face`` (3, F), ``edge_index`` (2, 2E), ``y`` (1,).
+    """Return a mesh as a graph: ``pos`` (V, 3) float32, ``face`` (3, F), ``edge_index`` (2, 2E),
+    ``y`` (1,).
 
-    Of a `Scan` also ``name``, ``subject`` and, if known, ``truth`` (V,). A mirror image that is said to be one is
-    mirrored back, so that all scans are of one hand. Vertices keep their order.
+    Of a `Scan` also ``name``, ``subject`` and, if known, ``truth`` (V,). A mirror image that is
+    said to be one is mirrored back, so that all scans are of one hand. Vertices keep their order.
     """
     if isinstance(scan, Surface):
         return _labelled(scan.to_torch_geometric(), label)
@@ -174,19 +193,25 @@ def scan_graph(scan: Scan | Surface, label: int | None = None) -> Data:
 def image_graph(image: GeometryImage, label: int | None = None) -> Data:
     """Return a registered image as a graph of the nodes inside its mask.
 
-    ``x`` (V, C) float32 are the channels, ``pos`` (V, 3) the place (u, v, 0) in the frame, ``pixel`` (V,) the
-    flat index into the image; ``face`` and ``edge_index`` are the triangles and edges of the grid.
+    ``x`` (V, C) float32 are the channels, ``pos`` (V, 3) the place (u, v, 0) in the frame,
+    ``pixel`` (V,) the flat index into the image; ``face`` and ``edge_index`` are the triangles and
+    edges of the grid.
     """
     size, inside = image.size, image.mask.ravel()
     number = np.cumsum(inside) - 1
     corner = np.arange(size * size).reshape(size, size)
-    a, b, c, d = (part.ravel() for part in (corner[:-1, :-1], corner[:-1, 1:], corner[1:, 1:], corner[1:, :-1]))
+    a, b, c, d = (
+        part.ravel()
+        for part in (corner[:-1, :-1], corner[:-1, 1:], corner[1:, 1:], corner[1:, :-1])
+    )
     faces = np.concatenate([np.column_stack([a, b, c]), np.column_stack([a, c, d])])
     faces = number[faces[inside[faces].all(axis=1)]]
     edges = face_edges(faces)
     pos = np.column_stack([grid_nodes(size).reshape(-1, 2)[inside], np.zeros(inside.sum())])
     graph = Data(
-        x=torch.from_numpy(image.channels.reshape(len(image.channels), -1)[:, inside].T.astype(np.float32)),
+        x=torch.from_numpy(
+            image.channels.reshape(len(image.channels), -1)[:, inside].T.astype(np.float32)
+        ),
         pos=torch.from_numpy(pos.astype(np.float32)),
         face=torch.from_numpy(faces.T.copy()),
         edge_index=torch.from_numpy(np.concatenate([edges, edges[:, ::-1]]).T.copy()),
@@ -211,7 +236,9 @@ class _Source:
             return cls(scans, None, on_error)
         array = np.asarray(labels)
         if array.shape != (len(scans),) or array.dtype.kind not in "iu":
-            raise ArrayTypeError(f"labels must be ({len(scans)},) integers, found {array.shape} {array.dtype}")
+            raise ArrayTypeError(
+                f"labels must be ({len(scans)},) integers, found {array.shape} {array.dtype}"
+            )
         return cls(scans, array.astype(np.int64), on_error)
 
     def graph(self, k: int) -> Data:
@@ -232,17 +259,27 @@ class _Source:
             return str(names[k])
         one = None if isinstance(self.scans, Population) else self.scans[k]
         return (
-            str(one.name) if isinstance(one, Scan) else fspath(one) if isinstance(one, str | PathLike) else f"scan {k}"
+            str(one.name)
+            if isinstance(one, Scan)
+            else fspath(one)
+            if isinstance(one, str | PathLike)
+            else f"scan {k}"
         )
 
     def fingerprint(self) -> dict[str, str]:
-        """How many scans there are, their names and labels, and what the first and the last one hold."""
+        """How many scans there are, their names and labels, and what the first and the last one
+        hold.
+        """
         total = hashlib.sha256("\n".join(self.name(k) for k in range(len(self.scans))).encode())
         total.update(b"" if self.labels is None else self.labels.tobytes())
         for k in {0, len(self.scans) - 1} if len(self.scans) else ():
             try:
                 for value in self.graph(k).to_dict().values():
-                    total.update(value.numpy().tobytes() if isinstance(value, torch.Tensor) else str(value).encode())
+                    total.update(
+                        value.numpy().tobytes()
+                        if isinstance(value, torch.Tensor)
+                        else str(value).encode()
+                    )
             except _BAD_SCAN as error:
                 total.update(str(error).encode())
         return {"n": str(len(self.scans)), "scans": total.hexdigest()[:16]}
@@ -271,13 +308,18 @@ def _read(path: Path) -> dict[str, Any]:
     raw = path.read_bytes()
     data, digest = raw[:-32], raw[-32:]
     if hashlib.sha256(data).digest() != digest:
-        raise CheckpointError("the checksum does not match: the file is damaged, or not ours", path=path,
-                              hint="force_reload=True makes it anew")  # fmt: skip
+        raise CheckpointError(
+            "the checksum does not match: the file is damaged, or not ours",
+            path=path,
+            hint="force_reload=True makes it anew",
+        )
     try:
         content: dict[str, Any] = torch.load(io.BytesIO(data), weights_only=True)
     except (UnpicklingError, RuntimeError, ValueError, EOFError) as error:
         first = str(error).partition("\n")[0]
         raise CheckpointError(f"holds more than tensors and text ({first})", path=path) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise CheckpointError("of another format", path=path, hint="force_reload=True makes it anew")
+        raise CheckpointError(
+            "of another format", path=path, hint="force_reload=True makes it anew"
+        )
     return content

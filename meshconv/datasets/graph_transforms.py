@@ -1,7 +1,8 @@
 """Transforms of meshes for torch-geometric, made of scipy and of meshconv's own operators.
 
-They go into ``torch_geometric.transforms.Compose`` like its own. None needs pyg-lib, torch-cluster or torch-scatter.
-Take features before edges: `FarthestPoints` and `NearestNeighbours` leave the mesh behind.
+They go into ``torch_geometric.transforms.Compose`` like its own. None needs pyg-lib, torch-cluster
+or torch-scatter. Take features before edges: `FarthestPoints` and `NearestNeighbours` leave the
+mesh behind.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class MeshEdges(BaseTransform):
 
 
 class NearestNeighbours(BaseTransform):
-    """``edge_index`` (2, V k) from the `k` nearest other vertices in space (row 0) to each vertex (row 1).
+    """``edge_index`` (2, V k) from the `k` nearest other vertices in space (row 0) to each vertex
+    (row 1).
 
     Parameters
     ----------
@@ -49,7 +51,9 @@ class NearestNeighbours(BaseTransform):
         points = _points(data)
         n, k = len(points), min(self.k, len(points) - 1)
         _, near = cKDTree(points).query(points, k=list(range(1, k + 2)))
-        others = np.argsort(near == np.arange(n)[:, None], axis=1, kind="stable")[:, :k]  # oneself comes last
+        others = np.argsort(near == np.arange(n)[:, None], axis=1, kind="stable")[
+            :, :k
+        ]  # oneself comes last
         source = np.take_along_axis(near, others, axis=1).astype(np.int64)
         data.edge_index = torch.from_numpy(np.stack([source.ravel(), np.repeat(np.arange(n), k)]))
         return data
@@ -62,16 +66,20 @@ class VertexNormals(BaseTransform):
     """``normal`` (V, 3): the unit area-weighted normal of each vertex."""
 
     def forward(self, data: Any) -> Any:
-        data.normal = torch.from_numpy(Surface.from_torch_geometric(data).vertex_normals.astype(np.float32))
+        data.normal = torch.from_numpy(
+            Surface.from_torch_geometric(data).vertex_normals.astype(np.float32)
+        )
         return data
 
 
 class NormalizedPose(BaseTransform):
-    """Bring ``pos`` into its own axes: centroid at 0, main axes along x, y, z (widest first), total area 1.
+    """Bring ``pos`` into its own axes: centroid at 0, main axes along x, y, z (widest first), total
+    area 1.
 
-    Moments are those of the surface, not of its vertices, so a denser mesh gives the same pose. Axes point to
-    where the surface reaches farther, on the two axes on which this is clearer; the third makes them
-    right-handed, so mirror images stay mirror images. Ill defined where two extents are equal.
+    Moments are those of the surface, not of its vertices, so a denser mesh gives the same pose.
+    Axes point to where the surface reaches farther, on the two axes on which this is clearer; the
+    third makes them right-handed, so mirror images stay mirror images. Ill defined where two
+    extents are equal.
 
     Parameters
     ----------
@@ -89,13 +97,17 @@ class NormalizedPose(BaseTransform):
         points = surface.vertices - weight @ corners.mean(axis=1)
         corners = points[surface.faces]
         middle = corners.mean(axis=1)
-        spread = (np.einsum("f,fki,fkj->ij", weight, corners, corners) + 9 * (middle.T * weight) @ middle) / 12
+        spread = (
+            np.einsum("f,fki,fkj->ij", weight, corners, corners) + 9 * (middle.T * weight) @ middle
+        ) / 12
         variance, axes = (part[..., ::-1] for part in np.linalg.eigh(spread))
         skew = weight @ _mean_cube(corners @ axes) / np.maximum(variance, 1e-300) ** 1.5
         axes = axes * np.where(skew < 0, -1.0, 1.0)
         axes[:, abs(skew).argmin()] *= np.linalg.det(axes)
         turned = points @ axes
-        data.pos = torch.from_numpy((turned / np.sqrt(surface.area) if self.scale else turned).astype(np.float32))
+        data.pos = torch.from_numpy(
+            (turned / np.sqrt(surface.area) if self.scale else turned).astype(np.float32)
+        )
         return data
 
     def __repr__(self) -> str:
@@ -108,10 +120,11 @@ class VertexFeatures(BaseTransform):
     Parameters
     ----------
     names : sequence of str
-        ``position`` and ``normal`` (3 columns each; they turn with the surface); ``mean_curvature``,
-        ``gaussian_curvature`` and ``shape_index`` (1 each) and ``heat_kernel_signature`` (16), which do not.
-        The scale does not matter: curvatures are in units of the square root of the area, and of the signature
-        it is the logarithm of its product with the area.
+        ``position`` and ``normal`` (3 columns each; they turn with the surface);
+        ``mean_curvature``, ``gaussian_curvature`` and ``shape_index`` (1 each) and
+        ``heat_kernel_signature`` (16), which do not. The scale does not matter: curvatures are in
+        units of the square root of the area, and of the signature it is the logarithm of its
+        product with the area.
     """
 
     def __init__(self, names: Sequence[str] = ("mean_curvature", "shape_index")) -> None:
@@ -134,8 +147,8 @@ class VertexFeatures(BaseTransform):
 class FarthestPoints(BaseTransform):
     """Keep `n` vertices spread evenly, each the farthest from those before it; always the same.
 
-    All that is one row for each vertex is thinned alike; ``face`` and ``edge_index`` go. ``vertex`` (n,) says
-    which vertices these are.
+    All that is one row for each vertex is thinned alike; ``face`` and ``edge_index`` go. ``vertex``
+    (n,) says which vertices these are.
 
     Parameters
     ----------
@@ -152,7 +165,9 @@ class FarthestPoints(BaseTransform):
         points = _points(data)
         kept = torch.from_numpy(_spread(points, min(self.n, len(points))))
         data.face = data.edge_index = None
-        for name in [name for name in data.to_dict() if data.is_node_attr(name)]:  # before the number changes
+        for name in [
+            name for name in data.to_dict() if data.is_node_attr(name)
+        ]:  # before the number changes
             data[name] = data[name][kept]
         data.vertex = kept
         return data
@@ -166,7 +181,9 @@ def _points(data: Any) -> FloatArray:
 
 
 def _mean_cube(corners: FloatArray) -> FloatArray:
-    """Return the mean of x^3 over triangles, (F, d), of the values (F, 3, d) at their corners; exact."""
+    """Return the mean of x^3 over triangles, (F, d), of the values (F, 3, d) at their corners;
+    exact.
+    """
     once, twice, thrice = (np.sum(corners**k, axis=1) for k in (1, 2, 3))
     return np.asarray((once**3 + 3 * once * twice + 2 * thrice) / 60)
 

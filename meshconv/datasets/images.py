@@ -1,4 +1,6 @@
-"""Plain image sets, for the same networks: MNIST, PneumoniaMNIST, and digits lost in clutter with a known place."""
+"""Plain image sets, for the same networks: MNIST, PneumoniaMNIST, and digits lost in clutter with a
+known place.
+"""
 
 from __future__ import annotations
 
@@ -67,13 +69,20 @@ def pneumonia_mnist(split: str = "train") -> LabelledImages:
     Yang et al., 2023, MedMNIST v2. doi:10.1038/s41597-022-01721-8. Kermany et al., 2018.
     doi:10.1016/j.cell.2018.02.010
     """
-    found = _read("pneumoniamnist.npz", one_of(split, ("train", "val", "test"), "split"), ("normal", "pneumonia"))
+    found = _read(
+        "pneumoniamnist.npz",
+        one_of(split, ("train", "val", "test"), "split"),
+        ("normal", "pneumonia"),
+    )
     order = np.random.default_rng(0).permutation(len(found))
     return LabelledImages(found.images[order], found.labels[order], found.classes)
 
 
-def cluttered_mnist(n: int, split: str = "train", *, size: int = 60, seed: int = 0) -> LabelledImages:
-    """Return digits of 28 x 28 at random places among pieces of other digits, on `size` x `size` pixels.
+def cluttered_mnist(
+    n: int, split: str = "train", *, size: int = 60, seed: int = 0
+) -> LabelledImages:
+    """Return digits of 28 x 28 at random places among pieces of other digits, on `size` x `size`
+    pixels.
 
     Parameters
     ----------
@@ -98,10 +107,14 @@ def cluttered_mnist(n: int, split: str = "train", *, size: int = 60, seed: int =
     for k in range(n):
         _add_clutter(images[k, 0], digits.images[:, 0], rng)
         _add(images[k, 0], digits.images[which[k], 0], corners[k])
-    return LabelledImages(images, digits.labels[which], digits.classes, np.hstack([corners, corners + 28]))
+    return LabelledImages(
+        images, digits.labels[which], digits.classes, np.hstack([corners, corners + 28])
+    )
 
 
-def _add_clutter(canvas: NDArray[np.float32], digits: NDArray[np.float32], rng: np.random.Generator) -> None:
+def _add_clutter(
+    canvas: NDArray[np.float32], digits: NDArray[np.float32], rng: np.random.Generator
+) -> None:
     for digit in rng.integers(0, len(digits), _CLUTTER):
         i, j = rng.integers(4, 24 - _PIECE, 2)
         piece = digits[digit, i : i + _PIECE, j : j + _PIECE]
@@ -118,4 +131,6 @@ def _add(canvas: NDArray[np.float32], piece: NDArray[np.float32], corner: IntArr
 def _read(file: str, split: str, classes: tuple[str, ...]) -> LabelledImages:
     with np.load(find_data(file), allow_pickle=False) as data:
         images, labels = data[f"{split}_images"], data[f"{split}_labels"]
-    return LabelledImages(images[:, None].astype(np.float32) / 255, labels.astype(np.int64).ravel(), classes)
+    return LabelledImages(
+        images[:, None].astype(np.float32) / 255, labels.astype(np.int64).ravel(), classes
+    )

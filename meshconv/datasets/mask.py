@@ -18,8 +18,8 @@ from meshconv.errors import (
     RepairWarning,
     TopologyError,
 )
-from meshconv.mesh.repair import repair
 from meshconv.mesh.surface import Surface
+from meshconv.mesh_repair.repair import repair
 
 _LOST = 0.01  # share of the volume in pieces that are left out from which on one is told
 
@@ -27,8 +27,8 @@ _LOST = 0.01  # share of the volume in pieces that are left out from which on on
 def surface_of_mask(mask: ArrayLike, *, smoothing: float = 1.25, n_vertices: int = 700) -> Surface:
     """Return the closed genus-0 surface of the largest piece of a mask, in voxels.
 
-    The mask is blurred and cut at the level that keeps its volume, contoured, and decimated by quadrics.
-    Cavities are filled; handles are cut and capped.
+    The mask is blurred and cut at the level that keeps its volume, contoured, and decimated by
+    quadrics. Cavities are filled; handles are cut and capped.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def surface_of_mask(mask: ArrayLike, *, smoothing: float = 1.25, n_vertices: int
     Returns
     -------
     surface : Surface
-        Vertices in index coordinates: voxel (i, j, k) has its centre there. Faces are counter-clockwise seen
-        from outside.
+        Vertices in index coordinates: voxel (i, j, k) has its centre there. Faces are
+        counter-clockwise seen from outside.
 
     Raises
     ------
@@ -61,7 +61,8 @@ def surface_of_mask(mask: ArrayLike, *, smoothing: float = 1.25, n_vertices: int
 
     References
     ----------
-    Garland, Heckbert, 1997, Surface simplification using quadric error metrics. doi:10.1145/258734.258849
+    Garland, Heckbert, 1997, Surface simplification using quadric error metrics.
+    doi:10.1145/258734.258849
 
     Examples
     --------
@@ -111,10 +112,14 @@ def _one_piece(field: NDArray[np.float32], solid: BoolArray) -> NDArray[np.float
     lost = 1 - sizes.max() / sizes.sum()
     if lost > _LOST:
         warnings.warn(
-            f"{n - 1} small pieces of the mask, {lost:.1%} of its volume, are left out", RepairWarning, stacklevel=3
+            f"{n - 1} small pieces of the mask, {lost:.1%} of its volume, are left out",
+            RepairWarning,
+            stacklevel=3,
         )
     filled = ndimage.binary_fill_holes(keep)
-    return np.where(solid & ~filled, 0, np.where(filled & ~keep, field.max(), field)).astype(np.float32)
+    return np.where(solid & ~filled, 0, np.where(filled & ~keep, field.max(), field)).astype(
+        np.float32
+    )
 
 
 def _contour(field: NDArray[np.float32], level: float, pad: int) -> Any:

@@ -1,7 +1,9 @@
-"""Morphable faces: a labelled population with exact truth, made as unlike each other as real scans are.
+"""Morphable faces: a labelled population with exact truth, made as unlike each other as real scans
+are.
 
-Every face is another identity and expression, has triangles of its own, is cropped, posed and measured with
-noise of its own; group 1 also carries a local effect. Which point of the mean face each vertex is, is known.
+Every face is another identity and expression, has triangles of its own, is cropped, posed and
+measured with noise of its own; group 1 also carries a local effect. Which point of the mean face
+each vertex is, is known.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from meshconv._check import BoolArray, FloatArray, IntArray, one_of
 from meshconv.datasets.files import find_data
 from meshconv.datasets.scan import Correspondence, Population, Scan
 from meshconv.errors import ArgumentError
-from meshconv.maps.conformal import conformal_map
+from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.mesh.surface import Surface
 from meshconv.mesh.topology import face_components
 
@@ -37,7 +39,9 @@ _NOSE_TIP = 30  # in the 68 Multi-PIE landmarks
 
 @dataclass(frozen=True, eq=False)
 class FaceModel:
-    """The linear model: mean, modes of identity and expression, unit effects (peak 1 mm), in millimetres."""
+    """The linear model: mean, modes of identity and expression, unit effects (peak 1 mm), in
+    millimetres.
+    """
 
     mean: Surface
     flat: FloatArray  # (V, 2), a conformal map of the mean, in which random points are triangulated
@@ -49,10 +53,14 @@ class FaceModel:
 
 @cache
 def face_model(path: Path | None = None) -> FaceModel:
-    """Read the model from ``ict_face.npz`` (ICT-FaceKit; Li et al., CVPR 2020, arXiv 2004.03458)."""
+    """Read the model from ``ict_face.npz`` (ICT-FaceKit; Li et al., CVPR 2020, arXiv
+    2004.03458).
+    """
     with np.load(path or find_data("ict_face.npz"), allow_pickle=False) as data:
         mean = Surface(data["vertices"], data["faces"])
-        effects = dict(zip(data["effect_names"].tolist(), data["effects"].astype(np.float64), strict=True))
+        effects = dict(
+            zip(data["effect_names"].tolist(), data["effects"].astype(np.float64), strict=True)
+        )
         return FaceModel(
             mean,
             conformal_map(mean, domain="disk").coordinates,
@@ -93,7 +101,8 @@ class Acquisition:
 
 
 class MorphableFaces(Population):
-    """A population of `n` faces, half of them with an effect; scan k is made on demand, always the same.
+    """A population of `n` faces, half of them with an effect; scan k is made on demand, always the
+    same.
 
     Parameters
     ----------
@@ -145,7 +154,9 @@ class MorphableFaces(Population):
         points = _carry(at, self.model.mean.faces, shape)
         points = points + rng.normal(0.0, self.acquisition.noise, points.shape)
         marks = shape[self.model.landmarks]
-        far = cKDTree(points).query(marks)[0] > 3 * np.sqrt(self.model.mean.area / self.acquisition.n_vertices)
+        far = cKDTree(points).query(marks)[0] > 3 * np.sqrt(
+            self.model.mean.area / self.acquisition.n_vertices
+        )
         marks[far] = np.nan
         mirrored = bool(rng.random() < self.acquisition.mirrored)
         if mirrored:
@@ -162,7 +173,9 @@ class MorphableFaces(Population):
         weights = self.acquisition.identity * rng.standard_normal(len(self.model.identity))
         active = rng.random(len(self.model.expression)) < self.acquisition.expressions
         smile = np.where(active, 0.3 * np.abs(rng.standard_normal(len(active))), 0.0)
-        moved = np.tensordot(weights, self.model.identity, 1) + np.tensordot(smile, self.model.expression, 1)
+        moved = np.tensordot(weights, self.model.identity, 1) + np.tensordot(
+            smile, self.model.expression, 1
+        )
         return np.asarray(self.model.mean.vertices + moved)
 
 
@@ -174,7 +187,9 @@ def _carry(at: Correspondence, faces: IntArray, field: FloatArray) -> FloatArray
 def _sampled(
     model: FaceModel, shape: FloatArray, rng: np.random.Generator, acquisition: Acquisition
 ) -> tuple[Correspondence, IntArray]:
-    """Random points of the mean face and triangles between them, cropped on the individual's shape."""
+    """Random points of the mean face and triangles between them, cropped on the individual's
+    shape.
+    """
     at = _even_points(model.mean, acquisition.n_vertices, rng)
     flat = _carry(at, model.mean.faces, model.flat)
     faces = Delaunay(flat).simplices.astype(np.int64)
@@ -183,7 +198,9 @@ def _sampled(
     faces[clockwise] = faces[clockwise][:, ::-1]
     points = _carry(at, model.mean.faces, shape)
     sides = np.linalg.norm(points[faces] - points[faces[:, [1, 2, 0]]], axis=2).max(axis=1)
-    keep = sides < 6 * np.sqrt(model.mean.area / acquisition.n_vertices)  # none across the concave border
+    keep = sides < 6 * np.sqrt(
+        model.mean.area / acquisition.n_vertices
+    )  # none across the concave border
     if acquisition.crop:
         keep &= _in_view(points, shape[model.landmarks[_NOSE_TIP]], rng)[faces].all(axis=1)
     faces = faces[keep]
@@ -193,14 +210,18 @@ def _sampled(
 
 
 def _in_view(points: FloatArray, nose: FloatArray, rng: np.random.Generator) -> BoolArray:
-    """Inside an ellipsoid around a point near the tip of the nose, all of them random within limits."""
+    """Inside an ellipsoid around a point near the tip of the nose, all of them random within
+    limits.
+    """
     centre = nose + rng.normal(0.0, 5.0, 3)
     axes = np.array([1.0, rng.uniform(0.8, 1.0), 0.7])
     return np.asarray(np.linalg.norm((points - centre) * axes, axis=1) < rng.uniform(85.0, 115.0))
 
 
 def _even_points(surface: Surface, n: int, rng: np.random.Generator) -> Correspondence:
-    """About `n` random points no two of which are close (random sequential thinning, all at once in rounds)."""
+    """About `n` random points no two of which are close (random sequential thinning, all at once in
+    rounds).
+    """
     many = 6 * n
     face = rng.choice(surface.n_faces, many, p=surface.face_areas / surface.area)
     root, other = np.sqrt(rng.random(many)), rng.random(many)

@@ -1,4 +1,6 @@
-"""Procedural faces: a labelled population made from nothing, so that every example runs without a download."""
+"""Procedural faces: a labelled population made from nothing, so that every example runs without a
+download.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,11 @@ from meshconv.mesh.surface import Surface
 
 
 class ProceduralFaces(Population):
-    """A population of `n` generated faces, half of them with a local effect; scan k is always the same.
+    """A population of `n` generated faces, half of them with a local effect; scan k is always the
+    same.
 
-    Every face has an identity, triangles, a pose and measurement noise of its own. Labels alternate 0, 1.
+    Every face has an identity, triangles, a pose and measurement noise of its own. Labels alternate
+    0, 1.
 
     Parameters
     ----------
@@ -75,13 +79,21 @@ class ProceduralFaces(Population):
         """Return face k."""
         rng = np.random.default_rng([self.seed, k])
         label, mesh = k % 2, int(rng.integers(2**31))
-        made = face(self.n_vertices, identity=rng, effect=self.effect, size=label * self.amplitude, triangulation=mesh)
+        made = face(
+            self.n_vertices,
+            identity=rng,
+            effect=self.effect,
+            size=label * self.amplitude,
+            triangulation=mesh,
+        )
         points, faces = made.vertices + rng.normal(0.0, self.noise, made.vertices.shape), made.faces
         mirrored = bool(rng.random() < self.mirrored)
         if mirrored:
             points, faces = points * [-1, 1, 1], faces[:, ::-1]
         if self.pose:
-            points = points @ Rotation.random(random_state=rng).as_matrix().T + rng.normal(0.0, 200.0, 3)
+            points = points @ Rotation.random(random_state=rng).as_matrix().T + rng.normal(
+                0.0, 200.0, 3
+            )
         marks = list(face_landmarks(self.n_vertices, triangulation=mesh).values())
         truth = face_effect(self.effect, self.n_vertices, triangulation=mesh)
         name = f"procedural{self.seed}_{k:04d}"

@@ -12,7 +12,9 @@ from meshconv.mesh.surface import Surface
 
 @dataclass(frozen=True, eq=False)
 class Correspondence:
-    """The point of a reference surface that each scan vertex is: its face there and barycentric coordinates."""
+    """The point of a reference surface that each scan vertex is: its face there and barycentric
+    coordinates.
+    """
 
     face: IntArray  # (V,)
     weights: FloatArray  # (V, 3)
@@ -29,7 +31,8 @@ class Scan:
     label : int
         The group, from 0.
     name, subject : str
-        Of the scan, and of whom it is of: scans of one subject must not be split between train and test.
+        Of the scan, and of whom it is of: scans of one subject must not be split between train and
+        test.
     mirrored : bool
         Whether the scan is a mirror image and is known to be.
     truth : (V,) float64, optional

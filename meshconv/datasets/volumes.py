@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from meshconv._check import FloatArray, IntArray, one_of
 from meshconv.datasets.files import find_data
 from meshconv.datasets.on_demand import OnDemand
-from meshconv.datasets.split import PARTS, split_indices
 from meshconv.errors import ArgumentError, BadFormatError
+from meshconv.stats.split import PARTS, split_indices
 
 _SHARES = (0.57, 0.15)  # train and validation; 120, 31 and 59 of 210
 
@@ -41,8 +41,12 @@ class Volume:
     name: str
 
     def fitted(self, shape: Sequence[int]) -> Volume:
-        """Return the volume cropped or padded to `shape` about its middle; new voxels are 0, the mean."""
-        return replace(self, image=fit_middle(self.image, shape), label=fit_middle(self.label, shape))
+        """Return the volume cropped or padded to `shape` about its middle; new voxels are 0, the
+        mean.
+        """
+        return replace(
+            self, image=fit_middle(self.image, shape), label=fit_middle(self.label, shape)
+        )
 
     def padded(self, multiple: int) -> Volume:
         """Return the volume padded so that every side is a multiple of `multiple`."""
@@ -50,13 +54,14 @@ class Volume:
 
 
 class Hippocampi(OnDemand[Volume]):
-    """210 magnetic resonance volumes of the hippocampus, with its anterior (1) and posterior (2) part.
+    """210 magnetic resonance volumes of the hippocampus, with its anterior (1) and posterior (2)
+    part.
 
     Parameters
     ----------
     part : {'all', 'train', 'validation', 'test'}
-        120, 31 and 59 volumes, drawn without replacement. The file does not say which volumes are of one
-        person (left and right), so a split may part them.
+        120, 31 and 59 volumes, drawn without replacement. The file does not say which volumes are
+        of one person (left and right), so a split may part them.
     seed : int
         Of the split.
     path : Path, optional
@@ -110,7 +115,9 @@ class Hippocampi(OnDemand[Volume]):
         chosen.indices = self.indices[np.random.default_rng([seed, 1]).permutation(len(self))[:n]]
         return chosen
 
-    def stacked(self, shape: Sequence[int] | None = None, *, multiple: int = 8) -> tuple[NDArray[np.float32], IntArray]:
+    def stacked(
+        self, shape: Sequence[int] | None = None, *, multiple: int = 8
+    ) -> tuple[NDArray[np.float32], IntArray]:
         """Return all volumes on one grid, as networks take them.
 
         Parameters
@@ -130,7 +137,8 @@ class Hippocampi(OnDemand[Volume]):
 
 
 def fit_middle(array: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
-    """Crop or zero-pad an array to `shape`: entry n // 2 of a side of n stays entry m // 2 of a side of m.
+    """Crop or zero-pad an array to `shape`: entry n // 2 of a side of n stays entry m // 2 of a
+    side of m.
 
     A padded array fitted to its old shape is the old array.
 
@@ -182,7 +190,9 @@ class _File:
         part = slice(self.starts[k], self.starts[k] + self.shapes[k].prod())
         image = self.images[part].reshape(shape).astype(np.float32)
         image = (image - image.mean()) / max(float(image.std()), 1e-6)
-        return Volume(image, self.labels[part].reshape(shape).astype(np.int64), self.spacing, self.names[k])
+        return Volume(
+            image, self.labels[part].reshape(shape).astype(np.int64), self.spacing, self.names[k]
+        )
 
 
 @cache
@@ -200,5 +210,5 @@ def _read(path: Path) -> _File:
         raise BadFormatError(
             f"shapes need {ends[-1]} voxels, found {len(images)} of the images and {len(labels)} of the labels",
             path=path,
-        )  # fmt: skip
+        )
     return _File(names, classes, shapes, ends - shapes.prod(axis=1), images, labels, spacing)

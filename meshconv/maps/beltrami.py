@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from meshconv._check import ComplexArray, FloatArray, IntArray
+from meshconv._check import ComplexArray, FloatArray, IntArray, require_kind
 from meshconv.errors import DegenerateError
-from meshconv.maps._kinds import require_kind
 from meshconv.maps.parameterization import Parameterization
 
 
 def beltrami_coefficient(parameterization: Parameterization) -> ComplexArray:
-    """Return the Beltrami coefficient mu = f_zbar / f_z of the map f: surface -> domain, one per face.
+    """Return the Beltrami coefficient mu = f_zbar / f_z of the map f: surface -> domain, one per
+    face.
 
-    Zero means conformal; |mu| < 1 exactly where orientation is kept. Unchanged if either side is scaled
-    or the image is rotated.
+    Zero means conformal; |mu| < 1 exactly where orientation is kept. Unchanged if either side is
+    scaled or the image is rotated.
 
     Parameters
     ----------
@@ -24,7 +24,8 @@ def beltrami_coefficient(parameterization: Parameterization) -> ComplexArray:
     Returns
     -------
     mu : (F,) complex128
-        Dimensionless. A face whose image is a point has mu = 1; a mirrored conformal face has mu = inf.
+        Dimensionless. A face whose image is a point has mu = 1; a mirrored conformal face has mu =
+        inf.
 
     Raises
     ------
@@ -33,9 +34,9 @@ def beltrami_coefficient(parameterization: Parameterization) -> ComplexArray:
 
     Notes
     -----
-    The argument of mu refers to a frame of each source face: its real axis is the projection of the x axis
-    onto the face (of the y axis where the face looks along x), its normal is the face's own. For a flat
-    surface (x, y, 0) that is the usual z = x + iy.
+    The argument of mu refers to a frame of each source face: its real axis is the projection of the
+    x axis onto the face (of the y axis where the face looks along x), its normal is the face's own.
+    For a flat surface (x, y, 0) that is the usual z = x + iy.
 
     References
     ----------
@@ -57,14 +58,18 @@ def beltrami_coefficient(parameterization: Parameterization) -> ComplexArray:
     if len(flat):
         raise DegenerateError(
             f"face {flat[0]} has no area, so it has no Beltrami coefficient ({len(flat)} such faces)",
-            indices=flat[:10].tolist(), count=len(flat), hint="meshconv.repair removes faces without area",
-        )  # fmt: skip
+            indices=flat[:10].tolist(),
+            count=len(flat),
+            hint="meshconv.repair removes faces without area",
+        )
     source = _in_frame(sides, surface.face_normals)
     return affine_beltrami(source, image_sides(parameterization))
 
 
 def beltrami_between(faces: IntArray, source: ComplexArray, target: ComplexArray) -> ComplexArray:
-    """Return mu (F,) of the piecewise linear map that takes vertices from `source` (V,) to `target` (V,)."""
+    """Return mu (F,) of the piecewise linear map that takes vertices from `source` (V,) to `target`
+    (V,).
+    """
     a, b, c = faces.T
     return affine_beltrami(
         np.column_stack([source[b] - source[a], source[c] - source[a]]),
@@ -73,7 +78,9 @@ def beltrami_between(faces: IntArray, source: ComplexArray, target: ComplexArray
 
 
 def affine_beltrami(source: ComplexArray, target: ComplexArray) -> ComplexArray:
-    """Return mu (F,) of the linear maps that take the side vectors `source` (F, 2) to `target` (F, 2)."""
+    """Return mu (F,) of the linear maps that take the side vectors `source` (F, 2) to `target` (F,
+    2).
+    """
     (z1, z2), (w1, w2) = source.T, target.T
     f_zbar = z1 * w2 - z2 * w1  # both up to the factor z1 conj(z2) - z2 conj(z1)
     f_z = w1 * np.conj(z2) - w2 * np.conj(z1)
@@ -82,12 +89,18 @@ def affine_beltrami(source: ComplexArray, target: ComplexArray) -> ComplexArray:
 
 
 def image_sides(parameterization: Parameterization) -> ComplexArray:
-    """Return the images of sides 01 and 02 of each face as complex numbers (F, 2), seen from outside."""
+    """Return the images of sides 01 and 02 of each face as complex numbers (F, 2), seen from
+    outside.
+    """
     faces = parameterization.surface.faces
     sides = _sides(parameterization.coordinates, faces)
     if parameterization.domain != "sphere":
         return sides[..., 0] + 1j * sides[..., 1]
-    return lay_out(sides) if not len(parameterization.flipped_faces()) else _lay_out_signed(sides, parameterization)
+    return (
+        lay_out(sides)
+        if not len(parameterization.flipped_faces())
+        else _lay_out_signed(sides, parameterization)
+    )
 
 
 def lay_out(sides: FloatArray) -> ComplexArray:
@@ -111,7 +124,9 @@ def _sides(points: FloatArray, faces: IntArray) -> FloatArray:
 
 
 def _in_frame(sides: FloatArray, normals: FloatArray) -> ComplexArray:
-    """Coordinates of tangent vectors (F, 2, 3) in the frame described under `beltrami_coefficient`."""
+    """Coordinates of tangent vectors (F, 2, 3) in the frame described under
+    `beltrami_coefficient`.
+    """
     axis = np.where(np.abs(normals[:, :1]) < 0.99, [[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]])
     e1 = axis - (axis * normals).sum(axis=1, keepdims=True) * normals
     e1 /= np.linalg.norm(e1, axis=1, keepdims=True)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meshconv._check import ComplexArray, FloatArray, IntArray
-from meshconv.maps._kinds import require_kind
+from meshconv._check import ComplexArray, FloatArray, IntArray, require_kind
 from meshconv.maps.beltrami import affine_beltrami, image_sides, lay_out
 from meshconv.maps.parameterization import Parameterization
 
@@ -51,7 +50,9 @@ class Distortion:
 
     @property
     def log_area_ratio(self) -> FloatArray:
-        """Logarithm of image_share / surface_share, (F,); infinite where only one side has an area."""
+        """Logarithm of image_share / surface_share, (F,); infinite where only one side has an
+        area.
+        """
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.log(self.image_share) - np.log(self.surface_share)
         return np.where(self.image_share == self.surface_share, 0.0, ratio)
@@ -60,11 +61,15 @@ class Distortion:
     def area_mean(self) -> float:
         """Mean of |log area ratio| weighted by surface area; log 2 = .69 means a factor of two."""
         seen = self.surface_share > 0
-        return float(np.average(np.abs(self.log_area_ratio[seen]), weights=self.surface_share[seen]))
+        return float(
+            np.average(np.abs(self.log_area_ratio[seen]), weights=self.surface_share[seen])
+        )
 
     @property
     def misplaced_area(self) -> float:
-        """Half the sum of |image share - surface share| over faces: 0 for an area-preserving map, below 1."""
+        """Half the sum of |image share - surface share| over faces: 0 for an area-preserving map,
+        below 1.
+        """
         return float(0.5 * np.abs(self.image_share - self.surface_share).sum())
 
     @property
@@ -74,9 +79,20 @@ class Distortion:
 
     def summary(self) -> dict[str, float]:
         """Return the figures by name, ready for a report or JSON."""
-        names = ("angle_mean", "angle_std", "angle_max", "area_mean", "misplaced_area", "beltrami_mean")
+        names = (
+            "angle_mean",
+            "angle_std",
+            "angle_max",
+            "area_mean",
+            "misplaced_area",
+            "beltrami_mean",
+        )
         figures = {name: getattr(self, name) for name in names}
-        return {**figures, "beltrami_max": float(self.beltrami_modulus.max()), "folds": len(self.folds)}
+        return {
+            **figures,
+            "beltrami_max": float(self.beltrami_modulus.max()),
+            "folds": len(self.folds),
+        }
 
     def __str__(self) -> str:
         angle = f"mean {self.angle_mean:.3f}, std {self.angle_std:.3f}, max {self.angle_max:.1f} degrees"
@@ -91,13 +107,14 @@ def distortion(parameterization: Parameterization) -> Distortion:
     Parameters
     ----------
     parameterization : Parameterization
-        V vertices, F faces, any domain. Faces without area are measured like any other; none is left out.
+        V vertices, F faces, any domain. Faces without area are measured like any other; none is
+        left out.
 
     Returns
     -------
     Distortion
-        Angle errors in degrees, area shares and |mu| per face, indices of folded faces. Unchanged if either
-        side is scaled, moved or turned.
+        Angle errors in degrees, area shares and |mu| per face, indices of folded faces. Unchanged
+        if either side is scaled, moved or turned.
 
     Examples
     --------
@@ -122,7 +139,9 @@ def distortion(parameterization: Parameterization) -> Distortion:
 
 def _unit_sides(points: FloatArray, faces: IntArray) -> FloatArray:
     """Sides 01 and 02 of each face, scaled by the size of the whole so that no square overflows."""
-    a, b, c = (points / max(float(np.abs(points).max()), np.finfo(float).tiny))[faces].swapaxes(0, 1)
+    a, b, c = (points / max(float(np.abs(points).max()), np.finfo(float).tiny))[faces].swapaxes(
+        0, 1
+    )
     return np.stack([b - a, c - a], axis=1)
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from meshconv._check import BoolArray, FloatArray, IntArray, as_array, read_only
+from meshconv._check import BoolArray, FloatArray, IntArray, as_array, read_only, require_kind
 from meshconv.errors import ArgumentError, ArrayTypeError, FoldError, NonFiniteError
-from meshconv.maps._kinds import require_kind
-from meshconv.maps._locate import locate
+from meshconv.maps.locate import locate
 
-_NEAR = 1e-5  # a border node may be this far off the border (float32 networks), and is put back on it
+_NEAR = (
+    1e-5  # a border node may be this far off the border (float32 networks), and is put back on it
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +23,8 @@ class GridMap:
     Parameters
     ----------
     nodes : (N, N, 2) array_like
-        ``nodes[i, j]`` = (u, v) is where the node u = j / (N - 1), v = i / (N - 1) goes. N >= 2. Kept
-        read-only float64; border nodes within 1e-5 of their side are put exactly on it.
+        ``nodes[i, j]`` = (u, v) is where the node u = j / (N - 1), v = i / (N - 1) goes. N >= 2.
+        Kept read-only float64; border nodes within 1e-5 of their side are put exactly on it.
 
     Raises
     ------
@@ -41,12 +42,19 @@ class GridMap:
 
     def __post_init__(self) -> None:
         array = as_array(self.nodes, "nodes")
-        if array.ndim != 3 or array.shape[0] != array.shape[1] or array.shape[0] < 2 or array.shape[2] != 2:
+        if (
+            array.ndim != 3
+            or array.shape[0] != array.shape[1]
+            or array.shape[0] < 2
+            or array.shape[2] != 2
+        ):
             raise ArrayTypeError(f"nodes must be (N, N, 2) with N >= 2, found {array.shape}")
         nodes = np.array(array, dtype=np.float64)
         bad = np.argwhere(~np.isfinite(nodes).all(axis=2))
         if len(bad):
-            raise NonFiniteError(f"node {bad[0].tolist()} is not finite ({len(bad)} such nodes)", count=len(bad))
+            raise NonFiniteError(
+                f"node {bad[0].tolist()} is not finite ({len(bad)} such nodes)", count=len(bad)
+            )
         _to_border(nodes)
         object.__setattr__(self, "nodes", read_only(nodes, np.float64))
 
@@ -77,7 +85,8 @@ class GridMap:
         return GridMap(self(inner.nodes))
 
     def inverse(self) -> GridMap:
-        """Return the inverse at the nodes of the same grid: this map takes each of its nodes back exactly.
+        """Return the inverse at the nodes of the same grid: this map takes each of its nodes back
+        exactly.
 
         Raises
         ------
@@ -85,7 +94,9 @@ class GridMap:
             If a cell is folded.
         """
         if self.folds():
-            raise FoldError(f"a map with {self.folds()} folded cells of {(self.size - 1) ** 2} has no inverse")
+            raise FoldError(
+                f"a map with {self.folds()} folded cells of {(self.size - 1) ** 2} has no inverse"
+            )
         goal = _uniform(self.size).reshape(-1, 2)
         face, weight = locate(goal, self.nodes.reshape(-1, 2), _triangles(self.size))
         row, column = np.divmod(face // 2, self.size - 1)
@@ -107,7 +118,9 @@ class GridMap:
         corner = [_cross(q - p, r - p) for p, q, r in ((a, b, d), (b, c, a), (c, d, b), (d, a, c))]
         return int((~(np.minimum.reduce(corner) > 0.0)).sum())
 
-    def _corners(self, row: IntArray, column: IntArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    def _corners(
+        self, row: IntArray, column: IntArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Images of the corners (0, 0), (1, 0), (1, 1), (0, 1) in (u, v) of some cells."""
         n = self.nodes
         return n[row, column], n[row, column + 1], n[row + 1, column + 1], n[row + 1, column]
@@ -120,8 +133,11 @@ class GridMap:
 def _to_border(nodes: FloatArray) -> None:
     """Put border nodes exactly on their side, or refuse."""
     for side, axis, value in (
-        (nodes[:, 0], 0, 0.0), (nodes[:, -1], 0, 1.0), (nodes[0], 1, 0.0), (nodes[-1], 1, 1.0),
-    ):  # fmt: skip
+        (nodes[:, 0], 0, 0.0),
+        (nodes[:, -1], 0, 1.0),
+        (nodes[0], 1, 0.0),
+        (nodes[-1], 1, 1.0),
+    ):
         off = np.abs(side[:, axis] - value)
         if off.max() > _NEAR:
             raise ArgumentError(
@@ -132,7 +148,9 @@ def _to_border(nodes: FloatArray) -> None:
     outside: BoolArray = (nodes < -_NEAR) | (nodes > 1.0 + _NEAR)
     if outside.any():
         k = np.argwhere(outside)[0]
-        raise ArgumentError(f"node {k[:2].tolist()} goes to {nodes[k[0], k[1]].tolist()}, outside the unit square")
+        raise ArgumentError(
+            f"node {k[:2].tolist()} goes to {nodes[k[0], k[1]].tolist()}, outside the unit square"
+        )
     np.clip(nodes, 0.0, 1.0, out=nodes)
 
 
@@ -152,15 +170,21 @@ def _cross(p: FloatArray, q: FloatArray) -> FloatArray:
     return np.asarray(p[..., 0] * q[..., 1] - p[..., 1] * q[..., 0])
 
 
-def _bilinear(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray, place: FloatArray) -> FloatArray:
+def _bilinear(
+    a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray, place: FloatArray
+) -> FloatArray:
     s, t = place[..., :1], place[..., 1:]
     return np.asarray((1 - s) * (1 - t) * a + s * (1 - t) * b + s * t * c + (1 - s) * t * d)
 
 
 def _solve_bilinear(
-    corners: tuple[FloatArray, FloatArray, FloatArray, FloatArray], goal: FloatArray, place: FloatArray
+    corners: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+    goal: FloatArray,
+    place: FloatArray,
 ) -> FloatArray:
-    """Return the point of each cell that its bilinear map takes to `goal`, by Newton from a near one."""
+    """Return the point of each cell that its bilinear map takes to `goal`, by Newton from a near
+    one.
+    """
     a, b, c, d = corners
     for _ in range(8):
         s, t = place[:, :1], place[:, 1:]

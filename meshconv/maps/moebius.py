@@ -1,4 +1,6 @@
-"""Moebius transforms of disk and sphere, and the conformal barycentre: the canonical position of a map."""
+"""Moebius transforms of disk and sphere, and the conformal barycentre: the canonical position of a
+map.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ class Moebius:
 
     @classmethod
     def to_centre(cls, point: complex) -> Moebius:
-        """Return the automorphism of the unit disk that takes `point`, |point| < 1, to 0 without turning."""
+        """Return the automorphism of the unit disk that takes `point`, |point| < 1, to 0 without
+        turning.
+        """
         return cls(1, -point, -np.conj(point), 1)
 
     def __call__(self, z: ComplexArray | complex) -> ComplexArray:
@@ -55,7 +59,8 @@ class Moebius:
 def centring(z: ComplexArray, weights: FloatArray) -> Moebius:
     """Return the automorphism of the unit disk after which the weighted mean of z (V,) is 0.
 
-    It exists and is unique up to a rotation unless half of the weight lies in one point of the border.
+    It exists and is unique up to a rotation unless half of the weight lies in one point of the
+    border.
 
     Raises
     ------
@@ -64,7 +69,8 @@ def centring(z: ComplexArray, weights: FloatArray) -> Moebius:
 
     References
     ----------
-    Douady, Earle, 1986, Acta Math. 157, sec. 2 (conformal barycentre). https://doi.org/10.1007/BF02392590
+    Douady, Earle, 1986, Acta Math. 157, sec. 2 (conformal barycentre).
+    https://doi.org/10.1007/BF02392590
     """
     w = weights / weights.sum()
     total = Moebius(1, 0, 0, 1)
@@ -76,16 +82,21 @@ def centring(z: ComplexArray, weights: FloatArray) -> Moebius:
         # Newton: the mean of (z - c) / (1 - conj(c) z) is mean - c + conj(c) square to first order
         step = (mean + square * mean.conjugate()) / (1 - abs(square) ** 2)
         total = Moebius.to_centre(_inside(step, mean)) @ total
-    raise SolverError(f"the conformal barycentre is still {abs(mean):.1e} from 0 after {_STEPS} steps")
+    raise SolverError(
+        f"the conformal barycentre is still {abs(mean):.1e} from 0 after {_STEPS} steps"
+    )
 
 
 def _inside(step: complex, mean: complex) -> complex:
-    """The Newton step, or the plain mean (which always gains) where it leaves the trusted half of the disk."""
+    """The Newton step, or the plain mean (which always gains) where it leaves the trusted half of
+    the disk.
+    """
     return step if abs(step) < 0.5 else mean
 
 
 def moebius_sphere(points: FloatArray, centre: FloatArray) -> FloatArray:
-    """Return unit vectors (V, 3) after the automorphism of the unit ball that takes `centre` (3,) to 0.
+    """Return unit vectors (V, 3) after the automorphism of the unit ball that takes `centre` (3,)
+    to 0.
 
     x -> (1 - |c|^2) (x - c) / |x - c|^2 - c, conformal and orientation preserving on the sphere.
     """
@@ -99,7 +110,8 @@ def _squared_length(rows: FloatArray) -> FloatArray:
 
 
 def centred_on_sphere(points: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return unit vectors (V, 3) moved by the Moebius transform after which their weighted mean is 0.
+    """Return unit vectors (V, 3) moved by the Moebius transform after which their weighted mean is
+    0.
 
     Raises
     ------
@@ -113,17 +125,22 @@ def centred_on_sphere(points: FloatArray, weights: FloatArray) -> FloatArray:
             return points
         # Newton: the mean moves by -2 c + 2 (sum w x x') c to first order
         second = (points * w[:, None]).T @ points
-        step = np.linalg.lstsq(2 * (np.eye(3) - second), mean)[0]  # singular with all weight in two points
+        step = np.linalg.lstsq(2 * (np.eye(3) - second), mean)[
+            0
+        ]  # singular with all weight in two points
         length = float(np.linalg.norm(step))
         points = moebius_sphere(points, step if length < 0.5 else mean / 2)
-    raise SolverError(f"the conformal barycentre is still {np.linalg.norm(mean):.1e} from 0 after {_STEPS} steps")
+    raise SolverError(
+        f"the conformal barycentre is still {np.linalg.norm(mean):.1e} from 0 after {_STEPS} steps"
+    )
 
 
 def upright(z: ComplexArray, positions: FloatArray, weights: FloatArray) -> complex:
-    """Return the rotation e^(i alpha) that makes a centred planar map independent of the scan's pose.
+    """Return the rotation e^(i alpha) that makes a centred planar map independent of the scan's
+    pose.
 
-    The direction of the surface that the map spreads most, in the sense of sum w x conj(z), comes to lie
-    along the real axis; of its two ends, the heavier tail of the map points to +1.
+    The direction of the surface that the map spreads most, in the sense of sum w x conj(z), comes
+    to lie along the real axis; of its two ends, the heavier tail of the map points to +1.
     """
     w = weights / weights.sum()
     moment = (positions - w @ positions).T @ (w * z)
@@ -135,8 +152,8 @@ def upright(z: ComplexArray, positions: FloatArray, weights: FloatArray) -> comp
 def upright_on_sphere(points: FloatArray, positions: FloatArray, weights: FloatArray) -> FloatArray:
     """Return unit vectors (V, 3) turned so that they do not depend on the scan's pose.
 
-    The principal directions of sum w x s' (x on the surface, s on the sphere) become the axes; signs are
-    fixed by the skewness of the surface along the first two, the third keeps orientation.
+    The principal directions of sum w x s' (x on the surface, s on the sphere) become the axes;
+    signs are fixed by the skewness of the surface along the first two, the third keeps orientation.
     """
     w = weights / weights.sum()
     x = positions - w @ positions

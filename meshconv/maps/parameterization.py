@@ -1,4 +1,6 @@
-"""`Parameterization`: a surface, and where each of its vertices lies in the plane or on the sphere."""
+"""`Parameterization`: a surface, and where each of its vertices lies in the plane or on the
+sphere.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meshconv._check import FloatArray, IntArray, field_array, one_of, read_only
+from meshconv._check import FloatArray, IntArray, field_array, one_of, read_only, require_kind
 from meshconv.errors import ArgumentError, ArrayTypeError
-from meshconv.maps._areas import plane_areas, sphere_areas
-from meshconv.maps._kinds import require_kind
+from meshconv.mesh.areas import plane_areas, sphere_areas
 from meshconv.mesh.surface import Surface
 
 if TYPE_CHECKING:
@@ -30,9 +31,11 @@ class Parameterization:
     surface : Surface
         The source, V vertices.
     coordinates : (V, 2) or (V, 3) array_like
-        Image of each vertex: (V, 2) in the plane, (V, 3) unit vectors on the sphere. Kept read-only float64.
+        Image of each vertex: (V, 2) in the plane, (V, 3) unit vectors on the sphere. Kept read-only
+        float64.
     domain : {'disk', 'rectangle', 'plane', 'sphere'}
-        ``disk``: the unit disk |z| <= 1. ``rectangle``: [0, 1] x [0, h], any h > 0. ``plane``: no border set.
+        ``disk``: the unit disk |z| <= 1. ``rectangle``: [0, 1] x [0, h], any h > 0. ``plane``: no
+        border set.
 
     Raises
     ------
@@ -41,8 +44,9 @@ class Parameterization:
 
     Notes
     -----
-    Orientation: a face that is counter-clockwise seen from outside the surface is counter-clockwise in the
-    plane (and seen from outside the sphere). A face where this fails is flipped; none is hidden.
+    Orientation: a face that is counter-clockwise seen from outside the surface is counter-clockwise
+    in the plane (and seen from outside the sphere). A face where this fails is flipped; none is
+    hidden.
     """
 
     surface: Surface
@@ -55,7 +59,9 @@ class Parameterization:
         width = 3 if self.domain == "sphere" else 2
         array = field_array(self.coordinates, self.surface.n_vertices, "coordinates")
         if array.ndim != 2 or array.shape[1] != width:
-            raise ArrayTypeError(f"coordinates in the {self.domain} must be (V, {width}), found {array.shape}")
+            raise ArrayTypeError(
+                f"coordinates in the {self.domain} must be (V, {width}), found {array.shape}"
+            )
         object.__setattr__(self, "coordinates", read_only(array, np.float64, self.coordinates))
         self._check_domain()
 
@@ -91,11 +97,15 @@ class Parameterization:
         return np.flatnonzero(~(self.face_areas > 0.0))
 
     def distortion(self) -> Distortion:
-        """Return what the map does to angles and areas, and where it folds (`meshconv.maps.distortion`)."""
+        """Return what the map does to angles and areas, and where it folds
+        (`meshconv.maps.distortion`).
+        """
         from meshconv.maps.distortion import distortion
 
         return distortion(self)
 
-    def with_coordinates(self, coordinates: FloatArray, domain: str | None = None) -> Parameterization:
+    def with_coordinates(
+        self, coordinates: FloatArray, domain: str | None = None
+    ) -> Parameterization:
         """Return the same surface elsewhere in the plane."""
         return replace(self, coordinates=coordinates, domain=domain or self.domain)

@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from meshconv._check import ComplexArray, FloatArray, IntArray, as_array, field_array, one_of
+from meshconv._check import (
+    ComplexArray,
+    FloatArray,
+    IntArray,
+    as_array,
+    field_array,
+    one_of,
+    require_kind,
+)
 from meshconv.errors import (
     AccuracyWarning,
     ArgumentError,
@@ -17,12 +25,11 @@ from meshconv.errors import (
     IndexOutOfRangeError,
     NonFiniteError,
 )
-from meshconv.maps._kinds import require_kind
-from meshconv.maps._locate import lift
-from meshconv.maps._moser import INTERIOR, corner_sum, face_vectors, stiffness
-from meshconv.maps._untangle import refuse_folds, signed_areas, untangle
 from meshconv.maps.beltrami import beltrami_between
+from meshconv.maps.equalize.flow import INTERIOR, corner_sum, face_vectors, stiffness
+from meshconv.maps.locate import lift
 from meshconv.maps.parameterization import Parameterization
+from meshconv.maps.untangle import refuse_folds, signed_areas, untangle
 from meshconv.operators.solve import FixedValueSolver
 
 _MOTIONS = 40  # small steps allowed to bring landmarks home without a fold
@@ -38,7 +45,8 @@ def quasiconformal_map(
     boundary: str | ArrayLike = "fixed",
     on_fold: str = "repair",
 ) -> Parameterization:
-    """Return the map f of the plane whose Beltrami coefficient is mu, applied to a parameterization.
+    """Return the map f of the plane whose Beltrami coefficient is mu, applied to a
+    parameterization.
 
     Minimises the Dirichlet energies of both coordinates in the metric of mu: div(M grad u) =
     div(M grad v) = 0, M = [[a1, a2], [a2, a3]], with linear elements (linear Beltrami solver).
@@ -52,18 +60,20 @@ def quasiconformal_map(
     landmarks : (K,) int array_like, optional
         Vertices that must go to `targets` (K, 2), exactly.
     boundary : {'fixed', 'slide', 'free'} or (B, 2) array_like
-        ``fixed``: every border vertex stays. ``slide`` (rectangle): along its side, corners stay at the
-        ends; the height of the rectangle follows from mu. ``free``: decided by mu; needs two landmarks or
-        more. An array: positions of the border vertices in the order of ``surface.boundary_loops``, joined.
+        ``fixed``: every border vertex stays. ``slide`` (rectangle): along its side, corners stay at
+        the ends; the height of the rectangle follows from mu. ``free``: decided by mu; needs two
+        landmarks or more. An array: positions of the border vertices in the order of
+        ``surface.boundary_loops``, joined.
     on_fold : {'repair', 'raise', 'keep'}
-        Too much asked for at once folds faces. ``repair`` opens them near where they are, keeping border
-        and landmarks, with an `AccuracyWarning`, or raises; ``keep`` leaves them, for `flipped_faces()`.
+        Too much asked for at once folds faces. ``repair`` opens them near where they are, keeping
+        border and landmarks, with an `AccuracyWarning`, or raises; ``keep`` leaves them, for
+        `flipped_faces()`.
 
     Returns
     -------
     mapped : Parameterization
-        The same surface at f(coordinates). Same domain for 'fixed', and for a border array on the circle;
-        'rectangle' for 'slide'; else 'plane'.
+        The same surface at f(coordinates). Same domain for 'fixed', and for a border array on the
+        circle; 'rectangle' for 'slide'; else 'plane'.
 
     Raises
     ------
@@ -97,7 +107,9 @@ def quasiconformal_map(
 
 
 def beltrami_stiffness(parameterization: Parameterization, mu: ComplexArray) -> sparse.csr_array:
-    """Return the stiffness matrix (V, V) of div(M grad) on the plane domain; the cotangent one for mu = 0."""
+    """Return the stiffness matrix (V, V) of div(M grad) on the plane domain; the cotangent one for
+    mu = 0.
+    """
     faces, z = parameterization.surface.faces, parameterization.z
     sides = [z[faces[:, (k + 2) % 3]] - z[faces[:, (k + 1) % 3]] for k in range(3)]
     # |grad|^2 in the metric of mu: |e + mu conj(e)|^2 / (1 - |mu|^2) for the side e of a face
@@ -113,11 +125,15 @@ def beltrami_stiffness(parameterization: Parameterization, mu: ComplexArray) -> 
 
 def _check_start(p: Parameterization, boundary: str | ArrayLike) -> None:
     if p.domain == "sphere":
-        raise ArgumentError("quasiconformal_map works in the plane; project the sphere stereographically first")
+        raise ArgumentError(
+            "quasiconformal_map works in the plane; project the sphere stereographically first"
+        )
     if isinstance(boundary, str):
         one_of(boundary, ("fixed", "slide", "free"), "boundary")
         if boundary == "slide" and p.domain != "rectangle":
-            raise ArgumentError(f"boundary='slide' needs the domain 'rectangle', found {p.domain!r}")
+            raise ArgumentError(
+                f"boundary='slide' needs the domain 'rectangle', found {p.domain!r}"
+            )
     refuse_folds(lift(p.coordinates), p.surface.faces)
 
 
@@ -129,20 +145,28 @@ def _coefficient(mu: ArrayLike, n_faces: int) -> ComplexArray:
     if array.ndim == 0:
         array = np.full(n_faces, array)
     if array.shape != (n_faces,):
-        raise ArrayTypeError(f"mu must have one complex value per face ({n_faces}), found shape {array.shape}")
+        raise ArrayTypeError(
+            f"mu must have one complex value per face ({n_faces}), found shape {array.shape}"
+        )
     bad = np.flatnonzero(~np.isfinite(array))
     if len(bad):
-        raise NonFiniteError(f"mu is {array[bad[0]]} at face {bad[0]}", indices=bad[:10].tolist(), count=len(bad))
+        raise NonFiniteError(
+            f"mu is {array[bad[0]]} at face {bad[0]}", indices=bad[:10].tolist(), count=len(bad)
+        )
     big = np.flatnonzero(np.abs(array) >= 1.0 - 1e-9)
     if len(big):
         raise ArgumentError(
             f"|mu| is {abs(array[big[0]]):.6g} at face {big[0]}, must be below 1 ({len(big)} of {n_faces})",
-            indices=big[:10].tolist(), count=len(big), hint="scale it down there, for example to 0.95",
-        )  # fmt: skip
+            indices=big[:10].tolist(),
+            count=len(big),
+            hint="scale it down there, for example to 0.95",
+        )
     return array
 
 
-def _landmarks(landmarks: ArrayLike | None, targets: ArrayLike | None, n_vertices: int) -> tuple[IntArray, FloatArray]:
+def _landmarks(
+    landmarks: ArrayLike | None, targets: ArrayLike | None, n_vertices: int
+) -> tuple[IntArray, FloatArray]:
     if (landmarks is None) != (targets is None):
         raise ArgumentError("landmarks and targets must be given together")
     if landmarks is None or targets is None:
@@ -155,7 +179,9 @@ def _landmarks(landmarks: ArrayLike | None, targets: ArrayLike | None, n_vertice
     marks = raw.astype(np.int64)
     bad = np.flatnonzero((marks < 0) | (marks >= n_vertices))
     if len(bad):
-        raise IndexOutOfRangeError(f"landmark {bad[0]} is vertex {marks[bad[0]]}, allowed 0..{n_vertices - 1}")
+        raise IndexOutOfRangeError(
+            f"landmark {bad[0]} is vertex {marks[bad[0]]}, allowed 0..{n_vertices - 1}"
+        )
     if len(np.unique(marks)) < len(marks):
         raise ArgumentError("landmarks name a vertex twice")
     goals = field_array(targets, len(marks), "targets", per="landmark")
@@ -177,7 +203,9 @@ def _border_values(p: Parameterization, boundary: str | ArrayLike) -> tuple[IntA
 def _slide(
     p: Parameterization, matrix: sparse.csr_array, marks: IntArray, goals: FloatArray
 ) -> tuple[FloatArray, IntArray]:
-    """Solve u between left and right, v between bottom and top, each free along the other two sides."""
+    """Solve u between left and right, v between bottom and top, each free along the other two
+    sides.
+    """
     border = p.surface.boundary_loops[0]
     height = p.coordinates[border, 1].max()
     out = np.empty_like(p.coordinates)
@@ -185,7 +213,9 @@ def _slide(
         place = p.coordinates[border, axis]
         ends = border[(np.abs(place) < 1e-6) | (np.abs(place - top) < 1e-6)]
         ends = ends[~np.isin(ends, marks)]
-        values = np.concatenate([np.where(p.coordinates[ends, axis] > 0.5 * top, top, 0.0), goals[:, axis]])
+        values = np.concatenate(
+            [np.where(p.coordinates[ends, axis] > 0.5 * top, top, 0.0), goals[:, axis]]
+        )
         solver = FixedValueSolver(matrix, np.concatenate([ends, marks]), coordinates=p.coordinates)
         out[:, axis] = solver.solve(values)
     if not len(marks):  # conjugate functions have the same energy, which gives the height
@@ -194,14 +224,22 @@ def _slide(
     return out, np.unique(np.concatenate([border, marks]))
 
 
-def _free(p: Parameterization, matrix: sparse.csr_array, marks: IntArray, goals: FloatArray) -> FloatArray:
-    """Minimise both energies less twice the signed area: zero exactly where the coefficient is mu."""
+def _free(
+    p: Parameterization, matrix: sparse.csr_array, marks: IntArray, goals: FloatArray
+) -> FloatArray:
+    """Minimise both energies less twice the signed area: zero exactly where the coefficient is
+    mu.
+    """
     if len(marks) < 2:
         raise ArgumentError(f"boundary='free' needs at least 2 landmarks, found {len(marks)}")
     if len(np.unique(goals, axis=0)) < 2:
-        raise ArgumentError("boundary='free' needs two different targets: all landmarks go to one point")
+        raise ArgumentError(
+            "boundary='free' needs two different targets: all landmarks go to one point"
+        )
     n = p.surface.n_vertices
-    ends = np.concatenate([np.column_stack([loop, np.roll(loop, -1)]) for loop in p.surface.boundary_loops])
+    ends = np.concatenate(
+        [np.column_stack([loop, np.roll(loop, -1)]) for loop in p.surface.boundary_loops]
+    )
     (a, b), half = ends.T, np.full(len(ends), 0.5)
     swap = sparse.coo_array((np.r_[half, -half], (np.r_[a, b], np.r_[b, a])), shape=(n, n)).tocsr()
     both = sparse.block_array([[matrix, -swap], [swap, matrix]], format="csr")
@@ -226,11 +264,19 @@ def _unfolded(
     if count and on_fold == "repair":
         mapped = _repair(p, mapped, fixed, count)
     elif count and on_fold == "raise":
-        raise FoldError(f"{count} faces fold", indices=mapped.flipped_faces()[:10].tolist(), count=count)
-    return mapped if count and on_fold == "keep" else mapped.with_coordinates(mapped.coordinates, domain)
+        raise FoldError(
+            f"{count} faces fold", indices=mapped.flipped_faces()[:10].tolist(), count=count
+        )
+    return (
+        mapped
+        if count and on_fold == "keep"
+        else mapped.with_coordinates(mapped.coordinates, domain)
+    )
 
 
-def _repair(p: Parameterization, folded: Parameterization, fixed: IntArray, count: int) -> Parameterization:
+def _repair(
+    p: Parameterization, folded: Parameterization, fixed: IntArray, count: int
+) -> Parameterization:
     faces, n = p.surface.faces, p.surface.n_vertices
     free = np.ones(n, dtype=bool)
     free[fixed] = False
@@ -243,19 +289,27 @@ def _repair(p: Parameterization, folded: Parameterization, fixed: IntArray, coun
     if not done or len(mapped.flipped_faces()):
         raise FoldError(
             f"{count} faces fold and could not be opened with border and landmarks where they are to be",
-            indices=folded.flipped_faces()[:10].tolist(), count=count,
+            indices=folded.flipped_faces()[:10].tolist(),
+            count=count,
             hint="move the landmarks in several smaller steps, or pass on_fold='keep'",
-        )  # fmt: skip
+        )
     worst = float(np.abs(beltrami_between(faces, p.z, mapped.z)).max())
-    warnings.warn(f"{count} folded faces were opened; largest |mu| now {worst:.4f}", AccuracyWarning, stacklevel=4)
+    warnings.warn(
+        f"{count} folded faces were opened; largest |mu| now {worst:.4f}",
+        AccuracyWarning,
+        stacklevel=4,
+    )
     return mapped
 
 
-def _in_small_steps(start: FloatArray, goal: FloatArray, faces: IntArray, fixed: IntArray) -> tuple[FloatArray, bool]:
-    """Take the fixed vertices to their goals by small smooth motions; return points (V, 3), and if done.
+def _in_small_steps(
+    start: FloatArray, goal: FloatArray, faces: IntArray, fixed: IntArray
+) -> tuple[FloatArray, bool]:
+    """Take the fixed vertices to their goals by small smooth motions; return points (V, 3), and if
+    done.
 
-    Each motion is biharmonic on the mesh as it then lies, and as long as nothing folds: their composition
-    can go where a single one would fold.
+    Each motion is biharmonic on the mesh as it then lies, and as long as nothing folds: their
+    composition can go where a single one would fold.
     """
     points, n = start, len(start)
     for _ in range(_MOTIONS):

@@ -10,8 +10,11 @@ from meshconv.errors import ArgumentError
 from meshconv.mesh.surface import Surface
 
 
-def grid(rows: int, columns: int | None = None, *, width: float = 1.0, height: float = 1.0) -> Surface:
-    """Return the flat rectangle [0, width] x [0, height]; vertex ``i * columns + j`` is row i, column j.
+def grid(
+    rows: int, columns: int | None = None, *, width: float = 1.0, height: float = 1.0
+) -> Surface:
+    """Return the flat rectangle [0, width] x [0, height]; vertex ``i * columns + j`` is row i,
+    column j.
 
     Parameters
     ----------
@@ -28,7 +31,9 @@ def grid(rows: int, columns: int | None = None, *, width: float = 1.0, height: f
     columns = rows if columns is None else columns
     at_least(2, rows=rows, columns=columns)
     y, x = np.meshgrid(np.linspace(0, height, rows), np.linspace(0, width, columns), indexing="ij")
-    return Surface(np.column_stack([x.ravel(), y.ravel(), np.zeros(x.size)]), grid_faces(rows, columns))
+    return Surface(
+        np.column_stack([x.ravel(), y.ravel(), np.zeros(x.size)]), grid_faces(rows, columns)
+    )
 
 
 def disk(rings: int, radius: float = 1.0) -> Surface:
@@ -47,10 +52,15 @@ def disk(rings: int, radius: float = 1.0) -> Surface:
     place = np.arange(len(ring)) - np.where(ring > 0, 1 + 3 * ring * (ring - 1), 0)
     angle = np.pi / 3 * place / np.maximum(ring, 1)
     r = radius * ring / rings
-    return Surface(np.column_stack([r * np.cos(angle), r * np.sin(angle), np.zeros(len(r))]), _ring_faces(rings))
+    return Surface(
+        np.column_stack([r * np.cos(angle), r * np.sin(angle), np.zeros(len(r))]),
+        _ring_faces(rings),
+    )
 
 
-def delaunay_disk(n: int, radius: float = 1.0, *, seed: int | np.random.Generator = 0, jitter: float = 0.35) -> Surface:
+def delaunay_disk(
+    n: int, radius: float = 1.0, *, seed: int | np.random.Generator = 0, jitter: float = 0.35
+) -> Surface:
     """Return the flat disk with about `n` irregularly placed vertices, Delaunay triangulated.
 
     Parameters
@@ -72,13 +82,22 @@ def delaunay_disk(n: int, radius: float = 1.0, *, seed: int | np.random.Generato
     spacing = np.sqrt(np.pi / n)
     r = (1 - 0.75 * spacing) * np.sqrt((k + 0.5) / inside)
     spiral = r[:, None] * on_circle(k * np.pi * (3 - np.sqrt(5)))
-    spiral += jitter * spacing * rng.uniform(-0.5, 0.5, (inside, 2)) * np.minimum(1.0, (1 - r) / spacing)[:, None]
+    spiral += (
+        jitter
+        * spacing
+        * rng.uniform(-0.5, 0.5, (inside, 2))
+        * np.minimum(1.0, (1 - r) / spacing)[:, None]
+    )
     rim = on_circle(2 * np.pi * (np.arange(border) + rng.uniform()) / border)
     return triangulated(radius * np.vstack([spiral, rim]))
 
 
-def annulus(inner_radius: float = 0.4, outer_radius: float = 1.0, n_around: int = 48, n_along: int = 8) -> Surface:
-    """Return the flat ring at z = 0 between two circles of `n_around` vertices, `n_along` circles in all."""
+def annulus(
+    inner_radius: float = 0.4, outer_radius: float = 1.0, n_around: int = 48, n_along: int = 8
+) -> Surface:
+    """Return the flat ring at z = 0 between two circles of `n_around` vertices, `n_along` circles
+    in all.
+    """
     at_least(3, n_around=n_around)
     at_least(2, n_along=n_along)
     r = np.linspace(inner_radius, outer_radius, n_along)[:, None, None]
@@ -129,7 +148,10 @@ def _ring_faces(rings: int) -> IntArray:
     for k in range(1, rings + 1):
         sector, i = np.repeat(np.arange(6), k), np.tile(np.arange(k), 6)
         outer, inner = _on_ring(k, sector * k + i), _on_ring(k - 1, sector * (k - 1) + i)
-        after, inner_after = _on_ring(k, sector * k + i + 1), _on_ring(k - 1, sector * (k - 1) + i + 1)
+        after, inner_after = (
+            _on_ring(k, sector * k + i + 1),
+            _on_ring(k - 1, sector * (k - 1) + i + 1),
+        )
         out.append(np.column_stack([inner, outer, after]))
         out.append(np.column_stack([inner, after, inner_after])[i < k - 1])
     return np.concatenate(out)

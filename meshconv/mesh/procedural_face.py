@@ -1,8 +1,10 @@
-"""A procedural face: a smooth disk with nose, brow, eyes, lips and chin, random identities, known effects.
+"""A procedural face: a smooth disk with nose, brow, eyes, lips and chin, random identities, known
+effects.
 
-It is the data that every example and test can run on without a download. Millimetres; +x is the subject's
-left, +y up, +z forward. Every face is the image of one fixed unit disk (`face_coordinates`), whatever the
-identity or the triangulation, so the true correspondence between any two faces is known.
+It is the data that every example and test can run on without a download. Millimetres; +x is the
+subject's left, +y up, +z forward. Every face is the image of one fixed unit disk
+(`face_coordinates`), whatever the identity or the triangulation, so the true correspondence between
+any two faces is known.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from meshconv.errors import ArgumentError
 from meshconv.mesh.planar import delaunay_disk, disk
 from meshconv.mesh.surface import Surface
 
-# Gaussian hills: frontal place x, y and widths (mm), height forward (mm); those with x > 0 are mirrored
+# Gaussian hills: frontal place x, y and widths (mm), height forward (mm); those with x > 0 are
+# mirrored
 _FEATURES = np.array(
     [
         [24.0, 40.0, 19.0, 7.0, 4.5],  # brow ridge
@@ -44,7 +47,9 @@ _REACH = np.array([1.30, 0.98])  # how far the disk goes around the skull and up
 _TAPER = 0.12  # of the width, towards the chin
 
 FACE_MODES = 3 * len(_FEATURES) + 4 + 12
-"""Number of identity coefficients, standard normal: three a feature, four of the skull, twelve waves."""
+"""Number of identity coefficients, standard normal: three a feature, four of the skull, twelve
+waves.
+"""
 
 FACE_EFFECTS = {
     "nose_tip": (0.0, -9.0, 17.0),
@@ -55,14 +60,24 @@ FACE_EFFECTS = {
     "chin": (0.0, -71.0, 22.0),
     "jaw_right": (-42.0, -58.0, 24.0),
 }
-"""Name -> (x, y, radius) in frontal mm on the mean face: where `face` can move the surface outwards."""
+"""Name -> (x, y, radius) in frontal mm on the mean face: where `face` can move the surface
+outwards.
+"""
 
 _LANDMARKS = {
-    "nasion": (0.0, 27.0), "nose_tip": (0.0, -9.0), "subnasale": (0.0, -24.0), "upper_lip": (0.0, -39.0),
-    "lower_lip": (0.0, -50.0), "chin": (0.0, -71.0), "nose_wing_left": (15.0, -15.0),
-    "mouth_left": (25.0, -45.0), "eye_inner_left": (18.0, 23.0), "eye_outer_left": (45.0, 24.0),
-    "brow_left": (26.0, 41.0), "cheek_left": (45.0, -4.0),
-}  # fmt: skip
+    "nasion": (0.0, 27.0),
+    "nose_tip": (0.0, -9.0),
+    "subnasale": (0.0, -24.0),
+    "upper_lip": (0.0, -39.0),
+    "lower_lip": (0.0, -50.0),
+    "chin": (0.0, -71.0),
+    "nose_wing_left": (15.0, -15.0),
+    "mouth_left": (25.0, -45.0),
+    "eye_inner_left": (18.0, 23.0),
+    "eye_outer_left": (45.0, 24.0),
+    "brow_left": (26.0, 41.0),
+    "cheek_left": (45.0, -4.0),
+}
 
 
 def face(
@@ -80,10 +95,11 @@ def face(
     n : int
         Wanted number of vertices; the result has about as many.
     identity : int, Generator or (FACE_MODES,) array_like, optional
-        Who it is: a seed, or the standard normal coefficients themselves. None is the mean face, which is
-        mirror symmetric.
+        Who it is: a seed, or the standard normal coefficients themselves. None is the mean face,
+        which is mirror symmetric.
     effect : str, optional
-        One of `FACE_EFFECTS`: a smooth local change, exactly zero outside a known patch (`face_effect`).
+        One of `FACE_EFFECTS`: a smooth local change, exactly zero outside a known patch
+        (`face_effect`).
     size : float
         Peak of the effect in mm; positive is outwards.
     triangulation : int, optional
@@ -103,7 +119,8 @@ def face(
 
 
 def face_coordinates(n: int = 5000, *, triangulation: int | None = None) -> FloatArray:
-    """Return the place in the common unit disk of each vertex of ``face(n, triangulation=...)``, (V, 2).
+    """Return the place in the common unit disk of each vertex of ``face(n, triangulation=...)``,
+    (V, 2).
 
     Two faces correspond where these coordinates agree.
     """
@@ -111,7 +128,8 @@ def face_coordinates(n: int = 5000, *, triangulation: int | None = None) -> Floa
 
 
 def face_effect(effect: str, n: int = 5000, *, triangulation: int | None = None) -> FloatArray:
-    """Return the true shape of an effect on ``face(n, triangulation=...)``, (V,) in 0..1, zero off its patch.
+    """Return the true shape of an effect on ``face(n, triangulation=...)``, (V,) in 0..1, zero off
+    its patch.
 
     Examples
     --------
@@ -125,11 +143,15 @@ def face_effect(effect: str, n: int = 5000, *, triangulation: int | None = None)
 def face_landmarks(n: int = 5000, *, triangulation: int | None = None) -> dict[str, int]:
     """Return name -> vertex of ``face(n, triangulation=...)`` nearest to each anatomical point.
 
-    The points are those of the mean face carried along by the correspondence: the same for every identity.
+    The points are those of the mean face carried along by the correspondence: the same for every
+    identity.
     """
     frontal = _frontal(face_coordinates(n, triangulation=triangulation))
     mirrored = {k.replace("left", "right"): (-x, y) for k, (x, y) in _LANDMARKS.items()}
-    return {name: int(((frontal - place) ** 2).sum(axis=1).argmin()) for name, place in (_LANDMARKS | mirrored).items()}
+    return {
+        name: int(((frontal - place) ** 2).sum(axis=1).argmin())
+        for name, place in (_LANDMARKS | mirrored).items()
+    }
 
 
 def _flat(n: int, triangulation: int | None) -> Surface:
@@ -145,7 +167,9 @@ def _coefficients(identity: int | np.random.Generator | FloatArray | None) -> Fl
         return np.random.default_rng(identity).standard_normal(FACE_MODES)
     z = as_array(identity, "identity").astype(np.float64)
     if z.shape != (FACE_MODES,) or not np.isfinite(z).all():
-        raise ArgumentError(f"identity must be a seed or {FACE_MODES} finite coefficients, found shape {z.shape}")
+        raise ArgumentError(
+            f"identity must be a seed or {FACE_MODES} finite coefficients, found shape {z.shape}"
+        )
     return z
 
 

@@ -1,6 +1,7 @@
 """Generated surfaces with known geometry: for tests, examples, and a first try without data.
 
-All are oriented counter-clockwise seen from outside (from +z where they are flat) and use every vertex.
+All are oriented counter-clockwise seen from outside (from +z where they are flat) and use every
+vertex.
 """
 
 from __future__ import annotations
@@ -32,13 +33,29 @@ from meshconv.mesh.procedural_face import (
 from meshconv.mesh.surface import Surface
 
 __all__ = [
-    "FACE_EFFECTS", "FACE_MODES", "annulus", "bumpy_heightfield", "cap", "cylinder", "delaunay_disk",
-    "delaunay_sphere", "disk",
-    "face", "face_coordinates", "face_effect", "face_landmarks", "grid", "icosphere", "torus", "triangulated",
-]  # fmt: skip
+    "FACE_EFFECTS",
+    "FACE_MODES",
+    "annulus",
+    "bumpy_heightfield",
+    "cap",
+    "cylinder",
+    "delaunay_disk",
+    "delaunay_sphere",
+    "disk",
+    "face",
+    "face_coordinates",
+    "face_effect",
+    "face_landmarks",
+    "grid",
+    "icosphere",
+    "torus",
+    "triangulated",
+]
 
 
-def cylinder(radius: float = 1.0, height: float = 2.0, n_around: int = 48, n_along: int = 16) -> Surface:
+def cylinder(
+    radius: float = 1.0, height: float = 2.0, n_around: int = 48, n_along: int = 16
+) -> Surface:
     """Return the open tube of the given radius about the z axis, 0 <= z <= height."""
     at_least(3, n_around=n_around)
     at_least(2, n_along=n_along)
@@ -47,21 +64,28 @@ def cylinder(radius: float = 1.0, height: float = 2.0, n_around: int = 48, n_alo
     return Surface(vertices, grid_faces(n_along, n_around, around=True))
 
 
-def torus(major_radius: float = 1.0, minor_radius: float = 0.4, n_major: int = 64, n_minor: int = 32) -> Surface:
-    """Return the torus about the z axis; vertex ``i * n_minor + j`` is at angle 2 pi i / n_major around it.
+def torus(
+    major_radius: float = 1.0, minor_radius: float = 0.4, n_major: int = 64, n_minor: int = 32
+) -> Surface:
+    """Return the torus about the z axis; vertex ``i * n_minor + j`` is at angle 2 pi i / n_major
+    around it.
 
-    j counts around the tube from the outer equator. With v = 2 pi j / n_minor the Gaussian curvature is
-    cos(v) / (r (R + r cos(v))) and the mean curvature (R + 2 r cos(v)) / (2 r (R + r cos(v))).
+    j counts around the tube from the outer equator. With v = 2 pi j / n_minor the Gaussian
+    curvature is cos(v) / (r (R + r cos(v))) and the mean curvature (R + 2 r cos(v)) / (2 r (R + r
+    cos(v))).
     """
     at_least(3, n_major=n_major, n_minor=n_minor)
     u, v = np.meshgrid(turn(n_major), turn(n_minor), indexing="ij")
     ring = major_radius + minor_radius * np.cos(v)
-    vertices = np.stack([ring * np.cos(u), ring * np.sin(u), minor_radius * np.sin(v)], axis=-1).reshape(-1, 3)
+    vertices = np.stack(
+        [ring * np.cos(u), ring * np.sin(u), minor_radius * np.sin(v)], axis=-1
+    ).reshape(-1, 3)
     return Surface(vertices, _torus_faces(n_major, n_minor))
 
 
 def icosphere(level: int, radius: float = 1.0) -> Surface:
-    """Return the sphere about the origin from an icosahedron split `level` times; 10 * 4^level + 2 vertices.
+    """Return the sphere about the origin from an icosahedron split `level` times; 10 * 4^level + 2
+    vertices.
 
     Examples
     --------
@@ -81,7 +105,8 @@ def icosphere(level: int, radius: float = 1.0) -> Surface:
 def delaunay_sphere(
     n: int, radius: float = 1.0, *, seed: int | np.random.Generator = 0, jitter: float = 0.35
 ) -> Surface:
-    """Return the sphere about the origin with `n` irregularly placed vertices, Delaunay triangulated.
+    """Return the sphere about the origin with `n` irregularly placed vertices, Delaunay
+    triangulated.
 
     Parameters
     ----------
@@ -98,7 +123,9 @@ def delaunay_sphere(
     z = 1 - (2 * np.arange(n) + 1) / n
     around = on_circle(np.arange(n) * np.pi * (3 - np.sqrt(5)))
     points = np.column_stack([np.sqrt(1 - z**2)[:, None] * around, z])
-    points += jitter * np.sqrt(4 * np.pi / n) * np.random.default_rng(seed).uniform(-0.5, 0.5, (n, 3))
+    points += (
+        jitter * np.sqrt(4 * np.pi / n) * np.random.default_rng(seed).uniform(-0.5, 0.5, (n, 3))
+    )
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     faces = ConvexHull(points).simplices.astype(np.int64)
     inward = np.linalg.det(points[faces]) < 0
@@ -109,8 +136,8 @@ def delaunay_sphere(
 def cap(rings: int, radius: float = 1.0, angle: float = np.pi / 2) -> Surface:
     """Return the part of a sphere within `angle` (radians, below pi) of its pole (0, 0, radius).
 
-    The vertices are those of `disk`, carried up by Lambert's equal-area map; the area of the smooth cap is
-    2 pi radius^2 (1 - cos(angle)).
+    The vertices are those of `disk`, carried up by Lambert's equal-area map; the area of the smooth
+    cap is 2 pi radius^2 (1 - cos(angle)).
     """
     if not 0 < angle < np.pi:
         raise ArgumentError(f"angle must lie in (0, pi), found {angle!r}")
@@ -142,12 +169,17 @@ def bumpy_heightfield(
     x, y = flat.vertices[:, 0], flat.vertices[:, 1]
     waves = 12
     k, phase = rng.uniform(-4, 4, (waves, 2)), rng.uniform(0, 2 * np.pi, waves)
-    z = amplitude * np.sqrt(2 / waves) * np.cos(np.pi * np.outer(x, k[:, 0]) + np.pi * np.outer(y, k[:, 1]) + phase)
+    z = (
+        amplitude
+        * np.sqrt(2 / waves)
+        * np.cos(np.pi * np.outer(x, k[:, 0]) + np.pi * np.outer(y, k[:, 1]) + phase)
+    )
     height = z.sum(axis=1) + roughness / (n - 1) * rng.standard_normal(len(x))
     return Surface(np.column_stack([x, y, height]), flat.faces)
 
 
-# --- connectivity ----------------------------------------------------------------------------------
+# --- connectivity
+# ----------------------------------------------------------------------------------
 
 
 def _torus_faces(n_major: int, n_minor: int) -> IntArray:

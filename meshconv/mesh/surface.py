@@ -32,13 +32,14 @@ class Surface:
     ArrayTypeError
         If an array has the wrong shape or dtype.
     NonFiniteError, IndexOutOfRangeError, DegenerateError, EmptyMeshError, NoFacesError
-        If a vertex is NaN or infinite, an index does not exist, a face repeats an index, or nothing is there.
+        If a vertex is NaN or infinite, an index does not exist, a face repeats an index, or nothing
+        is there.
 
     Notes
     -----
-    Unreferenced vertices, several components, holes, non-manifold edges and mixed winding are all allowed
-    here; `meshconv.check` reports them and `meshconv.repair` mends them. Fields on a surface are plain
-    arrays passed beside it. Derived quantities are computed once, on first use.
+    Unreferenced vertices, several components, holes, non-manifold edges and mixed winding are all
+    allowed here; `meshconv.check` reports them and `meshconv.repair` mends them. Fields on a
+    surface are plain arrays passed beside it. Derived quantities are computed once, on first use.
 
     Examples
     --------
@@ -61,7 +62,9 @@ class Surface:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Surface):
             return NotImplemented
-        return np.array_equal(self.vertices, other.vertices) and np.array_equal(self.faces, other.faces)
+        return np.array_equal(self.vertices, other.vertices) and np.array_equal(
+            self.faces, other.faces
+        )
 
     __hash__ = object.__hash__
 
@@ -98,7 +101,9 @@ class Surface:
 
     @cached_property
     def _magnitude(self) -> float:
-        """The power of two below the largest coordinate; dividing by it is exact and tames squares."""
+        """The power of two below the largest coordinate; dividing by it is exact and tames
+        squares.
+        """
         return float(np.exp2(np.frexp(np.abs(self.vertices).max())[1] - 1.0)) or 1.0
 
     @cached_property
@@ -110,13 +115,17 @@ class Surface:
 
     @cached_property
     def face_area_vectors(self) -> FloatArray:
-        """Half the cross product of two sides of each face, (F, 3); length = area, direction = normal."""
+        """Half the cross product of two sides of each face, (F, 3); length = area, direction =
+        normal.
+        """
         return _frozen(self._scaled_area_vectors * self._magnitude * self._magnitude)
 
     @cached_property
     def face_areas(self) -> FloatArray:
         """Area of each face, (F,), in squared units of length."""
-        return _frozen(np.linalg.norm(self._scaled_area_vectors, axis=1) * self._magnitude * self._magnitude)
+        return _frozen(
+            np.linalg.norm(self._scaled_area_vectors, axis=1) * self._magnitude * self._magnitude
+        )
 
     @cached_property
     def area(self) -> float:
@@ -140,7 +149,8 @@ class Surface:
     # --- adapters ------------------------------------------------------------------------------
 
     def mirrored(self) -> Surface:
-        """Return the mirror image in the plane x = 0, its faces still counter-clockwise seen from outside.
+        """Return the mirror image in the plane x = 0, its faces still counter-clockwise seen from
+        outside.
 
         >>> tetrahedron = Surface(np.eye(4, 3), [[0, 1, 2], [0, 3, 1], [1, 3, 2], [2, 3, 0]])
         >>> tetrahedron.mirrored().vertices[0].tolist(), tetrahedron.mirrored().faces[0].tolist()
@@ -150,19 +160,31 @@ class Surface:
 
     @classmethod
     def from_trimesh(cls, mesh: trimesh.Trimesh) -> Surface:
-        """Copy a `trimesh.Trimesh`; vertex order as it stands there (load with ``process=False``)."""
+        """Copy a `trimesh.Trimesh`; vertex order as it stands there (load with
+        ``process=False``).
+        """
         return cls(np.array(mesh.vertices), np.array(mesh.faces))
 
     def to_trimesh(self) -> trimesh.Trimesh:
-        """Return a `trimesh.Trimesh` with the same vertices in the same order (``process=False``)."""
+        """Return a `trimesh.Trimesh` with the same vertices in the same order
+        (``process=False``).
+        """
         import trimesh
 
-        return trimesh.Trimesh(self.vertices.copy(), self.faces.copy(), process=False, validate=False)
+        return trimesh.Trimesh(
+            self.vertices.copy(), self.faces.copy(), process=False, validate=False
+        )
 
     @classmethod
     def from_pyvista(cls, mesh: pyvista.DataSet) -> Surface:
-        """Copy a `pyvista.PolyData`; polygons are triangulated without adding or moving a vertex."""
-        poly = mesh if hasattr(type(mesh), "is_all_triangles") else mesh.extract_surface(algorithm=None)
+        """Copy a `pyvista.PolyData`; polygons are triangulated without adding or moving a
+        vertex.
+        """
+        poly = (
+            mesh
+            if hasattr(type(mesh), "is_all_triangles")
+            else mesh.extract_surface(algorithm=None)
+        )
         if not poly.is_all_triangles:
             poly = poly.triangulate()
         return cls(np.array(poly.points), np.asarray(poly.faces).reshape(-1, 4)[:, 1:].copy())
@@ -180,10 +202,14 @@ class Surface:
     @classmethod
     def from_torch_geometric(cls, data: Any) -> Surface:
         """Copy ``pos`` (V, 3) and ``face`` (3, F) of a `torch_geometric.data.Data`."""
-        return cls(data.pos.detach().cpu().numpy().copy(), data.face.detach().cpu().numpy().T.copy())
+        return cls(
+            data.pos.detach().cpu().numpy().copy(), data.face.detach().cpu().numpy().T.copy()
+        )
 
     def to_torch_geometric(self, **fields: Any) -> Any:
-        """Return a `torch_geometric.data.Data` with ``pos`` float32, ``face`` and ``edge_index`` int64."""
+        """Return a `torch_geometric.data.Data` with ``pos`` float32, ``face`` and ``edge_index``
+        int64.
+        """
         import torch
         from torch_geometric.data import Data
 

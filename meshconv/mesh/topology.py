@@ -1,4 +1,5 @@
-"""Connectivity of a triangle list: edges, fans, borders, components. Indices only, no coordinates needed.
+"""Connectivity of a triangle list: edges, fans, borders, components. Indices only, no coordinates
+needed.
 
 Half-edge ``h = 3 f + k`` is side k of face f, from corner k to corner k + 1; corner h is its start.
 """
@@ -23,13 +24,17 @@ def half_edges(faces: IntArray) -> IntArray:
 
 
 def edge_keys(pairs: IntArray, n_vertices: int) -> IntArray:
-    """Return one integer per undirected edge (K,), the same for both directions; decode with `divmod`."""
+    """Return one integer per undirected edge (K,), the same for both directions; decode with
+    `divmod`.
+    """
     a, b = pairs[:, 0], pairs[:, 1]  # a reduction over an axis of length 2 is ten times slower
     return np.minimum(a, b) * n_vertices + np.maximum(a, b)
 
 
 def edges(faces: IntArray) -> IntArray:
-    """Return every undirected edge once, (E, 2) int64, smaller index first, sorted by both columns."""
+    """Return every undirected edge once, (E, 2) int64, smaller index first, sorted by both
+    columns.
+    """
     return edge_uses(faces)[0]
 
 
@@ -40,7 +45,9 @@ def edge_uses(faces: IntArray) -> tuple[IntArray, IntArray]:
 
 
 def edge_groups(faces: IntArray) -> EdgeGroups:
-    """Return the half-edges sorted by undirected edge (3F,), and first position and size per edge (E,)."""
+    """Return the half-edges sorted by undirected edge (3F,), and first position and size per edge
+    (E,).
+    """
     start, end = faces.ravel(), faces[:, [1, 2, 0]].ravel()
     low, high = np.minimum(start, end), np.maximum(start, end)
     order = _counted_order(high)
@@ -53,9 +60,13 @@ def edge_groups(faces: IntArray) -> EdgeGroups:
 
 
 def _counted_order(key: IntArray) -> IntArray:
-    """Return the stable order of small whole numbers (K,) in linear time: the transposition of a sparse matrix."""
+    """Return the stable order of small whole numbers (K,) in linear time: the transposition of a
+    sparse matrix.
+    """
     ones, rows = np.ones(len(key), dtype=np.int8), np.arange(len(key) + 1)
-    by_key = sparse.csr_array((ones, key, rows), shape=(len(key), int(key.max(initial=0)) + 1)).tocsc()
+    by_key = sparse.csr_array(
+        (ones, key, rows), shape=(len(key), int(key.max(initial=0)) + 1)
+    ).tocsc()
     return by_key.indices.astype(np.int64)
 
 
@@ -67,9 +78,11 @@ def joints(faces: IntArray) -> IntArray:
 
 
 def corner_fans(faces: IntArray, pairs: IntArray) -> IntArray:
-    """Return the fan label of each corner (3F,): corners at one vertex, joined across the half-edge `pairs`.
+    """Return the fan label of each corner (3F,): corners at one vertex, joined across the half-edge
+    `pairs`.
 
-    A vertex is manifold when all its corners are one fan. Labels increase with each fan's first corner.
+    A vertex is manifold when all its corners are one fan. Labels increase with each fan's first
+    corner.
     """
     corner = faces.ravel()
     h, g = pairs.T
@@ -81,7 +94,8 @@ def corner_fans(faces: IntArray, pairs: IntArray) -> IntArray:
 
 
 def split_fans(faces: IntArray, pairs: IntArray, n_vertices: int) -> tuple[IntArray, IntArray]:
-    """Give each fan a vertex of its own; return the new faces (F, 3) and the old vertex of each vertex.
+    """Give each fan a vertex of its own; return the new faces (F, 3) and the old vertex of each
+    vertex.
 
     The first fan of a vertex keeps its index; the others get new indices from `n_vertices` on.
     """
@@ -97,7 +111,9 @@ def split_fans(faces: IntArray, pairs: IntArray, n_vertices: int) -> tuple[IntAr
 
 
 def nonmanifold_vertices(faces: IntArray) -> IntArray:
-    """Return the vertices whose faces are more than one fan, joined across edges of exactly two faces."""
+    """Return the vertices whose faces are more than one fan, joined across edges of exactly two
+    faces.
+    """
     fan = corner_fans(faces, joints(faces))
     _, first = np.unique(fan, return_index=True)
     vertex, fans = np.unique(faces.ravel()[first], return_counts=True)
@@ -110,7 +126,9 @@ def used_vertices(faces: IntArray) -> IntArray:
 
 
 def boundary_half_edges(faces: IntArray) -> IntArray:
-    """Return the directed edges (K, 2) that belong to exactly one face, in the direction of that face."""
+    """Return the directed edges (K, 2) that belong to exactly one face, in the direction of that
+    face.
+    """
     return half_edges(faces)[boundary_half_edge_ids(edge_groups(faces))]
 
 
@@ -126,11 +144,12 @@ def boundary_loops(
 ) -> list[IntArray]:
     """Return the closed borders as vertex cycles in face orientation, longest first.
 
-    Length is geometric when `vertices` (V, 3) is given, else the number of edges. Each loop starts at its
-    smallest index. Where borders meet in a vertex, a walk stays inside one fan of faces and is split where it
-    passes a vertex again, so touching holes and touching sheets come out as simple loops. With mixed winding
-    a loop runs in the direction of the face it starts from; where a border ends in an edge of three faces,
-    the chain is returned as it is. `groups` are the `edge_groups` of the faces, if they are at hand.
+    Length is geometric when `vertices` (V, 3) is given, else the number of edges. Each loop starts
+    at its smallest index. Where borders meet in a vertex, a walk stays inside one fan of faces and
+    is split where it passes a vertex again, so touching holes and touching sheets come out as
+    simple loops. With mixed winding a loop runs in the direction of the face it starts from; where
+    a border ends in an edge of three faces, the chain is returned as it is. `groups` are the
+    `edge_groups` of the faces, if they are at hand.
     """
     border = boundary_half_edge_ids(groups or edge_groups(faces))
     if len(border) == 0:
@@ -150,7 +169,9 @@ def loop_length(points: FloatArray) -> float:
 
 
 def face_components(faces: IntArray) -> IntArray:
-    """Return the component label of each face (F,), faces joined across shared edges; 0 is the largest."""
+    """Return the component label of each face (F,), faces joined across shared edges; 0 is the
+    largest.
+    """
     order, first, size = edge_groups(faces)
     face = order // 3
     inside = np.ones(len(order), dtype=bool)
@@ -160,7 +181,9 @@ def face_components(faces: IntArray) -> IntArray:
 
 
 def touching_components(faces: IntArray) -> IntArray:
-    """Return the component label of each face (F,), faces joined across shared vertices; 0 is the largest."""
+    """Return the component label of each face (F,), faces joined across shared vertices; 0 is the
+    largest.
+    """
     a, b, c = faces.T
     label = components(np.concatenate([a, b]), np.concatenate([b, c]), _count(faces))
     return _largest_first(np.unique(label[a], return_inverse=True)[1])
@@ -184,8 +207,12 @@ def first_equal_row(rows: NDArray[Any]) -> IntArray:
 
 
 def components(rows: IntArray, columns: IntArray, n: int) -> IntArray:
-    """Return the component label (n,) of each of n nodes joined by the links rows[k] - columns[k]."""
-    graph = sparse.coo_array((np.ones(len(rows)), (rows, columns)), shape=(n, n))  # csgraph would convert others
+    """Return the component label (n,) of each of n nodes joined by the links rows[k] -
+    columns[k].
+    """
+    graph = sparse.coo_array(
+        (np.ones(len(rows)), (rows, columns)), shape=(n, n)
+    )  # csgraph would convert others
     return csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
 
 
@@ -207,7 +234,8 @@ def boundary_half_edge_ids(groups: EdgeGroups) -> IntArray:
 def _border_partners(faces: IntArray, border: IntArray) -> IntArray:
     """For each end of each border edge (2k = start, 2k + 1 = end), the end it meets (2K,), or -1.
 
-    Ends in one fan meet; ends left over at a vertex (its fan stops at an edge of three faces) meet in pairs.
+    Ends in one fan meet; ends left over at a vertex (its fan stops at an edge of three faces) meet
+    in pairs.
     """
     ends = np.column_stack([border, _next(border)]).ravel()
     vertex = faces.ravel()[ends]

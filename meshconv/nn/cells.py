@@ -7,16 +7,25 @@ from torch import Tensor
 
 
 def area_ratio(grid: Tensor) -> Tensor:
-    """Return the signed area of each cell of a grid (B, N, N, 2) over a uniform cell's, (B, N-1, N-1)."""
+    """Return the signed area of each cell of a grid (B, N, N, 2) over a uniform cell's, (B, N-1,
+    N-1).
+    """
     a, b, c, d = _corners(grid)
     cells = (grid.shape[1] - 1) * (grid.shape[2] - 1)
     return 0.5 * _cross(c - a, d - b) * (cells / 4)
 
 
 def folds(grid: Tensor) -> Tensor:
-    """Return the number of cells with a corner triangle of no positive area, (B,), of a grid (B, N, N, 2)."""
+    """Return the number of cells with a corner triangle of no positive area, (B,), of a grid (B, N,
+    N, 2).
+    """
     a, b, c, d = _corners(grid)
-    triangles = [_cross(b - a, d - a), _cross(c - b, a - b), _cross(d - c, b - c), _cross(a - d, c - d)]
+    triangles = [
+        _cross(b - a, d - a),
+        _cross(c - b, a - b),
+        _cross(d - c, b - c),
+        _cross(a - d, c - d),
+    ]
     return (torch.stack(triangles).amin(dim=0) <= 0).sum(dim=(1, 2))
 
 

@@ -15,8 +15,8 @@ from meshconv.nn.sample import area_sample
 def warp(image: Any, density: Any, *, size: int | None = None, method: str = "moser") -> Tensor:
     """Return an image on the equalized square: each place magnified in proportion to the density.
 
-    Averages over area where the image shrinks. NaN counts as outside: it takes no part in any average, and
-    only nodes that show nothing else are NaN.
+    Averages over area where the image shrinks. NaN counts as outside: it takes no part in any
+    average, and only nodes that show nothing else are NaN.
 
     Parameters
     ----------
@@ -45,13 +45,15 @@ def warp(image: Any, density: Any, *, size: int | None = None, method: str = "mo
 
 
 def unwarp(image: Any, density: Any, *, size: int | None = None, method: str = "moser") -> Tensor:
-    """Return an image on the equalized square brought back: the inverse of `warp`, same arguments."""
+    """Return an image on the equalized square brought back: the inverse of `warp`, same
+    arguments.
+    """
     return _through(image, density, size, method, "forward")
 
 
 class DensityEqualizingConv2d(nn.Module):
-    """Convolution on the equalized square: receptive fields are small where the density is high, wide
-    elsewhere.
+    """Convolution on the equalized square: receptive fields are small where the density is high,
+    wide elsewhere.
 
     y = unwarp(conv(warp(x))). A constant density gives `torch.nn.Conv2d`.
 
@@ -85,7 +87,9 @@ class DensityEqualizingConv2d(nn.Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias)
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias
+        )
         self.size, self.unwarp, self.method = size, unwarp, method
 
     def forward(self, x: Tensor, density: Tensor) -> Tensor:
@@ -94,7 +98,9 @@ class DensityEqualizingConv2d(nn.Module):
         `x` is (B, C, N, N), `density` (B, 1, M, M) or (1, 1, M, M).
         """
         nodes = self.size or x.shape[-1]
-        y: Tensor = self.conv(area_sample(x, equalizing_grid(density, size=nodes, method=self.method)))
+        y: Tensor = self.conv(
+            area_sample(x, equalizing_grid(density, size=nodes, method=self.method))
+        )
         if not self.unwarp:
             return y
         there = equalizing_grid(density, size=x.shape[-1], method=self.method, direction="forward")
@@ -109,7 +115,9 @@ def _through(image: Any, density: Any, size: int | None, method: str, direction:
     x = _four_axes(getattr(image, "channels", image), "image")
     rho = _four_axes(density, "density")
     if not x.is_floating_point() or not rho.is_floating_point():
-        raise ArrayTypeError(f"image and density must be floating point, found {x.dtype} and {rho.dtype}")
+        raise ArrayTypeError(
+            f"image and density must be floating point, found {x.dtype} and {rho.dtype}"
+        )
     if rho.shape[0] not in (1, x.shape[0]) and x.shape[0] != 1:
         raise ArrayTypeError(f"{x.shape[0]} images and {rho.shape[0]} densities do not match")
     grid = equalizing_grid(rho, size=size or x.shape[-1], method=method, direction=direction)

@@ -1,4 +1,6 @@
-"""`DensityEstimator`: the learned part of the density, coarse logits for a population or for each image."""
+"""`DensityEstimator`: the learned part of the density, coarse logits for a population or for each
+image.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ _SHARPNESS = 1 / 3  # of the soft maximum over places: 0 would be their mean
 
 
 class DensityEstimator(nn.Module):
-    """A bounded smooth density on the square: one for the population, for each task, or for each sample.
+    """A bounded smooth density on the square: one for the population, for each task, or for each
+    sample.
 
     Parameters
     ----------
@@ -32,17 +35,28 @@ class DensityEstimator(nn.Module):
     count : int
         How many densities: one for all, or one for each task.
     n_evidence : int
-        Above 0, each image has a density of its own: to the logits are added those of an `EvidenceNetwork` with
-        as many classes.
+        Above 0, each image has a density of its own: to the logits are added those of an
+        `EvidenceNetwork` with as many classes.
     """
 
     logits: Tensor
 
     def __init__(
-        self, in_channels: int, *, size: int, nodes: int = 17, ratio: float = 10.0, count: int = 1, n_evidence: int = 0
+        self,
+        in_channels: int,
+        *,
+        size: int,
+        nodes: int = 17,
+        ratio: float = 10.0,
+        count: int = 1,
+        n_evidence: int = 0,
     ) -> None:
         super().__init__()
-        self.size, self.nodes, self.ratio = grid_size(size), grid_size(nodes, "density_nodes"), ratio
+        self.size, self.nodes, self.ratio = (
+            grid_size(size),
+            grid_size(nodes, "density_nodes"),
+            ratio,
+        )
         self.logits = nn.Parameter(torch.zeros(count, 1, nodes, nodes))
         self.network = EvidenceNetwork(in_channels, n_evidence, nodes) if n_evidence else None
 
@@ -51,7 +65,9 @@ class DensityEstimator(nn.Module):
         return self.with_evidence(x)[0]
 
     def with_evidence(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the density, and the class logits (B, K) of the evidence it is made of, if it is."""
+        """Return the density, and the class logits (B, K) of the evidence it is made of, if it
+        is.
+        """
         logits, classes = self.logits, None
         if self.network is not None:
             own, classes = self.network(x)
@@ -59,7 +75,8 @@ class DensityEstimator(nn.Module):
         return bounded_density(logits, ratio=self.ratio, size=self.size), classes
 
     def coarse(self, values: Any, name: str) -> Tensor:
-        """Return a map (1, 1, nodes, nodes) averaged from (N, N); NaN is the smallest value, inf the largest.
+        """Return a map (1, 1, nodes, nodes) averaged from (N, N); NaN is the smallest value, inf
+        the largest.
 
         Raises
         ------
@@ -70,19 +87,27 @@ class DensityEstimator(nn.Module):
         if array.ndim in (3, 4) and array.shape[:-2].numel() == 1:
             array = array.reshape(array.shape[-2:])
         finite = torch.isfinite(array)
-        if array.ndim != 2 or array.shape[0] != array.shape[1] or array.shape[0] < 2 or not finite.any():
-            raise ArrayTypeError(f"{name} must be (N, N) with a finite value, found {tuple(array.shape)}")
+        if (
+            array.ndim != 2
+            or array.shape[0] != array.shape[1]
+            or array.shape[0] < 2
+            or not finite.any()
+        ):
+            raise ArrayTypeError(
+                f"{name} must be (N, N) with a finite value, found {tuple(array.shape)}"
+            )
         filled = torch.where(finite, array, array[finite].min())
         filled = torch.where(array == torch.inf, array[finite].max(), filled)
         return area_sample(filled[None, None], node_grid(self.nodes, filled))
 
 
 class EvidenceNetwork(nn.Module):
-    """Where an image holds evidence for any class: a small network whose class maps are the density's logits.
+    """Where an image holds evidence for any class: a small network whose class maps are the
+    density's logits.
 
-    It learns from two sides: its class maps, pooled, are asked for the class themselves (a loss of their own), and
-    the classifier behind the density pays for room in the right place. Evidence without the first starts from
-    nothing, and finds small objects late or never.
+    It learns from two sides: its class maps, pooled, are asked for the class themselves (a loss of
+    their own), and the classifier behind the density pays for room in the right place. Evidence
+    without the first starts from nothing, and finds small objects late or never.
 
     Parameters
     ----------
@@ -93,8 +118,8 @@ class EvidenceNetwork(nn.Module):
 
     References
     ----------
-    Zhou et al., 2016, doi:10.1109/CVPR.2016.319 (class maps from pooled evidence). Pinheiro and Collobert, 2015,
-    doi:10.1109/CVPR.2015.7298780, eq. (3) (the soft maximum over places).
+    Zhou et al., 2016, doi:10.1109/CVPR.2016.319 (class maps from pooled evidence). Pinheiro and
+    Collobert, 2015, doi:10.1109/CVPR.2015.7298780, eq. (3) (the soft maximum over places).
     """
 
     def __init__(self, in_channels: int, n_classes: int, nodes: int, *, width: int = 16) -> None:

@@ -1,8 +1,10 @@
-"""The equalizing layer: from a density on a grid to the sampling grid that gives every unit of it equal area.
+"""The equalizing layer: from a density on a grid to the sampling grid that gives every unit of it
+equal area.
 
-The equalizing map f of the unit square onto itself satisfies det Df = density / mean: the density *is* the
-factor by which the network magnifies each place. Its inverse, on a uniform grid, is the sampling grid.
-Everything is differentiable in the density and runs on any device. Conventions: `meshconv.resample.grid`.
+The equalizing map f of the unit square onto itself satisfies det Df = density / mean: the density
+*is* the factor by which the network magnifies each place. Its inverse, on a uniform grid, is the
+sampling grid. Everything is differentiable in the density and runs on any device. Conventions:
+`meshconv.resample.grid`.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from torch.nn import functional
 
 from meshconv._check import one_of
 from meshconv.errors import AccuracyWarning, ArgumentError, ArrayTypeError, DensityError
-from meshconv.nn._flows import diffusion_velocity, moser_velocity, traced
 from meshconv.nn.cells import area_ratio, folds
+from meshconv.nn.flows import diffusion_velocity, moser_velocity, traced
 from meshconv.nn.knothe_rosenblatt import knothe_rosenblatt
 from meshconv.nn.sample import full_precision, gather
 from meshconv.resample.grid import grid_size
@@ -40,49 +42,53 @@ def equalizing_grid(
     direction: str = "backward",
     size: int | None = None,
 ) -> Tensor:
-    """Return the density-equalizing map of the square as a grid for `torch.nn.functional.grid_sample`.
+    """Return the density-equalizing map of the square as a grid for
+    `torch.nn.functional.grid_sample`.
 
     Parameters
     ----------
     density : (B, 1, N, N) Tensor
         Positive and finite, on nodes; only its ratio to its mean matters.
     method : {'moser', 'knothe_rosenblatt', 'diffusion'}
-        ``moser``: flow of F / ((1 - t) density + t mean) with div F = density - mean; smooth, no preferred
-        axis.
-        ``knothe_rosenblatt``: cumulated marginal in x, then conditional in y; exact and 10 times cheaper,
-        shears.
-        ``diffusion``: the density is let diffuse and carries the points; for very rough densities, dearer.
+        ``moser``: flow of F / ((1 - t) density + t mean) with div F = density - mean; smooth, no
+        preferred axis. ``knothe_rosenblatt``: cumulated marginal in x, then conditional in y; exact
+        and 10 times cheaper, shears. ``diffusion``: the density is let diffuse and carries the
+        points; for very rough densities, dearer.
     steps : int, optional
-        Runge-Kutta steps of fourth order; 4 (moser), 12 (diffusion). Knothe-Rosenblatt is closed form.
+        Runge-Kutta steps of fourth order; 4 (moser), 12 (diffusion). Knothe-Rosenblatt is closed
+        form.
     direction : {'backward', 'forward'}
-        ``backward``: the sampling grid: for each node of the equalized square, the place in the source it
-        shows. ``forward``: where each node of the source goes. They are each other's inverse.
+        ``backward``: the sampling grid: for each node of the equalized square, the place in the
+        source it shows. ``forward``: where each node of the source goes. They are each other's
+        inverse.
     size : int, optional
         Nodes per side of the result, if other than N: the cost falls with its square.
 
     Returns
     -------
     grid : (B, N, N, 2) Tensor
-        In [-1, 1], ``align_corners=True``, last axis (x, y). Walls stay on walls and corners on corners
-        exactly; a constant density gives the identity exactly. The dtype of the density, but float32 for half
-        precision and under autocast (a grid in bfloat16 would be off by half a node).
+        In [-1, 1], ``align_corners=True``, last axis (x, y). Walls stay on walls and corners on
+        corners exactly; a constant density gives the identity exactly. The dtype of the density,
+        but float32 for half precision and under autocast (a grid in bfloat16 would be off by half a
+        node).
 
     Raises
     ------
     ArrayTypeError, DensityError, ArgumentError
-        If the density is not (B, 1, N, N) floating point, not finite and positive (not checked while being
-        compiled or exported), or an option is unknown.
+        If the density is not (B, 1, N, N) floating point, not finite and positive (not checked
+        while being compiled or exported), or an option is unknown.
 
     Warns
     -----
     AccuracyWarning
-        If a map would fold a cell of the grid: that density is flattened, to density ** p with the largest p of
-        .75, .5, .25, .125 and 0 that folds none (not while being compiled or exported).
+        If a map would fold a cell of the grid: that density is flattened, to density ** p with the
+        largest p of .75, .5, .25, .125 and 0 that folds none (not while being compiled or
+        exported).
 
     References
     ----------
-    Dacorogna and Moser, 1990, Ann. Inst. H. Poincare C 7(1). Gastner, Seguy and More, 2018, PNAS 115(10),
-    eq. (6) (the flow as a cartogram). Gastner and Newman, 2004, PNAS 101(20) (diffusion).
+    Dacorogna and Moser, 1990, Ann. Inst. H. Poincare C 7(1). Gastner, Seguy and More, 2018, PNAS
+    115(10), eq. (6) (the flow as a cartogram). Gastner and Newman, 2004, PNAS 101(20) (diffusion).
 
     Examples
     --------
@@ -106,18 +112,23 @@ def equalizing_grid(
             return knothe_rosenblatt(rho, nodes, forward=forward)
         velocity = moser_velocity if method == "moser" else diffusion_velocity
         times = [k / steps for k in range(steps + 1)]
-        trace = partial(traced, velocity=velocity, nodes=nodes, times=times if forward else times[::-1])
+        trace = partial(
+            traced, velocity=velocity, nodes=nodes, times=times if forward else times[::-1]
+        )
         return _unfolded(trace(rho), rho, trace)
 
 
 def density_error(density: Tensor, sampling_grid: Tensor) -> Tensor:
-    """Return how uneven the delivered density is: standard deviation / mean over cells, (B,); 0 is exact.
+    """Return how uneven the delivered density is: standard deviation / mean over cells, (B,); 0 is
+    exact.
 
-    Each cell of the (backward) sampling grid should hold the same mass: its area in the source times the mean
-    density in it (Simpson's rule on 3 x 3 points).
+    Each cell of the (backward) sampling grid should hold the same mass: its area in the source
+    times the mean density in it (Simpson's rule on 3 x 3 points).
     """
     nodes = sampling_grid.permute(0, 3, 1, 2)
-    fine = functional.interpolate(nodes, size=2 * nodes.shape[-1] - 1, mode="bilinear", align_corners=True)
+    fine = functional.interpolate(
+        nodes, size=2 * nodes.shape[-1] - 1, mode="bilinear", align_corners=True
+    )
     simpson = density.new_tensor([1.0, 4.0, 1.0]) / 6
     kernel = (simpson[:, None] * simpson)[None, None]
     rho = functional.conv2d(gather(density, fine.permute(0, 2, 3, 1)), kernel, stride=2)[:, 0]
@@ -126,11 +137,12 @@ def density_error(density: Tensor, sampling_grid: Tensor) -> Tensor:
 
 
 def bounded_density(logits: Tensor, *, ratio: float = 10.0, size: int) -> Tensor:
-    """Return a smooth positive density of mean 1 from coarse logits, its maximum / minimum at most `ratio`.
+    """Return a smooth positive density of mean 1 from coarse logits, its maximum / minimum at most
+    `ratio`.
 
-    density ~ ratio ** (B-spline of sigmoid(logits)). The cubic B-spline comes *after* the sigmoid: whatever
-    the logits, the density is twice differentiable on the scale of the coarse grid, so the flow stays
-    accurate.
+    density ~ ratio ** (B-spline of sigmoid(logits)). The cubic B-spline comes *after* the sigmoid:
+    whatever the logits, the density is twice differentiable on the scale of the coarse grid, so the
+    flow stays accurate.
 
     Parameters
     ----------
@@ -165,7 +177,9 @@ def bounded_density(logits: Tensor, *, ratio: float = 10.0, size: int) -> Tensor
 
 
 def smooth_upsample(coarse: Tensor, size: int) -> Tensor:
-    """Return the cubic B-spline with coefficients (B, C, n, n) on `size` nodes; stays in their range."""
+    """Return the cubic B-spline with coefficients (B, C, n, n) on `size` nodes; stays in their
+    range.
+    """
     size = grid_size(size)
     with torch.autocast(coarse.device.type, enabled=False):
         spline = _bspline(coarse.shape[-1], size, coarse)
@@ -182,7 +196,9 @@ def normalize_density(density: Tensor) -> Tensor:
 
 
 def _unfolded(grid: Tensor, rho: Tensor, trace: Callable[[Tensor], Tensor]) -> Tensor:
-    """Trace densities that fold a cell of the grid anew, flattened to the largest power that folds none."""
+    """Trace densities that fold a cell of the grid anew, flattened to the largest power that folds
+    none.
+    """
     if torch.compiler.is_compiling():
         return grid  # a graph cannot depend on values
     folded = folds(grid.detach()) > 0
@@ -190,8 +206,9 @@ def _unfolded(grid: Tensor, rho: Tensor, trace: Callable[[Tensor], Tensor]) -> T
         return grid
     warnings.warn(
         "a density is too steep for its grid and was flattened: its map would fold; density_error says what is left",
-        AccuracyWarning, stacklevel=3,
-    )  # fmt: skip
+        AccuracyWarning,
+        stacklevel=3,
+    )
     for power in _POWERS:
         rows = torch.nonzero(folded)[:, 0]
         grid = grid.index_copy(0, rows, trace(rho[rows] ** power))
@@ -202,7 +219,9 @@ def _unfolded(grid: Tensor, rho: Tensor, trace: Callable[[Tensor], Tensor]) -> T
 
 
 def _bspline(n: int, size: int, like: Tensor) -> Tensor:
-    """Return the cubic B-spline matrix (size, n), reflected at the ends; rows sum to 1, entries >= 0."""
+    """Return the cubic B-spline matrix (size, n), reflected at the ends; rows sum to 1, entries >=
+    0.
+    """
     place = torch.linspace(0, n - 1, size, dtype=like.dtype, device=like.device)
     knots = torch.arange(-1, n + 1, dtype=like.dtype, device=like.device)
     u = (place[:, None] - knots).abs()
@@ -217,8 +236,15 @@ def _bspline(n: int, size: int, like: Tensor) -> Tensor:
 
 
 def _check_grid(array: Tensor, name: str) -> None:
-    if array.ndim != 4 or array.shape[1] != 1 or array.shape[2] != array.shape[3] or array.shape[-1] < 2:
-        raise ArrayTypeError(f"{name} must be (B, 1, N, N) with N of at least 2, found {tuple(array.shape)}")
+    if (
+        array.ndim != 4
+        or array.shape[1] != 1
+        or array.shape[2] != array.shape[3]
+        or array.shape[-1] < 2
+    ):
+        raise ArrayTypeError(
+            f"{name} must be (B, 1, N, N) with N of at least 2, found {tuple(array.shape)}"
+        )
     if not array.is_floating_point():
         raise ArrayTypeError(f"{name} must be floating point, found {array.dtype}")
 
@@ -233,8 +259,11 @@ def _check_density(density: Tensor) -> None:
         at = bad[0].tolist()
         raise DensityError(
             f"density is {density[tuple(at)].item()} at {at}; {len(bad)} of {density.numel()} values are not"
-            " finite and positive", indices=bad[:10].tolist(), count=len(bad), hint="see bounded_density",
-        )  # fmt: skip
+            " finite and positive",
+            indices=bad[:10].tolist(),
+            count=len(bad),
+            hint="see bounded_density",
+        )
 
 
 def _trapezoid_mean(field: Tensor) -> Tensor:

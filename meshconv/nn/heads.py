@@ -1,4 +1,6 @@
-"""The linear heads of a classifier of one task or several: on pooled or flattened features, and on the image itself."""
+"""The linear heads of a classifier of one task or several: on pooled or flattened features, and on
+the image itself.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from torch.nn import functional
 from meshconv.errors import ArgumentError
 
 HEADS = ("flatten", "mean", "mean+max")
-_FEW = 6 * 33**2  # inputs of a `DirectHead` up to which nothing is scaled: six channels on 33 x 33 nodes
+_FEW = (
+    6 * 33**2
+)  # inputs of a `DirectHead` up to which nothing is scaled: six channels on 33 x 33 nodes
 
 
 def class_counts(n_classes: int | Mapping[str, int]) -> dict[str, int]:
@@ -24,12 +28,16 @@ def class_counts(n_classes: int | Mapping[str, int]) -> dict[str, int]:
     """
     tasks = {"label": n_classes} if isinstance(n_classes, int) else dict(n_classes)
     if not tasks or min(tasks.values()) < 1 or not all(task.isidentifier() for task in tasks):
-        raise ArgumentError(f"n_classes must be at least 1, tasks named like Python variables, found {n_classes!r}")
+        raise ArgumentError(
+            f"n_classes must be at least 1, tasks named like Python variables, found {n_classes!r}"
+        )
     return tasks
 
 
 def over_places(features: Tensor, head: str) -> Tensor:
-    """Return what linear heads see of features (B, F, ...): all places, their mean, or mean and largest, (B, F')."""
+    """Return what linear heads see of features (B, F, ...): all places, their mean, or mean and
+    largest, (B, F').
+    """
     if head == "flatten":
         return features.flatten(1)
     places = features.flatten(2)
@@ -51,10 +59,10 @@ def direct_heads(classes: Mapping[str, int], n_inputs: int) -> nn.ModuleDict:
 class DirectHead(nn.Module):
     """Logits (B, K), linear in images (B, D) and zero at first, to be added to others.
 
-    They sum to zero over the classes, since only differences count: K - 1 weights an input, on the axes of a simplex
-    on which the classes are alike. Many inputs are scaled down, so that a step of Adam, which moves each weight as
-    far, moves the logits no further than with few. Images are taken one by one, so that the order of a batch changes
-    no result, not even by rounding.
+    They sum to zero over the classes, since only differences count: K - 1 weights an input, on the
+    axes of a simplex on which the classes are alike. Many inputs are scaled down, so that a step of
+    Adam, which moves each weight as far, moves the logits no further than with few. Images are
+    taken one by one, so that the order of a batch changes no result, not even by rounding.
     """
 
     contrast: Tensor
@@ -72,7 +80,9 @@ class DirectHead(nn.Module):
 
 
 def _simplex(k: int) -> Tensor:
-    """Return the corners (k, k - 1) of a regular simplex around 0 with sides of length 2: 1 and -1 for two."""
+    """Return the corners (k, k - 1) of a regular simplex around 0 with sides of length 2: 1 and -1
+    for two.
+    """
     below = torch.tril(torch.ones(k, k))[: k - 1]  # row j: j + 1 ones
     step = torch.arange(1.0, k)[:, None]
     axes = torch.where(torch.arange(k) == step, -step, below)
@@ -80,6 +90,8 @@ def _simplex(k: int) -> Tensor:
 
 
 def task_logits(features: Tensor, heads: nn.ModuleDict, *, several: bool) -> list[Tensor]:
-    """Return the logits of each task; `several`: features (B T, F) are by image, and in that by task."""
+    """Return the logits of each task; `several`: features (B T, F) are by image, and in that by
+    task.
+    """
     step = len(heads) if several else 1
     return [head(features[k % step :: step]) for k, head in enumerate(heads.values())]

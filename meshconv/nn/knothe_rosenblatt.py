@@ -1,9 +1,9 @@
 """The Knothe-Rosenblatt rearrangement of a bilinear density on the square, in closed form.
 
-x goes to its cumulated marginal, y to its cumulated conditional. A bilinear density has linear marginals and
-conditionals between nodes, so both cumulated functions are quadratic there and inverted by the quadratic
-formula: the map is exact, cannot fold, and costs two searches. It shears along x, and is not symmetric in
-the axes.
+x goes to its cumulated marginal, y to its cumulated conditional. A bilinear density has linear
+marginals and conditionals between nodes, so both cumulated functions are quadratic there and
+inverted by the quadratic formula: the map is exact, cannot fold, and costs two searches. It shears
+along x, and is not symmetric in the axes.
 """
 
 from __future__ import annotations
@@ -24,14 +24,19 @@ def knothe_rosenblatt(density: Tensor, nodes: int, *, forward: bool) -> Tensor:
     rho = density[:, 0]
     n = rho.shape[-1]
     unit = (node_grid(nodes, rho) + 1) / 2
-    x, y = unit[0, 0, :, 0].expand(rho.shape[0], -1).contiguous(), unit[..., 1].expand(rho.shape[0], -1, -1)
+    x, y = (
+        unit[0, 0, :, 0].expand(rho.shape[0], -1).contiguous(),
+        unit[..., 1].expand(rho.shape[0], -1, -1),
+    )
     marginal = 0.5 * (rho[:, 1:] + rho[:, :-1]).mean(dim=1)  # (B, N), along x
     new_x = _cumulated(marginal, x) if forward else _inverse(marginal, x)
     source = (x if forward else new_x) * (n - 1)
     left = source.detach().floor().clamp(0, n - 2)
     part = (source - left)[:, None]
     column = left.long()[:, None].expand(-1, n, -1)
-    conditional = (1 - part) * rho.gather(2, column) + part * rho.gather(2, column + 1)  # (B, N, nodes)
+    conditional = (1 - part) * rho.gather(2, column) + part * rho.gather(
+        2, column + 1
+    )  # (B, N, nodes)
     conditional, along = conditional.transpose(1, 2).contiguous(), y.transpose(1, 2).contiguous()
     new_y = _cumulated(conditional, along) if forward else _inverse(conditional, along)
     both = [new_x[:, None].expand(-1, nodes, -1), new_y.transpose(1, 2)]
@@ -39,7 +44,9 @@ def knothe_rosenblatt(density: Tensor, nodes: int, *, forward: bool) -> Tensor:
 
 
 def _masses(density: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the density scaled to mass N - 1, and the mass left of each node, 0 to exactly N - 1."""
+    """Return the density scaled to mass N - 1, and the mass left of each node, 0 to exactly N -
+    1.
+    """
     n = density.shape[-1]
     ref = density[..., :1]  # a constant density stays exactly constant
     cells = 0.5 * (density[..., 1:] + density[..., :-1])
@@ -51,7 +58,9 @@ def _masses(density: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _cumulated(density: Tensor, at: Tensor) -> Tensor:
-    """Return the share of mass left of `at` in [0, 1], (..., P), of a piecewise linear density (..., N)."""
+    """Return the share of mass left of `at` in [0, 1], (..., P), of a piecewise linear density
+    (..., N).
+    """
     rho, mass = _masses(density)
     n = rho.shape[-1]
     place = at * (n - 1)
@@ -63,7 +72,8 @@ def _cumulated(density: Tensor, at: Tensor) -> Tensor:
 
 
 def _inverse(density: Tensor, share: Tensor) -> Tensor:
-    """Return where a share of mass in [0, 1], (..., P), of a piecewise linear density (..., N) is reached.
+    """Return where a share of mass in [0, 1], (..., P), of a piecewise linear density (..., N) is
+    reached.
 
     a s + (b - a) s^2 / 2 = r is solved as s = 2 r / (a + sqrt(a^2 + 2 (b - a) r)): nothing cancels.
     """

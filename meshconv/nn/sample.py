@@ -1,7 +1,9 @@
-"""One bilinear gather and its exact adjoint, in two and three dimensions; area-averaging where a map shrinks.
+"""One bilinear gather and its exact adjoint, in two and three dimensions; area-averaging where a
+map shrinks.
 
-Positions are in the grid convention of `meshconv.resample.grid`: nodes on the border, coordinates in [-1, 1],
-``align_corners=True``, last axis (x, y) or (x, y, z) with x along the last axis of the image.
+Positions are in the grid convention of `meshconv.resample.grid`: nodes on the border, coordinates
+in [-1, 1], ``align_corners=True``, last axis (x, y) or (x, y, z) with x along the last axis of the
+image.
 """
 
 from __future__ import annotations
@@ -23,14 +25,18 @@ PADDING_MODE = {"zeros": 0, "border": 1}  # numbers of torch's own operator
 
 
 def node_grid(size: int, like: Tensor) -> Tensor:
-    """Return the identity sampling grid: the nodes of the square in [-1, 1], (1, N, N, 2), as (x, y)."""
+    """Return the identity sampling grid: the nodes of the square in [-1, 1], (1, N, N, 2), as (x,
+    y).
+    """
     along = torch.linspace(-1.0, 1.0, size, dtype=like.dtype, device=like.device)
     y, x = torch.meshgrid(along, along, indexing="ij")
     return torch.stack([x, y], dim=-1)[None]
 
 
 def full_precision(tensor: Tensor) -> Tensor:
-    """Return float32 for half precision, the tensor itself otherwise: positions need more than 8 bits."""
+    """Return float32 for half precision, the tensor itself otherwise: positions need more than 8
+    bits.
+    """
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
@@ -65,13 +71,22 @@ def gather(image: Tensor, positions: Tensor, *, padding: str = "border") -> Tens
     one_of(padding, PADDING, "padding")
     between = positions.shape[1:-1]
     # grid_sample wants exactly d axes between batch and coordinates
-    points = positions if len(between) == d else positions.reshape(positions.shape[0], *[1] * (d - 1), -1, d)
-    values = functional.grid_sample(image, points, mode="bilinear", padding_mode=padding, align_corners=True)
+    points = (
+        positions
+        if len(between) == d
+        else positions.reshape(positions.shape[0], *[1] * (d - 1), -1, d)
+    )
+    values = functional.grid_sample(
+        image, points, mode="bilinear", padding_mode=padding, align_corners=True
+    )
     return values if len(between) == d else values.reshape(*image.shape[:2], *between)
 
 
-def splat(values: Tensor, positions: Tensor, size: Sequence[int], *, padding: str = "border") -> Tensor:
-    """Return the exact adjoint of `gather`: each value is laid down on the nodes around its position.
+def splat(
+    values: Tensor, positions: Tensor, size: Sequence[int], *, padding: str = "border"
+) -> Tensor:
+    """Return the exact adjoint of `gather`: each value is laid down on the nodes around its
+    position.
 
     <gather(image, p), values> = <image, splat(values, p, size)> for every image and all values.
 
@@ -98,7 +113,9 @@ def splat(values: Tensor, positions: Tensor, size: Sequence[int], *, padding: st
     d = _dimension(len(size), positions)
     one_of(padding, PADDING, "padding")
     if values.shape[2:] != positions.shape[1:-1] or values.shape[0] != positions.shape[0]:
-        raise ArrayTypeError(f"values {tuple(values.shape)} and positions {tuple(positions.shape)} do not match")
+        raise ArrayTypeError(
+            f"values {tuple(values.shape)} and positions {tuple(positions.shape)} do not match"
+        )
     between = positions.shape[1:-1] if positions.ndim == d + 2 else (*[1] * (d - 1), -1)
     points = positions.to(values.dtype).reshape(positions.shape[0], *between, d)
     flat = values.reshape(*values.shape[:2], *points.shape[1:-1])
@@ -108,7 +125,9 @@ def splat(values: Tensor, positions: Tensor, size: Sequence[int], *, padding: st
     return _laid_down(flat, points, size, (0, PADDING_MODE[padding], True))  # half the fixed cost
 
 
-def _laid_down(values: Tensor, points: Tensor, size: Sequence[int], mode: tuple[int, int, bool]) -> Tensor:
+def _laid_down(
+    values: Tensor, points: Tensor, size: Sequence[int], mode: tuple[int, int, bool]
+) -> Tensor:
     shape = values.new_zeros(1).expand(*values.shape[:2], *size)  # only its shape is read
     return _gather_slopes(values, shape, points, mode, (True, False))[0]
 
@@ -116,12 +135,14 @@ def _laid_down(values: Tensor, points: Tensor, size: Sequence[int], mode: tuple[
 class _Splat(torch.autograd.Function):
     """The derivative of `grid_sample` in its image, made differentiable in turn.
 
-    <splat(v, p), g> = <v, gather(g, p)> is linear in v, so the derivative in v is the gather itself, and that in p
-    is the gather's own.
+    <splat(v, p), g> = <v, gather(g, p)> is linear in v, so the derivative in v is the gather
+    itself, and that in p is the gather's own.
     """
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, points: Tensor, size: tuple[int, ...], padding: str) -> Tensor:
+    def forward(
+        ctx: Any, values: Tensor, points: Tensor, size: tuple[int, ...], padding: str
+    ) -> Tensor:
         ctx.save_for_backward(values, points)
         ctx.mode = (0, PADDING_MODE[padding], True)
         return _laid_down(values, points, size, ctx.mode)
@@ -132,16 +153,26 @@ class _Splat(torch.autograd.Function):
         of_values, of_points = ctx.needs_input_grad[:2]
         sample = torch.grid_sampler_2d if points.shape[-1] == 2 else torch.grid_sampler_3d
         back = sample(slopes[0], points, *ctx.mode) if of_values else None
-        moved = _gather_slopes(values, slopes[0], points, ctx.mode, (False, True))[1] if of_points else None
+        moved = (
+            _gather_slopes(values, slopes[0], points, ctx.mode, (False, True))[1]
+            if of_points
+            else None
+        )
         return back, moved, None, None
 
 
 def _gather_slopes(
-    values: Tensor, image: Tensor, points: Tensor, mode: tuple[int, int, bool], wanted: tuple[bool, bool]
+    values: Tensor,
+    image: Tensor,
+    points: Tensor,
+    mode: tuple[int, int, bool],
+    wanted: tuple[bool, bool],
 ) -> tuple[Tensor, Tensor]:
     """Return the derivatives of <values, gather(image, points)> in the image and in the points."""
     ops = torch.ops.aten
-    derive = (ops.grid_sampler_2d_backward if points.shape[-1] == 2 else ops.grid_sampler_3d_backward).default
+    derive = (
+        ops.grid_sampler_2d_backward if points.shape[-1] == 2 else ops.grid_sampler_3d_backward
+    ).default
     in_image, in_points = derive(values, image, points, *mode, wanted)
     return in_image, in_points
 
@@ -149,8 +180,8 @@ def _gather_slopes(
 def pyramid(image: Tensor, levels: int) -> list[Tensor]:
     """Return the image and up to `levels` coarser copies, each the area average of the one before.
 
-    Every level has its nodes on the border and keeps the mean of the one before (trapezoid rule, sides 2^k
-    + 1). Stops when a side falls below 5 nodes.
+    Every level has its nodes on the border and keeps the mean of the one before (trapezoid rule,
+    sides 2^k + 1). Stops when a side falls below 5 nodes.
     """
     out = [image]
     for _ in range(levels):
@@ -162,11 +193,12 @@ def pyramid(image: Tensor, levels: int) -> list[Tensor]:
 
 
 def area_sample(image: Tensor, sampling_grid: Tensor) -> Tensor:
-    """Return the image on the sampling grid, averaged over area where the grid is coarser than the image.
+    """Return the image on the sampling grid, averaged over area where the grid is coarser than the
+    image.
 
-    Each output node reads the level of an average pyramid whose node spacing matches the node's footprint
-    in the source (square root of its area), blended linearly between levels. Where the grid is as fine as the
-    image or finer this is plain bilinear interpolation.
+    Each output node reads the level of an average pyramid whose node spacing matches the node's
+    footprint in the source (square root of its area), blended linearly between levels. Where the
+    grid is as fine as the image or finer this is plain bilinear interpolation.
 
     Parameters
     ----------
@@ -185,7 +217,8 @@ def area_sample(image: Tensor, sampling_grid: Tensor) -> Tensor:
 
 
 def area_splat(values: Tensor, sampling_grid: Tensor, size: Sequence[int]) -> Tensor:
-    """Return the exact adjoint of `area_sample`: each node's value is spread over the area it averaged.
+    """Return the exact adjoint of `area_sample`: each node's value is spread over the area it
+    averaged.
 
     <area_sample(image, g), values> = <image, area_splat(values, g, size)>; the total is kept.
 
@@ -203,9 +236,13 @@ def area_splat(values: Tensor, sampling_grid: Tensor, size: Sequence[int]) -> Te
     """
     image = values.new_zeros(*values.shape[:2], *size)
     weights = _level_weights(sampling_grid.to(values.dtype), size)
-    stages, back = torch.func.vjp(lambda picture: tuple(pyramid(picture, len(weights) - 1)), image)[:2]
+    stages, back = torch.func.vjp(lambda picture: tuple(pyramid(picture, len(weights) - 1)), image)[
+        :2
+    ]
     grid = sampling_grid.to(values.dtype).expand(len(values), -1, -1, -1)
-    laid = [splat(values * w, grid, stage.shape[2:]) for w, stage in zip(weights, stages, strict=True)]
+    laid = [
+        splat(values * w, grid, stage.shape[2:]) for w, stage in zip(weights, stages, strict=True)
+    ]
     spread: Tensor = back(tuple(laid))[0]
     return spread
 
@@ -223,7 +260,9 @@ def _area_sample(image: Tensor, sampling_grid: Tensor) -> Tensor:
 @torch.no_grad()
 def _level_weights(grid: Tensor, size: Sequence[int]) -> list[Tensor]:
     """Return how much each node reads of each level of the pyramid, (B, 1, n, n) each."""
-    levels = max(0, math.ceil(math.log2(max(size) / grid.shape[1]))) + 2  # 2 more: areas shrunk up to 16 times
+    levels = (
+        max(0, math.ceil(math.log2(max(size) / grid.shape[1]))) + 2
+    )  # 2 more: areas shrunk up to 16 times
     shortest, last = min(size), 0
     while last < levels and shortest >= 5:  # as `pyramid` stops
         shortest, last = shortest // 2 + 1, last + 1
@@ -232,7 +271,9 @@ def _level_weights(grid: Tensor, size: Sequence[int]) -> list[Tensor]:
 
 
 def _level(grid: Tensor, size: Sequence[int]) -> Tensor:
-    """Return the pyramid level of each node, (B, 1, n, n): log2 of its footprint's side in source nodes."""
+    """Return the pyramid level of each node, (B, 1, n, n): log2 of its footprint's side in source
+    nodes.
+    """
     cells = functional.pad(area_ratio(grid).abs()[:, None], (1, 1, 1, 1), mode="replicate")
     uniform = (size[0] - 1) * (size[1] - 1) / (grid.shape[1] - 1) / (grid.shape[2] - 1)
     return 0.5 * torch.log2((uniform * functional.avg_pool2d(cells, 2, stride=1)).clamp_min(1.0))

@@ -1,7 +1,8 @@
 """Multifrontal Cholesky factorisation on SciPy's BLAS and LAPACK, compiled by numba.
 
-Each front is a small dense matrix: its pivots are factored by LAPACK, and what they leave on the rows below
-(the *update*) is added into the front of the parent. Ordering: `meshconv.operators._ordering`.
+Each front is a small dense matrix: its pivots are factored by LAPACK, and what they leave on the
+rows below (the *update*) is added into the front of the parent. Ordering:
+`meshconv.operators._ordering`.
 
 References
 ----------
@@ -36,8 +37,9 @@ _potrf = _external("cython_lapack", "dpotrf", 5)
 _trsm = _external("cython_blas", "dtrsm", 11)
 _syrk = _external("cython_blas", "dsyrk", 10)
 
-# Fortran takes every argument by address. Letters and sizes lie in one int64 table: on little-endian machines
-# the address of a number below 2^31 reads the same as a character, a 32-bit and a 64-bit integer.
+# Fortran takes every argument by address. Letters and sizes lie in one int64 table: on
+# little-endian machines the address of a number below 2^31 reads the same as a character, a 32-bit
+# and a 64-bit integer.
 _L, _N, _R, _T, _M, _K, _LD, _LB, _INFO = range(9)
 
 _POOR = 1e4  # operations per matrix entry; surfaces of a million vertices take 5e3
@@ -85,10 +87,14 @@ class Fronts:
 
 
 def analyse(indptr: AnyInt, indices: AnyInt, points: FloatArray | None) -> Fronts | None:
-    """Order the unknowns and lay out the factor of a symmetric CSR pattern; None if it would be too large."""
+    """Order the unknowns and lay out the factor of a symmetric CSR pattern; None if it would be too
+    large.
+    """
     fronts = _lay_out(indptr, indices, points)
     if points is not None and (fronts is None or fronts.flops > _POOR * len(indices)):
-        other = _lay_out(indptr, indices, None)  # positions that say little about who is whose neighbour
+        other = _lay_out(
+            indptr, indices, None
+        )  # positions that say little about who is whose neighbour
         if fronts is None or (other is not None and other.flops < fronts.flops):
             fronts = other
     return fronts
@@ -101,7 +107,9 @@ def _lay_out(indptr: AnyInt, indices: AnyInt, points: FloatArray | None) -> Fron
     row_start = np.zeros_like(start)
     links = np.full((2, len(parent)), -1)
     seen, most = np.full(len(order), -1), _MOST_ROWS * len(order) + 10**6
-    rows = _front_rows((indptr, indices), (order, inverse, start, parent), row_start, seen, links, most)
+    rows = _front_rows(
+        (indptr, indices), (order, inverse, start, parent), row_start, seen, links, most
+    )
     if len(rows) > most:
         return None
     rows = _sorted_rows(row_start, rows, len(order))
@@ -111,11 +119,15 @@ def _lay_out(indptr: AnyInt, indices: AnyInt, points: FloatArray | None) -> Fron
         return None
     depth, update, arena = _arenas(parent, np.diff(row_start))
     flops = float((p**3 / 3 + p**2 * b + p * b**2).sum())
-    return Fronts(order, inverse, start, parent, depth, row_start, rows, panel, update, arena, flops)
+    return Fronts(
+        order, inverse, start, parent, depth, row_start, rows, panel, update, arena, flops
+    )
 
 
 @njit(cache=True)
-def _front_rows(pattern: Any, fronts: Any, row_start: IntArray, seen: IntArray, links: IntArray, most: int) -> IntArray:
+def _front_rows(
+    pattern: Any, fronts: Any, row_start: IntArray, seen: IntArray, links: IntArray, most: int
+) -> IntArray:
     """Rows of each front, unsorted: what its pivots touch, and what its children left."""
     indptr, indices = pattern
     order, inverse, start, parent = fronts
@@ -163,7 +175,8 @@ def _sorted_rows(row_start: IntArray, rows: IntArray, n: int) -> IntArray:
 
 
 def _arenas(parent: IntArray, below: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-    """Depth of each front, where its update lies in the arena of that depth's parity, and the arenas' sizes.
+    """Depth of each front, where its update lies in the arena of that depth's parity, and the
+    arenas' sizes.
 
     Children are done before their parent, so the updates in one arena form a stack.
     """
@@ -176,10 +189,17 @@ def _arenas(parent: IntArray, below: IntArray) -> tuple[IntArray, IntArray, IntA
 
 @njit(cache=True)
 def _stack_updates(
-    parent: IntArray, below: IntArray, depth: IntArray, update: IntArray,
-    first: IntArray, top: IntArray, arena: IntArray,
-) -> None:  # fmt: skip
-    """Fill `depth`, `update` and `arena`; `first` is where the updates of a front's children begin."""
+    parent: IntArray,
+    below: IntArray,
+    depth: IntArray,
+    update: IntArray,
+    first: IntArray,
+    top: IntArray,
+    arena: IntArray,
+) -> None:
+    """Fill `depth`, `update` and `arena`; `first` is where the updates of a front's children
+    begin.
+    """
     for f in range(len(parent) - 1, -1, -1):
         up = parent[f]
         depth[f] = depth[up] + 1 if up >= 0 else 0
@@ -220,7 +240,13 @@ class Cholesky:
         n, m = len(s.order), len(s.parent)
         self._scale = scale
         tree = (s.order, s.inverse, s.start, s.parent, s.row_start, s.rows)
-        store = (self._panels, s.panel, (np.empty(s.arena[0]), np.empty(s.arena[1])), s.update, s.depth)
+        store = (
+            self._panels,
+            s.panel,
+            (np.empty(s.arena[0]), np.empty(s.arena[1])),
+            s.update,
+            s.depth,
+        )
         work = (np.full((2, m), -1), np.empty((2, n), dtype=np.int64))
         with one_blas_thread():
             bad, smallest = _factor((data, indptr, indices, scale), tree, store, work, *_tables())
@@ -244,9 +270,17 @@ def _tables() -> tuple[IntArray, FloatArray]:
 
 @njit(cache=True)
 def _scatter(
-    matrix: Any, order: IntArray, inverse: IntArray, low: int, high: int, place: IntArray, panel: FloatArray
+    matrix: Any,
+    order: IntArray,
+    inverse: IntArray,
+    low: int,
+    high: int,
+    place: IntArray,
+    panel: FloatArray,
 ) -> None:
-    """Add the matrix entries of the pivots' columns, on and below the diagonal, into a front's columns."""
+    """Add the matrix entries of the pivots' columns, on and below the diagonal, into a front's
+    columns.
+    """
     data, indptr, indices, scale = matrix
     size = len(panel) // (high - low)
     for k in range(low, high):
@@ -259,8 +293,12 @@ def _scatter(
 
 
 @njit(cache=True)
-def _extend_add(child: FloatArray, local: IntArray, p: int, panel: FloatArray, update: FloatArray) -> None:
-    """Add a child's update into its parent: columns below p into the panel, the rest into the update."""
+def _extend_add(
+    child: FloatArray, local: IntArray, p: int, panel: FloatArray, update: FloatArray
+) -> None:
+    """Add a child's update into its parent: columns below p into the panel, the rest into the
+    update.
+    """
     b = len(local)
     size = len(panel) // p
     below = size - p
@@ -276,7 +314,9 @@ def _extend_add(child: FloatArray, local: IntArray, p: int, panel: FloatArray, u
 
 
 @njit(cache=True)
-def _factor(matrix: Any, tree: Any, store: Any, work: Any, integers: IntArray, scalars: FloatArray) -> Any:
+def _factor(
+    matrix: Any, tree: Any, store: Any, work: Any, integers: IntArray, scalars: FloatArray
+) -> Any:
     """Factor front by front; return -1 and the smallest pivot, or the unknown with a bad one."""
     order, inverse, start, parent, row_start, rows = tree
     panels, at, arenas, where, depth = store
@@ -300,7 +340,13 @@ def _factor(matrix: Any, tree: Any, store: Any, work: Any, integers: IntArray, s
             for r in range(size):
                 i = rows[row_start[c] + r]
                 local[r] = i - low if i < high else place[i]
-            _extend_add(arenas[depth[c] % 2][where[c] : where[c] + size * size], local[:size], p, panel, update)
+            _extend_add(
+                arenas[depth[c] % 2][where[c] : where[c] + size * size],
+                local[:size],
+                p,
+                panel,
+                update,
+            )
             c = sibling[c]
         if parent[f] >= 0:
             sibling[f] = child[parent[f]]
@@ -314,11 +360,26 @@ def _factor(matrix: Any, tree: Any, store: Any, work: Any, integers: IntArray, s
 
 
 @njit(cache=True)
-def _eliminate(p: int, b: int, panel: FloatArray, update: FloatArray, integers: IntArray, scalars: FloatArray) -> int:
-    """Factor the p pivots of a dense front and update the b rows below; return -1 or the first bad pivot."""
-    integers[_M], integers[_K], integers[_LD], integers[_LB], integers[_INFO] = b, p, p + b, max(b, 1), 0
+def _eliminate(
+    p: int, b: int, panel: FloatArray, update: FloatArray, integers: IntArray, scalars: FloatArray
+) -> int:
+    """Factor the p pivots of a dense front and update the b rows below; return -1 or the first bad
+    pivot.
+    """
+    integers[_M], integers[_K], integers[_LD], integers[_LB], integers[_INFO] = (
+        b,
+        p,
+        p + b,
+        max(b, 1),
+        0,
+    )
     table, one = integers.ctypes.data, scalars.ctypes.data
-    letter_l, letter_n, letter_r, letter_t = table + 8 * _L, table + 8 * _N, table + 8 * _R, table + 8 * _T
+    letter_l, letter_n, letter_r, letter_t = (
+        table + 8 * _L,
+        table + 8 * _N,
+        table + 8 * _R,
+        table + 8 * _T,
+    )
     rows, columns, ld, info = table + 8 * _M, table + 8 * _K, table + 8 * _LD, table + 8 * _INFO
     top = panel.ctypes.data
     bottom = top + 8 * p
@@ -328,7 +389,18 @@ def _eliminate(p: int, b: int, panel: FloatArray, update: FloatArray, integers: 
             return k
     if b > 0:
         _trsm(letter_r, letter_l, letter_t, letter_n, rows, columns, one, top, ld, bottom, ld)
-        _syrk(letter_l, letter_n, rows, columns, one + 8, bottom, ld, one, update.ctypes.data, table + 8 * _LB)
+        _syrk(
+            letter_l,
+            letter_n,
+            rows,
+            columns,
+            one + 8,
+            bottom,
+            ld,
+            one,
+            update.ctypes.data,
+            table + 8 * _LB,
+        )
     return -1
 
 

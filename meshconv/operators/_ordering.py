@@ -1,12 +1,12 @@
 """Elimination orders for sparse symmetric matrices: nested dissection by position in space.
 
-A set of unknowns is cut in two at the median of one axis, the one that promises the fewest connections across
-the cut. Few unknowns that touch every such connection go last; both sides are cut again. Unknowns that are
-eliminated together form a *front*.
+A set of unknowns is cut in two at the median of one axis, the one that promises the fewest
+connections across the cut. Few unknowns that touch every such connection go last; both sides are
+cut again. Unknowns that are eliminated together form a *front*.
 
-Along an axis the connections cross sum |x_i - x_j| levels in all, so their number at one level is about that
-sum over the extent of the set (the coarea formula). On a bumpy surface this tells a short cut from a long
-level line, which the extents alone do not.
+Along an axis the connections cross sum |x_i - x_j| levels in all, so their number at one level is
+about that sum over the extent of the set (the coarea formula). On a bumpy surface this tells a
+short cut from a long level line, which the extents alone do not.
 
 References
 ----------
@@ -74,7 +74,9 @@ def _crossings(indptr: AnyInt, indices: AnyInt, points: FloatArray, crossing: Fl
 
 @njit(cache=True)
 def _dissect(pattern: Any, space: Any, order: IntArray, fronts: IntArray, work: Any) -> int:
-    """Permute `order` in place; write the fronts (low, high, parent), parents first; return their number."""
+    """Permute `order` in place; write the fronts (low, high, parent), parents first; return their
+    number.
+    """
     stack, zone, separator = work
     stack[0, 0], stack[0, 1], stack[0, 2] = 0, len(order), -1
     waiting, count, label = 1, 0, np.int64(0)
@@ -122,7 +124,9 @@ def _best_axis(space: Any, order: IntArray, low: int, high: int) -> int:
 
 @njit(cache=True)
 def _halve(points: FloatArray, axis: int, order: IntArray, low: int, high: int) -> None:
-    """Quickselect: the half order[low:middle] lies at or below order[middle:high] along the axis."""
+    """Quickselect: the half order[low:middle] lies at or below order[middle:high] along the
+    axis.
+    """
     middle = (low + high) // 2
     high -= 1
     while low < high:
@@ -146,10 +150,19 @@ def _halve(points: FloatArray, axis: int, order: IntArray, low: int, high: int) 
 
 
 @njit(cache=True)
-def _cut(pattern: Any, order: IntArray, low: int, high: int, zone: IntArray, separator: IntArray, label: int) -> Any:
+def _cut(
+    pattern: Any,
+    order: IntArray,
+    low: int,
+    high: int,
+    zone: IntArray,
+    separator: IntArray,
+    label: int,
+) -> Any:
     """Rearrange order[low:high] into left, right, separator; return where the last two start.
 
-    A left vertex with one open connection gives way to the vertex at its other end, which may close more.
+    A left vertex with one open connection gives way to the vertex at its other end, which may close
+    more.
     """
     indptr, indices = pattern
     middle = (low + high) // 2
@@ -188,7 +201,9 @@ def hop_coordinates(indptr: AnyInt, indices: AnyInt) -> FloatArray:
 
 
 @njit(cache=True)
-def _hops(indptr: AnyInt, indices: AnyInt, hops: IntArray, points: FloatArray, queue: IntArray) -> None:
+def _hops(
+    indptr: AnyInt, indices: AnyInt, hops: IntArray, points: FloatArray, queue: IntArray
+) -> None:
     """Search each component breadth first from any vertex and then from three far ones."""
     offset = 0.0
     for seed in range(len(queue)):

@@ -41,12 +41,18 @@ class Cropped:
 
     @property
     def n_boundary_loops(self) -> int:
-        """Number of borders: 1 is a disk's; holes of the surface, and those that the cut leaves, stay."""
+        """Number of borders: 1 is a disk's; holes of the surface, and those that the cut leaves,
+        stay.
+        """
         return len(self.surface.boundary_loops)
 
     def moved(self, values: ArrayLike) -> FloatArray:
-        """Return a field of the surface before, (V,) or (V, k), on this one; linear along cut edges."""
-        return np.asarray(self.vertex_weights @ field_array(values, self.vertex_weights.shape[1], "values"))
+        """Return a field of the surface before, (V,) or (V, k), on this one; linear along cut
+        edges.
+        """
+        return np.asarray(
+            self.vertex_weights @ field_array(values, self.vertex_weights.shape[1], "values")
+        )
 
 
 def crop(
@@ -59,8 +65,9 @@ def crop(
 ) -> Cropped:
     """Return the part of a surface within a geodesic radius of a point, in one piece.
 
-    Triangles are cut along the iso-line of the distance, so that the borders of scans with different
-    triangles are comparable. Vertices within a twentieth of an edge of the cut are used as they are.
+    Triangles are cut along the iso-line of the distance, so that the borders of scans with
+    different triangles are comparable. Vertices within a twentieth of an edge of the cut are used
+    as they are.
 
     Parameters
     ----------
@@ -73,8 +80,8 @@ def crop(
     vertex_fields : mapping of str to (V,) or (V, k) array_like, optional
         Fields to carry along.
     distance : (V,) array_like, optional
-        Another function to cut where it reaches `radius`, in place of `geodesic_distance` from the centre;
-        infinite values are outside.
+        Another function to cut where it reaches `radius`, in place of `geodesic_distance` from the
+        centre; infinite values are outside.
 
     Returns
     -------
@@ -122,16 +129,22 @@ def _centre_vertex(surface: Surface, centre: ArrayLike) -> int:
         used = np.unique(surface.faces)
         return int(used[np.abs(surface.vertices[used] - array).max(axis=1).argmin()])
     if array.shape != () or array != np.round(array):
-        raise ArrayTypeError(f"centre must be a vertex index or a point (3,), found shape {array.shape}")
+        raise ArrayTypeError(
+            f"centre must be a vertex index or a point (3,), found shape {array.shape}"
+        )
     if not 0 <= array < surface.n_vertices:
-        raise IndexOutOfRangeError(f"centre is vertex {array}, allowed are 0..{surface.n_vertices - 1}")
+        raise IndexOutOfRangeError(
+            f"centre is vertex {array}, allowed are 0..{surface.n_vertices - 1}"
+        )
     return int(array)
 
 
 def _reach(surface: Surface, centre: ArrayLike, distance: ArrayLike | None) -> FloatArray:
     if distance is None:
         solver = GeodesicSolver(surface)
-        return solver.distance(centre) if np.ndim(centre) == 0 else solver.distance_from_point(centre)
+        return (
+            solver.distance(centre) if np.ndim(centre) == 0 else solver.distance_from_point(centre)
+        )
     array = as_array(distance, "distance").astype(np.float64)
     field_array(np.where(np.isposinf(array), 0.0, array), surface.n_vertices, "distance")
     return array
@@ -166,15 +179,22 @@ def _cut(faces: IntArray, level: FloatArray) -> tuple[sparse.csr_array, IntArray
     share = np.where(np.isinf(level[a]), 1.0, share)
     row = np.arange(n, n + len(key))
     weights = sparse.coo_array(
-        (np.r_[np.ones(n), 1 - share, share], (np.r_[np.arange(n), row, row], np.r_[np.arange(n), a, b]))
+        (
+            np.r_[np.ones(n), 1 - share, share],
+            (np.r_[np.arange(n), row, row], np.r_[np.arange(n), a, b]),
+        )
     ).tocsr()
     middle = np.full(len(tail), -1)
     middle[crossing] = n + where
-    return weights, np.concatenate([whole, _clipped(faces[split], outside[split], middle.reshape(-1, 3))])
+    return weights, np.concatenate(
+        [whole, _clipped(faces[split], outside[split], middle.reshape(-1, 3))]
+    )
 
 
 def _clipped(faces: IntArray, outside: BoolArray, middle: IntArray) -> IntArray:
-    """Triangles of the inner part of each face; middle[f, k] is the new vertex on side k to k+1, or -1."""
+    """Triangles of the inner part of each face; middle[f, k] is the new vertex on side k to k+1, or
+    -1.
+    """
     pieces = []
     count = outside.sum(axis=1)
     for k in range(3):  # one corner outside, the other two not: a quadrilateral, or half the face

@@ -1,7 +1,7 @@
 """Curvature at the vertices: by local cubic fits, or by the classical discrete formulas.
 
-Signs: a sphere of radius R with outward normals has mean curvature +1/R. Vertices in no face have zero. Where
-faces have no area the fit stays finite, and the angle defects still add up.
+Signs: a sphere of radius R with outward normals has mean curvature +1/R. Vertices in no face have
+zero. Where faces have no area the fit stays finite, and the angle defects still add up.
 """
 
 from __future__ import annotations
@@ -16,7 +16,17 @@ from meshconv.mesh.surface import Surface
 from meshconv.operators.intrinsic import unit_scale
 from meshconv.operators.laplacian import cotangent_laplacian
 
-_POWERS = [(1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3)]  # of x, y in a cubic
+_POWERS = [
+    (1, 0),
+    (0, 1),
+    (2, 0),
+    (1, 1),
+    (0, 2),
+    (3, 0),
+    (2, 1),
+    (1, 2),
+    (0, 3),
+]  # of x, y in a cubic
 _ENOUGH = 14  # neighbours for nine coefficients; with fewer, one more ring is taken
 _CHUNK = 20_000  # vertices fitted at once: bounds the memory
 
@@ -25,15 +35,16 @@ def principal_curvatures(surface: Surface, *, rings: int = 2) -> tuple[FloatArra
     """Return the largest and the smallest normal curvature at each vertex.
 
     A cubic height over the tangent plane is fitted to the vertices within `rings` edges. Its second
-    derivatives are second-order accurate on irregular triangulations and at borders, where the classical
-    formulas do not converge.
+    derivatives are second-order accurate on irregular triangulations and at borders, where the
+    classical formulas do not converge.
 
     Parameters
     ----------
     surface : Surface
         V vertices.
     rings : int
-        Radius of the neighbourhood in edges, at least 1. More rings smooth noise, and fine detail with it.
+        Radius of the neighbourhood in edges, at least 1. More rings smooth noise, and fine detail
+        with it.
 
     Returns
     -------
@@ -42,8 +53,8 @@ def principal_curvatures(surface: Surface, *, rings: int = 2) -> tuple[FloatArra
 
     References
     ----------
-    Cazals, Pouget, 2005, Estimating differential quantities using polynomial fitting of osculating jets.
-    doi:10.1016/j.cagd.2004.09.004
+    Cazals, Pouget, 2005, Estimating differential quantities using polynomial fitting of osculating
+    jets. doi:10.1016/j.cagd.2004.09.004
 
     Examples
     --------
@@ -65,8 +76,9 @@ def mean_curvature(surface: Surface, *, method: str = "fit", rings: int = 2) -> 
     surface : Surface
         V vertices.
     method : {'fit', 'cotangent'}
-        ``fit``: see `principal_curvatures`. ``cotangent``: half the cotangent Laplacian of the position per
-        area, along the vertex normal; exact in the integral, noisy at a vertex; zero on the border.
+        ``fit``: see `principal_curvatures`. ``cotangent``: half the cotangent Laplacian of the
+        position per area, along the vertex normal; exact in the integral, noisy at a vertex; zero
+        on the border.
     rings : int
         For ``fit``.
 
@@ -97,9 +109,9 @@ def gaussian_curvature(surface: Surface, *, method: str = "fit", rings: int = 2)
     surface : Surface
         V vertices.
     method : {'fit', 'angle_defect'}
-        ``fit``: see `principal_curvatures`. ``angle_defect``: `angle_defect` per mixed area, noisy at a
-        vertex. On the border, where the defect also holds the turning of the border curve, it is the mean
-        of the neighbours inside.
+        ``fit``: see `principal_curvatures`. ``angle_defect``: `angle_defect` per mixed area, noisy
+        at a vertex. On the border, where the defect also holds the turning of the border curve, it
+        is the mean of the neighbours inside.
     rings : int
         For ``fit``.
 
@@ -122,9 +134,9 @@ def gaussian_curvature(surface: Surface, *, method: str = "fit", rings: int = 2)
 def angle_defect(surface: Surface) -> FloatArray:
     """Return the integrated Gaussian curvature at each vertex, (V,), radians.
 
-    2 pi minus the sum of the corner angles; on the border pi minus it, which is the turning of the border.
-    Adds up to 2 pi times the Euler characteristic on every surface (Gauss-Bonnet), to rounding, with
-    borders, several components, non-manifold edges and faces without area.
+    2 pi minus the sum of the corner angles; on the border pi minus it, which is the turning of the
+    border. Adds up to 2 pi times the Euler characteristic on every surface (Gauss-Bonnet), to
+    rounding, with borders, several components, non-manifold edges and faces without area.
 
     Examples
     --------
@@ -140,24 +152,29 @@ def angle_defect(surface: Surface) -> FloatArray:
 
 
 def shape_index(surface: Surface, *, rings: int = 2) -> FloatArray:
-    """Return Koenderink's shape index (2 / pi) atan2(k1 + k2, k1 - k2) at each vertex, (V,), in -1..1.
+    """Return Koenderink's shape index (2 / pi) atan2(k1 + k2, k1 - k2) at each vertex, (V,), in
+    -1..1.
 
-    1 on a dome (outward normals), .5 on a ridge, 0 on a saddle, -.5 in a rut, -1 in a cup; 0 where it is
-    flat. Does not change with scale.
+    1 on a dome (outward normals), .5 on a ridge, 0 on a saddle, -.5 in a rut, -1 in a cup; 0 where
+    it is flat. Does not change with scale.
 
     References
     ----------
-    Koenderink, van Doorn, 1992, Surface shape and curvature scales. doi:10.1016/0262-8856(92)90076-F
+    Koenderink, van Doorn, 1992, Surface shape and curvature scales.
+    doi:10.1016/0262-8856(92)90076-F
     """
     k1, k2 = principal_curvatures(surface, rings=rings)
     return np.asarray(2 / np.pi * np.arctan2(k1 + k2, k1 - k2))
 
 
-# --- the fit ---------------------------------------------------------------------------------------
+# --- the fit
+# ---------------------------------------------------------------------------------------
 
 
 def _fitted(surface: Surface, rings: int) -> tuple[FloatArray, FloatArray, float]:
-    """Mean and Gaussian curvature of a cubic fitted at each vertex, and the unit of length they are in."""
+    """Mean and Gaussian curvature of a cubic fitted at each vertex, and the unit of length they are
+    in.
+    """
     if int(rings) != rings or rings < 1:
         raise ArgumentError(f"rings must be a positive integer, found {rings!r}")
     unit, scale = unit_scale(surface)
@@ -170,7 +187,9 @@ def _fitted(surface: Surface, rings: int) -> tuple[FloatArray, FloatArray, float
 
 
 def _neighbours(surface: Surface, rings: int) -> sparse.csr_array:
-    """Vertices within `rings` edges of each, itself included; up to two edges more where they are too few."""
+    """Vertices within `rings` edges of each, itself included; up to two edges more where they are
+    too few.
+    """
     step = (_adjacency(surface) + sparse.eye_array(surface.n_vertices)).astype(bool).tocsr()
     near = step
     for _ in range(rings - 1):
@@ -182,14 +201,20 @@ def _neighbours(surface: Surface, rings: int) -> sparse.csr_array:
     return near
 
 
-def _fit_cubics(unit: Surface, vertices: IntArray, near: sparse.csr_array) -> tuple[FloatArray, FloatArray]:
+def _fit_cubics(
+    unit: Surface, vertices: IntArray, near: sparse.csr_array
+) -> tuple[FloatArray, FloatArray]:
     x, y, z, (width, height), start = _local_heights(unit, vertices, near)
     moment = _moments(x, y, np.ones_like(x), start, 6)
-    normal = np.array([[moment[a + c, b + d] for c, d in _POWERS] for a, b in _POWERS]).transpose(2, 0, 1)
+    normal = np.array([[moment[a + c, b + d] for c, d in _POWERS] for a, b in _POWERS]).transpose(
+        2, 0, 1
+    )
     moment = _moments(x, y, z, start, 3)
     rhs = np.array([moment[power] for power in _POWERS]).T[..., None]
     count = np.diff(near.indptr)[:, None, None]
-    ridge = 1e-10 * count * np.eye(len(_POWERS))  # with too few neighbours: the smallest coefficients
+    ridge = (
+        1e-10 * count * np.eye(len(_POWERS))
+    )  # with too few neighbours: the smallest coefficients
     fx, fy, fxx, fxy, fyy = np.linalg.solve(normal + ridge, rhs)[:, :5, 0].T
     fx, fy = fx / width, fy / height
     fxx, fxy, fyy = 2 * fxx / width**2, fxy / (width * height), 2 * fyy / height**2
@@ -217,7 +242,8 @@ def _moments(
 def _local_heights(
     unit: Surface, vertices: IntArray, near: sparse.csr_array
 ) -> tuple[FloatArray, FloatArray, FloatArray, tuple[FloatArray, FloatArray], IntArray]:
-    """Neighbours in each vertex's frame: x, y along the axes of their spread and in units of it, height z.
+    """Neighbours in each vertex's frame: x, y along the axes of their spread and in units of it,
+    height z.
 
     This frame makes the fit as good on stretched triangles as on round ones.
     """
@@ -226,7 +252,9 @@ def _local_heights(
     away = unit.vertices[near.indices] - unit.vertices[vertices[row]]
     normal = unit.vertex_normals[vertices]
     normal = np.where(np.abs(normal).sum(axis=1, keepdims=True) > 0, normal, [0.0, 0.0, 1.0])
-    first = np.cross(normal, np.where(np.abs(normal[:, :1]) < 0.6, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]))
+    first = np.cross(
+        normal, np.where(np.abs(normal[:, :1]) < 0.6, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
+    )
     first /= np.linalg.norm(first, axis=1, keepdims=True)
     x, y, z = (_dot(away, axis[row]) for axis in (first, np.cross(normal, first), normal))
     xx, xy, yy = (np.add.reduceat(product, start) for product in (x * x, x * y, y * y))
@@ -243,7 +271,8 @@ def _dot(u: FloatArray, v: FloatArray) -> FloatArray:
     return u[:, 0] * v[:, 0] + u[:, 1] * v[:, 1] + u[:, 2] * v[:, 2]
 
 
-# --- parts -----------------------------------------------------------------------------------------
+# --- parts
+# -----------------------------------------------------------------------------------------
 
 
 def _per_area(curvature: FloatArray, scale: float) -> FloatArray:
@@ -260,7 +289,9 @@ def _per_area(curvature: FloatArray, scale: float) -> FloatArray:
 def _adjacency(surface: Surface) -> sparse.csr_array:
     i, j = surface.edges.T
     ones = np.ones(2 * len(i))
-    return sparse.coo_array((ones, (np.r_[i, j], np.r_[j, i])), shape=(surface.n_vertices,) * 2).tocsr()
+    return sparse.coo_array(
+        (ones, (np.r_[i, j], np.r_[j, i])), shape=(surface.n_vertices,) * 2
+    ).tocsr()
 
 
 def _border(surface: Surface) -> BoolArray:
@@ -298,4 +329,6 @@ def _mixed_areas(surface: Surface) -> FloatArray:
     area = surface.face_areas[:, None]
     safe = np.where(dot < 0, area / 2, area / 4)
     share = np.where((dot < 0).any(axis=1, keepdims=True), safe, voronoi)
-    return np.asarray(np.bincount(surface.faces.ravel(), share.ravel(), surface.n_vertices), np.float64)
+    return np.asarray(
+        np.bincount(surface.faces.ravel(), share.ravel(), surface.n_vertices), np.float64
+    )

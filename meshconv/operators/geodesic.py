@@ -20,10 +20,13 @@ from meshconv.operators.intrinsic import (
 )
 from meshconv.operators.solve import FixedValueSolver, SPDSolver
 
-_TIME = 0.04  # diffusion time in mean edges times extent; shrinking slower than edge^2, the method converges
+# diffusion time in mean edges times extent; shrinking slower than edge^2, the method converges
+_TIME = 0.04
 
 
-def geodesic_distance(surface: Surface, sources: ArrayLike, *, backend: str = "meshconv") -> FloatArray:
+def geodesic_distance(
+    surface: Surface, sources: ArrayLike, *, backend: str = "meshconv"
+) -> FloatArray:
     """Return the distance along the surface from each vertex to the nearest source.
 
     For many questions on one surface keep a `GeodesicSolver`.
@@ -40,7 +43,8 @@ def geodesic_distance(surface: Surface, sources: ArrayLike, *, backend: str = "m
     Returns
     -------
     distance : (V,) float64
-        In units of length; 0 at the sources, infinite at vertices in no face and in other components.
+        In units of length; 0 at the sources, infinite at vertices in no face and in other
+        components.
 
     Examples
     --------
@@ -56,16 +60,17 @@ def geodesic_distance(surface: Surface, sources: ArrayLike, *, backend: str = "m
 class GeodesicSolver:
     """Distances along one surface from many sources: factor once, answer many.
 
-    Smooth, and convergent: the mean error on the unit disk is .03 edges, on the unit sphere of 4,000
-    vertices .001 to .008; it is largest where shortest paths meet.
+    Smooth, and convergent: the mean error on the unit disk is .03 edges, on the unit sphere of
+    4,000 vertices .001 to .008; it is largest where shortest paths meet.
 
     Parameters
     ----------
     surface : Surface
         V vertices; bad triangles are welcome, see `intrinsic_delaunay`.
     backend : {'meshconv', 'potpourri3d'}
-        ``meshconv``: diffusion time proportional to the edge. ``potpourri3d``: geometry-central's solver with
-        its diffusion time, proportional to the squared edge, which stops improving on fine meshes.
+        ``meshconv``: diffusion time proportional to the edge. ``potpourri3d``: geometry-central's
+        solver with its diffusion time, proportional to the squared edge, which stops improving on
+        fine meshes.
 
     Raises
     ------
@@ -85,21 +90,30 @@ class GeodesicSolver:
         self._used = used
         self._local = np.full(self._n, -1)
         self._local[used] = np.arange(len(used))
-        self._part, self._scale = unit_scale(Surface(surface.vertices[used], self._local[surface.faces]))
+        self._part, self._scale = unit_scale(
+            Surface(surface.vertices[used], self._local[surface.faces])
+        )
         self._component = _components(self._part)
         self._solver: _Heat | _Potpourri
-        self._solver = _Heat(self._part, self._component) if backend == "meshconv" else _Potpourri(self._part)
+        self._solver = (
+            _Heat(self._part, self._component) if backend == "meshconv" else _Potpourri(self._part)
+        )
 
     def distance(self, sources: ArrayLike) -> FloatArray:
-        """Return the distance (V,) of each vertex to the nearest of the sources, as `geodesic_distance`."""
+        """Return the distance (V,) of each vertex to the nearest of the sources, as
+        `geodesic_distance`.
+        """
         local = self._local[_source_array(sources, self._n)]
         if (local < 0).any():
             bad = np.asarray(sources).ravel()[local < 0]
-            raise ArgumentError(f"source vertex {bad[0]} is in no face", indices=bad[:10].tolist(), count=len(bad))
+            raise ArgumentError(
+                f"source vertex {bad[0]} is in no face", indices=bad[:10].tolist(), count=len(bad)
+            )
         return self._on_all(self._solver.solve(local), self._component[local])
 
     def distance_from_point(self, point: ArrayLike) -> FloatArray:
-        """Return the distance (V,) of each vertex to the point on the surface nearest to `point` (3,).
+        """Return the distance (V,) of each vertex to the point on the surface nearest to `point`
+        (3,).
 
         It is looked for in the faces around the nearest vertex. Only for ``meshconv``.
         """
@@ -122,7 +136,9 @@ class GeodesicSolver:
         """Back to all vertices and the caller's unit; infinite outside the given components."""
         distance = np.where(np.isin(self._component, components), distance * self._scale, np.inf)
         if np.isnan(distance).any():
-            raise SolverError("geodesic_distance found no finite distance", hint="repair the surface first")
+            raise SolverError(
+                "geodesic_distance found no finite distance", hint="repair the surface first"
+            )
         out = np.full(self._n, np.inf)
         out[self._used] = distance
         return out
@@ -134,11 +150,17 @@ class _Heat:
     def __init__(self, surface: Surface, component: IntArray) -> None:
         triangles = intrinsic_delaunay(surface)
         L, M = triangles.cotangent_laplacian(), triangles.mass_matrix()
-        first = np.unique(component, return_index=True)[1]  # one vertex of each component is held at zero
+        first = np.unique(component, return_index=True)[
+            1
+        ]  # one vertex of each component is held at zero
         time = sparse.diags_array(_diffusion_times(surface, triangles, component)[component])
         self._free = SPDSolver(M + time @ L, coordinates=surface.vertices)
         border = np.unique(topology.boundary_half_edges(surface.faces))
-        self._held = FixedValueSolver(M + time @ L, border, coordinates=surface.vertices) if len(border) else None
+        self._held = (
+            FixedValueSolver(M + time @ L, border, coordinates=surface.vertices)
+            if len(border)
+            else None
+        )
         self._poisson = FixedValueSolver(L, first, coordinates=surface.vertices)
         self._pinned = np.zeros(len(first))
         self._component = component
@@ -151,7 +173,10 @@ class _Heat:
         is_source = heat > 0
         face, corner = np.nonzero(is_source[self._faces])
         face, corner, turn = np.repeat(face, 2), np.repeat(corner, 2), np.tile([1, 2], len(face))
-        near, known = self._faces[face, (corner + turn) % 3], self._lengths[face, (corner - turn) % 3]
+        near, known = (
+            self._faces[face, (corner + turn) % 3],
+            self._lengths[face, (corner - turn) % 3],
+        )
         outer = ~is_source[near]
         anchors = (near[outer], known[outer]) if outer.any() else (sources, np.zeros(len(sources)))
         distance = self.solve_from(heat, *anchors)
@@ -161,7 +186,8 @@ class _Heat:
     def solve_from(self, heat: FloatArray, near: IntArray, known: FloatArray) -> FloatArray:
         """Distance from where the heat is, given that of some vertices near it.
 
-        The tip of the cone comes out blunt by a tenth of an edge, so its own height would not set the level.
+        The tip of the cone comes out blunt by a tenth of an edge, so its own height would not set
+        the level.
         """
         warmth = self._diffused(heat)
         flow = np.einsum("fc,fcd->fd", warmth[self._faces], self._hats)
@@ -176,7 +202,9 @@ class _Heat:
         return np.asarray(np.maximum(height - ground[self._component], 0.0))
 
     def _diffused(self, heat: FloatArray) -> FloatArray:
-        """Heat after a short time: the sum of free and held borders, which bend the flow in opposite ways."""
+        """Heat after a short time: the sum of free and held borders, which bend the flow in
+        opposite ways.
+        """
         free = self._free.solve(heat)
         if self._held is None:
             return free
@@ -185,26 +213,34 @@ class _Heat:
 
 class _Potpourri:
     def __init__(self, surface: Surface) -> None:
-        intrinsic_delaunay(surface)  # refuses a surface without area, on which the library does not return
+        intrinsic_delaunay(
+            surface
+        )  # refuses a surface without area, on which the library does not return
         self._solver = potpourri3d.MeshHeatMethodDistanceSolver(surface.vertices, surface.faces)
 
     def solve(self, sources: IntArray) -> FloatArray:
         return np.asarray(self._solver.compute_distance_multisource(sources.tolist()))
 
 
-def _diffusion_times(surface: Surface, triangles: IntrinsicTriangulation, component: IntArray) -> FloatArray:
+def _diffusion_times(
+    surface: Surface, triangles: IntrinsicTriangulation, component: IntArray
+) -> FloatArray:
     """Mean edge times diagonal of the bounding box, for each component."""
     count = int(component.max()) + 1
     low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
     np.minimum.at(low, component, surface.vertices)
     np.maximum.at(high, component, surface.vertices)
     group = component[triangles.faces[:, 0]]
-    edge = np.bincount(group, triangles.lengths.mean(axis=1), count) / np.bincount(group, minlength=count)
+    edge = np.bincount(group, triangles.lengths.mean(axis=1), count) / np.bincount(
+        group, minlength=count
+    )
     return np.asarray(_TIME * edge * np.linalg.norm(high - low, axis=1))
 
 
 def _hat_gradients(triangles: IntrinsicTriangulation) -> tuple[FloatArray, FloatArray]:
-    """Areas (F,), and the gradients of the corners' hat functions on each face laid out flat, (F, 3, 2)."""
+    """Areas (F,), and the gradients of the corners' hat functions on each face laid out flat, (F,
+    3, 2).
+    """
     a, b, c = triangles.lengths.T
     areas = face_areas_from_lengths(triangles.lengths)
     corners = np.zeros((len(a), 3, 2))
@@ -216,7 +252,9 @@ def _hat_gradients(triangles: IntrinsicTriangulation) -> tuple[FloatArray, Float
 
 
 def _nearest_point(surface: Surface, point: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Corners (3,) and barycentric weights of the nearest point on the faces around the nearest vertex."""
+    """Corners (3,) and barycentric weights of the nearest point on the faces around the nearest
+    vertex.
+    """
     vertex = ((surface.vertices - point) ** 2).sum(axis=1).argmin()
     faces = surface.faces[(surface.faces == vertex).any(axis=1)]
     corners = surface.vertices[faces]
@@ -237,11 +275,14 @@ def _components(surface: Surface) -> IntArray:
 def _source_array(sources: ArrayLike, n: int) -> IntArray:
     array = np.atleast_1d(as_array(sources, "sources"))
     if array.ndim != 1 or array.size == 0 or not np.array_equal(array, np.round(array)):
-        raise ArrayTypeError(f"sources must be one vertex index or several, found {array.dtype} {array.shape}")
+        raise ArrayTypeError(
+            f"sources must be one vertex index or several, found {array.dtype} {array.shape}"
+        )
     bad = np.flatnonzero((array < 0) | (array >= n))
     if len(bad):
         raise IndexOutOfRangeError(
             f"source {bad[0]} is {array[bad[0]]}, allowed vertices are 0..{n - 1}",
-            indices=bad[:10].tolist(), count=len(bad),
-        )  # fmt: skip
+            indices=bad[:10].tolist(),
+            count=len(bad),
+        )
     return array.astype(np.int64)

@@ -9,14 +9,17 @@ from meshconv._check import FloatArray
 from meshconv.errors import DegenerateError
 from meshconv.mesh.surface import Surface
 
-_NO_AREA = 8.0 * float(np.finfo(np.float64).eps)  # twice an area that is rounding, in squared longest sides
+_NO_AREA = 8.0 * float(
+    np.finfo(np.float64).eps
+)  # twice an area that is rounding, in squared longest sides
 
 
 def gradient(surface: Surface) -> sparse.csr_array:
     """Return the matrix of the surface gradient of piecewise linear functions.
 
-    ``(gradient(surface) @ u).reshape(-1, 3)`` is one tangent vector a face, in the surface's coordinates,
-    pointing where u increases. Exact for functions linear in space, up to their normal part.
+    ``(gradient(surface) @ u).reshape(-1, 3)`` is one tangent vector a face, in the surface's
+    coordinates, pointing where u increases. Exact for functions linear in space, up to their normal
+    part.
 
     Parameters
     ----------
@@ -26,8 +29,8 @@ def gradient(surface: Surface) -> sparse.csr_array:
     Returns
     -------
     G : (3F, V) scipy.sparse.csr_array of float64
-        Rows 3f, 3f+1, 3f+2 give x, y, z on face f; per unit of length. With A = ``repeat(face_areas, 3)``
-        the cotangent Laplacian is G' diag(A) G.
+        Rows 3f, 3f+1, 3f+2 give x, y, z on face f; per unit of length. With A =
+        ``repeat(face_areas, 3)`` the cotangent Laplacian is G' diag(A) G.
 
     Raises
     ------
@@ -36,7 +39,8 @@ def gradient(surface: Surface) -> sparse.csr_array:
 
     References
     ----------
-    Botsch, Kobbelt, Pauly, Alliez, Levy, 2010, Polygon Mesh Processing, eq. (3.9). doi:10.1201/b10688
+    Botsch, Kobbelt, Pauly, Alliez, Levy, 2010, Polygon Mesh Processing, eq. (3.9).
+    doi:10.1201/b10688
 
     Examples
     --------
@@ -49,14 +53,18 @@ def gradient(surface: Surface) -> sparse.csr_array:
     columns = np.repeat(surface.faces, 3, axis=0)
     values = _hat_gradients(surface).transpose(0, 2, 1)
     indptr = np.arange(0, 9 * n + 1, 3)
-    return sparse.csr_array((values.ravel(), columns.ravel(), indptr), shape=(3 * n, surface.n_vertices))
+    return sparse.csr_array(
+        (values.ravel(), columns.ravel(), indptr), shape=(3 * n, surface.n_vertices)
+    )
 
 
 def divergence(surface: Surface) -> sparse.csr_array:
-    """Return the matrix of the integrated divergence of a vector field that is constant on each face.
+    """Return the matrix of the integrated divergence of a vector field that is constant on each
+    face.
 
-    The adjoint of the gradient: ``divergence(surface) @ gradient(surface)`` is minus the cotangent Laplacian.
-    Divide by the lumped mass for values per unit of area. No flux leaves through the border.
+    The adjoint of the gradient: ``divergence(surface) @ gradient(surface)`` is minus the cotangent
+    Laplacian. Divide by the lumped mass for values per unit of area. No flux leaves through the
+    border.
 
     Parameters
     ----------
@@ -66,16 +74,21 @@ def divergence(surface: Surface) -> sparse.csr_array:
     Returns
     -------
     D : (V, 3F) scipy.sparse.csr_array of float64
-        -G' diag(A), A = ``repeat(face_areas, 3)``; columns as the rows of `gradient`; in units of length.
+        -G' diag(A), A = ``repeat(face_areas, 3)``; columns as the rows of `gradient`; in units of
+        length.
     """
     areas = np.repeat(surface.face_areas, 3)
     return sparse.csr_array(-(gradient(surface).T @ sparse.diags_array(areas)))
 
 
 def _hat_gradients(surface: Surface) -> FloatArray:
-    """Gradient on each face of the function that is 1 at one corner and 0 at the others, (F, corner, xyz)."""
+    """Gradient on each face of the function that is 1 at one corner and 0 at the others, (F,
+    corner, xyz).
+    """
     corners = surface.vertices[surface.faces]
-    side = corners[:, [2, 0, 1]] - corners[:, [1, 2, 0]]  # side k is opposite corner k, counter-clockwise
+    side = (
+        corners[:, [2, 0, 1]] - corners[:, [1, 2, 0]]
+    )  # side k is opposite corner k, counter-clockwise
     size = np.abs(side).max(axis=(1, 2))
     scale = np.where(size > 0, size, 1.0)[:, None, None]  # squares neither overflow nor vanish
     side = side / scale
@@ -85,6 +98,8 @@ def _hat_gradients(surface: Surface) -> FloatArray:
     if len(bad):
         raise DegenerateError(
             f"face {bad[0]} has no area ({len(bad)} of {len(normal)} faces), so it has no gradient",
-            indices=bad[:10].tolist(), count=len(bad), hint="remove such faces with meshconv.repair",
-        )  # fmt: skip
+            indices=bad[:10].tolist(),
+            count=len(bad),
+            hint="remove such faces with meshconv.repair",
+        )
     return np.asarray(np.cross((normal / twice_area[:, None] ** 2)[:, None], side) / scale)

@@ -1,7 +1,9 @@
-"""The intrinsic Delaunay triangulation: the same surface and vertices, better triangles to compute on.
+"""The intrinsic Delaunay triangulation: the same surface and vertices, better triangles to compute
+on.
 
-Edges may run straight across several faces, so only lengths are kept, no positions. Its cotangent Laplacian
-has no negative weight on an edge with two faces, whatever the triangles of the input look like.
+Edges may run straight across several faces, so only lengths are kept, no positions. Its cotangent
+Laplacian has no negative weight on an edge with two faces, whatever the triangles of the input look
+like.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ class IntrinsicTriangulation:
     added_length: float
 
     def cotangent_laplacian(self) -> sparse.csr_array:
-        """Return the cotangent Laplacian (V, V), as `meshconv.cotangent_laplacian` does for the surface."""
+        """Return the cotangent Laplacian (V, V), as `meshconv.cotangent_laplacian` does for the
+        surface.
+        """
         return laplacian_from_lengths(self.faces, self.lengths, self.n_vertices)
 
     def mass_matrix(self) -> sparse.dia_array:
@@ -62,11 +66,11 @@ def intrinsic_delaunay(surface: Surface, *, mollify: float = 1e-6) -> IntrinsicT
     Parameters
     ----------
     surface : Surface
-        V vertices; needles and faces without area are welcome. Edges on the border, with three or more
-        faces, or between faces of opposite winding stay where they are.
+        V vertices; needles and faces without area are welcome. Edges on the border, with three or
+        more faces, or between faces of opposite winding stay where they are.
     mollify : float
-        The least excess of two sides over the third, in mean edge lengths; all sides grow by the same amount
-        to reach it.
+        The least excess of two sides over the third, in mean edge lengths; all sides grow by the
+        same amount to reach it.
 
     Raises
     ------
@@ -80,8 +84,9 @@ def intrinsic_delaunay(surface: Surface, *, mollify: float = 1e-6) -> IntrinsicT
 
     References
     ----------
-    Sharp, Crane, 2020, A Laplacian for nonmanifold triangle meshes, section 4.5. doi:10.1111/cgf.14069
-    Bobenko, Springborn, 2007, A discrete Laplace-Beltrami operator. doi:10.1007/s00454-007-9006-1
+    Sharp, Crane, 2020, A Laplacian for nonmanifold triangle meshes, section 4.5.
+    doi:10.1111/cgf.14069 Bobenko, Springborn, 2007, A discrete Laplace-Beltrami operator.
+    doi:10.1007/s00454-007-9006-1
     """
     unit, scale = unit_scale(surface)
     lengths, first = _mollified(_side_lengths(unit), mollify)
@@ -90,18 +95,23 @@ def intrinsic_delaunay(surface: Surface, *, mollify: float = 1e-6) -> IntrinsicT
     if not finished:
         warnings.warn(
             f"intrinsic_delaunay stopped after {n_flips} flips: some edges of nearly degenerate faces are "
-            "not Delaunay, their weights may be negative", AccuracyWarning, stacklevel=2,
-        )  # fmt: skip
+            "not Delaunay, their weights may be negative",
+            AccuracyWarning,
+            stacklevel=2,
+        )
     lengths, second = _mollified(lengths, mollify * 1e-2)
-    return IntrinsicTriangulation(faces, lengths * scale, surface.n_vertices, n_flips, (first + second) * scale)
+    return IntrinsicTriangulation(
+        faces, lengths * scale, surface.n_vertices, n_flips, (first + second) * scale
+    )
 
 
 def cotangent_laplacian_intrinsic(surface: Surface, *, mollify: float = 1e-6) -> sparse.csr_array:
     """Return the cotangent Laplacian of the intrinsic Delaunay triangulation of a surface.
 
-    Symmetric, positive semidefinite, rows summing to zero, finite on every surface with an area; the weight
-    of an edge with two faces is not negative, so that harmonic functions keep the maximum principle away
-    from the border. Equal to `cotangent_laplacian` where the surface is Delaunay already.
+    Symmetric, positive semidefinite, rows summing to zero, finite on every surface with an area;
+    the weight of an edge with two faces is not negative, so that harmonic functions keep the
+    maximum principle away from the border. Equal to `cotangent_laplacian` where the surface is
+    Delaunay already.
 
     Parameters
     ----------
@@ -125,16 +135,20 @@ def cotangent_laplacian_intrinsic(surface: Surface, *, mollify: float = 1e-6) ->
 
 
 def face_areas_from_lengths(lengths: FloatArray) -> FloatArray:
-    """Return the area of each triangle, (F,), from its side lengths (F, 3), by Kahan's stable formula."""
+    """Return the area of each triangle, (F,), from its side lengths (F, 3), by Kahan's stable
+    formula.
+    """
     c, b, a = np.sort(lengths, axis=1).T
     area16 = (a + (b + c)) * (c - (a - b)) * (c + (a - b)) * (a + (b - c))
     return np.asarray(np.sqrt(np.maximum(area16, 0.0)) / 4)
 
 
 def unit_scale(surface: Surface) -> tuple[Surface, float]:
-    """Return the surface in a unit of length in which no square overflows or vanishes, and that unit.
+    """Return the surface in a unit of length in which no square overflows or vanishes, and that
+    unit.
 
-    The unit is a power of two, so that nothing is rounded; 1 unless the extent is beyond 1e-50 to 1e50.
+    The unit is a power of two, so that nothing is rounded; 1 unless the extent is beyond 1e-50 to
+    1e50.
     """
     extent = float((surface.vertices.max(axis=0) / 2 - surface.vertices.min(axis=0) / 2).max())
     if 1e-50 < extent < 1e50 or extent == 0.0:
@@ -145,21 +159,29 @@ def unit_scale(surface: Surface) -> tuple[Surface, float]:
 
 def _side_lengths(surface: Surface) -> FloatArray:
     corners = surface.vertices[surface.faces]
-    lengths = np.ascontiguousarray(np.linalg.norm(corners[:, [1, 2, 0]] - corners[:, [2, 0, 1]], axis=2))
+    lengths = np.ascontiguousarray(
+        np.linalg.norm(corners[:, [1, 2, 0]] - corners[:, [2, 0, 1]], axis=2)
+    )
     if not (2 * surface.face_areas > 1e-14 * lengths.max(axis=1) ** 2).any():
-        raise DegenerateError("surface area is 0: every face has its corners in one point or on one line")
+        raise DegenerateError(
+            "surface area is 0: every face has its corners in one point or on one line"
+        )
     return lengths
 
 
 def _mollified(lengths: FloatArray, relative: float) -> tuple[FloatArray, float]:
-    """Add the same length to all sides until two sides exceed the third by `relative` mean sides."""
+    """Add the same length to all sides until two sides exceed the third by `relative` mean
+    sides.
+    """
     excess = lengths.sum(axis=1, keepdims=True) - 2 * lengths
     added = max(0.0, float(relative * lengths.mean() - excess.min()))
     return lengths + added, added
 
 
 def _twins(faces: IntArray) -> IntArray:
-    """For side k of face f, opposite corner k, the side 3f + k that it is glued to, else -1; (3F,)."""
+    """For side k of face f, opposite corner k, the side 3f + k that it is glued to, else -1;
+    (3F,).
+    """
     tail, head = faces[:, [1, 2, 0]].ravel(), faces[:, [2, 0, 1]].ravel()
     key = np.minimum(tail, head) * (int(faces.max()) + 1) + np.maximum(tail, head)
     order = np.argsort(key, kind="stable")
@@ -179,7 +201,9 @@ def _flip_to_delaunay(faces: IntArray, lengths: FloatArray, twins: IntArray) -> 
 
 @njit(cache=True)
 def _flip_queue(faces: IntArray, lengths: FloatArray, twins: IntArray, most: int) -> int:
-    """Test every edge, and again those around each flip; minus the number of flips if there were too many."""
+    """Test every edge, and again those around each flip; minus the number of flips if there were
+    too many.
+    """
     stack = np.arange(len(twins))
     waiting = np.ones(len(twins), np.bool_)
     top, n_flips = len(twins), 0
@@ -188,7 +212,11 @@ def _flip_queue(faces: IntArray, lengths: FloatArray, twins: IntArray, most: int
         top -= 1
         side = stack[top]
         waiting[side] = False
-        if twins[side] < 0 or twins[side] // 3 == side // 3 or not _flip(faces, lengths, twins, side, around):
+        if (
+            twins[side] < 0
+            or twins[side] // 3 == side // 3
+            or not _flip(faces, lengths, twins, side, around)
+        ):
             continue
         n_flips += 1
         if n_flips >= most:
@@ -202,14 +230,21 @@ def _flip_queue(faces: IntArray, lengths: FloatArray, twins: IntArray, most: int
 
 
 @njit(cache=True)
-def _flip(faces: IntArray, lengths: FloatArray, twins: IntArray, side: int, around: IntArray) -> bool:
+def _flip(
+    faces: IntArray, lengths: FloatArray, twins: IntArray, side: int, around: IntArray
+) -> bool:
     """If the cotangents opposite side bc of faces abc and dcb add up to less than 0, flip it to ad.
 
     The faces become abd and dca; `around` is filled with their four outer sides.
     """
     f, i = side // 3, side % 3
     g, j = twins[side] // 3, twins[side] % 3
-    ca, ab, bd, dc = 3 * f + (i + 1) % 3, 3 * f + (i + 2) % 3, 3 * g + (j + 1) % 3, 3 * g + (j + 2) % 3
+    ca, ab, bd, dc = (
+        3 * f + (i + 1) % 3,
+        3 * f + (i + 2) % 3,
+        3 * g + (j + 1) % 3,
+        3 * g + (j + 2) % 3,
+    )
     size = lengths.reshape(-1)
     e, l_ca, l_ab, l_bd, l_dc = size[side], size[ca], size[ab], size[bd], size[dc]
     area_a, area_d = _area4(e, l_ca, l_ab), _area4(e, l_bd, l_dc)

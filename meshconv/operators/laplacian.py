@@ -19,9 +19,9 @@ _NO_AREA = 8.0 * float(np.finfo(np.float64).eps)
 def cotangent_laplacian(surface: Surface) -> sparse.csr_array:
     """Return the cotangent Laplacian: positive semidefinite, symmetric, rows summing to zero.
 
-    x' L x is the Dirichlet energy of the piecewise linear function with vertex values x, times two. It does
-    not change when the surface is moved or scaled. Several components, borders and non-manifold edges are
-    allowed; a vertex in no face has an empty row but for its zero diagonal.
+    x' L x is the Dirichlet energy of the piecewise linear function with vertex values x, times two.
+    It does not change when the surface is moved or scaled. Several components, borders and
+    non-manifold edges are allowed; a vertex in no face has an empty row but for its zero diagonal.
 
     Parameters
     ----------
@@ -31,7 +31,8 @@ def cotangent_laplacian(surface: Surface) -> sparse.csr_array:
     Returns
     -------
     L : (V, V) scipy.sparse.csr_array of float64
-        L_ij = -(cot a + cot b) / 2, with a and b the angles opposite edge ij; dimensionless; indices sorted.
+        L_ij = -(cot a + cot b) / 2, with a and b the angles opposite edge ij; dimensionless;
+        indices sorted.
 
     Raises
     ------
@@ -58,7 +59,9 @@ def cotangent_laplacian(surface: Surface) -> sparse.csr_array:
     return assemble(surface.faces, weights, surface.n_vertices, -1.0)
 
 
-def laplacian_from_lengths(faces: IntArray, lengths: FloatArray, n_vertices: int) -> sparse.csr_array:
+def laplacian_from_lengths(
+    faces: IntArray, lengths: FloatArray, n_vertices: int
+) -> sparse.csr_array:
     """Return the cotangent Laplacian (V, V) of an intrinsic triangulation.
 
     Parameters
@@ -66,7 +69,8 @@ def laplacian_from_lengths(faces: IntArray, lengths: FloatArray, n_vertices: int
     faces : (F, 3) int64
         Corners; a vertex may stand in a face twice, as it may after intrinsic flips.
     lengths : (F, 3) float64
-        Side lengths; side k is opposite corner k. DegenerateError if three sides do not span an area.
+        Side lengths; side k is opposite corner k. DegenerateError if three sides do not span an
+        area.
     n_vertices : int
         V.
     """
@@ -81,7 +85,8 @@ def mass_matrix(surface: Surface, *, lumped: bool = True) -> sparse.dia_array | 
     surface : Surface
         V vertices.
     lumped : bool
-        True: diagonal, a third of the area of the faces around each vertex. False: the exact integrals.
+        True: diagonal, a third of the area of the faces around each vertex. False: the exact
+        integrals.
 
     Returns
     -------
@@ -108,8 +113,8 @@ def mass_matrix(surface: Surface, *, lumped: bool = True) -> sparse.dia_array | 
 def half_cotangents(lengths: FloatArray) -> FloatArray:
     """Return half the cotangent of the angle opposite each side, (F, 3), from side lengths (F, 3).
 
-    Side k is opposite corner k. cot A_k = (l_i^2 + l_j^2 - l_k^2) / (4 area), the area by Kahan's stable
-    form of Heron's formula. DegenerateError names the first face without area.
+    Side k is opposite corner k. cot A_k = (l_i^2 + l_j^2 - l_k^2) / (4 area), the area by Kahan's
+    stable form of Heron's formula. DegenerateError names the first face without area.
     """
     longest = lengths.max(axis=1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -123,10 +128,14 @@ def half_cotangents(lengths: FloatArray) -> FloatArray:
     return np.asarray((total - 2.0 * squared) / (2.0 * area4[:, None]))
 
 
-def assemble(faces: IntArray, weights: FloatArray, n_vertices: int, sign: float) -> sparse.csr_array:
-    """Return the symmetric (V, V) matrix with `sign` * weight added at both ends of each side of each face.
+def assemble(
+    faces: IntArray, weights: FloatArray, n_vertices: int, sign: float
+) -> sparse.csr_array:
+    """Return the symmetric (V, V) matrix with `sign` * weight added at both ends of each side of
+    each face.
 
-    The diagonal is the sum of the weights at a vertex; side k, with weights[:, k], is opposite corner k.
+    The diagonal is the sum of the weights at a vertex; side k, with weights[:, k], is opposite
+    corner k.
     """
     n = n_vertices
     dtype = np.int32 if 6 * len(faces) + n < np.iinfo(np.int32).max else np.int64
@@ -154,7 +163,9 @@ def _check_area(bad: BoolArray) -> None:
 
 
 @njit(cache=True)
-def _corner_cotangents(vertices: FloatArray, faces: IntArray, side: FloatArray, out: FloatArray) -> None:
+def _corner_cotangents(
+    vertices: FloatArray, faces: IntArray, side: FloatArray, out: FloatArray
+) -> None:
     """Half cotangent at each corner, (F, 3); a face without area has NaN."""
     for f in range(len(faces)):
         size = 0.0
@@ -175,15 +186,20 @@ def _corner_cotangents(vertices: FloatArray, faces: IntArray, side: FloatArray, 
         scale = 0.5 / double_area if double_area > _NO_AREA else np.nan
         for k in range(3):
             i, j = (k + 1) % 3, (k + 2) % 3
-            out[f, k] = -scale * (side[i, 0] * side[j, 0] + side[i, 1] * side[j, 1] + side[i, 2] * side[j, 2])
+            out[f, k] = -scale * (
+                side[i, 0] * side[j, 0] + side[i, 1] * side[j, 1] + side[i, 2] * side[j, 2]
+            )
 
 
-# Kernels get every array from outside: allocation inside costs more to compile than all the loops together.
+# Kernels get every array from outside: allocation inside costs more to compile than all the loops
+# together.
 
 
 @njit(cache=True)
 def _bucket_sides(faces: IntArray, weights: FloatArray, sides: Any) -> None:
-    """Bucket the sides by smaller end: start and end of each, larger end and weight of each side."""
+    """Bucket the sides by smaller end: start and end of each, larger end and weight of each
+    side.
+    """
     start, end, other, weight = sides
     for f in range(len(faces)):
         for k in range(3):
@@ -203,7 +219,9 @@ def _bucket_sides(faces: IntArray, weights: FloatArray, sides: Any) -> None:
 
 @njit(cache=True)
 def _merge_sides(sides: Any, below: IntArray, slot: IntArray) -> None:
-    """Add up equal sides in each bucket, in place; count the sides that end at each vertex from below."""
+    """Add up equal sides in each bucket, in place; count the sides that end at each vertex from
+    below.
+    """
     start, end, other, weight = sides
     for i in range(len(end)):
         top = start[i]
@@ -220,7 +238,9 @@ def _merge_sides(sides: Any, below: IntArray, slot: IntArray) -> None:
 
 @njit(cache=True)
 def _write_rows(sides: Any, below: IntArray, sign: float, matrix: Any) -> None:
-    """Fill CSR arrays, columns sorted: rows write the lower half in order; read back, it writes the upper."""
+    """Fill CSR arrays, columns sorted: rows write the lower half in order; read back, it writes the
+    upper.
+    """
     start, end, other, weight = sides
     data, indices, indptr, fill = matrix
     n = len(end)

@@ -1,8 +1,9 @@
 """Sparse symmetric solves: factor once, answer many; a residual or an error, never NaN.
 
-Backends, measured on the cotangent Laplacian of 200,000 noisy vertices (CPU time, one thread; the benchmark
-prints them): our multifrontal Cholesky is the fastest of those that a default installation can have, and
-SuperLU, which is always there, takes over where a factorisation by position in space would not pay.
+Backends, measured on the cotangent Laplacian of 200,000 noisy vertices (CPU time, one thread; the
+benchmark prints them): our multifrontal Cholesky is the fastest of those that a default
+installation can have, and SuperLU, which is always there, takes over where a factorisation by
+position in space would not pay.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from meshconv.operators import _multifrontal
 
 BACKENDS = ("auto", "superlu")
 _REFINE = 1e-12  # residuals above this are worth a step of iterative refinement,
-_ROUNDING = 1e-15, 1e-10  # unless they are rounding: this small beside the solution, and at most this large
+_ROUNDING = (
+    1e-15,
+    1e-10,
+)  # unless they are rounding: this small beside the solution, and at most this large
 _FAILED = 1e-6  # residuals above this are no answer
 _SUSPECT = 1e-9  # pivots below this, relative to the diagonal, make a factorisation prove itself
 
@@ -42,8 +46,9 @@ class SPDSolver:
     backend : str
         The factorisation in use.
     residual : float
-        Largest ||D (A x - b)|| / ||D b|| over the columns of the last `solve`, with D = diag(A)^(-1/2), so
-        that the figure does not depend on the units of the unknowns. 0 before the first.
+        Largest ||D (A x - b)|| / ||D b|| over the columns of the last `solve`, with D =
+        diag(A)^(-1/2), so that the figure does not depend on the units of the unknowns. 0 before
+        the first.
 
     Raises
     ------
@@ -59,7 +64,9 @@ class SPDSolver:
     array([1., 1.])
     """
 
-    def __init__(self, matrix: Any, *, coordinates: ArrayLike | None = None, backend: str = "auto") -> None:
+    def __init__(
+        self, matrix: Any, *, coordinates: ArrayLike | None = None, backend: str = "auto"
+    ) -> None:
         self._wanted = one_of(backend, BACKENDS, "backend")
         self.backend = backend
         self.residual = 0.0
@@ -69,10 +76,14 @@ class SPDSolver:
         self.refactor(matrix)
 
     def refactor(self, matrix: Any) -> None:
-        """Factor another matrix of the same size; the elimination order is kept if the pattern is."""
+        """Factor another matrix of the same size; the elimination order is kept if the pattern
+        is.
+        """
         A = _square(matrix)
         if self._points is not None and len(self._points) != A.shape[0]:
-            raise ArrayTypeError(f"coordinates have {len(self._points)} rows for a matrix of {A.shape[0]}")
+            raise ArrayTypeError(
+                f"coordinates have {len(self._points)} rows for a matrix of {A.shape[0]}"
+            )
         diagonal = A.diagonal()
         bad = np.flatnonzero(~(diagonal > 0.0))
         if len(bad):
@@ -83,7 +94,9 @@ class SPDSolver:
         self.residual = 0.0
 
     def solve(self, rhs: ArrayLike) -> FloatArray:
-        """Return x (n,) or (n, k) with A x = rhs; raise SolverError if the residual is not small."""
+        """Return x (n,) or (n, k) with A x = rhs; raise SolverError if the residual is not
+        small.
+        """
         b = _right_hand_side(rhs, self._matrix.shape[0])
         columns = b if b.ndim == 2 else b[:, None]
         x = self._apply(columns)
@@ -102,7 +115,9 @@ class SPDSolver:
         return x.reshape(b.shape)
 
     def _analyse(self, A: Any) -> None:
-        if self._pattern is not None and all(map(np.array_equal, self._pattern, (A.indptr, A.indices))):
+        if self._pattern is not None and all(
+            map(np.array_equal, self._pattern, (A.indptr, A.indices))
+        ):
             return
         self._pattern = (A.indptr, A.indices)
         self._cholesky = None
@@ -145,7 +160,9 @@ class SPDSolver:
         return out
 
     def _is_rounding(self, x: FloatArray, b: FloatArray) -> bool:
-        """Whether the residual is what rounding of the solution leaves, which refinement cannot lower."""
+        """Whether the residual is what rounding of the solution leaves, which refinement cannot
+        lower.
+        """
         scale = self._scale[:, None]
         solution, size = np.linalg.norm(x / scale, axis=0), np.linalg.norm(scale * b, axis=0)
         floor = _ROUNDING[0] * np.min(solution[size > 0] / size[size > 0], initial=np.inf)
@@ -188,7 +205,9 @@ class FixedValueSolver:
     array([0., 2., 4.])
     """
 
-    def __init__(self, matrix: Any, fixed: ArrayLike, *, coordinates: ArrayLike | None = None) -> None:
+    def __init__(
+        self, matrix: Any, fixed: ArrayLike, *, coordinates: ArrayLike | None = None
+    ) -> None:
         A = _square(matrix)
         self.fixed = _indices(fixed, A.shape[0])
         mask = np.ones(A.shape[0], dtype=bool)
@@ -205,7 +224,9 @@ class FixedValueSolver:
         return 0.0 if self._solver is None else self._solver.residual
 
     def solve(self, values: ArrayLike, rhs: ArrayLike | None = None) -> FloatArray:
-        """Return x (n,) or (n, k) with x[fixed] = values (K,) or (K, k) and (L x - rhs)[free] = 0."""
+        """Return x (n,) or (n, k) with x[fixed] = values (K,) or (K, k) and (L x - rhs)[free] =
+        0.
+        """
         given = _right_hand_side(values, len(self.fixed), "values")
         n = len(self.free) + len(self.fixed)
         x = np.empty((n, *given.shape[1:]))
@@ -227,10 +248,17 @@ def _square(matrix: Any) -> Any:
     if not A.has_canonical_format:
         A = A.copy()  # csr_array shares the caller's buffers
         A.sum_duplicates()
-    if A.nnz < np.iinfo(np.int32).max and A.indices.dtype != np.int32:  # one index type, one compilation
-        A = sparse.csr_array((A.data, A.indices.astype(np.int32), A.indptr.astype(np.int32)), shape=A.shape)
+    if (
+        A.nnz < np.iinfo(np.int32).max and A.indices.dtype != np.int32
+    ):  # one index type, one compilation
+        A = sparse.csr_array(
+            (A.data, A.indices.astype(np.int32), A.indptr.astype(np.int32)), shape=A.shape
+        )
     if not np.isfinite(A.data.sum()) and not np.isfinite(A.data).all():
-        row = int(np.searchsorted(A.indptr, np.flatnonzero(~np.isfinite(A.data))[0], side="right")) - 1
+        row = (
+            int(np.searchsorted(A.indptr, np.flatnonzero(~np.isfinite(A.data))[0], side="right"))
+            - 1
+        )
         raise NonFiniteError(f"matrix has an entry in row {row} that is not finite", indices=[row])
     return A
 
@@ -258,7 +286,9 @@ def _indices(fixed: ArrayLike, n: int) -> IntArray:
     if index.size == 0:
         index = index.astype(np.int64)
     if index.ndim != 1 or index.dtype.kind not in "iu":
-        raise ArrayTypeError(f"fixed must be a list of indices, found {index.dtype} of shape {index.shape}")
+        raise ArrayTypeError(
+            f"fixed must be a list of indices, found {index.dtype} of shape {index.shape}"
+        )
     if index.size and (index.min() < 0 or index.max() >= n or len(np.unique(index)) < len(index)):
         raise ArgumentError(f"fixed must hold indices in 0..{n - 1} without repeats")
     return index.astype(np.int64)

@@ -17,7 +17,8 @@ from meshconv.operators.solve import SPDSolver
 def laplacian_eigenpairs(surface: Surface, n_eigen: int = 64) -> tuple[FloatArray, FloatArray]:
     """Return the smallest eigenvalues and eigenfunctions of the Laplacian: L f = lambda M f.
 
-    Cotangent Laplacian and lumped mass of the intrinsic Delaunay triangulation; free (Neumann) borders.
+    Cotangent Laplacian and lumped mass of the intrinsic Delaunay triangulation; free (Neumann)
+    borders.
 
     Parameters
     ----------
@@ -60,11 +61,14 @@ def laplacian_eigenpairs(surface: Surface, n_eigen: int = 64) -> tuple[FloatArra
     return np.maximum(values, 0.0) / total / scale / scale, out
 
 
-def heat_kernel_signature(surface: Surface, times: ArrayLike | None = None, *, n_eigen: int = 64) -> FloatArray:
-    """Return the heat kernel signature: the heat left at each vertex, of a unit put there, after each time.
+def heat_kernel_signature(
+    surface: Surface, times: ArrayLike | None = None, *, n_eigen: int = 64
+) -> FloatArray:
+    """Return the heat kernel signature: the heat left at each vertex, of a unit put there, after
+    each time.
 
-    The same under every motion and bending that keeps lengths. Small times see local curvature, large times
-    the whole shape.
+    The same under every motion and bending that keeps lengths. Small times see local curvature,
+    large times the whole shape.
 
     Parameters
     ----------
@@ -84,8 +88,8 @@ def heat_kernel_signature(surface: Surface, times: ArrayLike | None = None, *, n
 
     References
     ----------
-    Sun, Ovsjanikov, Guibas, 2009, A concise and provably informative multi-scale signature based on heat
-    diffusion, eq. (3). doi:10.1111/j.1467-8659.2009.01515.x
+    Sun, Ovsjanikov, Guibas, 2009, A concise and provably informative multi-scale signature based on
+    heat diffusion, eq. (3). doi:10.1111/j.1467-8659.2009.01515.x
     """
     available = len(np.unique(surface.faces)) - 1
     values, functions = laplacian_eigenpairs(surface, min(n_eigen, available))
@@ -110,10 +114,14 @@ def _shift_invert(
     inverse = SPDSolver(L + shift * M, coordinates=points)
     operator = sla.LinearOperator((n, n), matvec=inverse.solve, dtype=np.float64)
     try:
-        values, functions = sla.eigsh(L, n_eigen, M, sigma=-shift, OPinv=operator, v0=np.cos(np.arange(n) * 1.7) + 1.1)
+        values, functions = sla.eigsh(
+            L, n_eigen, M, sigma=-shift, OPinv=operator, v0=np.cos(np.arange(n) * 1.7) + 1.1
+        )
     except sla.ArpackNoConvergence as error:
         found = len(error.eigenvalues)
-        raise SolverError(f"{found} of {n_eigen} eigenvalues converged", hint="ask for fewer") from error
+        raise SolverError(
+            f"{found} of {n_eigen} eigenvalues converged", hint="ask for fewer"
+        ) from error
     order = np.argsort(values)
     return values[order], functions[:, order]
 

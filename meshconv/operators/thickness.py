@@ -15,9 +15,9 @@ _TURNED = 0.5  # cosine between normals above which a point is on the same wall 
 def local_thickness(surface: Surface) -> FloatArray:
     """Return the diameter of the largest ball inside the surface that touches it at each vertex.
 
-    The ball through p and q that touches the plane at p has the radius |p - q|^2 / (2 n_p . (p - q)): the
-    smallest over all q. Points q of which the normal is within 60 degrees of that at p are left out: there the
-    quotient is noise. Unchanged by any motion of the surface.
+    The ball through p and q that touches the plane at p has the radius |p - q|^2 / (2 n_p . (p -
+    q)): the smallest over all q. Points q of which the normal is within 60 degrees of that at p are
+    left out: there the quotient is noise. Unchanged by any motion of the surface.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ def local_thickness(surface: Surface) -> FloatArray:
     Returns
     -------
     thickness : (V,) float64
-        In the unit of length; second order in the length of the edges (the points q are vertices and centroids
-        of faces). 0 where nothing lies below a vertex, as on a fold.
+        In the unit of length; second order in the length of the edges (the points q are vertices
+        and centroids of faces). 0 where nothing lies below a vertex, as on a fold.
 
     Raises
     ------
@@ -37,8 +37,8 @@ def local_thickness(surface: Surface) -> FloatArray:
 
     References
     ----------
-    Ma, Bae, Choi, 2012, 3D medial axis point approximation using nearest neighbors and the normal field.
-    doi:10.1007/s00371-011-0594-7
+    Ma, Bae, Choi, 2012, 3D medial axis point approximation using nearest neighbors and the normal
+    field. doi:10.1007/s00371-011-0594-7
 
     Examples
     --------
@@ -63,18 +63,26 @@ def local_thickness(surface: Surface) -> FloatArray:
     if nothing.sum() > len(p) / 2:
         raise TopologyError(
             f"nothing lies below {nothing.sum()} of {len(p)} vertices: the faces are turned inside out",
-            count=int(nothing.sum()), hint="meshconv.repair turns them",
-        )  # fmt: skip
+            count=int(nothing.sum()),
+            hint="meshconv.repair turns them",
+        )
     return np.where(nothing, 0.0, least)
 
 
 @njit(cache=True)
 def _touching(points, normals, count, turned):  # type: ignore[no-untyped-def]
-    """Diameter of the smallest ball that touches at each of the first points and passes through one beyond it."""
+    """Diameter of the smallest ball that touches at each of the first points and passes through one
+    beyond it.
+    """
     least = np.full(count, np.inf)
     for i in range(count):
         for j in range(len(points)):
-            if normals[i, 0] * normals[j, 0] + normals[i, 1] * normals[j, 1] + normals[i, 2] * normals[j, 2] < turned:
+            if (
+                normals[i, 0] * normals[j, 0]
+                + normals[i, 1] * normals[j, 1]
+                + normals[i, 2] * normals[j, 2]
+                < turned
+            ):
                 x = points[i, 0] - points[j, 0]
                 y = points[i, 1] - points[j, 1]
                 z = points[i, 2] - points[j, 2]

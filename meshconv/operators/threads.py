@@ -12,13 +12,14 @@ from threadpoolctl import ThreadpoolController
 def one_blas_thread() -> AbstractContextManager[Any]:
     """Keep BLAS to one thread inside a ``with`` block.
 
-    Matrices of a few hundred rows are too small to share: two threads on a busy machine were 20 times slower.
+    Matrices of a few hundred rows are too small to share: two threads on a busy machine were 20
+    times slower.
     """
     return _blas().limit(limits=1, user_api="blas")
 
 
 @cache
 def _blas() -> ThreadpoolController:
-    import scipy.linalg  # noqa: F401  both bring a BLAS of their own, which must be loaded to be found
+    import scipy.linalg
 
     return ThreadpoolController()

@@ -10,7 +10,12 @@ from meshconv.resample.geometry_image import GeometryImage
 
 def save_image(path: str | PathLike[str], image: GeometryImage) -> None:
     """Write an image with its channel names and mask; replaces what is there."""
-    save_arrays(path, "geometry image", {"names": list(image.names)}, {"channels": image.channels, "mask": image.mask})
+    save_arrays(
+        path,
+        "geometry image",
+        {"names": list(image.names)},
+        {"channels": image.channels, "mask": image.mask},
+    )
 
 
 def load_image(path: str | PathLike[str]) -> GeometryImage:

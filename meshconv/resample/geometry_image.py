@@ -48,17 +48,22 @@ class GeometryImage:
         grid_size(channels.shape[1], "N")
         mask = np.asarray(self.mask)
         if mask.dtype != np.bool_ or mask.shape != channels.shape[1:]:
-            raise ArrayTypeError(f"mask must be bool {channels.shape[1:]}, found {mask.dtype} {mask.shape}")
+            raise ArrayTypeError(
+                f"mask must be bool {channels.shape[1:]}, found {mask.dtype} {mask.shape}"
+            )
         names = (self.names,) if isinstance(self.names, str) else tuple(self.names)
         if len(names) != len(channels) or len(set(names)) != len(names):
-            raise ArgumentError(f"{len(channels)} channels need as many different names, found {list(names)}")
+            raise ArgumentError(
+                f"{len(channels)} channels need as many different names, found {list(names)}"
+            )
         bad = ~np.isfinite(channels) & mask
         if bad.any():
             c, i, j = (int(k) for k in np.argwhere(bad)[0])
             raise NonFiniteError(
                 f"channel {names[c]!r} is {channels[c, i, j]} at row {i}, column {j}, inside the mask"
-                f" ({int(bad.sum())} such values)", count=int(bad.sum()),
-            )  # fmt: skip
+                f" ({int(bad.sum())} such values)",
+                count=int(bad.sum()),
+            )
         object.__setattr__(self, "channels", read_only(channels, np.float64, self.channels))
         object.__setattr__(self, "mask", read_only(mask, np.bool_, self.mask))
         object.__setattr__(self, "names", names)
@@ -74,7 +79,9 @@ class GeometryImage:
 
     def select(self, names: Sequence[str]) -> GeometryImage:
         """Return the image with these channels only, in this order."""
-        return GeometryImage(self.channels[[self._index(name) for name in names]], tuple(names), self.mask)
+        return GeometryImage(
+            self.channels[[self._index(name) for name in names]], tuple(names), self.mask
+        )
 
     def filled(self, value: float = 0.0) -> GeometryImage:
         """Return the image with `value` everywhere outside the mask."""

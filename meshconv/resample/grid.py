@@ -35,10 +35,13 @@ def grid_size(size: SupportsIndex, name: str = "size") -> int:
     try:
         value = operator.index(size)
     except TypeError as error:
-        raise ArgumentError(f"{name} must be an integer number of nodes per side, found {size!r}") from error
+        raise ArgumentError(
+            f"{name} must be an integer number of nodes per side, found {size!r}"
+        ) from error
     if not 2 <= value <= MAX_SIZE:
         raise ArgumentError(
-            f"{name} must lie in 2..{MAX_SIZE} nodes per side, found {value}", hint="129 and 65 are usual"
+            f"{name} must lie in 2..{MAX_SIZE} nodes per side, found {value}",
+            hint="129 and 65 are usual",
         )
     return value
 
@@ -70,8 +73,8 @@ def node_weights(size: int) -> FloatArray:
 
 
 def bilinear_weights(points: FloatArray, size: int) -> tuple[IntArray, FloatArray]:
-    """Return the four nodes around each point (P, 2) = (u, v), flat (P, 4), and their bilinear weights (P,
-    4).
+    """Return the four nodes around each point (P, 2) = (u, v), flat (P, 4), and their bilinear
+    weights (P, 4).
 
     Points outside are moved to the border.
     """

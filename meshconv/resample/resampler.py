@@ -21,7 +21,8 @@ from meshconv.resample.scan import scan_plane, scan_sphere
 
 
 class Resampler:
-    """Two sparse matrices between a parameterized surface and a grid, built once and used for every field.
+    """Two sparse matrices between a parameterized surface and a grid, built once and used for every
+    field.
 
     Parameters
     ----------
@@ -39,15 +40,15 @@ class Resampler:
     vertex_to_pixel : (N*N, V) sparse
         Linear interpolation in the face over each node. Rows sum to 1, or to 0 outside the mask.
     pixel_to_vertex : (V, N*N) sparse
-        Bilinear interpolation at each vertex in the nodes inside the mask (renormalised at the rim; the
-        nearest such node where none is adjacent). Rows sum to 1.
+        Bilinear interpolation at each vertex in the nodes inside the mask (renormalised at the rim;
+        the nearest such node where none is adjacent). Rows sum to 1.
     mask : (N, N) bool
         True where a face covers the node.
     face : (N, N) int64
         The face over each node, -1 outside.
     flipped, degenerate : int
-        Number of faces turned over, and without area, in the parameterization. They are used last, or not
-        at all.
+        Number of faces turned over, and without area, in the parameterization. They are used last,
+        or not at all.
 
     Raises
     ------
@@ -56,8 +57,8 @@ class Resampler:
 
     Notes
     -----
-    The transposes carry *mass*: ``vertex_to_pixel.T`` takes a mass on nodes to vertices and keeps its
-    total, see `mass_to_vertices`; ``to_vertices`` carries *values*.
+    The transposes carry *mass*: ``vertex_to_pixel.T`` takes a mass on nodes to vertices and keeps
+    its total, see `mass_to_vertices`; ``to_vertices`` carries *values*.
 
     Examples
     --------
@@ -92,14 +93,18 @@ class Resampler:
         self.degenerate = int((parameterization.face_areas == 0).sum())
         self.face = face.reshape(self.size, self.size)
         self.mask: BoolArray = self.face >= 0
-        self.vertex_to_pixel = _vertex_to_pixel(faces, face, weights, parameterization.surface.n_vertices)
+        self.vertex_to_pixel = _vertex_to_pixel(
+            faces, face, weights, parameterization.surface.n_vertices
+        )
         self.pixel_to_vertex = pixel_to_point(self.coordinates, self.mask)
 
     def __repr__(self) -> str:
         n_vertices = self.parameterization.surface.n_vertices
         return f"Resampler({n_vertices} vertices <-> {self.size}^2 nodes, {self.mask.mean():.0%} inside)"
 
-    def to_image(self, fields: ArrayLike | Mapping[str, ArrayLike], *, fill: float = np.nan) -> GeometryImage:
+    def to_image(
+        self, fields: ArrayLike | Mapping[str, ArrayLike], *, fill: float = np.nan
+    ) -> GeometryImage:
         """Return fields on the vertices as an image.
 
         Parameters
@@ -112,7 +117,9 @@ class Resampler:
         n_vertices = self.parameterization.surface.n_vertices
         if isinstance(fields, Mapping):
             names = tuple(fields)
-            columns = [field_array(fields[name], n_vertices, f"field {name!r}").ravel() for name in names]
+            columns = [
+                field_array(fields[name], n_vertices, f"field {name!r}").ravel() for name in names
+            ]
             if any(len(column) != n_vertices for column in columns):
                 raise ArrayTypeError("each named field must be (V,)")
             values = np.stack(columns, axis=1) if columns else np.zeros((n_vertices, 0))
@@ -123,13 +130,17 @@ class Resampler:
         return GeometryImage(np.where(self.mask, pixels, fill), names, self.mask)
 
     def to_vertices(self, image: GeometryImage | ArrayLike) -> FloatArray:
-        """Return the values at the vertices: (N, N) to (V,); (C, N, N) or `GeometryImage` to (V, C)."""
+        """Return the values at the vertices: (N, N) to (V,); (C, N, N) or `GeometryImage` to (V,
+        C).
+        """
         pixels = self._pixels(image)
         values = self.pixel_to_vertex @ np.where(self.mask.reshape(-1, 1), pixels, 0.0)
         return values[:, 0] if _is_single(image) else values
 
     def mass_to_vertices(self, image: GeometryImage | ArrayLike) -> FloatArray:
-        """Return a mass per node as a mass per vertex, the same total (inside the mask); see Notes."""
+        """Return a mass per node as a mass per vertex, the same total (inside the mask); see
+        Notes.
+        """
         pixels = self._pixels(image)
         values = self.vertex_to_pixel.T @ np.where(self.mask.reshape(-1, 1), pixels, 0.0)
         return values[:, 0] if _is_single(image) else values
@@ -137,7 +148,9 @@ class Resampler:
     def _pixels(self, image: GeometryImage | ArrayLike) -> FloatArray:
         array = as_array(image.channels if isinstance(image, GeometryImage) else image, "image")
         if array.ndim not in (2, 3) or array.shape[-2:] != self.mask.shape:
-            raise ArrayTypeError(f"image must be (C, {self.size}, {self.size}) or one channel, found {array.shape}")
+            raise ArrayTypeError(
+                f"image must be (C, {self.size}, {self.size}) or one channel, found {array.shape}"
+            )
         return array.reshape(-1, self.size**2).T.astype(np.float64)
 
 
@@ -145,41 +158,55 @@ def _is_single(image: GeometryImage | ArrayLike) -> bool:
     return not isinstance(image, GeometryImage) and np.ndim(image) == 2
 
 
-def _vertex_to_pixel(faces: IntArray, face: IntArray, weights: FloatArray, n_vertices: int) -> sparse.csr_array:
+def _vertex_to_pixel(
+    faces: IntArray, face: IntArray, weights: FloatArray, n_vertices: int
+) -> sparse.csr_array:
     inside = np.flatnonzero(face >= 0)
     start = np.concatenate([[0], np.cumsum(3 * (face >= 0))])
     data = np.clip(weights[inside], 0.0, 1.0)  # the slack of the scan
     data /= data.sum(axis=1, keepdims=True)
-    matrix = sparse.csr_array((data.ravel(), faces[face[inside]].ravel(), start), shape=(len(face), n_vertices))
+    matrix = sparse.csr_array(
+        (data.ravel(), faces[face[inside]].ravel(), start), shape=(len(face), n_vertices)
+    )
     matrix.sort_indices()
     return matrix
 
 
 def pixel_to_point(coordinates: FloatArray, mask: BoolArray) -> sparse.csr_array:
-    """Return bilinear interpolation at points (P, 2) = (u, v) in the nodes inside a mask, (P, N*N) sparse."""
+    """Return bilinear interpolation at points (P, 2) = (u, v) in the nodes inside a mask, (P, N*N)
+    sparse.
+    """
     n_vertices, size = len(coordinates), len(mask)
     nodes, weights = bilinear_weights(coordinates, size)
     weights = weights * mask.ravel()[nodes]
     lost = weights.sum(axis=1) <= 1e-12
     if lost.any() and mask.any():
         nearest = distance_transform_edt(~mask, return_distances=False, return_indices=True)
-        row, col = np.rint(np.clip(coordinates[lost], 0, 1) * (size - 1)).astype(np.int64)[:, ::-1].T
+        row, col = (
+            np.rint(np.clip(coordinates[lost], 0, 1) * (size - 1)).astype(np.int64)[:, ::-1].T
+        )
         nodes[lost, 0] = nearest[0, row, col] * size + nearest[1, row, col]
         weights[lost] = [1.0, 0.0, 0.0, 0.0]
     weights = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-300)
     start = np.arange(0, 4 * n_vertices + 1, 4)
-    matrix = sparse.csr_array((weights.ravel(), nodes.ravel(), start), shape=(n_vertices, size * size))
+    matrix = sparse.csr_array(
+        (weights.ravel(), nodes.ravel(), start), shape=(n_vertices, size * size)
+    )
     matrix.eliminate_zeros()
     return matrix
 
 
 def _fill_rim(
-    parameterization: Parameterization, points: FloatArray, size: int, face: IntArray, weights: FloatArray
+    parameterization: Parameterization,
+    points: FloatArray,
+    size: int,
+    face: IntArray,
+    weights: FloatArray,
 ) -> None:
     """Give nodes between the border polygon and the square the values of the nearest border point.
 
-    Edges on the unit circle become chords: at a corner of the square they leave a sliver of nodes outside,
-    at most one edge wide. Nodes beside a border that lies within the disk stay outside.
+    Edges on the unit circle become chords: at a corner of the square they leave a sliver of nodes
+    outside, at most one edge wide. Nodes beside a border that lies within the disk stay outside.
     """
     empty = np.flatnonzero(face < 0)
     loops = parameterization.surface.boundary_loops
@@ -193,9 +220,13 @@ def _fill_rim(
     _, candidates = cKDTree((a + b) / 2).query(places, k=min(8, len(border)))
     candidates = candidates.reshape(len(places), -1)
     along = (b - a)[candidates]
-    s = ((places[:, None] - a[candidates]) * along).sum(axis=2) / np.maximum((along**2).sum(axis=2), 1e-300)
+    s = ((places[:, None] - a[candidates]) * along).sum(axis=2) / np.maximum(
+        (along**2).sum(axis=2), 1e-300
+    )
     s = np.clip(s, 0.0, 1.0)
-    best = np.linalg.norm(a[candidates] + s[..., None] * along - places[:, None], axis=2).argmin(axis=1)
+    best = np.linalg.norm(a[candidates] + s[..., None] * along - places[:, None], axis=2).argmin(
+        axis=1
+    )
     rows = np.arange(len(places))
     edge, s = candidates[rows, best], s[rows, best]
     outer = (np.abs(np.abs(parameterization.z[border[edge]]) - 1) < 1e-6).all(axis=1)
@@ -209,4 +240,6 @@ def _edge_faces(faces: IntArray, edges: IntArray) -> IntArray:
     n = int(faces.max()) + 1
     keys = (faces * n + np.roll(faces, -1, axis=1)).ravel()
     order = np.argsort(keys)
-    return np.asarray(order[np.searchsorted(keys, edges[:, 0] * n + edges[:, 1], sorter=order)] // 3)
+    return np.asarray(
+        order[np.searchsorted(keys, edges[:, 0] * n + edges[:, 1], sorter=order)] // 3
+    )

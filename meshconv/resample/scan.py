@@ -1,4 +1,6 @@
-"""Scan conversion: which triangle covers each node of the grid, and with which barycentric weights."""
+"""Scan conversion: which triangle covers each node of the grid, and with which barycentric
+weights.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,15 @@ from meshconv.resample.domain import square_to_sphere
 from meshconv.resample.grid import grid_nodes
 
 _EDGE = 1e-9  # barycentric slack, so that nodes on a border belong to it
-_WIDE = 0.05  # a face reaching nearer than this to the plane across an octant's axis is tested against every node
+# a face reaching nearer than this to the plane across an octant's axis is tested against every node
+_WIDE = 0.05
 
 
 @njit(cache=True)
 def _paint(points, faces, sign, size, face, weights):  # type: ignore[no-untyped-def]
-    """Write the first face of one orientation over each node that has none yet; count the other faces."""
+    """Write the first face of one orientation over each node that has none yet; count the other
+    faces.
+    """
     others = 0
     for f in range(faces.shape[0]):
         a, b, c = faces[f]
@@ -71,8 +76,9 @@ def scan_plane(points: FloatArray, faces: IntArray, size: int) -> tuple[IntArray
 def scan_sphere(vertices: FloatArray, faces: IntArray, size: int) -> tuple[IntArray, FloatArray]:
     """Return face and weights as `scan_plane`, for unit vectors on the octahedral square.
 
-    Central projection onto one side of the octahedron keeps triangles straight, so each octant is scanned
-    as a plane (perspective-corrected weights). Faces too wide for that are tested node by node.
+    Central projection onto one side of the octahedron keeps triangles straight, so each octant is
+    scanned as a plane (perspective-corrected weights). Faces too wide for that are tested node by
+    node.
     """
     face = np.full(size * size, -1, dtype=np.int64)
     weights = np.zeros((size * size, 3))
@@ -86,9 +92,13 @@ def scan_sphere(vertices: FloatArray, faces: IntArray, size: int) -> tuple[IntAr
         depth = vertices @ octant
         corner_depth = depth[faces]
         near = corner_depth.min(axis=1) > _WIDE
-        wide |= ~near & (corner_depth.max(axis=1) > 1.0)  # in or about this octant, yet not scannable in it
+        wide |= ~near & (
+            corner_depth.max(axis=1) > 1.0
+        )  # in or about this octant, yet not scannable in it
         used = np.flatnonzero(near)
-        found, w = _scan_octant(vertices / np.where(depth > _WIDE, depth, 1.0)[:, None], faces[used], octant, size)
+        found, w = _scan_octant(
+            vertices / np.where(depth > _WIDE, depth, 1.0)[:, None], faces[used], octant, size
+        )
         mine = (found >= 0) & (face < 0) & (place * octant >= -1e-12).all(axis=1)
         face[mine] = used[found[mine]]
         scaled = w[mine] / corner_depth[face[mine]]
@@ -101,16 +111,24 @@ def scan_sphere(vertices: FloatArray, faces: IntArray, size: int) -> tuple[IntAr
     return face, weights
 
 
-def _scan_octant(projected: FloatArray, faces: IntArray, octant: IntArray, size: int) -> tuple[IntArray, FloatArray]:
-    """Scan faces whose vertices lie on the plane |x| + |y| + |z| = 1 of one octant, laid out flat."""
+def _scan_octant(
+    projected: FloatArray, faces: IntArray, octant: IntArray, size: int
+) -> tuple[IntArray, FloatArray]:
+    """Scan faces whose vertices lie on the plane |x| + |y| + |z| = 1 of one octant, laid out
+    flat.
+    """
     x, y = projected[:, 0], projected[:, 1]
     if octant[2] < 0:  # folded out: the affine continuation of the octahedral map of this octant
         x, y = octant[0] - octant[0] * octant[1] * y, octant[1] - octant[0] * octant[1] * x
     return scan_plane((np.column_stack([x, y]) + 1.0) / 2.0, faces, size)
 
 
-def _locate(nodes: FloatArray, vertices: FloatArray, faces: IntArray) -> tuple[IntArray, FloatArray]:
-    """Find directions (P, 3) among a few faces, each against each: [a b c] w = direction with w >= 0."""
+def _locate(
+    nodes: FloatArray, vertices: FloatArray, faces: IntArray
+) -> tuple[IntArray, FloatArray]:
+    """Find directions (P, 3) among a few faces, each against each: [a b c] w = direction with w >=
+    0.
+    """
     face = np.full(len(nodes), -1, dtype=np.int64)
     weights = np.zeros((len(nodes), 3))
     corners = vertices[faces].transpose(0, 2, 1)  # columns a, b, c

@@ -1,1 +1,3 @@
-"""Saliency: where a decision lives, on pixels and on the surface, and how far such a picture can be trusted."""
+"""Saliency: where a decision lives, on pixels and on the surface, and how far such a picture can be
+trusted.
+"""

@@ -1,4 +1,6 @@
-"""Where a trained network looks, on the pixels of the frame: its density, or the usual attributions beside it."""
+"""Where a trained network looks, on the pixels of the frame: its density, or the usual attributions
+beside it.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +31,21 @@ def attribute(
     target: Tensor | None = None,
     task: str | None = None,
 ) -> NDArray[np.float64]:
-    """Return a map of what matters for each image, (n, N, N), at least 0. The model is left as it was.
+    """Return a map of what matters for each image, (n, N, N), at least 0. The model is left as it
+    was.
 
     Parameters
     ----------
     model : nn.Module
-        Logits (B, K) of images (B, C, N, N), or a dict of them by task; ``density`` and ``gradcam`` need a `DECNN`.
+        Logits (B, K) of images (B, C, N, N), or a dict of them by task; ``density`` and ``gradcam``
+        need a `DECNN`.
     images : (n, C, N, N) Tensor
         As in training.
     method : {'density', 'gradient', 'gradcam'}
-        ``density``: the room the network gives to each place, its mean 1. ``gradient``: absolute gradient
-        of the target's logit times input, summed over channels. ``gradcam``: last convolution's channels
-        weighted by their mean gradient, brought back through the equalizing map; direct heads are no part of it.
+        ``density``: the room the network gives to each place, its mean 1. ``gradient``: absolute
+        gradient of the target's logit times input, summed over channels. ``gradcam``: last
+        convolution's channels weighted by their mean gradient, brought back through the equalizing
+        map; direct heads are no part of it.
     target : (n,) int64 Tensor, optional
         Class asked about, of each image; the predicted one. The density knows no class.
     task : str, optional
@@ -49,8 +54,8 @@ def attribute(
     Raises
     ------
     ArgumentError
-        If the method is none of these or needs a DECNN, there are several tasks and it is not said which one,
-        or `target` names no class.
+        If the method is none of these or needs a DECNN, there are several tasks and it is not said
+        which one, or `target` names no class.
     ArrayTypeError
         If the images are not (n, C, N, N), or `target` is not one integer for each.
 
@@ -61,7 +66,10 @@ def attribute(
     """
     one_of(method, METHODS, "method")
     if method != "gradient" and not isinstance(model, DECNN):
-        raise ArgumentError(f"method={method!r} needs a DECNN, found {type(model).__name__}", hint="method='gradient'")
+        raise ArgumentError(
+            f"method={method!r} needs a DECNN, found {type(model).__name__}",
+            hint="method='gradient'",
+        )
     if images.ndim != 4:
         raise ArrayTypeError(f"images must be (n, C, N, N), found {tuple(images.shape)}")
     images = images.to(next(model.parameters(), images).device)
@@ -87,7 +95,9 @@ def unit_range(values: FloatArray) -> FloatArray:
 
 @contextmanager
 def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model in evaluation mode, with gradients; then every part of it back in the mode it had."""
+    """Put a model in evaluation mode, with gradients; then every part of it back in the mode it
+    had.
+    """
     was = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -104,7 +114,9 @@ def _density(model: DECNN, images: Tensor, task: str | None) -> FloatArray:
         return _numpy(model.saliency(images, task=chosen)[:, 0])
 
 
-def _gradient_times_input(model: nn.Module, images: Tensor, target: Tensor | None, task: str | None) -> FloatArray:
+def _gradient_times_input(
+    model: nn.Module, images: Tensor, target: Tensor | None, task: str | None
+) -> FloatArray:
     x = images.detach().clone().requires_grad_(True)
     score = _score(model(x), target, task)
     (gradient,) = torch.autograd.grad(score, x)
@@ -117,14 +129,20 @@ def _grad_cam(model: DECNN, images: Tensor, target: Tensor | None, task: str | N
     convolutions = [module for module in model.backbone.modules() if isinstance(module, nn.Conv2d)]
     if not convolutions:
         raise ArgumentError("the backbone has no convolution", hint="method='gradient'")
-    hook = convolutions[-1].register_forward_hook(lambda _module, _inputs, output: kept.append(output))
-    x = images.detach().clone().requires_grad_(True)  # so that there is a gradient in a frozen network too
+    hook = convolutions[-1].register_forward_hook(
+        lambda _module, _inputs, output: kept.append(output)
+    )
+    x = (
+        images.detach().clone().requires_grad_(True)
+    )  # so that there is a gradient in a frozen network too
     try:
         score = _score(model(x), target, task)
     finally:
         hook.remove()
     (gradient,) = torch.autograd.grad(score, kept[0])
-    cam = functional.relu((gradient.mean(dim=(2, 3), keepdim=True) * kept[0]).sum(dim=1, keepdim=True))
+    cam = functional.relu(
+        (gradient.mean(dim=(2, 3), keepdim=True) * kept[0]).sum(dim=1, keepdim=True)
+    )
     n = model.network_size
     fine = functional.interpolate(cam.detach(), size=(n, n), mode="bilinear", align_corners=True)
     with torch.no_grad():
@@ -136,10 +154,14 @@ def _grad_cam(model: DECNN, images: Tensor, target: Tensor | None, task: str | N
 
 
 def _unwarped(values: FloatArray, grid: FloatArray, size: int) -> FloatArray:
-    """Bring maps (n, m, m) on the equalized grid back: linear between the places (1 or n, m, m, 2) it shows."""
+    """Bring maps (n, m, m) on the equalized grid back: linear between the places (1 or n, m, m, 2)
+    it shows.
+    """
     nodes = grid_nodes(size).reshape(-1, 2)
     if len(grid) == 1:  # one grid for all: one triangulation for all
-        there = LinearNDInterpolator(grid[0].reshape(-1, 2), values.reshape(len(values), -1).T, fill_value=0.0)(nodes)
+        there = LinearNDInterpolator(
+            grid[0].reshape(-1, 2), values.reshape(len(values), -1).T, fill_value=0.0
+        )(nodes)
         return np.asarray(there).T.reshape(len(values), size, size)
     each = [
         LinearNDInterpolator(g.reshape(-1, 2), v.ravel(), fill_value=0.0)(nodes)
@@ -148,19 +170,25 @@ def _unwarped(values: FloatArray, grid: FloatArray, size: int) -> FloatArray:
     return np.stack(each).reshape(len(values), size, size)
 
 
-def _score(logits: Tensor | Mapping[str, Tensor], target: Tensor | None, task: str | None) -> Tensor:
+def _score(
+    logits: Tensor | Mapping[str, Tensor], target: Tensor | None, task: str | None
+) -> Tensor:
     """Return the sum of the logits asked about."""
     if isinstance(logits, Mapping):
         logits = logits[_task(tuple(logits), task)]
     elif task is not None:
-        raise ArgumentError(f"the model has a single task without a name, found task={task!r}", hint="leave it out")
+        raise ArgumentError(
+            f"the model has a single task without a name, found task={task!r}", hint="leave it out"
+        )
     chosen = logits.argmax(dim=1) if target is None else _classes(target, *logits.shape)
     return logits.gather(1, chosen.to(logits.device)[:, None]).sum()
 
 
 def _task(tasks: tuple[str, ...], task: str | None) -> str:
     if task is None and len(tasks) > 1:
-        raise ArgumentError(f"the model has the tasks {', '.join(tasks)}: say which", hint=f"task={tasks[0]!r}")
+        raise ArgumentError(
+            f"the model has the tasks {', '.join(tasks)}: say which", hint=f"task={tasks[0]!r}"
+        )
     return tasks[0] if task is None else one_of(task, tasks, "task")
 
 

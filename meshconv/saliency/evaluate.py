@@ -1,4 +1,6 @@
-"""How true a saliency is: against a known truth, and by what the classifier loses without the places it names."""
+"""How true a saliency is: against a known truth, and by what the classifier loses without the
+places it names.
+"""
 
 from __future__ import annotations
 
@@ -50,22 +52,25 @@ class Agreement:
 def agreement(
     saliency: ArrayLike, truth: ArrayLike, *, areas: ArrayLike | None = None, threshold: float = 0.3
 ) -> Agreement:
-    """Compare a saliency with a known truth, both (V,) on the same vertices, or (N, N) on the same pixels.
+    """Compare a saliency with a known truth, both (V,) on the same vertices, or (N, N) on the same
+    pixels.
 
     Parameters
     ----------
     saliency, truth : (V,) or (N, N) array_like
-        At least 0 (but for rounding): of a signed saliency take the absolute value, or its positive part.
+        At least 0 (but for rounding): of a signed saliency take the absolute value, or its positive
+        part.
     areas : as `saliency`, optional
-        Of each vertex or pixel, at least 0; equal. Everything is weighted by it, so that a denser mesh does not
-        count more.
+        Of each vertex or pixel, at least 0; equal. Everything is weighted by it, so that a denser
+        mesh does not count more.
     threshold : float
         The region is where the truth exceeds this share of its largest value.
 
     Raises
     ------
     ArgumentError
-        If a value is negative, or the region is empty, is everything, or is without area (or all else is).
+        If a value is negative, or the region is empty, is everything, or is without area (or all
+        else is).
     ArrayTypeError, NonFiniteError
         If the shapes differ, or a value is not finite.
 
@@ -80,10 +85,14 @@ def agreement(
     w = np.ones(len(s)) if areas is None else _at_least_zero(areas, shape, "areas")
     inside = t > threshold * t.max(initial=0.0)
     if not inside.any() or inside.all():
-        raise ArgumentError(f"the true region has {int(inside.sum())} of {len(t)} vertices: nothing to compare")
+        raise ArgumentError(
+            f"the true region has {int(inside.sum())} of {len(t)} vertices: nothing to compare"
+        )
     if not w[inside].sum() > 0 or not w[~inside].sum() > 0:
         where = "the true region" if w[~inside].sum() > 0 else "all but the true region"
-        raise ArgumentError(f"{where} has no area: nothing to compare", hint="areas of the vertices, above 0")
+        raise ArgumentError(
+            f"{where} has no area: nothing to compare", hint="areas of the vertices, above 0"
+        )
     total = (w * s).sum()
     return Agreement(
         _weighted_auc(s, inside, w),
@@ -95,10 +104,14 @@ def agreement(
 
 
 def _at_least_zero(values: ArrayLike, shape: tuple[int, ...], name: str) -> FloatArray:
-    """Return finite values of this shape that are at least 0 (or -1e-6 of the largest: rounding), in one row."""
+    """Return finite values of this shape that are at least 0 (or -1e-6 of the largest: rounding),
+    in one row.
+    """
     array = as_array(values, name)
     if array.shape != shape:
-        raise ArrayTypeError(f"{name} must have the shape of the saliency {shape}, found {array.shape}")
+        raise ArrayTypeError(
+            f"{name} must have the shape of the saliency {shape}, found {array.shape}"
+        )
     row = field_array(array.ravel(), array.size, name)
     low = row.min(initial=0.0)
     if low < -1e-6 * row.max(initial=0.0):
@@ -132,7 +145,8 @@ def deletion_curve(
     steps: int = 10,
     fill: float = 0.0,
 ) -> tuple[FloatArray, FloatArray]:
-    """Delete the most salient pixels first, and see how the probability of the predicted class falls.
+    """Delete the most salient pixels first, and see how the probability of the predicted class
+    falls.
 
     Parameters
     ----------
@@ -148,11 +162,13 @@ def deletion_curve(
     Returns
     -------
     share, probability : (steps + 1,) float64
-        Share of pixels deleted, from 0 to 1, and mean probability then. A good saliency falls early: the
-        area under the curve is small.
+        Share of pixels deleted, from 0 to 1, and mean probability then. A good saliency falls
+        early: the area under the curve is small.
     """
     n, _, size, _ = images.shape
-    order = np.argsort(-np.broadcast_to(saliency, (n, size, size)).reshape(n, -1), axis=1, kind="stable")
+    order = np.argsort(
+        -np.broadcast_to(saliency, (n, size, size)).reshape(n, -1), axis=1, kind="stable"
+    )
     first = predict(images)
     chosen = first.argmax(axis=1)
     shares = np.linspace(0, 1, steps + 1)

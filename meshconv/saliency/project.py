@@ -11,7 +11,11 @@ from meshconv.resample.resampler import Resampler
 
 
 def to_vertices(
-    pixels: FloatArray, resampler: Resampler, *, surface: Surface | None = None, vertex_origin: IntArray | None = None
+    pixels: FloatArray,
+    resampler: Resampler,
+    *,
+    surface: Surface | None = None,
+    vertex_origin: IntArray | None = None,
 ) -> FloatArray:
     """Return a pixel map (N, N) on the vertices of a scan, (V,).
 

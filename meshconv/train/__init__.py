@@ -1,1 +1,3 @@
-"""Training: scans to images, images to weights, weights to figures; each step a function, each file a page."""
+"""Training: scans to images, images to weights, weights to figures; each step a function, each file
+a page.
+"""

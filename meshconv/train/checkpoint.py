@@ -1,4 +1,6 @@
-"""Files of arrays that cannot run code and cannot change unseen: safetensors, JSON, and a checksum of every byte."""
+"""Files of arrays that cannot run code and cannot change unseen: safetensors, JSON, and a checksum
+of every byte.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshconv.errors import CheckpointError, MissingFileError
-from meshconv.mesh.io import write_bytes_atomic
+from meshconv.io import write_bytes_atomic
 
 FORMAT = 1
 _EMPTY = "0" * 64
@@ -22,11 +24,13 @@ Arrays = dict[str, NDArray[Any]]
 _MASKED = ("image.", "standardizer.mean")  # arrays that are NaN outside a mask
 
 
-def write_checkpoint(path: str | PathLike[str], arrays: Mapping[str, NDArray[Any]], head: Mapping[str, Any]) -> None:
+def write_checkpoint(
+    path: str | PathLike[str], arrays: Mapping[str, NDArray[Any]], head: Mapping[str, Any]
+) -> None:
     """Write arrays and a JSON head to one safetensors file, whole or not at all.
 
-    Any safetensors reader opens it. The SHA-256 in its metadata is that of the whole file with 64 zeros in
-    the place of the digest.
+    Any safetensors reader opens it. The SHA-256 in its metadata is that of the whole file with 64
+    zeros in the place of the digest.
 
     Raises
     ------
@@ -79,7 +83,9 @@ def read_checkpoint(path: str | PathLike[str]) -> tuple[Arrays, dict[str, Any]]:
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"not a meshconv checkpoint ({error})", path=path) from error
     if head.get("format") != FORMAT:
-        raise CheckpointError(f"format {head.get('format')}, this version reads {FORMAT}", path=path)
+        raise CheckpointError(
+            f"format {head.get('format')}, this version reads {FORMAT}", path=path
+        )
     _check_finite(arrays, path)
     return arrays, head
 
@@ -100,14 +106,19 @@ def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str
     return out
 
 
-def refuse_differences(found: Mapping[str, Any], wanted: Mapping[str, Any], path: str | PathLike[str]) -> None:
+def refuse_differences(
+    found: Mapping[str, Any], wanted: Mapping[str, Any], path: str | PathLike[str]
+) -> None:
     """Raise a `CheckpointError` that names every difference, if there is one."""
     unlike = differences(found, wanted)
     if unlike:
         raise CheckpointError(
             f"the checkpoint is of another run: {'; '.join(unlike)}",
-            path=path, indices=unlike, count=len(unlike), hint="use the same settings, or another file",
-        )  # fmt: skip
+            path=path,
+            indices=unlike,
+            count=len(unlike),
+            hint="use the same settings, or another file",
+        )
 
 
 def _digest_place(data: bytes) -> int:
@@ -120,6 +131,12 @@ def _digest_place(data: bytes) -> int:
 
 def _check_finite(arrays: Mapping[str, NDArray[Any]], path: str | PathLike[str]) -> None:
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and not name.startswith(_MASKED) and not np.isfinite(array).all():
+        if (
+            array.dtype.kind == "f"
+            and not name.startswith(_MASKED)
+            and not np.isfinite(array).all()
+        ):
             count = int((~np.isfinite(array)).sum())
-            raise CheckpointError(f"{name} holds {count} values that are not finite", path=path, count=count)
+            raise CheckpointError(
+                f"{name} holds {count} values that are not finite", path=path, count=count
+            )

@@ -22,7 +22,8 @@ class Standardizer:
     Attributes
     ----------
     mean : (C, N, N) float32
-        The mean image: positions become differences from the mean surface. NaN where no training image has a value.
+        The mean image: positions become differences from the mean surface. NaN where no training
+        image has a value.
     scale : (C,) float32
         Standard deviation of each channel about it, over all pixels.
     """
@@ -43,10 +44,13 @@ class Standardizer:
         spread = np.sqrt(square / np.maximum(there.sum(axis=(0, 2, 3)), 1))
         mean[count == 0] = np.nan  # nothing is known of it: it says nothing later on either
         floor = 1e-6 * np.maximum(np.nan_to_num(np.abs(mean)).max(axis=(1, 2)), 1e-30)
-        return cls(mean.astype(np.float32), np.where(spread > floor, spread, 1.0).astype(np.float32))
+        return cls(
+            mean.astype(np.float32), np.where(spread > floor, spread, 1.0).astype(np.float32)
+        )
 
     def __call__(self, images: NDArray[Any]) -> Tensor:
-        """Return images (n, C, N, N) as a float32 tensor; what is outside a mask, or all of them, becomes the mean, 0.
+        """Return images (n, C, N, N) as a float32 tensor; what is outside a mask, or all of them,
+        becomes the mean, 0.
 
         Raises
         ------
@@ -54,7 +58,9 @@ class Standardizer:
             If images are of another shape, or one has an infinite value or no value at all.
         """
         if images.shape[1:] != self.mean.shape:
-            raise ArrayTypeError(f"images must be (n, {', '.join(map(str, self.mean.shape))}), found {images.shape}")
+            raise ArrayTypeError(
+                f"images must be (n, {', '.join(map(str, self.mean.shape))}), found {images.shape}"
+            )
         out = np.empty(images.shape, dtype=np.float32)
         for k in range(0, len(images), _BLOCK):
             part = images[k : k + _BLOCK]
@@ -65,10 +71,14 @@ class Standardizer:
 
 
 def _refuse(images: NDArray[Any], first: int) -> None:
-    """Refuse an image that has an infinite value, or nothing in its mask; `first` is the number of the first."""
+    """Refuse an image that has an infinite value, or nothing in its mask; `first` is the number of
+    the first.
+    """
     pixels = images.reshape(len(images), -1)
     infinite, empty = np.isinf(pixels).any(axis=1), np.isnan(pixels).all(axis=1)
     for bad, what in ((infinite, "an infinite value"), (empty, "no value inside its mask")):
         numbers = (first + np.flatnonzero(bad)).tolist()
         if numbers:
-            raise ArrayTypeError(f"image {numbers[0]} has {what}", indices=numbers, count=len(numbers))
+            raise ArrayTypeError(
+                f"image {numbers[0]} has {what}", indices=numbers, count=len(numbers)
+            )

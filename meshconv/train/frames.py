@@ -9,9 +9,9 @@ import numpy as np
 
 from meshconv._check import FloatArray
 from meshconv.errors import ArgumentError
-from meshconv.maps.template import Template
-from meshconv.mesh.repair import repair
 from meshconv.mesh.surface import Surface
+from meshconv.mesh_repair.repair import repair
+from meshconv.registration.template import Template
 from meshconv.resample.channels import channels
 from meshconv.resample.resampler import Resampler
 from meshconv.train.prepared import Skipped
@@ -30,8 +30,9 @@ def population_template(
 ) -> Template:
     """Return a frame made from scans themselves: the mean of a few, on the mesh of one of them.
 
-    They are spread evenly over the list, so that in a table sorted by class the frame is of all classes. Of open scans
-    the one of the largest area is the most complete and lends its triangles; of closed ones the one of median area.
+    They are spread evenly over the list, so that in a table sorted by class the frame is of all
+    classes. Of open scans the one of the largest area is the most complete and lends its triangles;
+    of closed ones the one of median area.
 
     Parameters
     ----------
@@ -47,8 +48,9 @@ def population_template(
     rounds : int
         How often the mean is renewed.
     pose : {'auto', 'first', 'standard'}
-        How the frame stands in space, see `Template.from_population`: by default as the scans do if they share a
-        pose, else upright as far as that can be told. `Template.turned` corrects what came out wrong.
+        How the frame stands in space, see `Template.from_population`: by default as the scans do if
+        they share a pose, else upright as far as that can be told. `Template.turned` corrects what
+        came out wrong.
     """
     tasks = read(scans, _spread(len(scans), count))
     first = list(islice(tasks, count))
@@ -65,7 +67,11 @@ def population_template(
     if not surfaces:
         raise ArgumentError("no scan is sound enough to make a template of")
     order = np.argsort([surface.area for surface in surfaces], kind="stable")
-    lender = int(order[len(order) // 2]) if shape == "sphere" else int(np.argmax([s.area for s in surfaces]))
+    lender = (
+        int(order[len(order) // 2])
+        if shape == "sphere"
+        else int(np.argmax([s.area for s in surfaces]))
+    )
     rest = [*surfaces[:lender], *surfaces[lender + 1 :]]
     return Template.from_population(
         [surfaces[lender], *rest], domain=shape, rounds=rounds, orientation=orientation, pose=pose
@@ -73,8 +79,12 @@ def population_template(
 
 
 def _spread(n: int, count: int) -> list[int]:
-    """Return 0..n-1: first `count` of them at even distances, then the others, for where some are bad."""
-    first = list(dict.fromkeys(np.linspace(0, max(n - 1, 0), min(n, count)).round().astype(int).tolist()))
+    """Return 0..n-1: first `count` of them at even distances, then the others, for where some are
+    bad.
+    """
+    first = list(
+        dict.fromkeys(np.linspace(0, max(n - 1, 0), min(n, count)).round().astype(int).tolist())
+    )
     return [*first, *sorted(set(range(n)) - set(first))]
 
 
@@ -94,7 +104,9 @@ def _sound(task: Task, domain: str) -> Surface | Skipped:
 
 
 def area_element(template: Template, size: int) -> FloatArray:
-    """Area of surface that each node of the frame stands for, (size, size), within a factor of 3 of the median."""
+    """Area of surface that each node of the frame stands for, (size, size), within a factor of 3 of
+    the median.
+    """
     flat = template.parameterization
     area = np.exp(2 * channels(flat.surface, flat)["log_conformal_factor"])
     middle = np.median(area)

@@ -40,7 +40,9 @@ def as_prepared(scans: Any, prepare_scans: Callable[[Sequence[Any]], Prepared]) 
 
 
 def class_indices(y: Any, n: int) -> tuple[NDArray[Any], IntArray]:
-    """Return the classes, sorted, and each label's index into them; errors as scikit-learn words them."""
+    """Return the classes, sorted, and each label's index into them; errors as scikit-learn words
+    them.
+    """
     from sklearn.utils import assert_all_finite, column_or_1d
     from sklearn.utils.multiclass import check_classification_targets
 
@@ -50,11 +52,14 @@ def class_indices(y: Any, n: int) -> tuple[NDArray[Any], IntArray]:
     assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)
     if len(labels) != n:
-        raise ArgumentError(f"Found input variables with inconsistent numbers of samples: [{n}, {len(labels)}]")
+        raise ArgumentError(
+            f"Found input variables with inconsistent numbers of samples: [{n}, {len(labels)}]"
+        )
     classes, index = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise ArgumentError(
-            f"The number of classes has to be greater than one; got {len(classes)} class", hint="add scans of another"
+            f"The number of classes has to be greater than one; got {len(classes)} class",
+            hint="add scans of another",
         )
     return classes, index.astype(np.int64)
 
@@ -68,7 +73,9 @@ def own_labels(scans: Any, prepared: Prepared) -> NDArray[Any]:
 
 
 def subjects_of(scans: Any) -> list[str]:
-    """Return the subject of each scan, empty where it is not known; nothing of what would have to be read."""
+    """Return the subject of each scan, empty where it is not known; nothing of what would have to
+    be read.
+    """
     if hasattr(scans, "subjects"):
         return list(scans.subjects)
     if isinstance(scans, list | tuple):
@@ -92,7 +99,9 @@ def _from_array(array: Any) -> Prepared:
             hint="Reshape your data, or pass a list of surfaces",
         )
     if 0 in images.shape[1:]:
-        raise ArrayTypeError(f"0 feature(s) (shape={images.shape[:2]}) while a minimum of 1 is required.")
+        raise ArrayTypeError(
+            f"0 feature(s) (shape={images.shape[:2]}) while a minimum of 1 is required."
+        )
     return _bare(images.astype(np.float32), tuple(str(k) for k in range(images.shape[1])))
 
 
@@ -111,4 +120,6 @@ def _from_images(images: Sequence[GeometryImage]) -> Prepared:
 def _bare(images: NDArray[np.float32], channel_names: tuple[str, ...]) -> Prepared:
     names = tuple(f"sample {k}" for k in range(len(images)))
     unknown = np.full(len(images), -1, dtype=np.int64)
-    return Prepared(images, channel_names, names, ("",) * len(images), unknown, np.arange(len(images)))
+    return Prepared(
+        images, channel_names, names, ("",) * len(images), unknown, np.arange(len(images))
+    )

@@ -1,7 +1,7 @@
 """The training loop: read it from top to bottom.
 
-Everything random in epoch e comes from generators seeded by (seed, e), so a run that is resumed after any epoch
-is, on the CPU, the unbroken run bit for bit.
+Everything random in epoch e comes from generators seeded by (seed, e), so a run that is resumed
+after any epoch is, on the CPU, the unbroken run bit for bit.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def train(
     identity: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Progress], None] | None = None,
 ) -> Progress:
-    """Train a model that gives logits (B, K) of images (B, C, N, N); it is left with the best weights.
+    """Train a model that gives logits (B, K) of images (B, C, N, N); it is left with the best
+    weights.
 
     Parameters
     ----------
@@ -71,7 +72,8 @@ def train(
     CheckpointError
         If the checkpoint is damaged or of another run; names the differences.
     ArgumentError
-        If `patience` is set without a validation set, labels are not 0..K-1 of the network, or tasks are others.
+        If `patience` is set without a validation set, labels are not 0..K-1 of the network, or
+        tasks are others.
     ArrayTypeError
         If labels are not one int64 an image.
     """
@@ -96,10 +98,14 @@ def train(
             settled = _settled(model, images if augment is None else None)
         seen = (images, False) if settled is None else (settled, True)
         with _seeded(config.seed, epoch, _device(model)) as generator:
-            loss = _train_epoch(model, optimizer, seen, tasks, weights, config, epoch, generator, augment, names)
+            loss = _train_epoch(
+                model, optimizer, seen, tasks, weights, config, epoch, generator, augment, names
+            )
         progress.losses.append(loss)
         if validation is not None:
-            progress.validation_losses.append(_loss(predict(model, validation[0]), held, weights, 0.0).item())
+            progress.validation_losses.append(
+                _loss(predict(model, validation[0]), held, weights, 0.0).item()
+            )
             if not math.isfinite(progress.validation_losses[-1]):
                 raise SolverError(
                     f"the loss on the validation set is {progress.validation_losses[-1]} in epoch {epoch}",
@@ -117,10 +123,17 @@ def train(
 
 
 def _train_epoch(
-    model: nn.Module, optimizer: torch.optim.Optimizer, seen: tuple[Tensor, bool], tasks: State, weights: State,
-    config: TrainConfig, epoch: int, generator: torch.Generator,
-    augment: Callable[[Tensor, torch.Generator], Tensor] | None, names: Sequence[str],
-) -> float:  # fmt: skip
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    seen: tuple[Tensor, bool],
+    tasks: State,
+    weights: State,
+    config: TrainConfig,
+    epoch: int,
+    generator: torch.Generator,
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None,
+    names: Sequence[str],
+) -> float:
     model.train()
     images, settled = seen
     device, total, strata = _device(model), 0.0, _strata(tasks)
@@ -133,7 +146,9 @@ def _train_epoch(
             x = augment(x, generator)
         if config.variation:
             x = x + _variation(images, strata, len(batch), config.variation, generator)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
+        with torch.autocast(
+            device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"
+        ):
             logits, evidence = _logits(model, x.to(device), settled, config.noise, generator)
         if k == 0:
             _check_classes(logits, tasks)
@@ -143,7 +158,9 @@ def _train_epoch(
             loss = loss + config.evidence * _loss(evidence, target, weights, config.label_smoothing)
         value = loss.item()
         if not math.isfinite(value):
-            raise _not_finite(value, epoch, k, [names[int(j)] for j in batch] if len(names) else batch.tolist())
+            raise _not_finite(
+                value, epoch, k, [names[int(j)] for j in batch] if len(names) else batch.tolist()
+            )
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
@@ -164,13 +181,19 @@ def _settled(model: DECNN, images: Tensor | None, *, batch_size: int = 64) -> Te
     if not model.settle() or images is None:
         return None
     device = _device(model)
-    return torch.cat([model.equalize(part.to(device)).to(images.device) for part in torch.split(images, batch_size)])
+    return torch.cat(
+        [
+            model.equalize(part.to(device)).to(images.device)
+            for part in torch.split(images, batch_size)
+        ]
+    )
 
 
 def _logits(
     model: nn.Module, x: Tensor, settled: bool, noise: float, generator: torch.Generator
 ) -> tuple[Tensor | State, Tensor | State | None]:
-    """Return the logits of a batch, noise added to what the network sees (a DECNN: on the equalized grid).
+    """Return the logits of a batch, noise added to what the network sees (a DECNN: on the equalized
+    grid).
 
     And those of the evidence of each image's own density, if there is one.
     """
@@ -185,7 +208,9 @@ def _logits(
     return classify(x), evidence
 
 
-def _variation(images: Tensor, labels: Tensor, n: int, scale: float, generator: torch.Generator) -> Tensor:
+def _variation(
+    images: Tensor, labels: Tensor, n: int, scale: float, generator: torch.Generator
+) -> Tensor:
     """Return n random multiples of differences between two images of one class."""
     order = torch.argsort(labels.cpu(), stable=True)
     first = torch.randint(len(labels), (n,), generator=generator)  # places in the order by class
@@ -199,7 +224,8 @@ def _variation(images: Tensor, labels: Tensor, n: int, scale: float, generator: 
 
 @torch.no_grad()
 def predict(model: nn.Module, images: Tensor, *, batch_size: int = 64) -> Any:
-    """Return the logits (n, K) of images (n, C, N, N), on the CPU (by task, if the model has several).
+    """Return the logits (n, K) of images (n, C, N, N), on the CPU (by task, if the model has
+    several).
 
     The model is in evaluation mode after it.
     """
@@ -236,11 +262,15 @@ def _check_classes(logits: Tensor | State, tasks: State) -> None:
     """Refuse labels that the network has no class for, and tasks that it does not have."""
     by_task = _named(logits)
     if set(by_task) != set(tasks):
-        raise ArgumentError(f"the network has tasks {sorted(by_task)}, the labels are of {sorted(tasks)}")
+        raise ArgumentError(
+            f"the network has tasks {sorted(by_task)}, the labels are of {sorted(tasks)}"
+        )
     for task, values in tasks.items():
         top, k = int(values.max()), by_task[task].shape[1]
         if top >= k:
-            raise ArgumentError(f"the network has {k} classes{f' of {task!r}' if task else ''}, found label {top}")
+            raise ArgumentError(
+                f"the network has {k} classes{f' of {task!r}' if task else ''}, found label {top}"
+            )
 
 
 def _strata(tasks: State) -> Tensor:
@@ -252,7 +282,10 @@ def _strata(tasks: State) -> Tensor:
 def _loss(logits: Tensor | State, tasks: State, weights: State, smoothing: float) -> Tensor:
     losses = [
         functional.cross_entropy(
-            z.float(), tasks[task].to(z.device), weight=weights[task].to(z.device), label_smoothing=smoothing
+            z.float(),
+            tasks[task].to(z.device),
+            weight=weights[task].to(z.device),
+            label_smoothing=smoothing,
         )
         for task, z in _named(logits).items()
     ]
@@ -268,15 +301,24 @@ def _class_weights(labels: Tensor, config: TrainConfig) -> Tensor:
 
 def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     """AdamW; what has one axis (biases, norms) and the density are not pulled towards zero."""
-    named = list(model.named_parameters())  # fixed ones too, so that a checkpoint fits whatever is fixed now
+    named = list(
+        model.named_parameters()
+    )  # fixed ones too, so that a checkpoint fits whatever is fixed now
     free = [p for name, p in named if p.ndim < 2 or name.startswith("density.")]
     pulled = [p for name, p in named if not (p.ndim < 2 or name.startswith("density."))]
-    groups = [{"params": pulled, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.learning_rate)
+    groups = [
+        {"params": pulled, "weight_decay": config.weight_decay},
+        {"params": free, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=config.learning_rate
+    )
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, config: TrainConfig, epoch: float) -> None:
-    """Linear over the first epoch, then a cosine down to zero: a function of the epoch, so nothing to store."""
+    """Linear over the first epoch, then a cosine down to zero: a function of the epoch, so nothing
+    to store.
+    """
     warm = min(1.0, 0.1 + 0.9 * epoch)
     rate = config.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * epoch / config.epochs))
     for group in optimizer.param_groups:
@@ -289,7 +331,9 @@ def _out_of_patience(progress: Progress, config: TrainConfig) -> bool:
 
 @contextmanager
 def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[torch.Generator]:
-    """Give a generator of this epoch's own, seed what draws globally (dropout), and put the latter back after."""
+    """Give a generator of this epoch's own, seed what draws globally (dropout), and put the latter
+    back after.
+    """
     mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(mixed)
@@ -300,8 +344,10 @@ def _not_finite(value: float, epoch: int, batch: int, names: list[Any]) -> Solve
     listed = ", ".join(map(str, names[:5])) + (", ..." if len(names) > 5 else "")
     return SolverError(
         f"the loss is {value} in epoch {epoch}, batch {batch} (scans {listed})",
-        indices=names, count=len(names), hint="a smaller learning_rate, or look at these scans",
-    )  # fmt: skip
+        indices=names,
+        count=len(names),
+        hint="a smaller learning_rate, or look at these scans",
+    )
 
 
 def _device(model: nn.Module) -> torch.device:

@@ -1,4 +1,6 @@
-"""Mirror images in the frame: what the image of a scan would be, had the scan been seen in a mirror."""
+"""Mirror images in the frame: what the image of a scan would be, had the scan been seen in a
+mirror.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from torch.nn import functional
 
 from meshconv._check import FloatArray
 from meshconv.errors import ArgumentError
-from meshconv.maps.registration import fit_template
-from meshconv.maps.template import Template
+from meshconv.registration.fit import fit_template
+from meshconv.registration.template import Template
 from meshconv.resample.channels import channels
 from meshconv.resample.domain import square_coordinates
 from meshconv.resample.grid import grid_nodes
@@ -27,10 +29,10 @@ _VECTORS = ("difference", "normal")
 class FrameMirror:
     """The mirror as a map of the frame onto itself; an augmentation for `train`.
 
-    With m(p) the place of p's mirror partner and Q the reflection that lays the mirrored template T on itself:
-    vectors become Q d(m(p)), differences from the template get Q T(m(p)) - T(p) on top, scalars are read at m(p).
-    Exact on a symmetric template, good on the mean of many; on one asymmetric individual the two registrations
-    agree only roughly.
+    With m(p) the place of p's mirror partner and Q the reflection that lays the mirrored template T
+    on itself: vectors become Q d(m(p)), differences from the template get Q T(m(p)) - T(p) on top,
+    scalars are read at m(p). Exact on a symmetric template, good on the mean of many; on one
+    asymmetric individual the two registrations agree only roughly.
 
     Attributes
     ----------
@@ -49,8 +51,11 @@ class FrameMirror:
     standardizer: Standardizer
 
     @classmethod
-    def of(cls, template: Template, channel_names: Sequence[str], standardizer: Standardizer) -> FrameMirror:
-        """Return the mirror of a template's frame, found by registering the mirrored template to itself.
+    def of(
+        cls, template: Template, channel_names: Sequence[str], standardizer: Standardizer
+    ) -> FrameMirror:
+        """Return the mirror of a template's frame, found by registering the mirrored template to
+        itself.
 
         Raises
         ------
@@ -62,9 +67,16 @@ class FrameMirror:
         there = Resampler(flat, size)  # from the mirrored template to the frame
         places = _filled(there, square_coordinates(template.parameterization))
         fields = channels(flat.surface, flat, template)
-        before, after = template.surface.vertices, np.stack([fields[axis] for axis in "xyz"], axis=1)
-        reflect = np.linalg.lstsq(before - before.mean(axis=0), after - after.mean(axis=0), rcond=None)[0].T
-        asymmetry = there.to_image({axis: fields[f"difference_{axis}"] for axis in "xyz"}, fill=0.0).channels
+        before, after = (
+            template.surface.vertices,
+            np.stack([fields[axis] for axis in "xyz"], axis=1),
+        )
+        reflect = np.linalg.lstsq(
+            before - before.mean(axis=0), after - after.mean(axis=0), rcond=None
+        )[0].T
+        asymmetry = there.to_image(
+            {axis: fields[f"difference_{axis}"] for axis in "xyz"}, fill=0.0
+        ).channels
         matrix, shift = _on_channels(tuple(channel_names), reflect, asymmetry)
         grid = torch.from_numpy((2 * places - 1).astype(np.float32))[None]
         return cls(grid, _tensor(matrix), _tensor(shift), standardizer)
@@ -75,7 +87,9 @@ class FrameMirror:
         mean = torch.nan_to_num(known)
         scale = torch.from_numpy(self.standardizer.scale).to(x)[:, None, None]
         grid = self.grid.to(x).expand(len(x), -1, -1, -1)
-        moved = functional.grid_sample(x * scale + mean, grid, align_corners=True, padding_mode="border")
+        moved = functional.grid_sample(
+            x * scale + mean, grid, align_corners=True, padding_mode="border"
+        )
         turned = torch.einsum("cd,bdij->bcij", self.matrix.to(x), moved) + self.shift.to(x)
         return torch.where(torch.isnan(known), 0, (turned - mean) / scale)
 
@@ -92,15 +106,22 @@ def _filled(resampler: Resampler, places: FloatArray) -> FloatArray:
     return np.where(resampler.mask[..., None], found, flipped)
 
 
-def _on_channels(names: tuple[str, ...], reflect: FloatArray, asymmetry: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _on_channels(
+    names: tuple[str, ...], reflect: FloatArray, asymmetry: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     matrix, shift = np.eye(len(names)), np.zeros((len(names), *asymmetry.shape[1:]))
     if {"x", "y", "z"} & set(names):
-        raise ArgumentError("positions cannot be mirrored in the frame", hint="use the differences from the template")
+        raise ArgumentError(
+            "positions cannot be mirrored in the frame",
+            hint="use the differences from the template",
+        )
     for kind in _VECTORS:
         members = [f"{kind}_{axis}" for axis in "xyz"]
         there = [name for name in members if name in names]
         if len(there) not in (0, 3):
-            raise ArgumentError(f"mirroring needs all of {', '.join(members)}, found {', '.join(there)}")
+            raise ArgumentError(
+                f"mirroring needs all of {', '.join(members)}, found {', '.join(there)}"
+            )
         if there:
             at = [names.index(name) for name in members]
             matrix[np.ix_(at, at)] = reflect

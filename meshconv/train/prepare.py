@@ -1,4 +1,6 @@
-"""From scans to registered images: load, mend, register, resample; in parallel, and once only for each scan."""
+"""From scans to registered images: load, mend, register, resample; in parallel, and once only for
+each scan.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,10 @@ from numpy.typing import NDArray
 from meshconv._check import one_of
 from meshconv.errors import ArgumentError, CacheWarning, CheckpointError, MissingFileError
 from meshconv.maps.parameterization import Parameterization
-from meshconv.maps.registration import fit_template
-from meshconv.maps.template import Template
-from meshconv.mesh.repair import Repaired, repair
 from meshconv.mesh.surface import Surface
+from meshconv.mesh_repair.repair import Repaired, repair
+from meshconv.registration.fit import fit_template
+from meshconv.registration.template import Template
 from meshconv.resample.channels import channels
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.resampler import Resampler
@@ -67,13 +69,13 @@ def prepare(
     config : PrepareConfig, optional
         Size, channels, repair.
     cache : str or PathLike, optional
-        A folder of finished images, one file each, named by the content of scan, template and settings. A
-        damaged one is made anew, with a `CacheWarning`. Several processes may share it.
+        A folder of finished images, one file each, named by the content of scan, template and
+        settings. A damaged one is made anew, with a `CacheWarning`. Several processes may share it.
     workers : int
         Processes of one thread each; -1 for one per core.
     client : optional
-        Anything with ``submit(function, *arguments)`` that returns futures, such as a Dask client: used
-        instead of processes of our own.
+        Anything with ``submit(function, *arguments)`` that returns futures, such as a Dask client:
+        used instead of processes of our own.
     on_error : {'raise', 'skip'}
         What a scan that cannot be prepared leads to; with ``skip`` it is listed in ``skipped``.
     progress : bool
@@ -99,7 +101,9 @@ def prepare(
         raise ArgumentError("there are no scans to prepare")
     job = _Job(template, config or PrepareConfig(), None if cache is None else Path(cache))
     results = _run(job, read(scans), workers, client)
-    bar = tqdm(results, total=len(scans), desc="prepare", unit="scan", disable=None if progress else True)
+    bar = tqdm(
+        results, total=len(scans), desc="prepare", unit="scan", disable=None if progress else True
+    )
     done, skipped = [], []
     for result in bar:
         if not isinstance(result, Skipped):
@@ -113,7 +117,9 @@ def prepare(
     return _stack(done, skipped, job.config)
 
 
-def place(surface: Surface, template: Template, config: PrepareConfig, *, mirrored: bool = False) -> Placed:
+def place(
+    surface: Surface, template: Template, config: PrepareConfig, *, mirrored: bool = False
+) -> Placed:
     """Return one surface in the frame, with everything that is needed to come back."""
     mended = repair(surface, target=template.parameterization.domain) if config.repair else None
     clean = surface if mended is None else mended.surface
@@ -123,12 +129,16 @@ def place(surface: Surface, template: Template, config: PrepareConfig, *, mirror
     unknown = [name for name in config.channels if name not in fields]
     if unknown:
         raise ArgumentError(f"no channel {unknown[0]!r}; there are {', '.join(fields)}")
-    return Placed(mended, flat, grid, grid.to_image({name: fields[name] for name in config.channels}))
+    return Placed(
+        mended, flat, grid, grid.to_image({name: fields[name] for name in config.channels})
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class _Done:
-    """All that is kept of a scan: its surface is not, or memory would grow with what was computed on it."""
+    """All that is kept of a scan: its surface is not, or memory would grow with what was computed
+    on it.
+    """
 
     index: int
     name: str
@@ -146,7 +156,9 @@ class _Job:
     cache: Path | None
 
     def __call__(self, task: Task | Skipped) -> _Done | Skipped:
-        """Prepare one scan, or read it from the cache; a failure is a result, so that it crosses processes."""
+        """Prepare one scan, or read it from the cache; a failure is a result, so that it crosses
+        processes.
+        """
         if isinstance(task, Skipped):
             return task
         path = None if self.cache is None else self.cache / f"{self._key(task)}.safetensors"
@@ -167,14 +179,23 @@ class _Job:
         settings = {"config": self.config.as_dict(), "mirrored": task.mirrored, "version": _VERSION}
         total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         frame, orientation = self.template.parameterization, self.template.orientation
-        total.update((frame.domain if orientation == "any" else f"{frame.domain} {orientation}").encode())
-        for array in (task.surface.vertices, task.surface.faces, frame.surface.vertices, frame.surface.faces,
-                      frame.coordinates):  # fmt: skip
+        total.update(
+            (frame.domain if orientation == "any" else f"{frame.domain} {orientation}").encode()
+        )
+        for array in (
+            task.surface.vertices,
+            task.surface.faces,
+            frame.surface.vertices,
+            frame.surface.faces,
+            frame.coordinates,
+        ):
             total.update(str(array.shape).encode() + array.tobytes())
         return total.hexdigest()
 
 
-def _run(job: _Job, tasks: Iterable[Task | Skipped], workers: int, client: Any) -> Iterator[_Done | Skipped]:
+def _run(
+    job: _Job, tasks: Iterable[Task | Skipped], workers: int, client: Any
+) -> Iterator[_Done | Skipped]:
     """Yield the results in the order of the tasks."""
     if client is None and workers == 1:
         yield from map(job, tasks)
@@ -186,9 +207,9 @@ def _run(job: _Job, tasks: Iterable[Task | Skipped], workers: int, client: Any) 
     from joblib import Parallel, delayed
 
     call: Callable[..., Any] = delayed(job)
-    yield from Parallel(n_jobs=workers, return_as="generator", inner_max_num_threads=1, backend="loky")(
-        call(task) for task in tasks
-    )
+    yield from Parallel(
+        n_jobs=workers, return_as="generator", inner_max_num_threads=1, backend="loky"
+    )(call(task) for task in tasks)
 
 
 def _warm(template: Template) -> None:

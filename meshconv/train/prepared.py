@@ -1,4 +1,6 @@
-"""What preparation gives: registered images with all that is known of their scans, and the scans left out."""
+"""What preparation gives: registered images with all that is known of their scans, and the scans
+left out.
+"""
 
 from __future__ import annotations
 
@@ -69,4 +71,6 @@ class Prepared(OnDemand[GeometryImage]):
         """Return some of the images, in the order of `rows`, with all that is known of them."""
         k = np.asarray(rows, dtype=np.int64)
         names, subjects = (tuple(all_[j] for j in k) for all_ in (self.names, self.subjects))
-        return Prepared(self.images[k], self.channel_names, names, subjects, self.labels[k], self.kept[k])
+        return Prepared(
+            self.images[k], self.channel_names, names, subjects, self.labels[k], self.kept[k]
+        )

@@ -40,9 +40,12 @@ class Progress:
 
 
 def store(
-    path: str | PathLike[str], model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress,
+    path: str | PathLike[str],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
     head: Mapping[str, Any],
-) -> None:  # fmt: skip
+) -> None:
     """Write everything a run needs to go on, and `head`, what it is a run of."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in progress.best.items()}
@@ -58,7 +61,10 @@ def store(
 
 
 def restore(
-    path: str | PathLike[str], model: nn.Module, optimizer: torch.optim.Optimizer, head: Mapping[str, Any]
+    path: str | PathLike[str],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    head: Mapping[str, Any],
 ) -> Progress:
     """Bring model and optimizer to where a checkpoint was written; refuse one of another run."""
     arrays, found = read_checkpoint(path)
@@ -75,5 +81,7 @@ def restore(
         model.load_state_dict(kinds["model"])
     except RuntimeError as error:
         raise CheckpointError(f"the weights are of another model: {error}", path=path) from error
-    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    optimizer.load_state_dict(
+        {"state": states, "param_groups": optimizer.state_dict()["param_groups"]}
+    )
     return Progress(**found["progress"], best=kinds["best"])

@@ -8,11 +8,16 @@ from os import PathLike, fspath
 
 from meshconv.datasets.scan import Scan
 from meshconv.errors import ArgumentError, MeshConvError
-from meshconv.mesh.io import load
+from meshconv.io import load
 from meshconv.mesh.surface import Surface
 from meshconv.train.prepared import Skipped
 
-EXPECTED = (ValueError, OSError, ArithmeticError, LookupError)  # what a bad scan may raise; all else is a bug
+EXPECTED = (
+    ValueError,
+    OSError,
+    ArithmeticError,
+    LookupError,
+)  # what a bad scan may raise; all else is a bug
 
 ScanLike = Scan | Surface | str | PathLike[str]
 
@@ -50,7 +55,9 @@ def _read_one(index: int, scan: ScanLike) -> Task:
     if isinstance(scan, str | PathLike):
         name = fspath(scan)
         return Task(index, name, name, -1, False, load(scan))
-    raise ArgumentError(f"scan {index} must be a Scan, a Surface or a path, found {type(scan).__name__}")
+    raise ArgumentError(
+        f"scan {index} must be a Scan, a Surface or a path, found {type(scan).__name__}"
+    )
 
 
 def named(skipped: Skipped) -> Exception:

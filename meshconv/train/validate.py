@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from meshconv._check import FloatArray, IntArray
 from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import ArgumentError
+from meshconv.stats.metrics import Metrics, evaluate, grouped_folds
 from meshconv.train.config import PrepareConfig
 from meshconv.train.inputs import as_prepared, subjects_of
-from meshconv.train.metrics import Metrics, evaluate, grouped_folds
 from meshconv.train.prepare import prepare
 from meshconv.train.prepared import Prepared, Skipped
 
@@ -27,14 +27,16 @@ class CrossValidation:
     Attributes
     ----------
     metrics : Metrics
-        Of all scans, each predicted by the model of the fold that left it out; intervals by subject.
+        Of all scans, each predicted by the model of the fold that left it out; intervals by
+        subject.
     folds : tuple of Metrics
         Of each fold alone (without intervals).
     classes : (K,) array
     probabilities : (n, K) float64
         The predictions that `metrics` is of; NaN for a scan that was skipped.
     skipped : tuple of Skipped
-        Scans that could not be prepared and count in no figure, where the classifier has ``on_error="skip"``.
+        Scans that could not be prepared and count in no figure, where the classifier has
+        ``on_error="skip"``.
     """
 
     metrics: Metrics
@@ -58,12 +60,13 @@ def cross_validate(
     Parameters
     ----------
     classifier : scikit-learn classifier
-        E.g. `SurfaceClassifier`; is not changed. Give it a template and a cache, or pass `Prepared` images, to
-        prepare each scan once only; a template made of all scans lets the test scans have a say in the frame,
-        though not in its labels. A checkpoint ``run.ckpt`` becomes ``run.fold0.ckpt`` and so on: every fold is a
-        run of its own.
+        E.g. `SurfaceClassifier`; is not changed. Give it a template and a cache, or pass `Prepared`
+        images, to prepare each scan once only; a template made of all scans lets the test scans
+        have a say in the frame, though not in its labels. A checkpoint ``run.ckpt`` becomes
+        ``run.fold0.ckpt`` and so on: every fold is a run of its own.
     scans : sequence or array
-        With ``on_error="skip"``, those that cannot be prepared are left out of training and test, and listed.
+        With ``on_error="skip"``, those that cannot be prepared are left out of training and test,
+        and listed.
     labels : (n,) array_like
     subjects : sequence of n, optional
         Whom each scan is of; what the scans say if None.
@@ -78,12 +81,18 @@ def cross_validate(
     """
     y = np.asarray(labels)
     if len(y) != len(scans):
-        raise ArgumentError(f"Found input variables with inconsistent numbers of samples: [{len(scans)}, {len(y)}]")
+        raise ArgumentError(
+            f"Found input variables with inconsistent numbers of samples: [{len(scans)}, {len(y)}]"
+        )
     classes, index = np.unique(y, return_inverse=True)
     if subjects is None and not hasattr(scans, "subjects") and not isinstance(scans, np.ndarray):
         scans = list(scans)
     whom = subjects if subjects is not None else subjects_of(scans) or None
-    probabilities, each, skipped = np.full((len(y), len(classes)), np.nan), list[Metrics](), list[Skipped]()
+    probabilities, each, skipped = (
+        np.full((len(y), len(classes)), np.nan),
+        list[Metrics](),
+        list[Skipped](),
+    )
     for train, test in grouped_folds(y, whom, folds=folds, seed=seed):
         fitted = _fresh(classifier, len(each)).fit(_rows(scans, train), y[train])
         sound, bad = _test_images(fitted, scans, test)
@@ -99,7 +108,9 @@ def cross_validate(
 
 
 def _test_images(fitted: Any, scans: Any, test: IntArray) -> tuple[Any, list[Skipped]]:
-    """Return what to predict, and what is left out of it: only where the classifier is to skip bad scans."""
+    """Return what to predict, and what is left out of it: only where the classifier is to skip bad
+    scans.
+    """
     rows = _rows(scans, test)
     template = getattr(fitted, "template_", None)
     if getattr(fitted, "on_error", "raise") != "skip" or template is None:
@@ -108,11 +119,20 @@ def _test_images(fitted: Any, scans: Any, test: IntArray) -> tuple[Any, list[Ski
     done = as_prepared(
         rows,
         lambda some: prepare(
-            some, template, config=config, cache=fitted.cache, workers=fitted.workers, on_error="skip", progress=False
+            some,
+            template,
+            config=config,
+            cache=fitted.cache,
+            workers=fitted.workers,
+            on_error="skip",
+            progress=False,
         ),
     )
     bad = [(int(test[one.index]), one) for one in done.skipped]
-    return done, [replace(one, index=k, name=one.name.replace(f"scan {one.index}", f"scan {k}")) for k, one in bad]
+    return done, [
+        replace(one, index=k, name=one.name.replace(f"scan {one.index}", f"scan {k}"))
+        for k, one in bad
+    ]
 
 
 class _Part(Population):

@@ -1,1 +1,3 @@
-"""Pictures: static ones for files and reports, interactive ones for the desk. VTK is loaded on first use."""
+"""Pictures: static ones for files and reports, interactive ones for the desk. VTK is loaded on
+first use.
+"""

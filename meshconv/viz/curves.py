@@ -1,4 +1,6 @@
-"""Test figures for a reader: a table with intervals, the ROC curve, and how honest the probabilities are."""
+"""Test figures for a reader: a table with intervals, the ROC curve, and how honest the
+probabilities are.
+"""
 
 from __future__ import annotations
 
@@ -23,26 +25,34 @@ def metrics_table(metrics: Any) -> str:
     Parameters
     ----------
     metrics : Metrics, or mapping
-        One `meshconv.train.metrics.Metrics`; or name -> number, text or (value, low, high); or, to compare
-        methods, name of the method -> `Metrics` or such a mapping.
+        One `meshconv.stats.metrics.Metrics`; or name -> number, text or (value, low, high); or, to
+        compare methods, name of the method -> `Metrics` or such a mapping.
     """
     if not isinstance(metrics, Mapping):
         return _as_list(_figures(metrics))
-    if metrics and all(isinstance(one, Mapping) or hasattr(one, "as_dict") for one in metrics.values()):
+    if metrics and all(
+        isinstance(one, Mapping) or hasattr(one, "as_dict") for one in metrics.values()
+    ):
         rows = {str(name): _figures(one) for name, one in metrics.items()}
         columns = list(dict.fromkeys(column for row in rows.values() for column in row))
         head = "".join(f'<th scope="col">{_words(column)}</th>' for column in columns)
         body = "".join(
             f'<tr><th scope="row">{escape(name)}</th>'
-            + "".join(f"<td>{row.get(column, '')}</td>" for column in columns) + "</tr>"
+            + "".join(f"<td>{row.get(column, '')}</td>" for column in columns)
+            + "</tr>"
             for name, row in rows.items()
-        )  # fmt: skip
-        return _table(f'<thead><tr><th scope="col">method</th>{head}</tr></thead><tbody>{body}</tbody>')
+        )
+        return _table(
+            f'<thead><tr><th scope="col">method</th>{head}</tr></thead><tbody>{body}</tbody>'
+        )
     return _as_list(_figures(metrics))
 
 
 def _as_list(figures: dict[str, str]) -> str:
-    rows = (f'<tr><th scope="row">{_words(name)}</th><td>{text}</td></tr>' for name, text in figures.items())
+    rows = (
+        f'<tr><th scope="row">{_words(name)}</th><td>{text}</td></tr>'
+        for name, text in figures.items()
+    )
     return _table(f"<tbody>{''.join(rows)}</tbody>")
 
 
@@ -60,7 +70,9 @@ def _figures(metrics: Any) -> dict[str, str]:
 def _figure(value: Any, interval: Any) -> str:
     if isinstance(value, tuple | list) and len(value) == 3:
         value, interval = value[0], value[1:]
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
+    if isinstance(value, bool | np.bool_) or not isinstance(
+        value, int | float | np.integer | np.floating
+    ):
         return escape(str(value))
     text = str(value) if isinstance(value, int | np.integer) else f"{value:.3f}"
     if interval is None:
@@ -80,8 +92,17 @@ def check_predictions(predictions: tuple[ArrayLike, ArrayLike]) -> tuple[IntArra
     ArgumentError
         If the shapes or the classes do not belong together.
     """
-    y, p = (as_array(part, name) for part, name in zip(predictions, ("labels", "probabilities"), strict=True))
-    if p.ndim != 2 or p.shape[1] < 2 or y.shape != (len(p),) or not len(y) or not 0 <= y.min() <= y.max() < p.shape[1]:
+    y, p = (
+        as_array(part, name)
+        for part, name in zip(predictions, ("labels", "probabilities"), strict=True)
+    )
+    if (
+        p.ndim != 2
+        or p.shape[1] < 2
+        or y.shape != (len(p),)
+        or not len(y)
+        or not 0 <= y.min() <= y.max() < p.shape[1]
+    ):
         raise ArgumentError(
             f"predictions must be labels (n,) in 0..K-1 and probabilities (n, K), found {y.shape} and {p.shape}"
         )
@@ -102,21 +123,27 @@ def roc_points(positive: Any, score: FloatArray) -> tuple[FloatArray, FloatArray
 
 
 def roc_picture(labels: IntArray, probabilities: FloatArray, names: tuple[str, ...]) -> bytes:
-    """Return a PNG of the ROC curve of each class against the rest (of the second class, if there are two)."""
+    """Return a PNG of the ROC curve of each class against the rest (of the second class, if there
+    are two).
+    """
     fig, axis = _axis("1 - specificity", "sensitivity", "ROC curve")
     axis.plot([0, 1], [0, 1], color="#cfc8be", lw=1)
     classes = [1] if probabilities.shape[1] == 2 else list(range(probabilities.shape[1]))
     shades = [_LINE, "#3f7fbf", "#ee8a2f", "#1b3a6b", "#6b0f1a", "#6b645c"]
     for k in classes:
         x, y = roc_points(labels == k, probabilities[:, k])
-        axis.plot(x, y, color=shades[k % 6] if len(classes) > 1 else _LINE, lw=1.8, label=_name(names, k))
+        axis.plot(
+            x, y, color=shades[k % 6] if len(classes) > 1 else _LINE, lw=1.8, label=_name(names, k)
+        )
     if len(classes) > 1:
         axis.legend(loc="lower right", fontsize=8, frameon=False)
     return _png(fig)
 
 
 def calibration_picture(labels: IntArray, probabilities: FloatArray, *, bins: int = 10) -> bytes:
-    """Return a PNG of how often the verdict was right at each confidence; on the diagonal it is honest."""
+    """Return a PNG of how often the verdict was right at each confidence; on the diagonal it is
+    honest.
+    """
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     which = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     count = np.bincount(which, minlength=bins)

@@ -1,4 +1,6 @@
-"""What the pictures need of a result, gathered from whatever is given: surface, field, map, words."""
+"""What the pictures need of a result, gathered from whatever is given: surface, field, map,
+words.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from meshconv.viz.picture import SALIENCY, FieldStyle
 
 @dataclass(frozen=True, eq=False)
 class Explained:
-    """A surface with a field on it and, where known, its map, its verdict and how its image was sampled."""
+    """A surface with a field on it and, where known, its map, its verdict and how its image was
+    sampled.
+    """
 
     surface: Surface
     field: FloatArray | None = None
@@ -37,7 +41,10 @@ class Explained:
     def note(self) -> str:
         """What the reader must know before looking for colour that is not there; '' if nothing."""
         return "; ".join(
-            filter(None, ("drawn mirrored, as it lies in the frame" if self.mirrored else "", self._doubt()))
+            filter(
+                None,
+                ("drawn mirrored, as it lies in the frame" if self.mirrored else "", self._doubt()),
+            )
         )
 
     def _doubt(self) -> str:
@@ -47,9 +54,7 @@ class Explained:
             return f"the {self.look.name} is constant ({self.field[0]:.3g}): it points nowhere"
         low, high = self.look.resolve(self.field)
         if self.field.min() < low or self.field.max() > high:
-            return (
-                f"values reach from {self.field.min():.3g} to {self.field.max():.3g}; colours end at the scale's ends"
-            )
+            return f"values reach from {self.field.min():.3g} to {self.field.max():.3g}; colours end at the scale's ends"
         return ""
 
     @property
@@ -61,7 +66,8 @@ class Explained:
         return str(self.label) if odds is None else f"{self.label}  (probability {odds:.2f})"
 
     def upright(self) -> Explained:
-        """Return the same, turned so that the map's u points right, its v up and the outside at the viewer.
+        """Return the same, turned so that the map's u points right, its v up and the outside at the
+        viewer.
 
         A registered map knows how its population stands, the scanner's coordinates need not.
         """
@@ -70,7 +76,9 @@ class Explained:
         turn = _rotation_to_map(self.parameterization)
         surface = Surface(self.surface.vertices @ turn.T, self.surface.faces)
         mapped = self.parameterization.surface
-        flat = replace(self.parameterization, surface=Surface(mapped.vertices @ turn.T, mapped.faces))
+        flat = replace(
+            self.parameterization, surface=Surface(mapped.vertices @ turn.T, mapped.faces)
+        )
         return replace(self, surface=surface, parameterization=flat)
 
     def mapped_field(self) -> FloatArray | None:
@@ -91,8 +99,9 @@ def as_explained(
     Parameters
     ----------
     result : Explanation, Surface, Parameterization or Explained
-        An explanation is anything with ``surface`` and ``saliency``; its ``parameterization``, ``label``,
-        ``probabilities``, ``image``, ``sampling_grid`` and ``name`` are used where they exist.
+        An explanation is anything with ``surface`` and ``saliency``; its ``parameterization``,
+        ``label``, ``probabilities``, ``image``, ``sampling_grid`` and ``name`` are used where they
+        exist.
     field : (V,) array_like, optional
         Drawn instead of the saliency.
     name : str
@@ -121,7 +130,11 @@ def as_explained(
             hint="pass a Surface, a Parameterization, or an explanation with .surface and .saliency",
         )
     if field is not None:
-        known = replace(known, field=_vertex_field(field, known.surface, "field"), look=look or FieldStyle("field"))
+        known = replace(
+            known,
+            field=_vertex_field(field, known.surface, "field"),
+            look=look or FieldStyle("field"),
+        )
     return replace(known, name=name or known.name, look=look or known.look)
 
 
@@ -146,7 +159,9 @@ def _of_explanation(result: Any) -> Explained:
 
 
 def _same_place(surface: Surface, mended: Surface) -> bool:
-    """Whether a mended surface stands where the given one does: most of its vertices are still there."""
+    """Whether a mended surface stands where the given one does: most of its vertices are still
+    there.
+    """
     if np.array_equal(surface.vertices, mended.vertices):
         return True
     distance = cKDTree(surface.vertices).query(mended.vertices)[0]
@@ -159,7 +174,9 @@ def _odds(value: Any) -> tuple[tuple[Any, float], ...]:
         return ()
     if isinstance(value, Mapping):
         return tuple((label, float(share)) for label, share in value.items())
-    return tuple((k, float(share)) for k, share in enumerate(as_array(value, "probabilities").ravel()))
+    return tuple(
+        (k, float(share)) for k, share in enumerate(as_array(value, "probabilities").ravel())
+    )
 
 
 def _vertex_field(value: ArrayLike, surface: Surface, name: str) -> FloatArray:
@@ -184,13 +201,22 @@ def _sampling_grid(value: Any) -> FloatArray | None:
 
 
 def _rotation_to_map(parameterization: Parameterization) -> FloatArray:
-    """Return the rotation (3, 3) that brings the surface nearest to its own map (Kabsch 1976), by area."""
+    """Return the rotation (3, 3) that brings the surface nearest to its own map (Kabsch 1976), by
+    area.
+    """
     surface, xy = parameterization.surface, parameterization.coordinates
-    weights = np.bincount(surface.faces.ravel(), np.repeat(surface.face_areas, 3), surface.n_vertices)
+    weights = np.bincount(
+        surface.faces.ravel(), np.repeat(surface.face_areas, 3), surface.n_vertices
+    )
     target = np.column_stack([xy, np.zeros((len(xy), 3 - xy.shape[1]))])
     if not weights.sum() > 0:
         return np.eye(3)
-    source, target = (points - np.average(points, axis=0, weights=weights) for points in (surface.vertices, target))
+    source, target = (
+        points - np.average(points, axis=0, weights=weights)
+        for points in (surface.vertices, target)
+    )
     weights = weights / weights.sum()
-    turn, *_ = Rotation.align_vectors(target, source / (np.abs(source).max() or 1.0), weights=weights)
+    turn, *_ = Rotation.align_vectors(
+        target, source / (np.abs(source).max() or 1.0), weights=weights
+    )
     return np.asarray(turn.as_matrix())

@@ -18,7 +18,9 @@ _LINES = 33  # at most so many lines each way: more would hide the colour
 
 
 def flat_field(explained: Explained, size: int = 257) -> FloatArray | None:
-    """Return the field on the nodes of the square, (N, N), NaN outside the map; None without map or field."""
+    """Return the field on the nodes of the square, (N, N), NaN outside the map; None without map or
+    field.
+    """
     field = explained.mapped_field()
     if explained.parameterization is None or field is None:
         return None
@@ -26,7 +28,9 @@ def flat_field(explained: Explained, size: int = 257) -> FloatArray | None:
 
 
 def flat_picture(explained: Explained, *, size: int = 420) -> bytes | None:
-    """Return a PNG of the flat image of the field, v upwards, with its iso-lines; None if there is none."""
+    """Return a PNG of the flat image of the field, v upwards, with its iso-lines; None if there is
+    none.
+    """
     image = flat_field(explained)
     if image is None:
         return None
@@ -39,7 +43,9 @@ def flat_picture(explained: Explained, *, size: int = 420) -> bytes | None:
 
 
 def sampling_picture(explained: Explained, *, size: int = 420) -> bytes | None:
-    """Return a PNG of the sampling grid over the flat image in the same colours; None without a grid."""
+    """Return a PNG of the sampling grid over the flat image in the same colours; None without a
+    grid.
+    """
     image = flat_field(explained)
     if image is None or explained.sampling_grid is None:
         return None
@@ -51,7 +57,9 @@ def sampling_picture(explained: Explained, *, size: int = 420) -> bytes | None:
     low, high = explained.look.resolve(np.asarray(explained.field))
     segments = np.concatenate([_segments(uv), _segments(uv.swapaxes(0, 1))])
     colours = _sample(image, segments.mean(axis=1))
-    lines = LineCollection(list(segments), cmap=style.line_colormap(signed=explained.look.signed), linewidths=0.9)
+    lines = LineCollection(
+        list(segments), cmap=style.line_colormap(signed=explained.look.signed), linewidths=0.9
+    )
     lines.set_array(colours)
     lines.set_clim(low, high)
     axis.add_collection(lines)
@@ -81,13 +89,23 @@ def _square(size: int) -> tuple[Any, Any]:
     return fig, axis
 
 
-def _draw(axis: Any, image: FloatArray, explained: Explained, *, alpha: float = 1.0) -> tuple[float, float]:
+def _draw(
+    axis: Any, image: FloatArray, explained: Explained, *, alpha: float = 1.0
+) -> tuple[float, float]:
     low, high = explained.look.resolve(np.asarray(explained.field))
-    half = 0.5 / (len(image) - 1)  # nodes lie on the border, so that the outer pixels reach half over it
+    half = 0.5 / (
+        len(image) - 1
+    )  # nodes lie on the border, so that the outer pixels reach half over it
     axis.imshow(
-        image, cmap=style.colormap(signed=explained.look.signed), vmin=low, vmax=high, origin="lower",
-        extent=(-half, 1 + half, -half, 1 + half), interpolation="nearest", alpha=alpha,
-    )  # fmt: skip
+        image,
+        cmap=style.colormap(signed=explained.look.signed),
+        vmin=low,
+        vmax=high,
+        origin="lower",
+        extent=(-half, 1 + half, -half, 1 + half),
+        interpolation="nearest",
+        alpha=alpha,
+    )
     return low, high
 
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def image_figure(image: GeometryImage, *, title: str = "") -> Figure:
-    """Return a figure with one panel a channel, v upwards, each coloured around its own median; white off the mask."""
+    """Return a figure with one panel a channel, v upwards, each coloured around its own median;
+    white off the mask.
+    """
     plt = pyplot()
     columns = min(5, len(image.names))
     rows = -(-len(image.names) // columns)
@@ -27,7 +29,13 @@ def image_figure(image: GeometryImage, *, title: str = "") -> Figure:
         middle = float(np.median(values))
         reach = float(np.quantile(np.abs(values - middle), 0.98)) or 1.0
         shown = np.where(image.mask, channel, np.nan)
-        axis.imshow(shown, origin="lower", cmap=style.colormap(signed=True), vmin=middle - reach, vmax=middle + reach)
+        axis.imshow(
+            shown,
+            origin="lower",
+            cmap=style.colormap(signed=True),
+            vmin=middle - reach,
+            vmax=middle + reach,
+        )
         axis.set_title(name, fontsize=9, color="#6b645c")
     if title:
         fig.suptitle(title, parse_math=False, fontsize=11)

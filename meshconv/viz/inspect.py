@@ -102,7 +102,13 @@ class Inspector:
     """
 
     def __init__(
-        self, explained: Explained, size: int, pixels: FloatArray | None, image_name: str, *, off_screen: bool
+        self,
+        explained: Explained,
+        size: int,
+        pixels: FloatArray | None,
+        image_name: str,
+        *,
+        off_screen: bool,
     ) -> None:
         self.explained = explained
         self.place: Place | None = None
@@ -123,12 +129,16 @@ class Inspector:
         """Close the window."""
         self.plotter.close()
 
-    # --- drawing -----------------------------------------------------------------------------------
+    # --- drawing
+    # -----------------------------------------------------------------------------------
 
     def _draw(self, pixels: FloatArray | None, image_name: str) -> None:
         flat = mapping(self.explained)
         mapped = Explained(flat.surface, self.field, flat, self.explained.look)
-        self._actors = [draw_surface(self.plotter, SURFACE, mapped), draw_map(self.plotter, MAP, mapped)]
+        self._actors = [
+            draw_surface(self.plotter, SURFACE, mapped),
+            draw_map(self.plotter, MAP, mapped),
+        ]
         self._actors.append(self._draw_image(pixels, image_name))
         draw_bar(self.plotter, 3, mapped, self._actors[SURFACE])
         self.plotter.subplot(0, SURFACE)
@@ -138,10 +148,19 @@ class Inspector:
         self.plotter.subplot(0, SURFACE)
         low, high = self.limits
         self._slider = self.plotter.add_slider_widget(
-            self.set_threshold, rng=[low, high], value=low, title="show from", color="#4a4038", fmt="%.2f",
-            pointa=(0.2, 0.09), pointb=(0.8, 0.09), interaction_event="always", slider_width=0.02, tube_width=0.004,
+            self.set_threshold,
+            rng=[low, high],
+            value=low,
+            title="show from",
+            color="#4a4038",
+            fmt="%.2f",
+            pointa=(0.2, 0.09),
+            pointb=(0.8, 0.09),
+            interaction_event="always",
+            slider_width=0.02,
+            tube_width=0.004,
             title_height=0.022,
-        )  # fmt: skip
+        )
 
     def _draw_image(self, pixels: FloatArray | None, name: str) -> Any:
         """Draw the image on the unit square: the field resampled, or a channel in its own range."""
@@ -154,14 +173,22 @@ class Inspector:
         square = pyvista.StructuredGrid(*np.meshgrid(along, along, [0.0], indexing="ij"))
         own = pixels is not None
         shown = (
-            pixels if pixels is not None else Resampler(mapping(self.explained), size).to_image(self.field).channels[0]
+            pixels
+            if pixels is not None
+            else Resampler(mapping(self.explained), size).to_image(self.field).channels[0]
         )
         square["pixels"] = shown.ravel()
         spread = FieldStyle(name).resolve(shown[np.isfinite(shown)]) if own else self.limits
         actor = self.plotter.add_mesh(
-            square, scalars="pixels", cmap="gray" if own else style.colormap(signed=self.explained.look.signed),
-            clim=spread, nan_color="white", lighting=False, show_scalar_bar=False, interpolate_before_map=True,
-        )  # fmt: skip
+            square,
+            scalars="pixels",
+            cmap="gray" if own else style.colormap(signed=self.explained.look.signed),
+            clim=spread,
+            nan_color="white",
+            lighting=False,
+            show_scalar_bar=False,
+            interpolate_before_map=True,
+        )
         place_camera(self.plotter, FRONT, np.array([0.5, 0.5, 0.0]), 0.575)
         write(self.plotter, name)
         return actor
@@ -178,14 +205,18 @@ class Inspector:
         for actor in self._coloured:
             actor.mapper.lookup_table.values = table
 
-    # --- picking -----------------------------------------------------------------------------------
+    # --- picking
+    # -----------------------------------------------------------------------------------
 
     def _listen(self) -> None:
         """Watch press and release: a pick fires at the start of a drag too, so compare the two."""
         interactor = self.plotter.iren.interactor
-        interactor.AddObserver("LeftButtonPressEvent", self._on_press, 20.0)  # before `hold_still` ends the event
+        interactor.AddObserver(
+            "LeftButtonPressEvent", self._on_press, 20.0
+        )  # before `hold_still` ends the event
         interactor.AddObserver("LeftButtonReleaseEvent", self._on_release)
-        # while it turns the surface, the style keeps the release to itself, and tells only that it is done
+        # while it turns the surface, the style keeps the release to itself, and tells only that it
+        # is done
         interactor.GetInteractorStyle().AddObserver("EndInteractionEvent", self._on_release)
 
     def _on_press(self, *_: Any) -> None:
@@ -194,11 +225,16 @@ class Inspector:
     def _on_release(self, *_: Any) -> None:
         pressed, self._pressed = self._pressed, None
         released = self.plotter.iren.interactor.GetEventPosition()
-        if pressed is not None and np.hypot(released[0] - pressed[0], released[1] - pressed[1]) <= _DRAG:
+        if (
+            pressed is not None
+            and np.hypot(released[0] - pressed[0], released[1] - pressed[1]) <= _DRAG
+        ):
             self.click(*released)
 
     def click(self, x: int, y: int) -> Place | None:
-        """Pick what lies under a pixel of the window, from its lower left corner; None if nothing does."""
+        """Pick what lies under a pixel of the window, from its lower left corner; None if nothing
+        does.
+        """
         from vtkmodules.vtkRenderingCore import vtkCellPicker
 
         for column, actor in enumerate(self._actors):
@@ -219,8 +255,12 @@ class Inspector:
         if column == SURFACE:
             return self.views.from_surface(cell, point)
         if column == MAP:
-            return self.views.from_map(point if mapping(self.explained).domain == "sphere" else point[:2])
-        return self.views.from_pixel(point[1] * (self.views.size - 1), point[0] * (self.views.size - 1))
+            return self.views.from_map(
+                point if mapping(self.explained).domain == "sphere" else point[:2]
+            )
+        return self.views.from_pixel(
+            point[1] * (self.views.size - 1), point[0] * (self.views.size - 1)
+        )
 
     def select(self, place: Place | None) -> None:
         """Mark a place on all three panels and write its value."""
@@ -244,9 +284,14 @@ class Inspector:
 
         self.plotter.subplot(0, panel)
         self.plotter.add_mesh(
-            pyvista.Sphere(radius=radius, center=centre), color=_MARK, lighting=False, pickable=False,
-            name=f"mark{panel}", reset_camera=False, show_scalar_bar=False,
-        )  # fmt: skip
+            pyvista.Sphere(radius=radius, center=centre),
+            color=_MARK,
+            lighting=False,
+            pickable=False,
+            name=f"mark{panel}",
+            reset_camera=False,
+            show_scalar_bar=False,
+        )
 
 
 def row_text(place: Place) -> str:

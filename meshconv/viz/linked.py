@@ -1,4 +1,6 @@
-"""One point, seen three times: on the surface, in the map, in the image. Plain geometry, no window."""
+"""One point, seen three times: on the surface, in the map, in the image. Plain geometry, no
+window.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meshconv._check import FloatArray
-from meshconv.maps._locate import locate
+from meshconv.maps.locate import locate
 from meshconv.maps.parameterization import Parameterization
 from meshconv.resample.domain import sphere_to_square, square_coordinates, square_to_sphere
 from meshconv.resample.grid import grid_size
@@ -63,14 +65,18 @@ class LinkedViews:
         self.square = square_coordinates(parameterization)
 
     def from_surface(self, face: int, point: FloatArray) -> Place:
-        """Return the place of a point picked on a face, moved into it if it lies beside or above it."""
+        """Return the place of a point picked on a face, moved into it if it lies beside or above
+        it.
+        """
         a, b, c = self.parameterization.surface.vertices[self.parameterization.surface.faces[face]]
         along = np.stack([b - a, c - a], axis=1)
         s, t = np.linalg.lstsq(along, np.asarray(point, dtype=np.float64) - a)[0]
         return self._place(face, np.array([1.0 - s - t, s, t]))
 
     def from_map(self, map_point: FloatArray) -> Place | None:
-        """Return the place of a point (2,) of the plane or (3,) of the sphere; None outside the map."""
+        """Return the place of a point (2,) of the plane or (3,) of the sphere; None outside the
+        map.
+        """
         query = np.asarray(map_point, dtype=np.float64)
         if self.parameterization.domain == "sphere":
             query = query / np.linalg.norm(query)
@@ -106,6 +112,10 @@ class LinkedViews:
             map_point = map_point / np.linalg.norm(map_point)
             uv = sphere_to_square(map_point[None])[0]
         return Place(
-            int(face), weights, int(corners[weights.argmax()]),
-            weights @ self.parameterization.surface.vertices[corners], map_point, uv[::-1] * (self.size - 1),
-        )  # fmt: skip
+            int(face),
+            weights,
+            int(corners[weights.argmax()]),
+            weights @ self.parameterization.surface.vertices[corners],
+            map_point,
+            uv[::-1] * (self.size - 1),
+        )

@@ -1,4 +1,6 @@
-"""A surface and its field as small text for the page's viewer: 16-bit positions and values, base64."""
+"""A surface and its field as small text for the page's viewer: 16-bit positions and values,
+base64.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from meshconv.viz.explained import Explained
 _STEPS = 65535
 
 
-def mesh_data(explained: Explained, *, extent: float | None = None, most: int = 12000) -> dict[str, Any]:
+def mesh_data(
+    explained: Explained, *, extent: float | None = None, most: int = 12000
+) -> dict[str, Any]:
     """Return what ``page/viewer.js`` reads: JSON values only.
 
     Parameters
@@ -24,10 +28,11 @@ def mesh_data(explained: Explained, *, extent: float | None = None, most: int = 
     explained : Explained
         Its surface may have any number of vertices.
     extent : float, optional
-        Length drawn as the window's height; by default the surface's own largest side. Give all meshes of a
-        page the same one, so that they are drawn at one scale.
+        Length drawn as the window's height; by default the surface's own largest side. Give all
+        meshes of a page the same one, so that they are drawn at one scale.
     most : int
-        A surface of more vertices is thinned to about so many; a value still names its original vertex.
+        A surface of more vertices is thinned to about so many; a value still names its original
+        vertex.
     """
     vertices, faces, ids = _thinned(explained, most)
     low, high = vertices.min(axis=0), vertices.max(axis=0)

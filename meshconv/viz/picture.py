@@ -39,7 +39,9 @@ class FieldStyle:
     iso_lines: bool = True
 
     def resolve(self, field: FloatArray) -> tuple[float, float]:
-        """Return the colour limits: as given, symmetric if signed, else from the 0.5 % to the 99.5 % quantile."""
+        """Return the colour limits: as given, symmetric if signed, else from the 0.5 % to the 99.5
+        % quantile.
+        """
         if self.limits is not None:
             return self.limits
         low, high = np.quantile(field, [0.005, 0.995])
@@ -60,9 +62,11 @@ def render_views(
     size: int = 600,
     extent: float | None = None,
 ) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
-    """Return one (size, size, 3) uint8 image a view: parallel projection, white ground, one scale for all.
+    """Return one (size, size, 3) uint8 image a view: parallel projection, white ground, one scale
+    for all.
 
-    Half a picture's height is 1.04 `extent` long; by default what holds all the views (`views_extent`).
+    Half a picture's height is 1.04 `extent` long; by default what holds all the views
+    (`views_extent`).
     """
     look = field_style or FieldStyle()
     mesh = polydata(surface, field)
@@ -81,7 +85,9 @@ def render_views(
 
 def polydata(surface: Surface, field: FloatArray | None = None) -> Any:
     """Return the surface as PolyData with its normals and, if given, the point array ``field``."""
-    mesh = surface.to_pyvista(**({} if field is None else {"field": np.array(field, dtype=np.float64)}))
+    mesh = surface.to_pyvista(
+        **({} if field is None else {"field": np.array(field, dtype=np.float64)})
+    )
     mesh.point_data.active_normals = np.array(surface.vertex_normals)
     return mesh
 
@@ -93,12 +99,16 @@ def views_extent(surface: Surface, views: tuple[str, ...]) -> float:
 
 
 def quiet_plotter(size: int) -> Any:
-    """Return an off-screen plotter on white ground with the house's two lights, or raise if nothing can draw."""
+    """Return an off-screen plotter on white ground with the house's two lights, or raise if nothing
+    can draw.
+    """
     rendering_backend()
     import pyvista
     from vtkmodules.vtkCommonCore import vtkLogger
 
-    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)  # a missing X server is no news: EGL steps in
+    vtkLogger.SetStderrVerbosity(
+        vtkLogger.VERBOSITY_OFF
+    )  # a missing X server is no news: EGL steps in
     plotter = pyvista.Plotter(off_screen=True, window_size=(size, size), lighting="none")
     plotter.set_background("white")
     plotter.enable_anti_aliasing("ssaa")
@@ -110,12 +120,20 @@ def add_lights(plotter: Any) -> None:
     """Light the active renderer softly from the viewer's upper right, and fill in from the left."""
     import pyvista
 
-    for position, intensity in (((0.4, 0.7, 1.0), 0.55), ((-0.8, 0.1, 0.6), 0.35), ((0.1, -1.0, 0.6), 0.2)):
-        plotter.renderer.add_light(pyvista.Light(position=position, light_type="camera light", intensity=intensity))
+    for position, intensity in (
+        ((0.4, 0.7, 1.0), 0.55),
+        ((-0.8, 0.1, 0.6), 0.35),
+        ((0.1, -1.0, 0.6), 0.2),
+    ):
+        plotter.renderer.add_light(
+            pyvista.Light(position=position, light_type="camera light", intensity=intensity)
+        )
 
 
 def surface_frame(surface: Surface) -> tuple[FloatArray, float, tuple[float, float, float]]:
-    """Return the middle of the bounding box, the radius around it, and the direction an open surface faces."""
+    """Return the middle of the bounding box, the radius around it, and the direction an open
+    surface faces.
+    """
     centre = (surface.vertices.max(axis=0) + surface.vertices.min(axis=0)) / 2
     radius = float(np.linalg.norm(surface.vertices - centre, axis=1).max()) or 1.0
     facing = surface.face_area_vectors.sum(axis=0)
@@ -125,7 +143,9 @@ def surface_frame(surface: Surface) -> tuple[FloatArray, float, tuple[float, flo
 
 
 def add_field(plotter: Any, mesh: Any, field: FloatArray | None, look: FieldStyle) -> Any:
-    """Add a PolyData whose point array ``field`` is to be coloured, with its iso-lines; return the actor."""
+    """Add a PolyData whose point array ``field`` is to be coloured, with its iso-lines; return the
+    actor.
+    """
     shade = {"ambient": 0.4, "diffuse": 0.7, "specular": 0.0, "show_scalar_bar": False}
     if field is None:
         return _smooth(plotter.add_mesh(mesh, color=style.NEUTRAL, **shade), mesh)
@@ -142,7 +162,9 @@ def add_iso_lines(plotter: Any, mesh: Any, levels: list[float]) -> Any:
     lines = mesh.contour(levels, scalars="field")
     if not lines.n_points:
         return None
-    if lines.point_data.active_normals is not None:  # lifted a little, or the surface would swallow parts of them
+    if (
+        lines.point_data.active_normals is not None
+    ):  # lifted a little, or the surface would swallow parts of them
         lines.points += 0.003 * mesh.length * lines.point_data.active_normals
     return plotter.add_mesh(lines, color="#4a4038", line_width=1.6, lighting=False, pickable=False)
 
@@ -155,14 +177,20 @@ def _smooth(actor: Any, mesh: Any) -> Any:
 
 
 def _half_extent(offsets: FloatArray, direction: tuple[float, float, float]) -> float:
-    """Half the side of the square, around the centre, that holds the points seen from `direction`."""
+    """Half the side of the square, around the centre, that holds the points seen from
+    `direction`.
+    """
     x, _, z = direction
     across = (offsets[:, 0] * z - offsets[:, 2] * x) / np.hypot(x, z)
     return float(max(np.abs(across).max(), np.abs(offsets[:, 1]).max()))
 
 
-def place_camera(plotter: Any, direction: tuple[float, float, float], centre: FloatArray, radius: float) -> None:
-    """Look along -`direction` in parallel projection, y (or, from above, z) up, the radius filling the picture."""
+def place_camera(
+    plotter: Any, direction: tuple[float, float, float], centre: FloatArray, radius: float
+) -> None:
+    """Look along -`direction` in parallel projection, y (or, from above, z) up, the radius filling
+    the picture.
+    """
     towards = np.asarray(direction) / np.linalg.norm(direction)
     plotter.camera.focal_point = tuple(centre)
     plotter.camera.position = tuple(centre + 10 * radius * towards)
@@ -209,7 +237,11 @@ def figure(
     images = render_views(surface, values, views=views, field_style=look, size=size)
     widths = [1.0] * len(images) + ([] if values is None else [0.045])
     fig, axes = plt.subplots(
-        1, len(widths), figsize=(3.4 * sum(widths) + 0.6, 3.9), gridspec_kw={"width_ratios": widths}, squeeze=False
+        1,
+        len(widths),
+        figsize=(3.4 * sum(widths) + 0.6, 3.9),
+        gridspec_kw={"width_ratios": widths},
+        squeeze=False,
     )
     for axis, image, view in zip(axes[0], images, views, strict=False):
         axis.imshow(image)
@@ -220,7 +252,9 @@ def figure(
         scale = plt.cm.ScalarMappable(plt.Normalize(low, high), style.colormap(signed=look.signed))
         fig.colorbar(scale, cax=axes[0, -1]).set_label(look.name)
         if np.ptp(values) == 0:
-            fig.text(0.5, 0.02, f"the field is constant ({values[0]:.4g})", ha="center", color="#7a1220")
+            fig.text(
+                0.5, 0.02, f"the field is constant ({values[0]:.4g})", ha="center", color="#7a1220"
+            )
     if title:
         fig.suptitle(title, parse_math=False, fontsize=12)
     return fig
@@ -230,10 +264,16 @@ def save_figure(fig: Figure, path: str | PathLike[str], *, dpi: int = 150) -> No
     """Write a figure whole or not at all; the format follows the name (.png, .svg, .pdf)."""
     from pathlib import Path
 
-    from meshconv.mesh.io import atomic_write
+    from meshconv.io import atomic_write
 
     buffer = io.BytesIO()
-    fig.savefig(buffer, format=Path(path).suffix.lstrip(".") or "png", dpi=dpi, bbox_inches="tight", facecolor="white")
+    fig.savefig(
+        buffer,
+        format=Path(path).suffix.lstrip(".") or "png",
+        dpi=dpi,
+        bbox_inches="tight",
+        facecolor="white",
+    )
     pyplot().close(fig)
     with atomic_write(path) as handle:
         handle.write(buffer.getvalue())
@@ -244,7 +284,9 @@ def pyplot() -> Any:
     try:
         import matplotlib
     except ImportError as error:
-        raise MissingDependencyError("matplotlib is not installed", hint="pip install 'meshconv[view]'") from error
+        raise MissingDependencyError(
+            "matplotlib is not installed", hint="pip install 'meshconv[view]'"
+        ) from error
     matplotlib.use("Agg", force=False)
     import matplotlib.pyplot as plt
 

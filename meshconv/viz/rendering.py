@@ -1,4 +1,6 @@
-"""Is there an OpenGL to draw with? Asked in a subprocess, since without one VTK ends the interpreter."""
+"""Is there an OpenGL to draw with? Asked in a subprocess, since without one VTK ends the
+interpreter.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +36,26 @@ def rendering_backend(timeout: float = 60.0) -> str:
     """
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _PROBE], capture_output=True, text=True, timeout=timeout, check=False
+            [sys.executable, "-c", _PROBE],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise RenderingUnavailableError(f"the first render did not end in {timeout:.0f} s", hint=HINT) from error
+        raise RenderingUnavailableError(
+            f"the first render did not end in {timeout:.0f} s", hint=HINT
+        ) from error
     for line in done.stdout.splitlines():
         if line.startswith("GL:"):
             return line[3:]
     if "No module named 'pyvista'" in done.stderr:
-        raise MissingDependencyError("PyVista is not installed", hint="pip install 'meshconv[view]'")
-    reason = f"signal {-done.returncode}" if done.returncode < 0 else (done.stderr.strip().splitlines() or ["?"])[-1]
+        raise MissingDependencyError(
+            "PyVista is not installed", hint="pip install 'meshconv[view]'"
+        )
+    reason = (
+        f"signal {-done.returncode}"
+        if done.returncode < 0
+        else (done.stderr.strip().splitlines() or ["?"])[-1]
+    )
     raise RenderingUnavailableError(f"the first render failed ({reason})", hint=HINT)

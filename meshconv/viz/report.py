@@ -1,4 +1,6 @@
-"""`report`: what was found, as one HTML file that needs nothing else: pictures first, a mesh to turn below."""
+"""`report`: what was found, as one HTML file that needs nothing else: pictures first, a mesh to
+turn below.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ from numpy.typing import ArrayLike
 
 from meshconv._check import as_array
 from meshconv.errors import ArgumentError
+from meshconv.io.atomic import write_bytes_atomic
 from meshconv.maps.parameterization import Parameterization
-from meshconv.mesh.io.atomic import write_bytes_atomic
 from meshconv.resample.resampler import Resampler
 from meshconv.viz.explained import Explained, as_explained
 from meshconv.viz.picture import FieldStyle, views_extent
@@ -49,13 +51,15 @@ def report(
     in_viewer: int = 6,
     overwrite: bool = True,
 ) -> None:
-    """Write a report of explained scans: one HTML file, no other file, nothing loaded from elsewhere.
+    """Write a report of explained scans: one HTML file, no other file, nothing loaded from
+    elsewhere.
 
     Parameters
     ----------
     results : sequence or mapping of explanations
-        Each with ``surface`` and ``saliency``, and ``parameterization``, ``label``, ``probabilities``,
-        ``sampling_grid`` where known (`meshconv.viz.explained.as_explained`); a mapping gives names.
+        Each with ``surface`` and ``saliency``, and ``parameterization``, ``label``,
+        ``probabilities``, ``sampling_grid`` where known (`meshconv.viz.explained.as_explained`); a
+        mapping gives names.
     path : str or PathLike
         Written whole or not at all.
     title, note : str
@@ -71,8 +75,8 @@ def report(
     predictions : ((n,), (n, K)), optional
         Labels and probabilities of all test scans: draws the ROC curve and the calibration.
     group_map : (surface, field) or explanation, optional
-        Surface, `Parameterization` or template of the population, and a field on its vertices (V,) or on the
-        nodes of its square (N, N), NaN where there is nothing.
+        Surface, `Parameterization` or template of the population, and a field on its vertices (V,)
+        or on the nodes of its square (N, N), NaN where there is nothing.
     skipped : iterable
         Scans left out: texts, (name, reason) pairs, or objects with ``name`` and ``error``.
     look : FieldStyle, optional
@@ -107,7 +111,9 @@ def report(
         group_section(group, size),
         scans_section(scans, truth, classes, size, extent),
         skipped_section(list(skipped)),
-        viewer_section(([] if group is None else [group]) + scans[:in_viewer], len(scans) - in_viewer),
+        viewer_section(
+            ([] if group is None else [group]) + scans[:in_viewer], len(scans) - in_viewer
+        ),
     ]
     page = _page(title, note, "".join(parts))
     write_bytes_atomic(path, page.encode("utf-8"), overwrite=overwrite)
@@ -121,7 +127,10 @@ def _named(results: Any, names: Sequence[str] | None, look: FieldStyle | None) -
     results = list(results)
     if names is not None and len(names) != len(results):
         raise ArgumentError(f"{len(names)} names for {len(results)} results")
-    found = [as_explained(one, name="" if names is None else str(names[k]), look=look) for k, one in enumerate(results)]
+    found = [
+        as_explained(one, name="" if names is None else str(names[k]), look=look)
+        for k, one in enumerate(results)
+    ]
     return [one if one.name else replace(one, name=f"scan {k + 1}") for k, one in enumerate(found)]
 
 
@@ -136,12 +145,16 @@ def _group(group_map: Any) -> Explained:
         values = Resampler(surface, len(values)).to_vertices(np.nan_to_num(values))
     known = as_explained(surface, values)
     assumed = np.min(values) >= 0 and np.max(values) <= 1
-    return replace(known, name="group map", look=FieldStyle("group map", (0.0, 1.0) if assumed else None))
+    return replace(
+        known, name="group map", look=FieldStyle("group map", (0.0, 1.0) if assumed else None)
+    )
 
 
 def _page(title: str, note: str, body: str) -> str:
     part = files("meshconv.viz").joinpath("page")
-    css, script = (part.joinpath(name).read_text(encoding="utf-8") for name in ("report.css", "viewer.js"))
+    css, script = (
+        part.joinpath(name).read_text(encoding="utf-8") for name in ("report.css", "viewer.js")
+    )
     lead = f"<p>{escape(note)}</p>" if note else ""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'

@@ -22,7 +22,9 @@ LEFT = ("front", "three-quarter", "profile")
 RIGHT = ("front", "three-quarter right", "profile right")
 
 
-def figures_section(metrics: Any, predictions: tuple[ArrayLike, ArrayLike] | None, classes: tuple[str, ...]) -> str:
+def figures_section(
+    metrics: Any, predictions: tuple[ArrayLike, ArrayLike] | None, classes: tuple[str, ...]
+) -> str:
     """Test figures with intervals, ROC curve and calibration, as far as they are given."""
     if metrics is None and predictions is None:
         return ""
@@ -48,7 +50,11 @@ def group_section(group: Explained | None, size: int) -> str:
 
 
 def scans_section(
-    scans: list[Explained], truth: list[Any], classes: tuple[str, ...], size: int, extent: float | None
+    scans: list[Explained],
+    truth: list[Any],
+    classes: tuple[str, ...],
+    size: int,
+    extent: float | None,
 ) -> str:
     """Every scan from three sides, its flat image and its sampling grid."""
     if not scans:
@@ -89,14 +95,21 @@ def _note(one: Explained) -> str:
 
 
 def _row(one: Explained, size: int, extent: float | None) -> str:
-    """The three views, the colour bar in a column of its own, the flat image and the sampling grid."""
+    """The three views, the colour bar in a column of its own, the flat image and the sampling
+    grid.
+    """
     views = _views(one)
-    images = render_views(one.surface, one.field, views=views, field_style=one.look, size=size, extent=extent)
+    images = render_views(
+        one.surface, one.field, views=views, field_style=one.look, size=size, extent=extent
+    )
     html = "".join(
         _figure("surface", _png(image), view, f"{one.name}, {view} view")
         for image, view in zip(images, views, strict=True)
     )
-    flats = [("flat image", flat_picture(one, size=size)), ("sampling grid", sampling_picture(one, size=size))]
+    flats = [
+        ("flat image", flat_picture(one, size=size)),
+        ("sampling grid", sampling_picture(one, size=size)),
+    ]
     html += f'<figure class="bar">{_colour_bar(one)}</figure>'
     shown = [(name, data) for name, data in flats if data is not None]
     html += "".join(_figure("flat", data, name, f"{one.name}, {name}") for name, data in shown)
@@ -125,12 +138,15 @@ def _colour_bar(one: Explained) -> str:
     low, high = one.look.resolve(one.field)
     share = [k / (len(colours) - 1) for k in range(len(colours))]
     key = f"ramp{abs(hash((colours, one.look.signed))) % 10**6}"
-    stops = "".join(f'<stop offset="{s:.4f}" stop-color="{c}"/>' for s, c in zip(share, colours, strict=True))
+    stops = "".join(
+        f'<stop offset="{s:.4f}" stop-color="{c}"/>' for s, c in zip(share, colours, strict=True)
+    )
     ticks = "".join(
         f'<line x1="12" x2="29" y1="{y}" y2="{y}" stroke="#4a4038" stroke-width=".8"/>'
         f'<text x="33" y="{y + 3.5}" font-size="10" fill="#6b645c">{_tick(low + s * (high - low))}</text>'
-        for s in (0.0, *style.ISO_LINES, 1.0) for y in [15 + 160 * (1 - s)]
-    )  # fmt: skip
+        for s in (0.0, *style.ISO_LINES, 1.0)
+        for y in [15 + 160 * (1 - s)]
+    )
     return (
         f'<svg viewBox="0 0 66 190" role="img" aria-label="colour scale">'
         f'<defs><linearGradient id="{key}" x1="0" y1="1" x2="0" y2="0">{stops}</linearGradient></defs>'
@@ -171,8 +187,12 @@ def viewer_section(scans: list[Explained], others: int) -> str:
     if not scans:
         return ""
     extent = max(float(np.ptp(one.surface.vertices, axis=0).max()) for one in scans)
-    meshes = json.dumps([mesh_data(one, extent=extent) for one in scans], ensure_ascii=True).replace("<", "\\u003c")
-    options = "".join(f'<option value="{k}">{escape(one.name)}</option>' for k, one in enumerate(scans))
+    meshes = json.dumps(
+        [mesh_data(one, extent=extent) for one in scans], ensure_ascii=True
+    ).replace("<", "\\u003c")
+    options = "".join(
+        f'<option value="{k}">{escape(one.name)}</option>' for k, one in enumerate(scans)
+    )
     more = f'<p class="soft">{others} more scans are shown above only.</p>' if others > 0 else ""
     return (
         f'<h2 class="interactive">Turn it yourself</h2><div id="viewer"><div class="controls">'
@@ -194,5 +214,7 @@ def _png(image: Any) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(image).quantize(256, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+    Image.fromarray(image).quantize(256, dither=Image.Dither.NONE).save(
+        buffer, "png", optimize=True
+    )
     return buffer.getvalue()

@@ -20,13 +20,14 @@ def show(
     interactive: bool = True,
     off_screen: bool = False,
 ) -> Any:
-    """Open a window on an explanation, a surface or a map: drag to turn, scroll to zoom, q to close.
+    """Open a window on an explanation, a surface or a map: drag to turn, scroll to zoom, q to
+    close.
 
     Parameters
     ----------
     result : Explanation, Surface or Parameterization
-        An explanation is turned upright by its map and shows its saliency on 0..1 and its class. With a map
-        the flat picture stands beside the surface.
+        An explanation is turned upright by its map and shows its saliency on 0..1 and its class.
+        With a map the flat picture stands beside the surface.
     field : (V,) array_like, optional
         Shown instead of the saliency.
     title : str

@@ -1,4 +1,6 @@
-"""The house's colours, stated once: light neutral start, never black; signed fields diverge around a light centre."""
+"""The house's colours, stated once: light neutral start, never black; signed fields diverge around
+a light centre.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ SEQUENTIAL = ("#e8e4df", "#f6d55c", "#ee8a2f", "#d1361f", "#6b0f1a")
 DIVERGING = ("#1b3a6b", "#3f7fbf", "#a9cbe0", "#f2efe9", "#f3b58a", "#d1552f", "#7a1220")
 NEUTRAL = "#d9d4cc"
 ISO_LINES = (0.25, 0.5, 0.75)
-SIGNED_ISO_LINES = (0.25, 0.75)  # half way out on either side: the zero line of a signed field is mostly noise
+SIGNED_ISO_LINES = (
+    0.25,
+    0.75,
+)  # half way out on either side: the zero line of a signed field is mostly noise
 
 
 def iso_levels(low: float, high: float, *, signed: bool = False) -> list[float]:
@@ -24,13 +29,20 @@ def colormap(*, signed: bool = False) -> LinearSegmentedColormap:
     from matplotlib.colors import LinearSegmentedColormap
 
     stops = DIVERGING if signed else SEQUENTIAL
-    return LinearSegmentedColormap.from_list("meshconv_signed" if signed else "meshconv", list(stops))
+    return LinearSegmentedColormap.from_list(
+        "meshconv_signed" if signed else "meshconv", list(stops)
+    )
 
 
 def line_colormap(*, signed: bool = False) -> LinearSegmentedColormap:
-    """Return the same colours for thin lines on white: the light ones a little darker, so that they can be seen."""
+    """Return the same colours for thin lines on white: the light ones a little darker, so that they
+    can be seen.
+    """
     from matplotlib.colors import LinearSegmentedColormap
 
     colours = colormap(signed=signed)
-    shades = [tuple(0.88 * c if max(rgb[:3]) > 0.85 else c for c in rgb[:3]) for rgb in map(colours, range(256))]
+    shades = [
+        tuple(0.88 * c if max(rgb[:3]) > 0.85 else c for c in rgb[:3])
+        for rgb in map(colours, range(256))
+    ]
     return LinearSegmentedColormap.from_list("meshconv_lines", shades)

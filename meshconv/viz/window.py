@@ -18,16 +18,23 @@ _SIZE = (560, 640)  # pixels of one panel
 
 
 def new_window(panels: int, *, title: str, off_screen: bool) -> Any:
-    """Return a plotter with some panels and a narrow column for the colour bar, or raise if nothing can draw."""
+    """Return a plotter with some panels and a narrow column for the colour bar, or raise if nothing
+    can draw.
+    """
     rendering_backend()
     import pyvista
     from vtkmodules.vtkCommonCore import vtkLogger
 
     vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
     plotter = pyvista.Plotter(
-        shape=(1, panels + 1), col_weights=[1.0] * panels + [_BAR_WIDTH], border=False, lighting="none", title=title,
-        off_screen=off_screen, window_size=(int(_SIZE[0] * (panels + _BAR_WIDTH)), _SIZE[1]),
-    )  # fmt: skip
+        shape=(1, panels + 1),
+        col_weights=[1.0] * panels + [_BAR_WIDTH],
+        border=False,
+        lighting="none",
+        title=title,
+        off_screen=off_screen,
+        window_size=(int(_SIZE[0] * (panels + _BAR_WIDTH)), _SIZE[1]),
+    )
     plotter.set_background("white", all_renderers=True)
     plotter.enable_anti_aliasing("msaa")
     return plotter
@@ -37,7 +44,9 @@ def draw_surface(plotter: Any, column: int, explained: Explained) -> Any:
     """Draw the surface with its field seen from the front; return its actor."""
     plotter.subplot(0, column)
     add_lights(plotter)
-    actor = add_field(plotter, polydata(explained.surface, explained.field), explained.field, explained.look)
+    actor = add_field(
+        plotter, polydata(explained.surface, explained.field), explained.field, explained.look
+    )
     centre, radius, _ = surface_frame(explained.surface)
     place_camera(plotter, FRONT, centre - np.array([0.0, 0.05 * radius, 0.0]), 1.18 * radius)
     return actor
@@ -59,7 +68,9 @@ def draw_map(plotter: Any, column: int, explained: Explained) -> Any:
 
 
 def hold_still(plotter: Any) -> None:
-    """Keep a drag from turning the active panel: a flat picture is not for turning. The wheel still enlarges."""
+    """Keep a drag from turning the active panel: a flat picture is not for turning. The wheel still
+    enlarges.
+    """
     renderer, interactor = plotter.renderer, plotter.iren.interactor
 
     def stop(*_: Any) -> None:
@@ -74,7 +85,9 @@ def map_surface(explained: Explained) -> Any:
     parameterization = mapping(explained)
     xy = parameterization.coordinates
     field = explained.mapped_field()
-    mesh = parameterization.surface.to_pyvista(**({} if field is None else {"field": np.array(field)}))
+    mesh = parameterization.surface.to_pyvista(
+        **({} if field is None else {"field": np.array(field)})
+    )
     mesh.points = np.column_stack([xy, np.zeros((len(xy), 3 - xy.shape[1]))])
     return mesh
 
@@ -93,9 +106,19 @@ def draw_bar(plotter: Any, column: int, explained: Explained, actor: Any) -> Non
     if explained.field is None:
         return
     plotter.add_scalar_bar(
-        title=explained.look.name, mapper=actor.mapper, vertical=True, n_labels=5, fmt="%.3g", color="#4a4038",
-        width=0.4, height=0.6, position_x=0.2, position_y=0.2, title_font_size=13, label_font_size=13,
-    )  # fmt: skip
+        title=explained.look.name,
+        mapper=actor.mapper,
+        vertical=True,
+        n_labels=5,
+        fmt="%.3g",
+        color="#4a4038",
+        width=0.4,
+        height=0.6,
+        position_x=0.2,
+        position_y=0.2,
+        title_font_size=13,
+        label_font_size=13,
+    )
 
 
 def heading(explained: Explained, title: str = "") -> str:
@@ -105,7 +128,9 @@ def heading(explained: Explained, title: str = "") -> str:
     return "\n".join(line for line in (first, explained.verdict, note) if line)
 
 
-def write(plotter: Any, text: str, *, position: str = "upper_left", name: str | None = None) -> None:
+def write(
+    plotter: Any, text: str, *, position: str = "upper_left", name: str | None = None
+) -> None:
     """Write text into the active panel."""
     if text:
         plotter.add_text(text, position=position, font_size=9, color="#4a4038", name=name)

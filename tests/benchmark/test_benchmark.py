@@ -30,7 +30,9 @@ def _part(n, seed, amplitude=2.5):
     labels = np.arange(n) % 2
     images = rng.normal(size=(n, 1, N, N)).astype(np.float32)
     images[:, :, :2] = np.nan  # outside the mask
-    images[:, :, 20:26, 8:14] += np.float32(amplitude) * labels[:, None, None, None].astype(np.float32)
+    images[:, :, 20:26, 8:14] += np.float32(amplitude) * labels[:, None, None, None].astype(
+        np.float32
+    )
     return Part(images, labels)
 
 
@@ -38,7 +40,9 @@ def _task(template, name="corner"):
     field = np.zeros((N, N))
     field[20:26, 8:14] = 1.0
     task = Task(name, _part(80, 0), _part(60, 1), ("a", "b"), template=template)
-    return Task(name, task.train, task.test, task.classes, template=template, truth=task.on_template(field))
+    return Task(
+        name, task.train, task.test, task.classes, template=template, truth=task.on_template(field)
+    )
 
 
 def test_every_model_finds_what_is_there_or_is_at_chance_where_nothing_is(template):
@@ -50,15 +54,28 @@ def test_every_model_finds_what_is_there_or_is_at_chance_where_nothing_is(templa
         found = model_named(name)(task, 0, 6)
         assert (found.probabilities(task.test).argmax(axis=1) == task.test.labels).mean() > 0.9
         chance = model_named(name)(nothing, 0, 6)
-        assert abs((chance.probabilities(task.test).argmax(axis=1) == task.test.labels).mean() - 0.5) < 0.25
+        assert (
+            abs((chance.probabilities(task.test).argmax(axis=1) == task.test.labels).mean() - 0.5)
+            < 0.25
+        )
 
 
 def test_versions_of_decnn_differ_in_what_they_do_with_the_density(template):
     task = _task(template)
-    names = ("DECNN 33", "DECNN 33, no warm start", "DECNN 33, warm start only", "DECNN 33, learned to the end")
+    names = (
+        "DECNN 33",
+        "DECNN 33, no warm start",
+        "DECNN 33, warm start only",
+        "DECNN 33, learned to the end",
+    )
     maps = {name: model_named(name)(task, 0, 12).maps["density"] for name in names}
-    assert task.judge(maps["DECNN 33, warm start only"]).auc > task.judge(maps["DECNN 33, no warm start"]).auc
-    moved = [abs(maps[name] - maps["DECNN 33, warm start only"]).max() for name in ("DECNN 33", names[3])]
+    assert (
+        task.judge(maps["DECNN 33, warm start only"]).auc
+        > task.judge(maps["DECNN 33, no warm start"]).auc
+    )
+    moved = [
+        abs(maps[name] - maps["DECNN 33, warm start only"]).max() for name in ("DECNN 33", names[3])
+    ]
     assert min(moved) > 1e-3 and abs(maps["DECNN 33"] - maps[names[3]]).max() > 1e-6
 
 
@@ -98,7 +115,9 @@ def test_networks_take_averages_of_any_image():
 def test_opponents_learn_from_every_weight(build):
     torch.manual_seed(0)
     model = build(2, 3, N)
-    torch.nn.functional.cross_entropy(model(torch.randn(6, 2, N, N)), torch.arange(6) % 3).backward()
+    torch.nn.functional.cross_entropy(
+        model(torch.randn(6, 2, N, N)), torch.arange(6) % 3
+    ).backward()
     assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in model.parameters())
 
 
@@ -119,7 +138,11 @@ def test_networks_on_meshes_learn_from_the_scans_themselves_whatever_their_pose(
     with pytest.raises(ArgumentError, match="has images only"):
         model_named(name)(Task("t", _part(4, 0), _part(4, 0), ("a", "b")), 0, 1)
     with pytest.raises(ArgumentError, match="24 scans, but 23 labels"):
-        model_named(name)(replace(task, train=replace(task.train.take(np.arange(23)), scans=task.train.scans)), 0, 1)
+        model_named(name)(
+            replace(task, train=replace(task.train.take(np.arange(23)), scans=task.train.scans)),
+            0,
+            1,
+        )
 
 
 def test_resnet_18_has_the_published_size():
@@ -129,7 +152,9 @@ def test_resnet_18_has_the_published_size():
 def test_saliency_sampler_is_the_identity_where_nothing_stands_out_and_draws_near_where_something_does():
     model = SaliencySampler(1, 2, N).eval()
     caught = []
-    model.classifier = torch.nn.Sequential(_Catch(caught), torch.nn.Flatten(), torch.nn.LazyLinear(2))
+    model.classifier = torch.nn.Sequential(
+        _Catch(caught), torch.nn.Flatten(), torch.nn.LazyLinear(2)
+    )
     for parameter in model.attention.parameters():
         torch.nn.init.zeros_(parameter)
     x = torch.zeros(1, 1, N, N)
@@ -137,7 +162,9 @@ def test_saliency_sampler_is_the_identity_where_nothing_stands_out_and_draws_nea
     torch.testing.assert_close(caught[0][0, 1:, 16, 16], torch.zeros(2), atol=1e-5, rtol=0)
     middle = caught[0][0, 1, 16]
     assert float((middle - torch.linspace(-1, 1, N)).abs().max()) < 0.02
-    model._coarse = lambda x: torch.nn.functional.one_hot(torch.tensor(4 * 17 + 12), 289).reshape(1, 1, 17, 17).float()
+    model._coarse = lambda x: (
+        torch.nn.functional.one_hot(torch.tensor(4 * 17 + 12), 289).reshape(1, 1, 17, 17).float()
+    )
     model(x)
     spot = torch.tensor([2 * 12 / 16 - 1, 2 * 4 / 16 - 1])
     drawn = (caught[1][0, 1:] - spot[:, None, None]).norm(dim=0).mean()
@@ -166,10 +193,38 @@ def test_a_run_that_was_broken_off_goes_on_and_gives_the_same_rows(template, tmp
     models, options = ("PCA 99.9 % + logistic", "DECNN 33"), settings(n=80, epochs=2)
     path = tmp_path / "b.json"
     with pytest.raises(KeyboardInterrupt):
-        run(("one", "two"), models, range(2), tasks.get, Record.open(path, options), epochs=2, on_cell=stop)
-    run(("one", "two"), models, range(2), tasks.get, Record.open(path, options), epochs=2, on_cell=stop)
-    assert calls == [(t, m, s) for t in tasks for m in models for s in ((None,) if m in DETERMINISTIC else (0, 1))]
-    whole = run(("one", "two"), models, range(2), tasks.get, Record.open(tmp_path / "w.json", options), epochs=2)
+        run(
+            ("one", "two"),
+            models,
+            range(2),
+            tasks.get,
+            Record.open(path, options),
+            epochs=2,
+            on_cell=stop,
+        )
+    run(
+        ("one", "two"),
+        models,
+        range(2),
+        tasks.get,
+        Record.open(path, options),
+        epochs=2,
+        on_cell=stop,
+    )
+    assert calls == [
+        (t, m, s)
+        for t in tasks
+        for m in models
+        for s in ((None,) if m in DETERMINISTIC else (0, 1))
+    ]
+    whole = run(
+        ("one", "two"),
+        models,
+        range(2),
+        tasks.get,
+        Record.open(tmp_path / "w.json", options),
+        epochs=2,
+    )
     kept = json.loads(path.read_text())["rows"]
     for row, other in zip(kept, whole.rows, strict=True):
         for key in ("task", "model", "seed", "accuracy", "auc", "saliency", "parameters"):
@@ -180,14 +235,28 @@ def test_a_run_that_was_broken_off_goes_on_and_gives_the_same_rows(template, tmp
 
 def test_table_and_means_are_over_seeds():
     rows = [
-        {"task": "t", "model": "m", "seed": s, "accuracy": a, "auc": a, "saliency": {"density": {"auc": 0.5 + a / 4}},
-         "parameters": 7} for s, a in enumerate((0.8, 0.6))
-    ]  # fmt: skip
+        {
+            "task": "t",
+            "model": "m",
+            "seed": s,
+            "accuracy": a,
+            "auc": a,
+            "saliency": {"density": {"auc": 0.5 + a / 4}},
+            "parameters": 7,
+        }
+        for s, a in enumerate((0.8, 0.6))
+    ]
     head, line = table(rows)
     assert dict(zip(head, line, strict=True)) == {
-        "data set": "t", "model": "m", "seeds": "2", "accuracy": "0.700 ± 0.141", "AUC": "0.700",
-        "site found": "density 0.675", "parameters": "7", "CPU s/epoch": "-",
-    }  # fmt: skip
+        "data set": "t",
+        "model": "m",
+        "seeds": "2",
+        "accuracy": "0.700 ± 0.141",
+        "AUC": "0.700",
+        "site found": "density 0.675",
+        "parameters": "7",
+        "CPU s/epoch": "-",
+    }
     assert means(rows, ["m"], ["t"])["m"] == pytest.approx(0.3)
     assert np.isnan(means(rows, ["m"], ["t", "u"])["m"]) and over_seeds(rows, "t", "x")[2] == 0
     assert as_text([["a", "bb"], ["ccc", "d"]]) == "a    bb\nccc  d"
@@ -206,8 +275,13 @@ def test_maps_are_kept_on_the_surface_and_drawn(template, tmp_path):
     task = _task(template, "faces:x:4")
     save_maps(tmp_path, task, "DECNN 33", {"density": np.linspace(0, 1, N * N).reshape(N, N)})
     kept = load_maps(tmp_path, "faces:x:4", "DECNN 33")["density"]
-    assert kept.shape == (template.surface.n_vertices,) and load_maps(tmp_path, "other", "DECNN 33") == {}
-    fig = saliency_page([("x", template.surface, [("truth", task.truth), ("density", kept)])], size=60)
+    assert (
+        kept.shape == (template.surface.n_vertices,)
+        and load_maps(tmp_path, "other", "DECNN 33") == {}
+    )
+    fig = saliency_page(
+        [("x", template.surface, [("truth", task.truth), ("density", kept)])], size=60
+    )
     assert [axis.get_title() for axis in fig.axes] == ["truth", "density"]
 
 
@@ -227,7 +301,9 @@ def test_data_sets_by_name(tmp_path):
     assert load_task("cells").classes == ("RBC", "WBC", "Platelets")
 
 
-@pytest.mark.parametrize(("name", "words"), [("cats", "no data set 'cats'; there are faces"), ("faces:x", "EFFECT:MM")])
+@pytest.mark.parametrize(
+    ("name", "words"), [("cats", "no data set 'cats'; there are faces"), ("faces:x", "EFFECT:MM")]
+)
 def test_unknown_data_sets_are_named(name, words):
     with pytest.raises(ArgumentError, match=words):
         load_task(name)

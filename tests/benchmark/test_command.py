@@ -18,10 +18,24 @@ def test_benchmark_of_a_folder_prints_a_table_and_goes_on(tmp_path, capsys):
         lines.append(f"{scan.name}.ply,{'ab'[scan.label]},{scan.subject}")
     (tmp_path / "study" / "labels.csv").write_text("\n".join(lines) + "\n")
     name, out = f"folder:{tmp_path / 'study'}", tmp_path / "out.json"
-    options = ["--models", "DECNN 17", "t-map", "--seeds", "1", "--epochs", "3", "--cache", str(tmp_path / "cache")]
+    options = [
+        "--models",
+        "DECNN 17",
+        "t-map",
+        "--seeds",
+        "1",
+        "--epochs",
+        "3",
+        "--cache",
+        str(tmp_path / "cache"),
+    ]
     assert main(["benchmark", name, "--out", str(out), *options]) == 0
     printed = capsys.readouterr().out
-    assert printed.splitlines()[0].split()[:2] == ["data", "set"] and "DECNN 17" in printed and "t-map" in printed
+    assert (
+        printed.splitlines()[0].split()[:2] == ["data", "set"]
+        and "DECNN 17" in printed
+        and "t-map" in printed
+    )
     rows = json.loads(out.read_text())["rows"]
     assert [row["model"] for row in rows] == ["DECNN 17", "t-map"] and rows[0]["n"] >= 6
     assert np.isfinite(rows[0]["auc"])

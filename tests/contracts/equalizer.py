@@ -1,7 +1,8 @@
 """What every density equalizer on the unit square must do, whatever it is made of.
 
-A `check_...` takes `equalize`: positive densities at the nodes of a regular grid, (N, N) float64, row = v,
-column = u, nodes on the border -> where the nodes go, (N, N, 2), last axis (u, v). `CHECKS` lists them all:
+A `check_...` takes `equalize`: positive densities at the nodes of a regular grid, (N, N) float64,
+row = v, column = u, nodes on the border -> where the nodes go, (N, N, 2), last axis (u, v).
+`CHECKS` lists them all:
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
     def test_contract(check):
@@ -50,7 +51,9 @@ def folded_cells(nodes: Array) -> int:
 
 
 def spread(density: Array, nodes: Array) -> float:
-    """Return std/mean of population / area over the cells of the delivered map: 0 if it is equalized."""
+    """Return std/mean of population / area over the cells of the delivered map: 0 if it is
+    equalized.
+    """
     a, b, c, d = cells(density[..., None])
     people = (a + b + c + d)[..., 0] / 4
     p, q, r, s = cells(nodes)
@@ -105,7 +108,9 @@ def check_scale_of_density_is_irrelevant(equalize: Equalizer) -> None:
 
 
 def check_converges(equalize: Equalizer) -> None:
-    """Four times the nodes a side, at most half the error: against the finest map, and in the area ratio."""
+    """Four times the nodes a side, at most half the error: against the finest map, and in the area
+    ratio.
+    """
     finest = equalize(blobs(129))
     coarse, fine = equalize(blobs(17)), equalize(blobs(65))
     assert np.abs(fine - finest[::2, ::2]).max() < 0.5 * np.abs(coarse - finest[::8, ::8]).max()

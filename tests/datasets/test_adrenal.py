@@ -4,7 +4,7 @@ import pytest
 from meshconv.datasets import adrenal
 from meshconv.datasets.adrenal import AdrenalSurfaces
 from meshconv.errors import ArgumentError, CacheWarning, MissingFileError
-from meshconv.mesh.check import check
+from meshconv.mesh_repair.check import check
 
 pytest.importorskip("pyvista")
 
@@ -16,7 +16,10 @@ def _data(data_dir, monkeypatch):
 
 @pytest.mark.usefixtures("_data")
 def test_counts_are_the_official_ones():
-    found = {split: np.bincount(AdrenalSurfaces(split).labels).tolist() for split in ("train", "val", "test")}
+    found = {
+        split: np.bincount(AdrenalSurfaces(split).labels).tolist()
+        for split in ("train", "val", "test")
+    }
     assert found == {"train": [929, 259], "val": [76, 22], "test": [229, 69]}
 
 
@@ -28,7 +31,12 @@ def test_a_gland_is_a_closed_surface_of_its_mask():
     assert check(scan.surface).is_sphere
     middle = np.argwhere(mask).mean(axis=0)
     assert np.abs(scan.surface.vertices.mean(axis=0) - middle).max() < 3
-    assert mask[tuple(np.rint(scan.surface.vertices - scan.surface.vertex_normals).astype(int).T)].mean() > 0.9
+    assert (
+        mask[
+            tuple(np.rint(scan.surface.vertices - scan.surface.vertex_normals).astype(int).T)
+        ].mean()
+        > 0.9
+    )
 
 
 @pytest.mark.usefixtures("_data")

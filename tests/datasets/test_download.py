@@ -74,7 +74,9 @@ def test_a_file_is_fetched_once_and_then_found(server, offer):
     offer("some.npz", "/some.npz")
     path = find_data("some.npz")
     assert path == server.cache / "some.npz" and path.read_bytes() == CONTENT
-    assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()  # not the private mode of a temporary file
+    assert (
+        path.stat().st_mode & 0o777 == 0o666 & ~_umask()
+    )  # not the private mode of a temporary file
     assert find_data("some.npz") == path and server.requests == ["/some.npz"]
     assert _left(server) == ["some.npz"]
 
@@ -88,7 +90,9 @@ def test_what_is_there_is_not_asked_for(server, offer, monkeypatch, tmp_path):
 
 def test_a_changed_file_is_refused_and_not_kept(server, offer):
     offer("some.npz", "/some.npz", checksum="md5:" + "0" * 32)
-    with pytest.raises(BadFormatError, match=r"some\.npz: what http://127.* does not have the checksum md5:000"):
+    with pytest.raises(
+        BadFormatError, match=r"some\.npz: what http://127.* does not have the checksum md5:000"
+    ):
         find_data("some.npz")
     assert _left(server) == []
 
@@ -115,7 +119,10 @@ def test_ctrl_c_leaves_nothing(server, offer, monkeypatch):
 
 def test_a_missing_file_names_address_and_remedy(server, offer):
     offer("some.npz", "/gone.npz")
-    with pytest.raises(MissingFileError, match=r"gone\.npz could not be fetched \(HTTP 404 Not Found\).*MESHCONV_DATA"):
+    with pytest.raises(
+        MissingFileError,
+        match=r"gone\.npz could not be fetched \(HTTP 404 Not Found\).*MESHCONV_DATA",
+    ):
         find_data("some.npz")
     assert _left(server) == []
 
@@ -124,7 +131,9 @@ def test_no_server_at_all(server, offer, monkeypatch):
     offer("some.npz", "/some.npz")
     origin = Origin((Part("http://127.0.0.1:1/some.npz", "md5:" + "0" * 32),))
     monkeypatch.setitem(ORIGINS, "some.npz", origin)
-    with pytest.raises(MissingFileError, match=r"127\.0\.0\.1:1/some\.npz could not be fetched \(ConnectionError"):
+    with pytest.raises(
+        MissingFileError, match=r"127\.0\.0\.1:1/some\.npz could not be fetched \(ConnectionError"
+    ):
         find_data("some.npz")
 
 
@@ -145,7 +154,9 @@ def test_offline_means_no_request(server, offer, monkeypatch):
     monkeypatch.setenv("MESHCONV_OFFLINE", "1")
     with pytest.raises(MissingFileError, match="MESHCONV_OFFLINE forbids a download"):
         find_data("some.npz")
-    with pytest.raises(MissingFileError, match=r"it cannot be downloaded as it is; set MESHCONV_DATA"):
+    with pytest.raises(
+        MissingFileError, match=r"it cannot be downloaded as it is; set MESHCONV_DATA"
+    ):
         find_data("ict_face.npz")
     assert server.requests == []
 
@@ -173,9 +184,11 @@ def _idx(array):
 def test_mnist_is_made_from_its_four_files(server, offer):
     rng = np.random.default_rng(1)
     arrays = {
-        "train_images": rng.integers(0, 256, (7, 28, 28)), "train_labels": rng.integers(0, 10, 7),
-        "test_images": rng.integers(0, 256, (3, 28, 28)), "test_labels": rng.integers(0, 10, 3),
-    }  # fmt: skip
+        "train_images": rng.integers(0, 256, (7, 28, 28)),
+        "train_labels": rng.integers(0, 10, 7),
+        "test_images": rng.integers(0, 256, (3, 28, 28)),
+        "test_labels": rng.integers(0, 10, 3),
+    }
     arrays = {name: array.astype(np.uint8) for name, array in arrays.items()}
     server.files = {f"/{name}.gz": _idx(array) for name, array in arrays.items()}
     offer("mnist.npz", *server.files, convert=mnist_arrays)
@@ -190,9 +203,15 @@ def test_mnist_is_made_from_its_four_files(server, offer):
 @pytest.mark.parametrize("full", [1, 255])
 def test_adrenal_masks_are_packed(tmp_path, full):
     rng = np.random.default_rng(2)
-    masks = {split: rng.random((n, 4, 4, 16)) < 0.3 for split, n in (("train", 3), ("val", 2), ("test", 2))}
+    masks = {
+        split: rng.random((n, 4, 4, 16)) < 0.3
+        for split, n in (("train", 3), ("val", 2), ("test", 2))
+    }
     arrays = {f"{split}_images": (mask * full).astype(np.uint8) for split, mask in masks.items()}
-    labels = {f"{split}_labels": rng.integers(0, 2, (len(mask), 1)).astype(np.uint8) for split, mask in masks.items()}
+    labels = {
+        f"{split}_labels": rng.integers(0, 2, (len(mask), 1)).astype(np.uint8)
+        for split, mask in masks.items()
+    }
     np.savez(tmp_path / "a.npz", **arrays, **labels)
     made = adrenal_arrays([tmp_path / "a.npz"])
     for split, mask in masks.items():
@@ -200,7 +219,9 @@ def test_adrenal_masks_are_packed(tmp_path, full):
         np.testing.assert_array_equal(made[f"{split}_labels"], labels[f"{split}_labels"][:, 0])
 
 
-@pytest.mark.parametrize("data", [b"", b"\0\0\x08\1\0\0\0\5abc", b"\0\0\x0d\1\0\0\0\1abcd", b"<html>"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\0\0\x08\1\0\0\0\5abc", b"\0\0\x0d\1\0\0\0\1abcd", b"<html>"]
+)
 def test_other_files_are_no_idx(tmp_path, data):
     (tmp_path / "a.gz").write_bytes(gzip.compress(data, mtime=0))
     with pytest.raises(BadFormatError, match=r"a\.gz.*not an IDX file of bytes"):

@@ -4,7 +4,7 @@ import pytest
 
 from meshconv.datasets.folder import FolderDataset, _sorted
 from meshconv.errors import BadFormatError, EmptyFileError, FolderError, MissingFileError
-from meshconv.mesh.io import save
+from meshconv.io import save
 from meshconv.mesh.shapes import disk
 
 
@@ -22,12 +22,19 @@ def _table(folder, text, name="labels.csv"):
 
 
 def test_a_table_becomes_scans(folder):
-    _table(folder, "\ufefffile, label,subject,mirrored\na.ply,10,ann,\nb.obj,9,ann,yes\nleft/c.stl,10,bob,0\n")
+    _table(
+        folder,
+        "\ufefffile, label,subject,mirrored\na.ply,10,ann,\nb.obj,9,ann,yes\nleft/c.stl,10,bob,0\n",
+    )
     data = FolderDataset(folder)
     assert data.classes == ("9", "10")  # as numbers
     assert data.labels == ["10", "9", "10"] and data.subjects == ["ann", "ann", "bob"]
     scans = list(data)
-    assert [scan.label for scan in scans] == [1, 0, 1] and [scan.mirrored for scan in scans] == [False, True, False]
+    assert [scan.label for scan in scans] == [1, 0, 1] and [scan.mirrored for scan in scans] == [
+        False,
+        True,
+        False,
+    ]
     assert scans[2].name == "left/c.stl" and scans[2].surface.n_faces == disk(3).n_faces
 
 
@@ -54,7 +61,11 @@ def test_subjects_default_to_files_and_any_single_table_will_do(folder):
             BadFormatError,
             r"line 3: Input y contains NaN: the label of b.obj is 'nan'",
         ),
-        ("file,label,subject\na.ply,1,ann\n./a.ply,1,bob\n", BadFormatError, "line 3: a.ply is of subject 'bob', in"),
+        (
+            "file,label,subject\na.ply,1,ann\n./a.ply,1,bob\n",
+            BadFormatError,
+            "line 3: a.ply is of subject 'bob', in",
+        ),
         ("file,label\n/nowhere/a.ply,1\n", MissingFileError, "1 of 1 files.*first /nowhere/a.ply"),
     ],
 )
@@ -86,7 +97,9 @@ def test_the_order_of_classes_is_that_of_no_set():
 
 
 def test_folders_without_scans_or_tables_say_what_was_looked_for(tmp_path, folder):
-    with pytest.raises(MissingFileError, match=r"needs labels\.csv or exactly one \*\.csv, found none"):
+    with pytest.raises(
+        MissingFileError, match=r"needs labels\.csv or exactly one \*\.csv, found none"
+    ):
         FolderDataset(folder)
     empty = tmp_path / "empty"
     empty.mkdir()

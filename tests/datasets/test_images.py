@@ -13,8 +13,23 @@ def _data(data_dir, monkeypatch):
 def test_counts_are_the_official_ones():
     assert [len(pneumonia_mnist(split)) for split in ("train", "val", "test")] == [4708, 524, 624]
     digits = mnist("test")
-    assert digits.images.shape == (10000, 1, 28, 28) and digits.images.min() >= 0 and digits.images.max() == 1
-    assert np.bincount(digits.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert (
+        digits.images.shape == (10000, 1, 28, 28)
+        and digits.images.min() >= 0
+        and digits.images.max() == 1
+    )
+    assert np.bincount(digits.labels).tolist() == [
+        980,
+        1135,
+        1032,
+        1010,
+        982,
+        892,
+        958,
+        1028,
+        974,
+        1009,
+    ]
 
 
 def test_training_x_rays_are_shuffled():

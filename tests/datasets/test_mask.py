@@ -5,7 +5,7 @@ import pytest
 
 from meshconv.datasets.mask import surface_of_mask
 from meshconv.errors import ArgumentError, ArrayTypeError, EmptyMeshError, RepairWarning
-from meshconv.mesh.check import check
+from meshconv.mesh_repair.check import check
 
 pytest.importorskip("pyvista")
 X, Y, Z = np.indices((40, 40, 40)) - 19.5

@@ -11,7 +11,10 @@ def test_scan_k_is_always_the_same_and_no_two_are_alike():
     assert faces[-1].surface == faces[3].surface
     names = [scan.name for scan in faces]
     assert len(set(names)) == 4 and [scan.label for scan in faces] == [0, 1, 0, 1]
-    assert faces[0].surface.n_vertices > 0 and faces[0].surface != ProceduralFaces(4, n_vertices=400, seed=4)[0].surface
+    assert (
+        faces[0].surface.n_vertices > 0
+        and faces[0].surface != ProceduralFaces(4, n_vertices=400, seed=4)[0].surface
+    )
 
 
 def test_the_effect_is_exactly_where_the_truth_says():

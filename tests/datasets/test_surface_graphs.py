@@ -12,16 +12,16 @@ pytest.importorskip("torch_geometric")
 from torch_geometric.loader import DataLoader
 from torch_geometric.transforms import Compose
 
+from meshconv.benchmark.graph_networks import EdgeNetwork
 from meshconv.datasets import graph as module
 from meshconv.datasets.folder import FolderDataset
 from meshconv.datasets.graph import SurfaceGraphs, image_graph, scan_graph
 from meshconv.datasets.graph_transforms import NearestNeighbours, NormalizedPose, VertexFeatures
 from meshconv.datasets.procedural import ProceduralFaces
 from meshconv.errors import ArgumentError, ArrayTypeError, CheckpointError, MeshConvError
-from meshconv.mesh.io import save
+from meshconv.io import save
 from meshconv.mesh.shapes import disk, face
 from meshconv.mesh.surface import Surface
-from meshconv.nn.graph import EdgeNetwork
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.train.prepare import Prepared
 
@@ -32,15 +32,22 @@ def test_a_scan_as_a_graph_is_the_scan():
     for scan in FACES:
         graph = scan_graph(scan)
         hand = [-1, 1, 1] if scan.mirrored else [1, 1, 1]
-        np.testing.assert_array_equal(graph.pos.numpy(), (scan.surface.vertices * hand).astype(np.float32))
+        np.testing.assert_array_equal(
+            graph.pos.numpy(), (scan.surface.vertices * hand).astype(np.float32)
+        )
         back = Surface.from_torch_geometric(graph)
         np.testing.assert_array_equal(back.edges, scan.surface.edges)
-        assert graph.y.tolist() == [scan.label] and (graph.name, graph.subject) == (scan.name, scan.subject)
+        assert graph.y.tolist() == [scan.label] and (graph.name, graph.subject) == (
+            scan.name,
+            scan.subject,
+        )
         np.testing.assert_array_equal(graph.truth.numpy(), scan.truth.astype(np.float32))
         assert graph.validate() and graph.is_undirected() and not graph.has_self_loops()
     assert any(scan.mirrored for scan in FACES) and not all(scan.mirrored for scan in FACES)
     flat = ProceduralFaces(2, n_vertices=300, mirrored=1.0, pose=False, noise=0.0)[0]
-    assert (Surface.from_torch_geometric(scan_graph(flat)).vertex_normals[:, 2] > 0).mean() > 0.8  # seen from outside
+    assert (
+        Surface.from_torch_geometric(scan_graph(flat)).vertex_normals[:, 2] > 0
+    ).mean() > 0.8  # seen from outside
 
 
 def test_a_data_set_comes_back_from_its_file(tmp_path):
@@ -58,12 +65,18 @@ def test_a_data_set_comes_back_from_its_file(tmp_path):
 
 
 def test_one_scan_is_a_data_set_too(tmp_path):
-    for made in (SurfaceGraphs(tmp_path, FACES[:1]), SurfaceGraphs(tmp_path), SurfaceGraphs(None, FACES[:1])):
+    for made in (
+        SurfaceGraphs(tmp_path, FACES[:1]),
+        SurfaceGraphs(tmp_path),
+        SurfaceGraphs(None, FACES[:1]),
+    ):
         assert len(made) == 1 and made[0].name == FACES[0].name
 
 
 def test_batches_go_through_a_network(tmp_path):
-    steps = Compose([NormalizedPose(), VertexFeatures(["normal", "mean_curvature"]), NearestNeighbours(6)])
+    steps = Compose(
+        [NormalizedPose(), VertexFeatures(["normal", "mean_curvature"]), NearestNeighbours(6)]
+    )
     graphs = SurfaceGraphs(tmp_path, FACES, pre_transform=steps)
     model = EdgeNetwork(4, 2, width=8, seed=0).eval()
     with torch.no_grad():
@@ -82,11 +95,17 @@ def test_prepared_images_become_graphs_of_their_pixels():
     graph = image_graph(image, 1)
     rows, columns = np.divmod(graph.pixel.numpy(), 5)
     np.testing.assert_allclose(graph.x.numpy(), image.channels[:, rows, columns].T, rtol=1e-6)
-    np.testing.assert_allclose(graph.pos.numpy(), np.column_stack([columns / 4, rows / 4, 0 * rows]), atol=1e-7)
+    np.testing.assert_allclose(
+        graph.pos.numpy(), np.column_stack([columns / 4, rows / 4, 0 * rows]), atol=1e-7
+    )
     length = (graph.pos[graph.edge_index[0]] - graph.pos[graph.edge_index[1]]).norm(dim=1)
-    assert graph.num_nodes == 23 and length.max() < 0.36 and graph.is_undirected()  # neighbours and diagonals
+    assert (
+        graph.num_nodes == 23 and length.max() < 0.36 and graph.is_undirected()
+    )  # neighbours and diagonals
     whole = image_graph(GeometryImage(channels, ("a", "b"), np.ones((5, 5), dtype=bool)))
-    assert whole.face.shape[1] == 32 and Surface.from_torch_geometric(whole).area == pytest.approx(1.0)
+    assert whole.face.shape[1] == 32 and Surface.from_torch_geometric(whole).area == pytest.approx(
+        1.0
+    )
     images = np.stack([image.channels, image.channels]).astype(np.float32)
     ready = Prepared(images, ("a", "b"), ("x", "y"), ("", ""), np.array([1, 0]), np.arange(2))
     made = SurfaceGraphs(None, ready)
@@ -98,15 +117,25 @@ def test_a_folder_with_bad_scans(tmp_path):
     for k, name in enumerate(("a.ply", "b.obj", "c.stl")):
         save(tmp_path / name, disk(3 + k))
     (tmp_path / "bad.ply").write_bytes(b"ply\n")
-    (tmp_path / "labels.csv").write_text("file,label\nbad.ply,sick\na.ply,sick\nb.obj,well\nc.stl,well\n")
+    (tmp_path / "labels.csv").write_text(
+        "file,label\nbad.ply,sick\na.ply,sick\nb.obj,well\nc.stl,well\n"
+    )
     scans = FolderDataset(tmp_path)
     with pytest.raises(MeshConvError, match=r"bad\.ply"):
         SurfaceGraphs(tmp_path / "g", scans)
     assert not (tmp_path / "g" / "processed" / "graphs.pt").exists()
-    for made in (SurfaceGraphs(tmp_path / "g", scans, on_error="skip"), SurfaceGraphs(tmp_path / "g", scans)):
-        assert [data.name for data in made] == ["a.ply", "b.obj", "c.stl"] and made.classes == ("sick", "well")
+    for made in (
+        SurfaceGraphs(tmp_path / "g", scans, on_error="skip"),
+        SurfaceGraphs(tmp_path / "g", scans),
+    ):
+        assert [data.name for data in made] == ["a.ply", "b.obj", "c.stl"] and made.classes == (
+            "sick",
+            "well",
+        )
         assert len(made.skipped) == 1 and made.skipped[0].startswith("bad.ply: ")
-    with pytest.raises(ArgumentError, match=r"none of 1 scans became a graph; first scan 0: .*no faces"):
+    with pytest.raises(
+        ArgumentError, match=r"none of 1 scans became a graph; first scan 0: .*no faces"
+    ):
         SurfaceGraphs(None, [(np.eye(3), np.zeros((0, 3)))], on_error="skip")
 
 
@@ -120,7 +149,10 @@ def test_surfaces_with_labels_of_their_own():
 def test_a_file_of_something_else_is_refused(tmp_path):
     SurfaceGraphs(tmp_path, FACES, pre_transform=NearestNeighbours(4))
     others = (
-        {"scans": ProceduralFaces(4, n_vertices=300, seed=2), "pre_transform": NearestNeighbours(4)},
+        {
+            "scans": ProceduralFaces(4, n_vertices=300, seed=2),
+            "pre_transform": NearestNeighbours(4),
+        },
         {"scans": FACES[:3], "pre_transform": NearestNeighbours(4)},
         {"scans": FACES, "labels": [1, 1, 0, 0], "pre_transform": NearestNeighbours(4)},
         {"scans": FACES, "pre_transform": NearestNeighbours(5)},
@@ -128,7 +160,9 @@ def test_a_file_of_something_else_is_refused(tmp_path):
         {"pre_transform": NearestNeighbours(5)},
     )
     for options in others:
-        with pytest.raises(ArgumentError, match=r"graphs\.pt.*made of something else.*force_reload"):
+        with pytest.raises(
+            ArgumentError, match=r"graphs\.pt.*made of something else.*force_reload"
+        ):
             SurfaceGraphs(tmp_path, **options)
     SurfaceGraphs(tmp_path, FACES, pre_transform=NearestNeighbours(4))
     made = SurfaceGraphs(tmp_path, FACES, pre_transform=NearestNeighbours(5), force_reload=True)

@@ -10,15 +10,21 @@ _SHAPES = [(5, 6, 7), (8, 4, 3), (6, 9, 5)]
 
 
 def _write(path, *, n=20, **changed):
-    """A small file of the same layout: the label of a voxel is the index of its volume, modulo 3."""
+    """A small file of the same layout: the label of a voxel is the index of its volume, modulo
+    3.
+    """
     shapes = np.array([_SHAPES[k % 3] for k in range(n)], dtype=np.int16)
     sizes = shapes.astype(int).prod(axis=1)
     voxels = np.random.default_rng(0).integers(0, 256, sizes.sum()).astype(np.uint8)
     labels = np.repeat(np.arange(n) % 3, sizes).astype(np.uint8)
     arrays = {
-        "ids": np.array([f"{k:03d}" for k in range(n)]), "shapes": shapes, "images": voxels, "labels": labels,
-        "spacing_mm": np.array([1.0, 2.0, 3.0]), "label_names": np.array(["background", "anterior", "posterior"]),
-    }  # fmt: skip
+        "ids": np.array([f"{k:03d}" for k in range(n)]),
+        "shapes": shapes,
+        "images": voxels,
+        "labels": labels,
+        "spacing_mm": np.array([1.0, 2.0, 3.0]),
+        "label_names": np.array(["background", "anterior", "posterior"]),
+    }
     np.savez(path, **{**arrays, **changed})
     return path
 
@@ -39,7 +45,9 @@ def test_padding_is_undone_and_cropping_keeps_the_middle(shape, other):
     assert there.shape == other and there[tuple(moved)] == array[tuple(middle)]
     larger = tuple(np.maximum(shape, other))
     np.testing.assert_array_equal(fit_middle(fit_middle(array, larger), shape), array)
-    assert np.isclose(fit_middle(array, larger).sum(), array.sum(), rtol=1e-12)  # nothing but zeros is added
+    assert np.isclose(
+        fit_middle(array, larger).sum(), array.sum(), rtol=1e-12
+    )  # nothing but zeros is added
 
 
 def test_each_volume_is_its_own_part_of_the_file(file):
@@ -89,13 +97,17 @@ def test_refusals(file, tmp_path, monkeypatch):
         Hippocampi("val", path=file)
     with pytest.raises(ArgumentError, match=r"n must lie in 1\.\.20, found 21"):
         Hippocampi(path=file).few(21)
-    with pytest.raises(ArgumentError, match=r"shape must be 3 positive integers, found \(4, 0, 4\)"):
+    with pytest.raises(
+        ArgumentError, match=r"shape must be 3 positive integers, found \(4, 0, 4\)"
+    ):
         Hippocampi(path=file)[0].fitted((4, 0, 4))
     with pytest.raises(ArgumentError, match="multiple must be at least 1, found 0"):
         Hippocampi(path=file).stacked(multiple=0)
     with pytest.raises(IndexError, match="volume 20 of 20"):
         Hippocampi(path=file)[20]
-    with pytest.raises(BadFormatError, match=r"short\.npz.*shapes need .* voxels, found 7 of the images"):
+    with pytest.raises(
+        BadFormatError, match=r"short\.npz.*shapes need .* voxels, found 7 of the images"
+    ):
         Hippocampi(path=_write(tmp_path / "short.npz", images=np.zeros(7, dtype=np.uint8)))
     np.savez(tmp_path / "other.npz", x=1)
     with pytest.raises(BadFormatError, match=r"other\.npz.*not the file of hippocampi"):
@@ -113,7 +125,11 @@ def test_the_real_volumes(data_dir):
         pytest.skip(f"msd_hippocampus.npz not found in {data_dir}; see data/README.md")
     volumes = Hippocampi(path=path)
     assert len(volumes) == 210 and volumes.classes == ("background", "anterior", "posterior")
-    assert [len(Hippocampi(part, path=path)) for part in ("train", "validation", "test")] == [120, 31, 59]
+    assert [len(Hippocampi(part, path=path)) for part in ("train", "validation", "test")] == [
+        120,
+        31,
+        59,
+    ]
     some = volumes.few(8)
     for volume in some:
         assert set(np.unique(volume.label)) == {0, 1, 2} and 0.02 < (volume.label > 0).mean() < 0.3

@@ -28,7 +28,9 @@ def _image(z: np.ndarray) -> np.ndarray:
 
 
 @given(p=COMPLEX, q=COMPLEX, scale=st.sampled_from([1e-6, 1.0, 1e6]))
-def test_an_affine_map_has_the_ratio_of_its_coefficients(p: complex, q: complex, scale: float) -> None:
+def test_an_affine_map_has_the_ratio_of_its_coefficients(
+    p: complex, q: complex, scale: float
+) -> None:
     if abs(p) < 1e-2 or abs(q) < 1e-6:
         return
     surface = _flat()
@@ -48,7 +50,9 @@ def test_the_modulus_does_not_see_a_rotation_and_one_is_the_border_of_folding(se
     image = bent[:, :2] + rng.normal(scale=0.4, size=(len(bent), 2))
     here = Parameterization(Surface(bent, surface.faces), image)
     mu = beltrami_coefficient(here)
-    turned = beltrami_coefficient(Parameterization(Surface(bent @ rotation.T, surface.faces), image))
+    turned = beltrami_coefficient(
+        Parameterization(Surface(bent @ rotation.T, surface.faces), image)
+    )
     np.testing.assert_allclose(np.abs(turned), np.abs(mu), rtol=1e-9)
     assert np.array_equal(np.flatnonzero(np.abs(mu) >= 1), here.flipped_faces())
     assert 0 < len(here.flipped_faces()) < surface.n_faces
@@ -69,7 +73,10 @@ def test_the_sphere_is_measured_in_the_plane_of_each_face() -> None:
     directions = np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 0, 0], [0, -1, 0], [0, 0, -1]])
     faces = [[0, 1, 2], [1, 3, 2], [3, 4, 2], [4, 0, 2], [1, 0, 5], [3, 1, 5], [4, 3, 5], [0, 4, 5]]
     octahedron = Surface(7.0 * directions, faces)
-    assert np.abs(beltrami_coefficient(Parameterization(octahedron, directions, "sphere"))).max() < 1e-14
+    assert (
+        np.abs(beltrami_coefficient(Parameterization(octahedron, directions, "sphere"))).max()
+        < 1e-14
+    )
     mirrored = beltrami_coefficient(Parameterization(octahedron, -directions, "sphere"))
     assert (np.abs(mirrored) > 1e12).all()
 

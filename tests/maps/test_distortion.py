@@ -1,4 +1,6 @@
-"""The distortion report: closed forms, an independent computation, degenerate faces, the method on the type."""
+"""The distortion report: closed forms, an independent computation, degenerate faces, the method on
+the type.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,12 @@ def test_a_stretch_has_known_angles_and_modulus(stretch: float, scale: float) ->
     surface = Surface(scale * GRID.vertices, GRID.faces)
     found = distortion(Parameterization(surface, GRID.vertices[:, :2] * [stretch, 1]))
     np.testing.assert_allclose(found.beltrami_modulus, (stretch - 1) / (stretch + 1), atol=1e-9)
-    # right isosceles triangles: the two angles of 45 degrees become atan(stretch) and its complement
+    # right isosceles triangles: the two angles of 45 degrees become atan(stretch) and its
+    # complement
     error = np.degrees(np.arctan(stretch)) - 45
-    np.testing.assert_allclose(np.sort(found.angle_error, axis=1), [[0, error, error]] * GRID.n_faces, atol=1e-7)
+    np.testing.assert_allclose(
+        np.sort(found.angle_error, axis=1), [[0, error, error]] * GRID.n_faces, atol=1e-7
+    )
     assert found.angle_mean == pytest.approx(2 * error / 3, abs=1e-7)
     assert found.angle_max == pytest.approx(error, abs=1e-7)
     assert found.misplaced_area < 1e-12
@@ -49,14 +54,24 @@ def test_angles_and_moduli_agree_with_independent_routes(domain: str) -> None:
     surface = shapes.icosphere(2)
     points = surface.vertices + 0.15 * rng.normal(size=surface.vertices.shape)
     bent = Surface(points * [1, 2, 3], surface.faces)
-    image = points / np.linalg.norm(points, axis=1, keepdims=True) if domain == "sphere" else points[:, :2]
+    image = (
+        points / np.linalg.norm(points, axis=1, keepdims=True)
+        if domain == "sphere"
+        else points[:, :2]
+    )
     flat = Parameterization(bent, image, domain)
     found = flat.distortion()
     third = np.column_stack([image, np.zeros((len(image), 3 - image.shape[1]))])
     angles = [trimesh.triangles.angles(p[bent.faces]) for p in (third, bent.vertices)]
-    np.testing.assert_allclose(found.angle_error, np.degrees(np.abs(angles[0] - angles[1])), atol=1e-5)
-    assert found.angle_std == pytest.approx(np.degrees(np.abs(angles[0] - angles[1])).std(), abs=1e-5)
-    np.testing.assert_allclose(found.beltrami_modulus, np.abs(beltrami_coefficient(flat)), rtol=1e-6)
+    np.testing.assert_allclose(
+        found.angle_error, np.degrees(np.abs(angles[0] - angles[1])), atol=1e-5
+    )
+    assert found.angle_std == pytest.approx(
+        np.degrees(np.abs(angles[0] - angles[1])).std(), abs=1e-5
+    )
+    np.testing.assert_allclose(
+        found.beltrami_modulus, np.abs(beltrami_coefficient(flat)), rtol=1e-6
+    )
     assert np.array_equal(found.folds, flat.flipped_faces())
     assert np.array_equal(found.folds, np.flatnonzero(found.beltrami_modulus >= 1))
 
@@ -73,7 +88,9 @@ def test_faces_without_area_are_measured_not_lost() -> None:
 
 def test_huge_coordinates_do_not_overflow() -> None:
     here = distortion(Parameterization(GRID, GRID.vertices[:, :2]))
-    there = distortion(Parameterization(Surface(1e160 * GRID.vertices, GRID.faces), GRID.vertices[:, :2]))
+    there = distortion(
+        Parameterization(Surface(1e160 * GRID.vertices, GRID.faces), GRID.vertices[:, :2])
+    )
     assert there.summary() == pytest.approx(here.summary(), abs=1e-9)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from meshconv.errors import CheckpointError
-from meshconv.maps.conformal import conformal_map
+from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.maps.files import load_parameterization, save_arrays, save_parameterization
 from meshconv.mesh.shapes import face
 
@@ -23,7 +23,9 @@ def test_a_map_comes_back_bit_for_bit(tmp_path: Path) -> None:
 
 def test_foreign_and_damaged_files_are_refused(tmp_path: Path) -> None:
     save_arrays(tmp_path / "other.npz", "recipe", {}, {"a": np.zeros(3)})
-    with pytest.raises(CheckpointError, match="expected a parameterization of format 1, found recipe"):
+    with pytest.raises(
+        CheckpointError, match="expected a parameterization of format 1, found recipe"
+    ):
         load_parameterization(tmp_path / "other.npz")
     np.savez(tmp_path / "plain.npz", a=np.zeros(3))
     with pytest.raises(CheckpointError, match="not a parameterization file"):

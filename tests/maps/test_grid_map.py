@@ -1,4 +1,6 @@
-"""Maps of the square on a grid: exact inverse, composition, area and folds against independent counts."""
+"""Maps of the square on a grid: exact inverse, composition, area and folds against independent
+counts.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,10 @@ def test_the_inverse_is_taken_back_exactly(size, strength):
 
 
 def test_inverse_first_converges_to_the_identity():
-    errors = [np.abs(wavy(n).inverse().compose(wavy(n)).nodes - GridMap.identity(n).nodes).max() for n in (17, 65)]
+    errors = [
+        np.abs(wavy(n).inverse().compose(wavy(n)).nodes - GridMap.identity(n).nodes).max()
+        for n in (17, 65)
+    ]
     assert errors[1] < errors[0] / 10
 
 
@@ -55,7 +60,9 @@ def test_composition_applies_the_inner_map_first():
     f, g = wavy(65), wavy(65, -0.12)
     u, v = np.moveaxis(GridMap.identity(65).nodes, -1, 0)
     exact = np.stack(wave(*wave(u, v, -0.12)), axis=-1)
-    assert np.abs(f.compose(g).nodes - exact).max() < 1e-3 < np.abs(g.compose(f).nodes - exact).max()
+    assert (
+        np.abs(f.compose(g).nodes - exact).max() < 1e-3 < np.abs(g.compose(f).nodes - exact).max()
+    )
 
 
 def test_area_ratio_is_the_jacobian_with_mean_one():

@@ -43,7 +43,9 @@ def disk(n=400, seed=0):
 def bend(xy):
     """A smooth map of the unit square to itself that slides along its sides."""
     x, y = xy.T
-    return np.column_stack([x + 0.1 * np.sin(np.pi * x) * np.cos(np.pi * y / 2), y + 0.1 * np.sin(np.pi * y) * x])
+    return np.column_stack(
+        [x + 0.1 * np.sin(np.pi * x) * np.cos(np.pi * y / 2), y + 0.1 * np.sin(np.pi * y) * x]
+    )
 
 
 def bend_mu(p, h=1e-6):
@@ -69,7 +71,9 @@ def test_affine_maps_are_recovered_to_rounding(size, angle):
     q = quasiconformal_map(p, mu, boundary=exact_xy[rim])
     assert np.abs(q.z - exact).max() < 1e-9
     assert np.abs(mu_of(p, q) - mu).max() < 1e-7
-    free = quasiconformal_map(p, mu, boundary="free", landmarks=rim[[0, 20]], targets=exact_xy[rim[[0, 20]]])
+    free = quasiconformal_map(
+        p, mu, boundary="free", landmarks=rim[[0, 20]], targets=exact_xy[rim[[0, 20]]]
+    )
     assert np.abs(free.z - exact).max() < 1e-6
 
 
@@ -79,14 +83,18 @@ def test_a_known_map_is_recovered_to_second_order(boundary):
     for size in (9, 33):
         p = square(size)
         given_border = bend(p.coordinates[border(p)])
-        q = quasiconformal_map(p, bend_mu(p), boundary="slide" if boundary == "slide" else given_border)
+        q = quasiconformal_map(
+            p, bend_mu(p), boundary="slide" if boundary == "slide" else given_border
+        )
         error[size] = np.abs(q.coordinates - bend(p.coordinates)).max()
         assert np.abs(mu_of(p, q) - bend_mu(p)).max() < 0.4 / size
     assert error[33] < 1e-3 and error[33] < error[9] / 12
 
 
 def test_height_of_the_rectangle_is_its_modulus():
-    """mu = k stretches x by (1 + k) and y by (1 - k): the unit square becomes 1 x (1 - k) / (1 + k)."""
+    """mu = k stretches x by (1 + k) and y by (1 - k): the unit square becomes 1 x (1 - k) / (1 +
+    k).
+    """
     for k in (-0.5, 0.0, 0.3, 0.8):
         q = quasiconformal_map(square(9), k, boundary="slide")
         assert q.coordinates[:, 1].max() == pytest.approx((1 - k) / (1 + k), rel=1e-9)
@@ -141,7 +149,9 @@ def test_folds_are_opened_with_a_warning_or_named():
 # --- composition and inverse ---------------------------------------------------------------------
 
 
-@given(st.complex_numbers(max_magnitude=0.9), st.complex_numbers(max_magnitude=0.9), st.floats(0.1, 6))
+@given(
+    st.complex_numbers(max_magnitude=0.9), st.complex_numbers(max_magnitude=0.9), st.floats(0.1, 6)
+)
 @settings(max_examples=15)
 def test_composition_formula_on_affine_maps(mu_f, mu_g, angle):
     p, turn = disk(60), np.exp(1j * angle)
@@ -170,7 +180,9 @@ def test_points_go_there_and_back():
 
 def test_points_outside_come_to_the_border():
     p = square(9)
-    assert np.abs(map_points([[1.5, 0.5], [-0.2, 0.25]], p, p) - [[1, 0.5], [0, 0.25]]).max() < 1e-12
+    assert (
+        np.abs(map_points([[1.5, 0.5], [-0.2, 0.25]], p, p) - [[1, 0.5], [0, 0.25]]).max() < 1e-12
+    )
 
 
 def test_compose_maps_another_surface_through_the_shared_plane():
@@ -193,16 +205,28 @@ def test_compose_maps_another_surface_through_the_shared_plane():
         (ArrayTypeError, "one complex value per face", {"mu": np.zeros(3)}),
         (ArgumentError, "given together", {"landmarks": [1]}),
         (ArgumentError, "name a vertex twice", {"landmarks": [1, 1], "targets": np.zeros((2, 2))}),
-        (IndexOutOfRangeError, "landmark 0 is vertex -1", {"landmarks": [-1], "targets": np.zeros((1, 2))}),
+        (
+            IndexOutOfRangeError,
+            "landmark 0 is vertex -1",
+            {"landmarks": [-1], "targets": np.zeros((1, 2))},
+        ),
         (ArrayTypeError, "landmarks must be", {"landmarks": [0.5], "targets": np.zeros((1, 2))}),
         (ArrayTypeError, "targets must be", {"landmarks": [1], "targets": np.zeros((1, 3))}),
         (ArrayTypeError, "one row per border vertex", {"boundary": np.zeros((2, 2))}),
         (ArgumentError, "boundary must be one of", {"boundary": "loose"}),
         (ArgumentError, "needs the domain 'rectangle'", {"boundary": "slide"}),
         (ArgumentError, "at least 2 landmarks", {"boundary": "free"}),
-        (ArgumentError, "go to one point", {"boundary": "free", "landmarks": [0, 1], "targets": [[0, 0], [0, 0]]}),
+        (
+            ArgumentError,
+            "go to one point",
+            {"boundary": "free", "landmarks": [0, 1], "targets": [[0, 0], [0, 0]]},
+        ),
         (ArrayTypeError, "mu must hold complex numbers", {"mu": "steep"}),
-        (ArrayTypeError, "rows have different lengths", {"landmarks": [[1], [1, 2]], "targets": [[0, 0]]}),
+        (
+            ArrayTypeError,
+            "rows have different lengths",
+            {"landmarks": [[1], [1, 2]], "targets": [[0, 0]]},
+        ),
         (ArgumentError, "on_fold must be one of", {"on_fold": "ignore"}),
     ],
 )
@@ -214,7 +238,8 @@ def test_refusals(error, message, options):
 def test_empty_lists_of_landmarks_are_none_at_all():
     p = disk(60)
     assert np.array_equal(
-        quasiconformal_map(p, 0.1, landmarks=[], targets=[]).coordinates, quasiconformal_map(p, 0.1).coordinates
+        quasiconformal_map(p, 0.1, landmarks=[], targets=[]).coordinates,
+        quasiconformal_map(p, 0.1).coordinates,
     )
 
 

@@ -1,4 +1,6 @@
-"""Generated surfaces: areas in closed form, orientation, topology, and a face with known correspondence."""
+"""Generated surfaces: areas in closed form, orientation, topology, and a face with known
+correspondence.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,14 @@ from scipy.spatial import cKDTree
 
 from meshconv.errors import ArgumentError
 from meshconv.mesh import shapes, topology
-from meshconv.mesh.shapes import FACE_EFFECTS, FACE_MODES, face, face_coordinates, face_effect, face_landmarks
+from meshconv.mesh.shapes import (
+    FACE_EFFECTS,
+    FACE_MODES,
+    face,
+    face_coordinates,
+    face_effect,
+    face_landmarks,
+)
 from meshconv.mesh.surface import Surface
 
 SHAPES = {  # surface, Euler characteristic, borders
@@ -39,7 +48,9 @@ def test_topology_orientation_and_quality(name: str) -> None:
 
 
 def volume(surface: Surface) -> float:
-    return float((surface.vertices[surface.faces].mean(axis=1) * surface.face_area_vectors).sum() / 3)
+    return float(
+        (surface.vertices[surface.faces].mean(axis=1) * surface.face_area_vectors).sum() / 3
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,7 +60,12 @@ def volume(surface: Surface) -> float:
         (shapes.delaunay_disk(400), shapes.delaunay_disk(1600), np.pi, 0),
         (shapes.annulus(1, 2, 40, 4), shapes.annulus(1, 2, 80, 8), 3 * np.pi, 0),
         (shapes.icosphere(2, 3.0), shapes.icosphere(3, 3.0), 36 * np.pi, 36 * np.pi),
-        (shapes.delaunay_sphere(500, 3.0), shapes.delaunay_sphere(2000, 3.0), 36 * np.pi, 36 * np.pi),
+        (
+            shapes.delaunay_sphere(500, 3.0),
+            shapes.delaunay_sphere(2000, 3.0),
+            36 * np.pi,
+            36 * np.pi,
+        ),
         (shapes.torus(2, 0.5, 40, 20), shapes.torus(2, 0.5, 80, 40), 4 * np.pi**2, np.pi**2),
         (shapes.cap(10, 2.0, 1.2), shapes.cap(20, 2.0, 1.2), 8 * np.pi * (1 - np.cos(1.2)), None),
         (shapes.cylinder(1, 3, 40, 5), shapes.cylinder(1, 3, 80, 9), 6 * np.pi, None),
@@ -77,7 +93,9 @@ def test_landscape_is_one_function_at_every_resolution() -> None:
     np.testing.assert_allclose(coarse.vertices, shared, atol=1e-14)
 
 
-@pytest.mark.parametrize("make", [lambda: shapes.grid(1), lambda: shapes.disk(0), lambda: shapes.torus(n_minor=2)])
+@pytest.mark.parametrize(
+    "make", [lambda: shapes.grid(1), lambda: shapes.disk(0), lambda: shapes.torus(n_minor=2)]
+)
 def test_refuses_too_few_vertices(make: object) -> None:
     with pytest.raises(ArgumentError, match=r"must be an integer of at least \d, found"):
         make()  # type: ignore[operator]
@@ -88,7 +106,8 @@ def test_refuses_a_cap_beyond_the_sphere() -> None:
         shapes.cap(3, angle=4)
 
 
-# --- the face --------------------------------------------------------------------------------------
+# --- the face
+# --------------------------------------------------------------------------------------
 
 
 def test_mean_face_is_mirror_symmetric_and_life_sized() -> None:
@@ -111,7 +130,9 @@ def test_identities_differ_repeat_and_are_centred_on_the_mean() -> None:
     spread = population.std(axis=0)
     assert 0.5 < np.median(np.linalg.norm(spread, axis=1)) < 5  # mm
     assert np.linalg.norm(population.mean(axis=0) - face(900).vertices, axis=1).max() < 1.5
-    np.testing.assert_array_equal(face(900, identity=np.zeros(FACE_MODES)).vertices, face(900).vertices)
+    np.testing.assert_array_equal(
+        face(900, identity=np.zeros(FACE_MODES)).vertices, face(900).vertices
+    )
 
 
 @pytest.mark.parametrize("effect", FACE_EFFECTS)
@@ -147,5 +168,7 @@ def test_coordinates_are_the_common_disk() -> None:
 def test_face_refuses_unknown_effect_and_wrong_coefficients() -> None:
     with pytest.raises(ArgumentError, match="effect must be one of 'nose_tip'"):
         face(500, effect="beard")
-    with pytest.raises(ArgumentError, match=f"identity must be a seed or {FACE_MODES} finite coefficients"):
+    with pytest.raises(
+        ArgumentError, match=f"identity must be a seed or {FACE_MODES} finite coefficients"
+    ):
         face(500, identity=np.zeros(3))

@@ -28,7 +28,9 @@ SIDES = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
 def test_areas_and_normals_of_a_tetrahedron() -> None:
     surface = Surface(TETRAHEDRON, SIDES)
     assert np.allclose(surface.face_areas, [0.5, 0.5, np.sqrt(3) / 2, 0.5])
-    assert np.allclose(surface.face_normals, [[0, 0, -1], [0, -1, 0], np.full(3, 3**-0.5), [-1, 0, 0]])
+    assert np.allclose(
+        surface.face_normals, [[0, 0, -1], [0, -1, 0], np.full(3, 3**-0.5), [-1, 0, 0]]
+    )
     assert np.allclose(surface.face_area_vectors.sum(axis=0), 0)  # closed: no net area
     assert np.isclose(surface.area, 1.5 + np.sqrt(3) / 2)
     assert (surface.euler_characteristic, surface.boundary_loops, len(surface.edges)) == (2, (), 6)
@@ -50,14 +52,17 @@ def test_normals_do_not_depend_on_the_scale_and_areas_do_by_its_square(exponent:
     assert np.allclose(other.face_areas, one.face_areas * scale * scale, rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("convert", [
-    np.asfortranarray,
-    lambda a: a.tolist(),
-    lambda a: a.astype(object),
-    lambda a: a.astype(a.dtype.kind + "4"),
-    lambda a: a[::-1][::-1],
-    np.ma.masked_array,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "convert",
+    [
+        np.asfortranarray,
+        lambda a: a.tolist(),
+        lambda a: a.astype(object),
+        lambda a: a.astype(a.dtype.kind + "4"),
+        lambda a: a[::-1][::-1],
+        np.ma.masked_array,
+    ],
+)
 def test_any_array_that_can_be_meant_is_accepted_and_never_changed(convert) -> None:
     vertices, faces = convert(TETRAHEDRON.astype(float)), convert(SIDES)
     surface = Surface(vertices, faces)
@@ -90,19 +95,39 @@ def test_equality_hash_repr_and_pickling() -> None:
     assert pickle.loads(pickle.dumps(surface)) == surface
 
 
-@pytest.mark.parametrize(("vertices", "faces", "error", "message"), [
-    ([], [], EmptyMeshError, "no vertices"),
-    (TETRAHEDRON, [], NoFacesError, "point cloud of 4 points"),
-    (TETRAHEDRON[:, :2], SIDES, ArrayTypeError, r"vertices must be \(V, 3\), found \(4, 2\)"),
-    (TETRAHEDRON, [[0, 1, 2, 3]], ArrayTypeError, r"faces must be \(F, 3\), found \(1, 4\); triangulate"),
-    (TETRAHEDRON, SIDES + 1, IndexOutOfRangeError, "1-based"),
-    (TETRAHEDRON, SIDES - 1, IndexOutOfRangeError, r"face 0 is \[-1, 1, 0\], allowed indices are 0..3"),
-    (TETRAHEDRON, SIDES + 0.5, ArrayTypeError, "fractions"),
-    (TETRAHEDRON, SIDES > 1, ArrayTypeError, "found bool"),
-    (TETRAHEDRON, [[0, 1, 1]], DegenerateError, "repeated index"),
-    (np.where(TETRAHEDRON == 1, np.nan, 0), SIDES, NonFiniteError, "vertex 1 .* 3 of 4 vertices"),
-    ("text", SIDES, ArrayTypeError, "real numbers"),
-])  # fmt: skip
-def test_what_is_no_surface_is_refused_with_place_and_value(vertices, faces, error, message) -> None:
+@pytest.mark.parametrize(
+    ("vertices", "faces", "error", "message"),
+    [
+        ([], [], EmptyMeshError, "no vertices"),
+        (TETRAHEDRON, [], NoFacesError, "point cloud of 4 points"),
+        (TETRAHEDRON[:, :2], SIDES, ArrayTypeError, r"vertices must be \(V, 3\), found \(4, 2\)"),
+        (
+            TETRAHEDRON,
+            [[0, 1, 2, 3]],
+            ArrayTypeError,
+            r"faces must be \(F, 3\), found \(1, 4\); triangulate",
+        ),
+        (TETRAHEDRON, SIDES + 1, IndexOutOfRangeError, "1-based"),
+        (
+            TETRAHEDRON,
+            SIDES - 1,
+            IndexOutOfRangeError,
+            r"face 0 is \[-1, 1, 0\], allowed indices are 0..3",
+        ),
+        (TETRAHEDRON, SIDES + 0.5, ArrayTypeError, "fractions"),
+        (TETRAHEDRON, SIDES > 1, ArrayTypeError, "found bool"),
+        (TETRAHEDRON, [[0, 1, 1]], DegenerateError, "repeated index"),
+        (
+            np.where(TETRAHEDRON == 1, np.nan, 0),
+            SIDES,
+            NonFiniteError,
+            "vertex 1 .* 3 of 4 vertices",
+        ),
+        ("text", SIDES, ArrayTypeError, "real numbers"),
+    ],
+)
+def test_what_is_no_surface_is_refused_with_place_and_value(
+    vertices, faces, error, message
+) -> None:
     with pytest.raises(error, match=message):
         Surface(vertices, faces)

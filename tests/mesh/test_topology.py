@@ -20,7 +20,11 @@ SHAPES = {"sphere": icosphere(2), "disk": cap(6), "cylinder": cylinder(), "torus
 
 def soups(n_vertices: int = 9, n_faces: int = 16) -> st.SearchStrategy:
     """Random faces without repeated indices, usually non-manifold in every way."""
-    rows = hnp.arrays(np.int64, st.tuples(st.integers(1, n_faces), st.just(3)), elements=st.integers(0, n_vertices - 1))
+    rows = hnp.arrays(
+        np.int64,
+        st.tuples(st.integers(1, n_faces), st.just(3)),
+        elements=st.integers(0, n_vertices - 1),
+    )
     return rows.map(_without_repeats).filter(len)
 
 
@@ -59,7 +63,9 @@ def test_each_border_edge_lies_on_exactly_one_loop(faces: np.ndarray) -> None:
     for loop in topology.boundary_loops(faces):
         ring = [*loop.tolist(), int(loop[0])]
         sides = [tuple(sorted(pair)) for pair in pairwise(ring)]
-        if sides[-1] not in border or on_loops[sides[-1]]:  # an open chain, ended by an edge of three faces
+        if (
+            sides[-1] not in border or on_loops[sides[-1]]
+        ):  # an open chain, ended by an edge of three faces
             sides.pop()
         on_loops.update(sides)
     assert on_loops == border
@@ -71,14 +77,18 @@ def test_splitting_by_fans_leaves_one_fan_at_each_vertex(faces: np.ndarray) -> N
     assert (old[new] == faces).all() and (old[:9] == np.arange(9)).all()
     fan = topology.corner_fans(faces, topology.joints(faces))
     assert len(np.unique(new)) == len(np.unique(fan))  # one vertex a fan ...
-    assert len(np.unique(np.column_stack([new.ravel(), fan]), axis=0)) == len(np.unique(fan))  # ... and back
+    assert len(np.unique(np.column_stack([new.ravel(), fan]), axis=0)) == len(
+        np.unique(fan)
+    )  # ... and back
 
 
 def test_loops_run_with_their_faces_and_start_at_their_smallest_vertex() -> None:
     faces = cap(5).faces
     (loop,) = topology.boundary_loops(faces)
     directed = set(map(tuple, topology.half_edges(faces).tolist()))
-    assert all(pair in directed for pair in zip(loop.tolist(), np.roll(loop, -1).tolist(), strict=True))
+    assert all(
+        pair in directed for pair in zip(loop.tolist(), np.roll(loop, -1).tolist(), strict=True)
+    )
     assert loop[0] == loop.min()
 
 

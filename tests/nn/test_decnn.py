@@ -1,4 +1,6 @@
-"""DECNN: it sees what a uniform network of the same cost cannot, says where, and runs everywhere."""
+"""DECNN: it sees what a uniform network of the same cost cannot, says where, and runs
+everywhere.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def _train(model: DECNN, x: torch.Tensor, labels: torch.Tensor, epochs: int) -> 
 
 
 def test_sees_fine_detail_on_a_coarse_grid_and_shows_where():
-    """Stripes of period 4 vanish on a uniform 17 x 17 grid; a density from the t-map brings them back."""
+    """Stripes of period 4 vanish on a uniform 17 x 17 grid; a density from the t-map brings them
+    back.
+    """
     (x, labels), (x_test, labels_test) = _stripes(256, 1), _stripes(256, 2)
     accuracy = {}
     for density in ("shared", "uniform"):
@@ -98,7 +102,9 @@ def test_the_saliency_is_the_magnification():
 def test_area_is_in_the_flow_but_not_in_the_saliency():
     model = DECNN(1, 2, size=65, network_size=33, seed=0)
     x = torch.zeros(1, 1, 65, 65)
-    area = 1 + 3 * (node_grid(65, x)[0, ..., 0] > 0).float()  # the right half is four times as large in space
+    area = (
+        1 + 3 * (node_grid(65, x)[0, ..., 0] > 0).float()
+    )  # the right half is four times as large in space
     model.set_area(area)
     with torch.no_grad():
         assert torch.equal(model.saliency(x), torch.ones_like(x))
@@ -117,7 +123,9 @@ def test_init_density_ranks_places_like_the_map():
     logits = model.density.logits.detach()
     assert float(logits.min()) == -4 and float(logits.max()) == 4
     saliency = model.saliency(torch.zeros(1, 1, 65, 65))[0, 0].detach()
-    assert bool((saliency[32, 12:44].diff() > 0).all()) and float(saliency.max() / saliency.min()) > 5
+    assert (
+        bool((saliency[32, 12:44].diff() > 0).all()) and float(saliency.max() / saliency.min()) > 5
+    )
     model.init_density(statistic, strength=0.25)
     assert float(model.density.logits.min()) == -1 and float(model.density.logits.max()) == 1
     model.init_density(torch.ones(9, 9))
@@ -148,17 +156,25 @@ def test_several_tasks_share_one_density():
 
 @pytest.mark.parametrize("head", ["mean", "mean+max"])
 def test_a_pooled_head_forgets_where_things_are(head):
-    """On a periodic image moved by whole strides the flat head says something else, the pooled one the same."""
+    """On a periodic image moved by whole strides the flat head says something else, the pooled one
+    the same.
+    """
     conv = [nn.Conv2d(2, 6, 3, stride=2, padding=1, padding_mode="circular"), nn.SiLU()]
     x = torch.rand(1, 2, 32, 32, generator=torch.Generator().manual_seed(0))
     moved = x.roll((6, 10), (2, 3))
-    pooled, flat = (DECNN(2, 3, size=33, network_size=32, backbone=nn.Sequential(*conv), head=kind, seed=0).eval()
-                    for kind in (head, "flatten"))  # fmt: skip
+    pooled, flat = (
+        DECNN(
+            2, 3, size=33, network_size=32, backbone=nn.Sequential(*conv), head=kind, seed=0
+        ).eval()
+        for kind in (head, "flatten")
+    )
     torch.testing.assert_close(pooled.classify(moved), pooled.classify(x))
     assert not torch.allclose(flat.classify(moved), flat.classify(x), atol=1e-3)
     features = pooled.backbone(x)
     parts = [features.mean((2, 3))] + [features.amax((2, 3))] * (head == "mean+max")
-    torch.testing.assert_close(pooled.classify(x), pooled.heads["to_label"](torch.cat(parts, dim=1)))
+    torch.testing.assert_close(
+        pooled.classify(x), pooled.heads["to_label"](torch.cat(parts, dim=1))
+    )
 
 
 @pytest.mark.parametrize("head", ["mean", "mean+max"])
@@ -170,17 +186,37 @@ def test_a_pooled_network_sees_no_places_and_weighs_by_the_density(head):
     model(x)["a"].sum().backward()
     assert float(model.density.logits.grad.abs().max()) > 0
     with pytest.raises(ArgumentError, match="features with places"):
-        DECNN(2, 2, head=head, backbone=nn.Sequential(nn.Conv2d(2, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+        DECNN(
+            2,
+            2,
+            head=head,
+            backbone=nn.Sequential(nn.Conv2d(2, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        )
 
 
 def test_direct_heads_begin_with_nothing_and_learn_what_is_linear():
-    """Labels that are a linear function of all nodes: beyond a tiny backbone, not beyond direct heads."""
+    """Labels that are a linear function of all nodes: beyond a tiny backbone, not beyond direct
+    heads.
+    """
     x = torch.randn(400, 1, 17, 17, generator=torch.Generator().manual_seed(0))
     labels = (
-        torch.einsum("bchw,chw->b", x, torch.randn(1, 17, 17, generator=torch.Generator().manual_seed(1))) > 0
+        torch.einsum(
+            "bchw,chw->b", x, torch.randn(1, 17, 17, generator=torch.Generator().manual_seed(1))
+        )
+        > 0
     ).long()
     networks = {
-        direct: DECNN(1, 2, size=17, network_size=17, width=1, density="uniform", direct=direct, dropout=0.0, seed=0)
+        direct: DECNN(
+            1,
+            2,
+            size=17,
+            network_size=17,
+            width=1,
+            density="uniform",
+            direct=direct,
+            dropout=0.0,
+            seed=0,
+        )
         for direct in (True, False)
     }
     start = {direct: model.eval()(x[:5]) for direct, model in networks.items()}
@@ -198,7 +234,9 @@ def test_direct_heads_begin_with_nothing_and_learn_what_is_linear():
 
 
 def test_to_direct_heads_all_classes_are_alike():
-    """One step of plain gradient descent from zero: the classes in another order give the logits in that order."""
+    """One step of plain gradient descent from zero: the classes in another order give the logits in
+    that order.
+    """
     x, labels, order = torch.randn(20, 7), torch.arange(20) % 5, torch.tensor([3, 1, 4, 0, 2])
 
     def step(labels: torch.Tensor) -> torch.Tensor:
@@ -235,19 +273,28 @@ def test_what_direct_heads_add_sums_to_zero_over_the_classes(k):
 
 
 def test_a_density_for_each_sample_gives_room_alone_unless_asked():
-    assert {density: DECNN(1, 2, size=33, density=density).emphasis for density in ("shared", "task", "sample")} == {
-        "shared": 1.0, "task": 1.0, "sample": 0.0,
-    }  # fmt: skip
+    assert {
+        density: DECNN(1, 2, size=33, density=density).emphasis
+        for density in ("shared", "task", "sample")
+    } == {
+        "shared": 1.0,
+        "task": 1.0,
+        "sample": 0.0,
+    }
     assert DECNN(1, 2, size=33, density="sample", emphasis=2.0).emphasis == 2.0
 
 
 def test_many_inputs_of_direct_heads_move_the_logits_no_faster():
-    """One step of Adam from zero, all inputs 1: the logits move by the number of inputs, up to what few ones move."""
+    """One step of Adam from zero, all inputs 1: the logits move by the number of inputs, up to what
+    few ones move.
+    """
     moved = {}
     for n in (100, 6 * 33**2, 24 * 33**2):
         head = DirectHead(n, 2)
         optimizer = torch.optim.Adam(head.parameters(), lr=1e-3)
-        functional.cross_entropy(head(torch.ones(4, n)), torch.ones(4, dtype=torch.int64)).backward()
+        functional.cross_entropy(
+            head(torch.ones(4, n)), torch.ones(4, dtype=torch.int64)
+        ).backward()
         optimizer.step()
         moved[n] = float(head(torch.ones(1, n)).detach().abs().max())
     assert moved[6 * 33**2] == pytest.approx(moved[100] * 6 * 33**2 / 100, rel=1e-3)
@@ -258,7 +305,16 @@ def test_many_inputs_of_direct_heads_move_the_logits_no_faster():
 def test_what_the_network_sees_is_scaled_by_the_density(density):
     tasks = {"a": 2, "b": 3}
     made = [
-        DECNN(2, tasks, size=33, network_size=17, density=density, emphasis=power, coordinates=False, seed=0).eval()
+        DECNN(
+            2,
+            tasks,
+            size=33,
+            network_size=17,
+            density=density,
+            emphasis=power,
+            coordinates=False,
+            seed=0,
+        ).eval()
         for power in (0.0, 1.5)
     ]
     x = torch.rand(3, 2, 33, 33) + 1
@@ -266,7 +322,9 @@ def test_what_the_network_sees_is_scaled_by_the_density(density):
         nn.init.normal_(model.density.logits, std=2.0, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         plain, scaled = (model.equalize(x) for model in made)
-        rho = torch.cat([made[0].saliency(x, task=task) for task in tasks][: made[0].n_densities], dim=1)
+        rho = torch.cat(
+            [made[0].saliency(x, task=task) for task in tasks][: made[0].n_densities], dim=1
+        )
         grid = made[0].sampling_grid(x)
     factor = (scaled / plain)[:, ::2]  # both channels are scaled alike
     torch.testing.assert_close(factor, (scaled / plain)[:, 1::2])
@@ -275,7 +333,9 @@ def test_what_the_network_sees_is_scaled_by_the_density(density):
         for k in range(factor.shape[1]):
             at = grid[[k if density == "task" else b if density == "sample" else 0]]
             own = gather(rho[b : b + 1, k : k + 1], at)[0, 0] ** 1.5
-            torch.testing.assert_close(factor[b, k] / factor[b, k, 0, 0], own / own[0, 0], rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(
+                factor[b, k] / factor[b, k, 0, 0], own / own[0, 0], rtol=1e-4, atol=1e-4
+            )
     with pytest.raises(ArgumentError, match="emphasis must lie in"):
         DECNN(1, 2, emphasis=-1.0)
 
@@ -291,13 +351,18 @@ def test_any_backbone_of_the_user():
 
 def test_a_shared_density_settles_and_one_for_each_image_does_not():
     x = torch.rand(2, 1, 33, 33)
-    shared, own = (DECNN(1, 2, size=33, network_size=17, density=kind, seed=0).eval() for kind in ("shared", "sample"))
+    shared, own = (
+        DECNN(1, 2, size=33, network_size=17, density=kind, seed=0).eval()
+        for kind in ("shared", "sample")
+    )
     assert shared.settle() and not shared.density.logits.requires_grad
     assert not own.settle() and own.density.logits.requires_grad
     torch.testing.assert_close(shared.classify(shared.equalize(x)), shared(x))
 
 
-@pytest.mark.parametrize(("density", "network_size"), [("shared", 33), ("sample", 33), ("shared", 65)])
+@pytest.mark.parametrize(
+    ("density", "network_size"), [("shared", 33), ("sample", 33), ("shared", 65)]
+)
 def test_parameter_count(density, network_size):
     model = DECNN(9, 2, density=density, network_size=network_size)
     assert 10_000 <= sum(p.numel() for p in model.parameters()) <= 100_000
@@ -341,24 +406,36 @@ def test_float64_throughout():
 
 @pytest.mark.parametrize(
     ("density", "head"),
-    [("shared", "flatten"), ("shared", "mean+max"), pytest.param("sample", "flatten", marks=pytest.mark.slow)],
+    [
+        ("shared", "flatten"),
+        ("shared", "mean+max"),
+        pytest.param("sample", "flatten", marks=pytest.mark.slow),
+    ],
 )
 def test_export_with_a_dynamic_batch(density, head):
-    steps = 1 if density == "shared" else 4  # each step makes the graph, and the time to trace it, longer
-    model = DECNN(2, {"a": 2, "class": 3}, size=65, density=density, head=head, steps=steps, seed=0).eval()
+    steps = (
+        1 if density == "shared" else 4
+    )  # each step makes the graph, and the time to trace it, longer
+    model = DECNN(
+        2, {"a": 2, "class": 3}, size=65, density=density, head=head, steps=steps, seed=0
+    ).eval()
     nn.init.normal_(model.density.logits, generator=torch.Generator().manual_seed(0))
     batch = torch.export.Dim("batch", min=1, max=64)
     program = torch.export.export(model, (torch.rand(4, 2, 65, 65),), dynamic_shapes=({0: batch},))
     for count in (1, 7):
         x = torch.rand(count, 2, 65, 65)
         with torch.no_grad():
-            torch.testing.assert_close(program.module()(x)["class"], model(x)["class"], atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(
+                program.module()(x)["class"], model(x)["class"], atol=1e-5, rtol=1e-5
+            )
 
 
 @pytest.mark.parametrize("head", ["flatten", "mean+max"])
 @pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_compile_in_one_graph(backend, head):
-    model = DECNN(2, 2, size=33, network_size=17, density="sample", head=head, steps=1, seed=0).eval()
+    model = DECNN(
+        2, 2, size=33, network_size=17, density="sample", head=head, steps=1, seed=0
+    ).eval()
     compiled = torch.compile(model, backend=backend, fullgraph=True)
     x = torch.rand(4, 2, 33, 33)
     with torch.no_grad():
@@ -374,7 +451,9 @@ def test_refusals():
         DECNN(1, 2, head="max")
     with pytest.raises(ArgumentError, match="network_size must lie in"):
         DECNN(1, 2, network_size=1)
-    with pytest.raises(ArrayTypeError, match=r"images must be \(B, 3, N, N\), found \(2, 1, 65, 65\)"):
+    with pytest.raises(
+        ArrayTypeError, match=r"images must be \(B, 3, N, N\), found \(2, 1, 65, 65\)"
+    ):
         DECNN(3, 2, size=65)(torch.zeros(2, 1, 65, 65))
 
 

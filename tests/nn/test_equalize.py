@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshconv.errors import AccuracyWarning, ArgumentError, ArrayTypeError, DensityError
-from meshconv.maps.density import density_equalizing_map
+from meshconv.maps.equalize.density_map import density_equalizing_map
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.shapes import grid as grid_surface
 from meshconv.nn.decnn import DECNN
@@ -35,7 +35,7 @@ DIRECTIONS = ["backward", "forward"]
 def _blobs(n: int) -> dict[str, torch.Tensor]:
     """Densities of ratio 5 to 10, (1, 1, n, n)."""
     x, y = ((node_grid(n, torch.zeros(())) + 1) / 2).unbind(-1)
-    blob = lambda a, b, s: torch.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * s**2))  # noqa: E731
+    blob = lambda a, b, s: torch.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * s**2))
     return {
         "one": 1 + 4 * blob(0.5, 0.5, 0.12)[None],
         "two": 1 + 9 * (blob(0.3, 0.35, 0.1) + 0.6 * blob(0.7, 0.65, 0.12)).clamp_max(1)[None],
@@ -43,7 +43,8 @@ def _blobs(n: int) -> dict[str, torch.Tensor]:
     }
 
 
-# --- the bars: std / mean of the delivered density <= .012 and no folds for ratios up to 10 --------------
+# --- the bars: std / mean of the delivered density <= .012 and no folds for ratios up to 10
+# --------------
 
 
 @pytest.mark.parametrize("n", [65, 129])
@@ -63,7 +64,9 @@ def test_delivered_density_is_even(n, name):
 def test_every_bounded_density_is_even_without_folds(n, spacing, seed, scale):
     g = torch.Generator().manual_seed(seed)
     coarse = (n - 1) // spacing + 1
-    density = bounded_density(scale * torch.randn(2, 1, coarse, coarse, generator=g), ratio=10, size=n)
+    density = bounded_density(
+        scale * torch.randn(2, 1, coarse, coarse, generator=g), ratio=10, size=n
+    )
     for direction in DIRECTIONS:
         grid = equalizing_grid(density, direction=direction)
         assert int(folds(grid).sum()) == 0
@@ -71,20 +74,26 @@ def test_every_bounded_density_is_even_without_folds(n, spacing, seed, scale):
 
 
 def test_error_falls_with_the_grid_and_the_steps():
-    errors = [float(density_error(_blobs(n)["two"], equalizing_grid(_blobs(n)["two"]))) for n in (33, 65, 129)]
+    errors = [
+        float(density_error(_blobs(n)["two"], equalizing_grid(_blobs(n)["two"])))
+        for n in (33, 65, 129)
+    ]
     assert errors[1] < 0.6 * errors[0] and errors[2] < 0.6 * errors[1]
     corner = _blobs(129)["corner"]
     few, many = (float(density_error(corner, equalizing_grid(corner, steps=k))) for k in (2, 8))
     assert many < 0.2 * few
 
 
-# --- closed form ------------------------------------------------------------------------------------------
+# --- closed form
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("axis", [0, 1])
 def test_a_density_of_one_variable_has_its_cumulated_function(method, axis):
-    """density 1 + a cos(pi x): the map is x + a sin(pi x) / pi along the axis and nothing across it."""
+    """density 1 + a cos(pi x): the map is x + a sin(pi x) / pi along the axis and nothing across
+    it.
+    """
     n, a = 129, 0.6
     x = (node_grid(n, torch.zeros((), dtype=torch.float64))[..., axis] + 1) / 2
     density = (1 + a * torch.cos(math.pi * x))[:, None]
@@ -98,12 +107,15 @@ def test_a_density_of_one_variable_has_its_cumulated_function(method, axis):
     assert float((back - x).abs().max()) < 1e-4
 
 
-# --- contract, shared with the sparse equalizer -----------------------------------------------------------
+# --- contract, shared with the sparse equalizer
+# -----------------------------------------------------------
 
 
 def _forward(method: str, density: np.ndarray) -> np.ndarray:
     """Where the nodes of the unit square go, (N, N, 2)."""
-    grid = equalizing_grid(torch.from_numpy(density)[None, None], method=method, direction="forward")
+    grid = equalizing_grid(
+        torch.from_numpy(density)[None, None], method=method, direction="forward"
+    )
     return (grid[0].numpy() + 1) / 2
 
 
@@ -116,13 +128,17 @@ def test_contract(method, check):
 
 
 def test_agrees_with_the_sparse_equalizer():
-    """The same flow by finite elements on a triangulated square, which shares no code with the layer."""
+    """The same flow by finite elements on a triangulated square, which shares no code with the
+    layer.
+    """
     density = blobs(65)
     surface = grid_surface(65)
     flat = Parameterization(surface, surface.vertices[:, :2], "rectangle")
     u, v = np.rint(flat.coordinates * 64).astype(int).T
     sparse = density_equalizing_map(flat, density[v, u]).coordinates
-    assert np.abs(sparse - _forward("moser", density)[v, u]).max() < 0.25 / 64  # a quarter of a cell
+    assert (
+        np.abs(sparse - _forward("moser", density)[v, u]).max() < 0.25 / 64
+    )  # a quarter of a cell
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -147,7 +163,9 @@ def test_backward_is_the_inverse_of_forward(method):
     density = _blobs(65)["one"]
     backward, forward = (equalizing_grid(density, method=method, direction=d) for d in DIRECTIONS)
     there_and_back = gather(backward.permute(0, 3, 1, 2), forward).permute(0, 2, 3, 1)
-    assert float((there_and_back - node_grid(65, density)).abs().max()) < 0.1 * 2 / 64  # a tenth of a node
+    assert (
+        float((there_and_back - node_grid(65, density)).abs().max()) < 0.1 * 2 / 64
+    )  # a tenth of a node
 
 
 @pytest.mark.parametrize("method", ["moser", "diffusion"])
@@ -158,14 +176,18 @@ def test_symmetry_of_the_square_is_kept(method):
     transposed = equalizing_grid(density.transpose(2, 3), method=method)
     torch.testing.assert_close(transposed, grid.transpose(1, 2).flip(-1), rtol=0, atol=1e-12)
     mirrored = equalizing_grid(density.flip(3), method=method)
-    torch.testing.assert_close(mirrored, grid.flip(2) * torch.tensor([-1.0, 1.0]), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        mirrored, grid.flip(2) * torch.tensor([-1.0, 1.0]), rtol=0, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_scale_of_the_density_does_not_matter(method):
     density = _blobs(33)["two"].double()
     grid = equalizing_grid(density, method=method)
-    torch.testing.assert_close(equalizing_grid(1e6 * density, method=method), grid, rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        equalizing_grid(1e6 * density, method=method), grid, rtol=0, atol=1e-12
+    )
 
 
 def test_fewer_nodes_are_the_same_map():
@@ -187,7 +209,9 @@ def test_gradcheck(method, direction):
 def test_gradcheck_of_the_whole_chain_from_logits_to_a_coarser_grid():
     g = torch.Generator().manual_seed(3)
     logits = torch.randn(1, 1, 4, 4, generator=g, dtype=torch.float64).requires_grad_()
-    assert torch.autograd.gradcheck(lambda s: equalizing_grid(bounded_density(s, size=9), size=5), logits)
+    assert torch.autograd.gradcheck(
+        lambda s: equalizing_grid(bounded_density(s, size=9), size=5), logits
+    )
 
 
 def test_half_precision_gets_a_float32_grid():
@@ -197,10 +221,13 @@ def test_half_precision_gets_a_float32_grid():
         assert torch.equal(equalizing_grid(density), grid)
     half = equalizing_grid(density.bfloat16())
     assert half.dtype == torch.float32 and equalizing_grid(density.double()).dtype == torch.float64
-    assert float((half - grid).abs().max()) < 2 / 32 / 4  # the density was rounded, the positions were not
+    assert (
+        float((half - grid).abs().max()) < 2 / 32 / 4
+    )  # the density was rounded, the positions were not
 
 
-# --- the measures themselves ------------------------------------------------------------------------------
+# --- the measures themselves
+# ------------------------------------------------------------------------------
 
 
 def test_area_ratio_and_folds_of_known_grids():
@@ -219,7 +246,8 @@ def test_density_error_sees_a_map_that_is_not_equalizing():
     assert float(density_error(density, equalizing_grid(density, direction="forward"))) > 0.3
 
 
-# --- the bounded density ----------------------------------------------------------------------------------
+# --- the bounded density
+# ----------------------------------------------------------------------------------
 
 
 @given(seed=st.integers(0, 10**6), ratio=st.floats(1.0, 50.0), scale=st.floats(0.1, 1e4))
@@ -228,14 +256,23 @@ def test_bounded_density_is_bounded_smooth_and_of_mean_one(seed, ratio, scale):
     logits = scale * torch.randn(1, 1, 9, 9, generator=g, dtype=torch.float64)
     density = bounded_density(logits, ratio=ratio, size=65)
     assert float(density.max() / density.min()) <= ratio * (1 + 1e-9)
-    corners = (density[..., 1:, 1:] + density[..., :-1, 1:] + density[..., 1:, :-1] + density[..., :-1, :-1]) / 4
+    corners = (
+        density[..., 1:, 1:]
+        + density[..., :-1, 1:]
+        + density[..., 1:, :-1]
+        + density[..., :-1, :-1]
+    ) / 4
     assert float(corners.mean()) == pytest.approx(1.0, abs=1e-9)
-    steps = torch.log(density).diff(dim=-1).abs().max()  # a B-spline of values in [0, 1] has slope <= 1 per node
+    steps = (
+        torch.log(density).diff(dim=-1).abs().max()
+    )  # a B-spline of values in [0, 1] has slope <= 1 per node
     assert float(steps) <= math.log(ratio) / 8 + 1e-12
 
 
 def test_equal_logits_give_exactly_one():
-    assert torch.equal(bounded_density(torch.full((2, 1, 5, 5), 3.3), size=33), torch.ones(2, 1, 33, 33))
+    assert torch.equal(
+        bounded_density(torch.full((2, 1, 5, 5), 3.3), size=33), torch.ones(2, 1, 33, 33)
+    )
 
 
 def test_smooth_upsample_reproduces_lines_away_from_the_border_and_constants():
@@ -243,21 +280,26 @@ def test_smooth_upsample_reproduces_lines_away_from_the_border_and_constants():
     fine = smooth_upsample(line, 65)
     expected = torch.linspace(0, 8, 65, dtype=torch.float64)
     torch.testing.assert_close(fine[0, 0, 30, 8:-8], expected[8:-8])
-    torch.testing.assert_close(smooth_upsample(torch.ones(1, 1, 9, 9), 65), torch.ones(1, 1, 65, 65))
+    torch.testing.assert_close(
+        smooth_upsample(torch.ones(1, 1, 9, 9), 65), torch.ones(1, 1, 65, 65)
+    )
 
 
 def test_normalize_density_scales_to_mean_one():
     assert float(normalize_density(torch.full((1, 1, 9, 9), 3.0))[0, 0, 4, 4]) == 1.0
 
 
-# --- refusals ---------------------------------------------------------------------------------------------
+# --- refusals
+# ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
 def test_density_must_be_positive_and_finite(bad):
     density = torch.ones(1, 1, 5, 5)
     density[0, 0, 2, 3] = bad
-    with pytest.raises(DensityError, match=r"at \[0, 0, 2, 3\]; 1 of 25 values are not finite and positive"):
+    with pytest.raises(
+        DensityError, match=r"at \[0, 0, 2, 3\]; 1 of 25 values are not finite and positive"
+    ):
         equalizing_grid(density)
 
 
@@ -274,14 +316,18 @@ def test_other_refusals():
 
 
 @pytest.mark.parametrize("method", ["moser", "diffusion"])
-def test_a_density_too_steep_for_its_grid_is_flattened_with_a_warning_and_its_neighbours_are_not(method):
+def test_a_density_too_steep_for_its_grid_is_flattened_with_a_warning_and_its_neighbours_are_not(
+    method,
+):
     density = torch.ones(3, 1, 65, 65, dtype=torch.float64)
     density[0, 0, 30, 30] = 1e4
     density[1, :, 8:20, 8:20] = 2.0
     with pytest.warns(AccuracyWarning, match="too steep for its grid"):
         grid = equalizing_grid(density, method=method)
     assert folds(grid).tolist() == [0, 0, 0]
-    torch.testing.assert_close(grid[1:], equalizing_grid(density[1:], method=method), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        grid[1:], equalizing_grid(density[1:], method=method), rtol=0, atol=1e-12
+    )
     assert float((grid[0] - grid[2]).abs().max()) > 0.01  # flattened, not given up
 
 
@@ -298,5 +344,7 @@ def test_densities_of_a_networks_own_never_fold():
     model = DECNN(1, 2, size=65, network_size=33, density="sample", ratio=30.0, seed=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AccuracyWarning)
-        grid = model.sampling_grid(torch.randn(16, 1, 65, 65, generator=torch.Generator().manual_seed(0)))
+        grid = model.sampling_grid(
+            torch.randn(16, 1, 65, 65, generator=torch.Generator().manual_seed(0))
+        )
     assert int(folds(grid).sum()) == 0

@@ -13,7 +13,9 @@ from meshconv.nn.sample import area_sample, area_splat, gather, node_grid, pyram
 SHAPES = [((9, 7), (5, 4)), ((9, 7), (6,)), ((4, 6, 5), (3, 2, 4)), ((4, 6, 5), (7,))]
 
 
-def _random(shape: tuple[int, ...], between: tuple[int, ...], seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _random(
+    shape: tuple[int, ...], between: tuple[int, ...], seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     g = torch.Generator().manual_seed(seed)
     image = torch.randn(2, 3, *shape, generator=g, dtype=torch.float64)
     positions = 2.6 * torch.rand(2, *between, len(shape), generator=g, dtype=torch.float64) - 1.3
@@ -27,7 +29,9 @@ def _random(shape: tuple[int, ...], between: tuple[int, ...], seed: int) -> tupl
 def test_splat_is_the_exact_adjoint_of_gather(shape, between, padding, seed):
     image, positions = _random(shape, between, seed)
     values = gather(image, positions, padding=padding)
-    w = torch.randn(values.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    w = torch.randn(
+        values.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
     back = splat(w, positions, shape, padding=padding)
     torch.testing.assert_close((values * w).sum(), (image * back).sum(), rtol=1e-12, atol=1e-12)
 
@@ -56,7 +60,9 @@ def test_derivatives_of_both_in_values_and_positions():
     image.requires_grad_(), positions.requires_grad_()
     assert torch.autograd.gradcheck(gather, (image[:1, :1], positions[:1]))
     values = gather(image, positions).detach().requires_grad_()
-    assert torch.autograd.gradcheck(lambda v, p: splat(v, p, (4, 5)), (values[:1, :1], positions[:1]))
+    assert torch.autograd.gradcheck(
+        lambda v, p: splat(v, p, (4, 5)), (values[:1, :1], positions[:1])
+    )
 
 
 def test_pyramid_keeps_the_mean_and_constants():
@@ -77,7 +83,9 @@ def test_area_sampling_does_not_alias_and_is_plain_where_nothing_shrinks():
     n = 129
     stripes = (torch.arange(n) % 2).float().expand(1, 1, n, n)
     coarse = node_grid(33, stripes)
-    assert float((gather(stripes, coarse) - 0.5).abs().max()) == pytest.approx(0.5)  # every fourth: all 0
+    assert float((gather(stripes, coarse) - 0.5).abs().max()) == pytest.approx(
+        0.5
+    )  # every fourth: all 0
     inner = area_sample(stripes, coarse)[..., 1:-1, 1:-1]
     assert float((inner - 0.5).abs().max()) < 1e-5
     image = torch.rand(2, 3, n, n)

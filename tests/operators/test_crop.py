@@ -1,4 +1,6 @@
-"""Crop: exact on a given distance, smooth round borders, fields carried, topology kept and reported."""
+"""Crop: exact on a given distance, smooth round borders, fields carried, topology kept and
+reported.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ def test_fields_origins_and_positions_are_carried() -> None:
     part = crop(FLAT, 0, 1.0, vertex_fields={"x": FLAT.vertices[:, 0], "colours": colours})
     old = part.vertex_origin >= 0
     assert old.any() and not old.all()
-    np.testing.assert_array_equal(part.surface.vertices[old], FLAT.vertices[part.vertex_origin[old]])
+    np.testing.assert_array_equal(
+        part.surface.vertices[old], FLAT.vertices[part.vertex_origin[old]]
+    )
     np.testing.assert_array_equal(part.fields["colours"][old], colours[part.vertex_origin[old]])
     np.testing.assert_allclose(part.fields["x"], part.surface.vertices[:, 0], atol=1e-14)
     np.testing.assert_allclose(part.moved(np.ones(FLAT.n_vertices)), 1.0, atol=1e-14)
@@ -91,7 +95,9 @@ def test_keeps_the_piece_around_the_centre_and_reports_holes() -> None:
     assert crop(tube, 40 * 50, 5.0).n_boundary_loops == 2
     two_valleys = np.abs(FLAT.vertices[:, 0] ** 2 - 1)
     right = int(FLAT.vertices[:, 0].argmax())
-    left_out = crop(FLAT, right, 0.5, distance=np.where(np.arange(FLAT.n_vertices) == right, 0, two_valleys))
+    left_out = crop(
+        FLAT, right, 0.5, distance=np.where(np.arange(FLAT.n_vertices) == right, 0, two_valleys)
+    )
     assert left_out.surface.vertices[:, 0].min() > 0
 
 
@@ -114,14 +120,20 @@ def test_motion_and_scale(seed: int, scale: float) -> None:
     moved = Surface(scale * FLAT.vertices @ turn.T, FLAT.faces)
     there = crop(moved, seed, 0.7 * scale, distance=level * scale)
     np.testing.assert_array_equal(here.surface.faces, there.surface.faces)
-    np.testing.assert_allclose(there.surface.vertices, scale * here.surface.vertices @ turn.T, atol=1e-12 * scale)
+    np.testing.assert_allclose(
+        there.surface.vertices, scale * here.surface.vertices @ turn.T, atol=1e-12 * scale
+    )
 
 
 def test_refusals() -> None:
     for args, error, text in (
         ((0, -1.0), ArgumentError, "radius must be positive and finite, found -1"),
         ((0, np.nan), ArgumentError, "radius must be positive and finite"),
-        ((0, 1e-9), ArgumentError, "nothing is left within 1e-09 of vertex 0; edges there are about"),
+        (
+            (0, 1e-9),
+            ArgumentError,
+            "nothing is left within 1e-09 of vertex 0; edges there are about",
+        ),
         ((-1, 1.0), IndexOutOfRangeError, r"centre is vertex -1, allowed are 0\.\.1999"),
         (([0, 0], 1.0), ArrayTypeError, "centre must be a vertex index or a point"),
         (([0, 0, np.inf], 1.0), NonFiniteError, "centre is"),

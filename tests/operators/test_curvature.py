@@ -1,4 +1,6 @@
-"""Curvature: sphere, torus and a landscape in closed form, order of convergence, Gauss-Bonnet, invariance."""
+"""Curvature: sphere, torus and a landscape in closed form, order of convergence, Gauss-Bonnet,
+invariance.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from meshconv.operators.laplacian import mass_matrix
 ROUGH = shapes.bumpy_heightfield(14, seed=2, roughness=0.3)
 
 
-def torus_truth(major: float, minor: float, n_major: int, n_minor: int) -> tuple[np.ndarray, np.ndarray]:
+def torus_truth(
+    major: float, minor: float, n_major: int, n_minor: int
+) -> tuple[np.ndarray, np.ndarray]:
     v = np.tile(2 * np.pi * np.arange(n_minor) / n_minor, n_major)
     ring = major + minor * np.cos(v)
     return (major + 2 * minor * np.cos(v)) / (2 * minor * ring), np.cos(v) / (minor * ring)
@@ -45,7 +49,9 @@ def order(errors: list[float], ratio: float = 2.0) -> float:
     return float(np.log(errors[0] / errors[1]) / np.log(ratio))
 
 
-@pytest.mark.parametrize("make", [lambda k: shapes.icosphere(3 + k), lambda k: shapes.delaunay_sphere(1000 * 4**k)])
+@pytest.mark.parametrize(
+    "make", [lambda k: shapes.icosphere(3 + k), lambda k: shapes.delaunay_sphere(1000 * 4**k)]
+)
 def test_sphere_at_second_order(make: object) -> None:
     surfaces = [make(k) for k in (0, 1)]  # type: ignore[operator]
     for quantity, tolerance in ((mean_curvature, 0.013), (gaussian_curvature, 0.026)):
@@ -61,7 +67,12 @@ def test_torus_at_second_order() -> None:
     for k in (1, 2):
         surface = shapes.torus(1.0, 0.4, 50 * k, 24 * k)
         mean, gauss = torus_truth(1.0, 0.4, 50 * k, 24 * k)
-        errors.append((np.abs(mean_curvature(surface) - mean).max(), np.abs(gaussian_curvature(surface) - gauss).max()))
+        errors.append(
+            (
+                np.abs(mean_curvature(surface) - mean).max(),
+                np.abs(gaussian_curvature(surface) - gauss).max(),
+            )
+        )
     (mean0, gauss0), (mean1, gauss1) = errors
     assert mean1 < 0.03 * 2.5
     assert gauss1 < 0.04 * 4.2
@@ -72,7 +83,12 @@ def test_irregular_landscape_with_border_at_second_order() -> None:
     errors = []
     for n in (1500, 6000):
         surface, mean, gauss = landscape(n)
-        errors.append((np.abs(mean_curvature(surface) - mean).max(), np.abs(gaussian_curvature(surface) - gauss).max()))
+        errors.append(
+            (
+                np.abs(mean_curvature(surface) - mean).max(),
+                np.abs(gaussian_curvature(surface) - gauss).max(),
+            )
+        )
     (mean0, gauss0), (mean1, gauss1) = errors
     assert mean1 < 0.01
     assert gauss1 < 0.02
@@ -96,35 +112,62 @@ def test_shape_index_tells_dome_cup_and_saddle() -> None:
     assert shape_index(sphere).min() > 0.97
     assert shape_index(inward).max() < -0.97
     flat = shapes.disk(12, 0.3)
-    saddle = Surface(flat.vertices + np.outer(flat.vertices[:, 0] * flat.vertices[:, 1], [0, 0, 1]), flat.faces)
+    saddle = Surface(
+        flat.vertices + np.outer(flat.vertices[:, 0] * flat.vertices[:, 1], [0, 0, 1]), flat.faces
+    )
     assert abs(shape_index(saddle)[0]) < 1e-6
 
 
 def test_more_rings_quieten_noise() -> None:
     surface, mean, _ = landscape(3000)
     noisy = Surface(
-        surface.vertices + 1e-3 * np.random.default_rng(0).normal(size=surface.vertices.shape), surface.faces
+        surface.vertices + 1e-3 * np.random.default_rng(0).normal(size=surface.vertices.shape),
+        surface.faces,
     )
     errors = [np.sqrt(np.mean((mean_curvature(noisy, rings=r) - mean) ** 2)) for r in (2, 3, 4)]
     assert errors[2] < 0.6 * errors[1] < 0.4 * errors[0]
 
 
-# --- the classical formulas ------------------------------------------------------------------------
+# --- the classical formulas
+# ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "surface",
     [
-        shapes.icosphere(2), shapes.torus(), shapes.annulus(), shapes.disk(5), shapes.face(500), ROUGH,
-        Surface([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1]], [[0, 1, 2], [1, 0, 3], [0, 1, 4]]),
-        Surface([[0, 0, 0], [1, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0], [7, 7, 7]], [[0, 1, 2], [0, 3, 4]]),
+        shapes.icosphere(2),
+        shapes.torus(),
+        shapes.annulus(),
+        shapes.disk(5),
+        shapes.face(500),
+        ROUGH,
+        Surface(
+            [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1]],
+            [[0, 1, 2], [1, 0, 3], [0, 1, 4]],
+        ),
+        Surface(
+            [[0, 0, 0], [1, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0], [7, 7, 7]],
+            [[0, 1, 2], [0, 3, 4]],
+        ),
         Surface([[0, 0, 0], [1, 0, 0], [2, 0, 0], [1, 0, 0]], [[0, 1, 2], [0, 1, 3]]),
     ],
-    ids=["sphere", "torus", "annulus", "disk", "face", "rough", "three-face edge", "bowtie", "no area"],
-)  # fmt: skip
+    ids=[
+        "sphere",
+        "torus",
+        "annulus",
+        "disk",
+        "face",
+        "rough",
+        "three-face edge",
+        "bowtie",
+        "no area",
+    ],
+)
 def test_gauss_bonnet_is_exact(surface: Surface) -> None:
     total = angle_defect(surface).sum()
-    assert total == pytest.approx(2 * np.pi * surface.euler_characteristic, abs=1e-13 * surface.n_faces + 1e-13)
+    assert total == pytest.approx(
+        2 * np.pi * surface.euler_characteristic, abs=1e-13 * surface.n_faces + 1e-13
+    )
 
 
 def test_classical_formulas_on_regular_surfaces() -> None:
@@ -160,7 +203,8 @@ def test_mean_curvature_normal_integrates_to_zero_on_closed_surfaces() -> None:
     assert np.abs(flow.sum(axis=0)).max() < 1e-3
 
 
-# --- invariance and doors --------------------------------------------------------------------------
+# --- invariance and doors
+# --------------------------------------------------------------------------
 
 
 @given(st.integers(0, 99), st.sampled_from([1e-6, 1e-3, 1.0, 1e6, 1e120]))
@@ -179,11 +223,16 @@ def test_motion_scale_and_labels(seed: int, scale: float) -> None:
     ):
         expected = quantity(ROUGH)
         np.testing.assert_allclose(
-            quantity(moved) * scale**power, expected[new], rtol=1e-6, atol=1e-7 * np.abs(expected).max()
+            quantity(moved) * scale**power,
+            expected[new],
+            rtol=1e-6,
+            atol=1e-7 * np.abs(expected).max(),
         )
 
 
-@pytest.mark.parametrize("name", ["zero_area", "needle", "anisotropic", "far_offset", "metres", "huge_coords"])
+@pytest.mark.parametrize(
+    "name", ["zero_area", "needle", "anisotropic", "far_offset", "metres", "huge_coords"]
+)
 def test_awkward_geometry_stays_finite(name: str, bad_meshes: object) -> None:
     import trimesh
 
@@ -201,7 +250,9 @@ def test_unreferenced_vertices_and_tiny_meshes() -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(ArgumentError, match="method must be one of 'fit', 'cotangent', found 'magic'"):
+    with pytest.raises(
+        ArgumentError, match="method must be one of 'fit', 'cotangent', found 'magic'"
+    ):
         mean_curvature(ROUGH, method="magic")
     with pytest.raises(ArgumentError, match="rings must be a positive integer, found 0"):
         principal_curvatures(ROUGH, rings=0)

@@ -1,4 +1,6 @@
-"""Geodesic distance: sphere and plane in closed form, convergence, a second implementation, invariance."""
+"""Geodesic distance: sphere and plane in closed form, convergence, a second implementation,
+invariance.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def exact(surface: Surface, source: int, *, round_: bool) -> np.ndarray:
     ],
     ids=["icosphere", "irregular sphere", "disk", "irregular disk"],
 )
-def test_closed_forms_and_convergence(make: object, round_: bool, mean: float, largest: float) -> None:
+def test_closed_forms_and_convergence(
+    make: object, round_: bool, mean: float, largest: float
+) -> None:
     errors = []
     for k in (0, 1):
         surface = make(k)  # type: ignore[operator]
@@ -43,7 +47,9 @@ def test_closed_forms_and_convergence(make: object, round_: bool, mean: float, l
 
 def test_not_worse_than_potpourri3d_and_close_to_it() -> None:
     sphere = shapes.delaunay_sphere(2000, seed=3)
-    ours, theirs = (geodesic_distance(sphere, 5, backend=name) for name in ("meshconv", "potpourri3d"))
+    ours, theirs = (
+        geodesic_distance(sphere, 5, backend=name) for name in ("meshconv", "potpourri3d")
+    )
     truth = exact(sphere, 5, round_=True)
     assert np.abs(ours - theirs).max() < 0.08
     assert np.abs(ours - truth).mean() < 0.7 * np.abs(theirs - truth).mean()
@@ -103,7 +109,9 @@ def test_labels_and_scale_alone_change_nothing() -> None:
     order = np.random.default_rng(1).permutation(FACE.n_vertices)
     moved = Surface(1e-6 * FACE.vertices[order], np.argsort(order)[FACE.faces])
     expected = geodesic_distance(FACE, order[0])
-    np.testing.assert_allclose(geodesic_distance(moved, 0) * 1e6, expected[order], atol=1e-7 * expected.max())
+    np.testing.assert_allclose(
+        geodesic_distance(moved, 0) * 1e6, expected[order], atol=1e-7 * expected.max()
+    )
 
 
 @pytest.mark.parametrize("backend", ["meshconv", "potpourri3d"])
@@ -111,7 +119,10 @@ def test_out_of_reach_is_infinite_and_other_components_do_not_matter(backend: st
     one = shapes.icosphere(2)
     n = one.n_vertices
     lonely = [[9.0, 9.0, 9.0]]
-    both = Surface(np.vstack([one.vertices, lonely, 70 + 50 * one.vertices]), np.vstack([one.faces, one.faces + n + 1]))
+    both = Surface(
+        np.vstack([one.vertices, lonely, 70 + 50 * one.vertices]),
+        np.vstack([one.faces, one.faces + n + 1]),
+    )
     distance = geodesic_distance(both, 3, backend=backend)
     assert np.isinf(distance[n:]).all()
     assert np.abs(distance[:n] - geodesic_distance(one, 3, backend=backend)).max() < (
@@ -123,11 +134,15 @@ def test_out_of_reach_is_infinite_and_other_components_do_not_matter(backend: st
         assert everywhere[-n:].max() == pytest.approx(50 * np.pi, rel=0.05)
 
 
-@pytest.mark.parametrize("name", ["zero_area", "needle", "anisotropic", "far_offset", "metres", "huge_coords"])
+@pytest.mark.parametrize(
+    "name", ["zero_area", "needle", "anisotropic", "far_offset", "metres", "huge_coords"]
+)
 def test_awkward_geometry(name: str, bad_meshes: object) -> None:
     import trimesh
 
-    surface = Surface.from_trimesh(trimesh.load(f"{bad_meshes}/files/geom_{name}.obj", process=False))
+    surface = Surface.from_trimesh(
+        trimesh.load(f"{bad_meshes}/files/geom_{name}.obj", process=False)
+    )
     distance = geodesic_distance(surface, 40)
     chord = np.linalg.norm(surface.vertices - surface.vertices[40], axis=1)
     assert np.isfinite(distance).all()

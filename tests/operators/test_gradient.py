@@ -34,7 +34,9 @@ def test_laplacian_is_gradient_transposed_gradient(surface: Surface) -> None:
 def test_linear_functions_have_their_tangential_gradient(slope: list[float]) -> None:
     normal = ROUGH.face_normals
     expected = slope - (normal @ slope)[:, None] * normal
-    np.testing.assert_allclose(face_vectors(ROUGH, ROUGH.vertices @ slope + 3), expected, atol=1e-11)
+    np.testing.assert_allclose(
+        face_vectors(ROUGH, ROUGH.vertices @ slope + 3), expected, atol=1e-11
+    )
 
 
 @given(st.integers(0, 99), st.sampled_from([1e-6, 1e-2, 1.0, 1e4, 1e6]))
@@ -67,7 +69,11 @@ def test_gradient_of_a_smooth_function_converges_at_first_order() -> None:
         flat = shapes.delaunay_disk(n, seed=1)
         centre = flat.vertices[flat.faces].mean(axis=1)
         exact = np.column_stack([np.cos(centre[:, 0]), 2 * centre[:, 1], 0 * centre[:, 0]])
-        errors.append(np.abs(face_vectors(flat, np.sin(flat.vertices[:, 0]) + flat.vertices[:, 1] ** 2) - exact).mean())
+        errors.append(
+            np.abs(
+                face_vectors(flat, np.sin(flat.vertices[:, 0]) + flat.vertices[:, 1] ** 2) - exact
+            ).mean()
+        )
     assert np.log2(errors[0] / errors[1]) > 0.8
     assert errors[1] < 0.05
 

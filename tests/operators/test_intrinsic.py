@@ -1,4 +1,6 @@
-"""Intrinsic Delaunay triangulation: same surface, positive weights, finite on the worst triangles."""
+"""Intrinsic Delaunay triangulation: same surface, positive weights, finite on the worst
+triangles.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from meshconv.operators.intrinsic import (
 )
 from meshconv.operators.laplacian import cotangent_laplacian
 
-STRETCHED = Surface(shapes.delaunay_sphere(800).vertices * [30.0, 1.0, 1.0], shapes.delaunay_sphere(800).faces)
+STRETCHED = Surface(
+    shapes.delaunay_sphere(800).vertices * [30.0, 1.0, 1.0], shapes.delaunay_sphere(800).faces
+)
 
 
 def sheared_grid(n: int, seed: int) -> Surface:
@@ -38,7 +42,9 @@ def off_diagonal(matrix: object) -> np.ndarray:
     return np.asarray(coo.data[coo.row != coo.col])
 
 
-@pytest.mark.parametrize("surface", [shapes.icosphere(3), shapes.disk(8), shapes.delaunay_disk(300)])
+@pytest.mark.parametrize(
+    "surface", [shapes.icosphere(3), shapes.disk(8), shapes.delaunay_disk(300)]
+)
 def test_equals_the_extrinsic_laplacian_where_the_surface_is_delaunay(surface: Surface) -> None:
     triangulation = intrinsic_delaunay(surface)
     L = cotangent_laplacian(surface)
@@ -53,12 +59,16 @@ def test_flat_patch_gets_the_planar_delaunay_triangulation(seed: int) -> None:
     points = patch.vertices[:, :2]
     best = Delaunay(points).simplices
     u, v = (points[best[:, k]] - points[best[:, 0]] for k in (1, 2))
-    best = best[np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]) > 1e-9]  # Qhull's slivers on the straight border
+    best = best[
+        np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]) > 1e-9
+    ]  # Qhull's slivers on the straight border
     assert found == {tuple(sorted(face)) for face in best.tolist()}
 
 
 @pytest.mark.parametrize("surface", [STRETCHED, shapes.torus(1, 0.02, 12, 9), shapes.icosphere(0)])
-def test_closed_surfaces_have_no_negative_weight_and_stay_the_same_surface(surface: Surface) -> None:
+def test_closed_surfaces_have_no_negative_weight_and_stay_the_same_surface(
+    surface: Surface,
+) -> None:
     triangulation = intrinsic_delaunay(surface)
     L = triangulation.cotangent_laplacian()
     assert off_diagonal(L).max() <= 1e-10 * abs(L).max()
@@ -72,7 +82,9 @@ def test_closed_surfaces_have_no_negative_weight_and_stay_the_same_surface(surfa
 
 @pytest.mark.parametrize("stretch", [[1, 1, 30], [1, 1, 0.02], [1, 8, 60]])
 def test_faces_glued_along_two_sides_are_flipped_right(stretch: list[float]) -> None:
-    """On a stretched handful of vertices, flips leave faces that share two sides, or meet themselves."""
+    """On a stretched handful of vertices, flips leave faces that share two sides, or meet
+    themselves.
+    """
     for seed in range(20):
         coarse = shapes.delaunay_sphere(8, seed=seed, jitter=0.9)
         surface = Surface(coarse.vertices * stretch, coarse.faces)
@@ -91,7 +103,10 @@ def test_the_test_surface_needs_flips() -> None:
 def test_angle_defects_survive_the_flips() -> None:
     triangulation = intrinsic_delaunay(STRETCHED)
     a, b, c = triangulation.lengths.T
-    angles = [np.arccos((y**2 + z**2 - x**2) / (2 * y * z)) for x, y, z in ((a, b, c), (b, c, a), (c, a, b))]
+    angles = [
+        np.arccos((y**2 + z**2 - x**2) / (2 * y * z))
+        for x, y, z in ((a, b, c), (b, c, a), (c, a, b))
+    ]
     around = sum(np.bincount(triangulation.faces[:, k], angles[k], 800) for k in range(3))
     p = STRETCHED.vertices[STRETCHED.faces]
     before = np.zeros(800)
@@ -108,11 +123,17 @@ def test_scale_and_labels(seed: int, scale: float) -> None:
     order = np.random.default_rng(seed).permutation(patch.n_vertices)
     moved = Surface(scale * patch.vertices[order], np.argsort(order)[patch.faces])
     L = cotangent_laplacian_intrinsic(patch)
-    assert abs(cotangent_laplacian_intrinsic(moved) - L[order][:, order]).max() < 1e-9 * abs(L).max()
+    assert (
+        abs(cotangent_laplacian_intrinsic(moved) - L[order][:, order]).max() < 1e-9 * abs(L).max()
+    )
 
 
-@pytest.mark.parametrize("name", ["zero_area", "needle", "anisotropic", "far_offset", "metres", "huge_coords"])
-def test_awkward_triangles_give_a_finite_semidefinite_laplacian(name: str, bad_meshes: object) -> None:
+@pytest.mark.parametrize(
+    "name", ["zero_area", "needle", "anisotropic", "far_offset", "metres", "huge_coords"]
+)
+def test_awkward_triangles_give_a_finite_semidefinite_laplacian(
+    name: str, bad_meshes: object
+) -> None:
     import trimesh
 
     mesh = trimesh.load(f"{bad_meshes}/files/geom_{name}.obj", process=False)
@@ -125,7 +146,9 @@ def test_awkward_triangles_give_a_finite_semidefinite_laplacian(name: str, bad_m
 
 
 def test_needles_do_not_spoil_a_harmonic_function() -> None:
-    """A vertex on an edge: linear functions stay harmonic, where the plain Laplacian has no weights."""
+    """A vertex on an edge: linear functions stay harmonic, where the plain Laplacian has no
+    weights.
+    """
     flat = shapes.disk(4)
     face = flat.faces[0]
     foot = flat.vertices[face[:2]].mean(axis=0)
@@ -142,9 +165,14 @@ def test_needles_do_not_spoil_a_harmonic_function() -> None:
 
 
 def test_border_non_manifold_and_inconsistent_edges_are_left_alone() -> None:
-    fan = Surface([[0, 0, 0], [4, 0, 0], [2, 0.1, 0], [2, -0.1, 0], [2, 0, 0.1]], [[0, 1, 2], [1, 0, 3], [0, 1, 4]])
+    fan = Surface(
+        [[0, 0, 0], [4, 0, 0], [2, 0.1, 0], [2, -0.1, 0], [2, 0, 0.1]],
+        [[0, 1, 2], [1, 0, 3], [0, 1, 4]],
+    )
     assert intrinsic_delaunay(fan).n_flips == 0
-    moebius_pair = Surface([[0, 0, 0], [4, 0, 0], [2, 0.1, 0], [2, -0.1, 0]], [[0, 1, 2], [0, 1, 3]])
+    moebius_pair = Surface(
+        [[0, 0, 0], [4, 0, 0], [2, 0.1, 0], [2, -0.1, 0]], [[0, 1, 2], [0, 1, 3]]
+    )
     assert intrinsic_delaunay(moebius_pair).n_flips == 0
     proper = Surface(moebius_pair.vertices, [[0, 1, 2], [1, 0, 3]])
     flipped = intrinsic_delaunay(proper)

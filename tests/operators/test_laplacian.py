@@ -35,13 +35,17 @@ def bumpy(n: int, seed: int = 0, noise: float = 0.25) -> Surface:
 
 
 def gradient_oracle(surface: Surface) -> tuple[np.ndarray, np.ndarray]:
-    """Dense per-face gradient (3F, V) of the hat functions, by solving for it, and the areas (3F,)."""
+    """Dense per-face gradient (3F, V) of the hat functions, by solving for it, and the areas
+    (3F,).
+    """
     G = np.zeros((3 * surface.n_faces, surface.n_vertices))
     areas = []
     for f, face in enumerate(surface.faces):
         p, q, r = surface.vertices[face]
         normal = np.cross(q - p, r - p)
-        frame = np.array([q - p, r - p, normal])  # g.(q-p) = u_q - u_p, g.(r-p) = u_r - u_p, g.n = 0
+        frame = np.array(
+            [q - p, r - p, normal]
+        )  # g.(q-p) = u_q - u_p, g.(r-p) = u_r - u_p, g.n = 0
         G[3 * f : 3 * f + 3, face] = np.linalg.solve(frame, [[-1, 1, 0], [-1, 0, 1], [0, 0, 0]])
         areas.append(np.linalg.norm(normal) / 2)
     return G, np.repeat(areas, 3)
@@ -68,7 +72,9 @@ def test_equilateral_triangle():
 def test_it_is_the_gradient_squared():
     s = bumpy(12)
     G, areas = gradient_oracle(s)
-    np.testing.assert_allclose(cotangent_laplacian(s).toarray(), G.T @ (areas[:, None] * G), atol=1e-11)
+    np.testing.assert_allclose(
+        cotangent_laplacian(s).toarray(), G.T @ (areas[:, None] * G), atol=1e-11
+    )
 
 
 def test_potpourri3d_agrees():
@@ -78,7 +84,12 @@ def test_potpourri3d_agrees():
 
 def test_lengths_alone_give_the_same_matrix():
     s = bumpy(40)
-    assert relative(laplacian_from_lengths(s.faces, side_lengths(s), s.n_vertices), cotangent_laplacian(s)) < 1e-11
+    assert (
+        relative(
+            laplacian_from_lengths(s.faces, side_lengths(s), s.n_vertices), cotangent_laplacian(s)
+        )
+        < 1e-11
+    )
 
 
 def test_a_linear_function_has_its_dirichlet_energy():
@@ -99,7 +110,9 @@ def test_masses_integrate_products():
     assert full.sum() == pytest.approx(s.area, rel=1e-13)
     flat = Surface(s.vertices * [1, 1, 0], s.faces)
     u, v = flat.vertices[:, 0], 2 - flat.vertices[:, 1]
-    mid = flat.vertices[flat.faces][:, [[0, 1], [1, 2], [2, 0]]].mean(axis=2)  # exact for quadratics
+    mid = flat.vertices[flat.faces][:, [[0, 1], [1, 2], [2, 0]]].mean(
+        axis=2
+    )  # exact for quadratics
     integral = (flat.face_areas[:, None] / 3 * mid[..., 0] * (2 - mid[..., 1])).sum()
     assert u @ (mass_matrix(flat, lumped=False) @ v) == pytest.approx(integral, rel=1e-12)
 
@@ -133,7 +146,8 @@ def test_scale_rotation_and_relabelling(seed, scale):
 
 
 def test_anything_a_surface_may_be():
-    # three faces on one edge, mixed winding, a second component, an unused vertex, a face given twice
+    # three faces on one edge, mixed winding, a second component, an unused vertex, a face given
+    # twice
     v = np.random.default_rng(0).normal(size=(10, 3))
     f = np.array([[0, 1, 2], [0, 1, 3], [1, 0, 4], [5, 6, 7], [5, 6, 7]])
     L = cotangent_laplacian(Surface(v, f)).toarray()
@@ -145,8 +159,10 @@ def test_anything_a_surface_may_be():
 def test_a_hub_with_many_neighbours():
     n = 20000
     angle = 2 * np.pi * np.arange(n) / n
-    s = Surface(np.r_[[[0, 0, 0]], np.c_[np.cos(angle), np.sin(angle), 0 * angle]],
-                np.c_[np.zeros(n, int), 1 + np.arange(n), 1 + (np.arange(n) + 1) % n])  # fmt: skip
+    s = Surface(
+        np.r_[[[0, 0, 0]], np.c_[np.cos(angle), np.sin(angle), 0 * angle]],
+        np.c_[np.zeros(n, int), 1 + np.arange(n), 1 + (np.arange(n) + 1) % n],
+    )
     L = cotangent_laplacian(s)
     assert L.nnz == (n + 1) + 2 * 2 * n
     assert L[0, 0] == pytest.approx(n * np.tan(np.pi / n), rel=1e-6)  # n spokes of cot(base angle)
@@ -158,7 +174,9 @@ def test_a_side_from_a_vertex_to_itself_adds_nothing():
     L = laplacian_from_lengths(np.array([[0, 1, 1]]), lengths, 2)
     assert L.nnz == 4
     w = half_cotangents(lengths)[0]
-    np.testing.assert_allclose(L.toarray(), (w[1] + w[2]) * np.array([[1, -1], [-1, 1]]), rtol=1e-14)
+    np.testing.assert_allclose(
+        L.toarray(), (w[1] + w[2]) * np.array([[1, -1], [-1, 1]]), rtol=1e-14
+    )
 
 
 # --- refusals ------------------------------------------------------------------------------------
@@ -186,5 +204,7 @@ def test_lengths_that_are_no_triangle_are_named():
 def test_needles_stay_finite_and_right(height):
     s = Surface([[0, 0, 0], [1, 0, 0], [0.5, height, 0]], [[0, 1, 2]])
     L = cotangent_laplacian(s).toarray()
-    assert L[0, 1] == pytest.approx(0.125 / height - height / 2, rel=1e-9)  # -cot(apex)/2; the apex is nearly flat
+    assert L[0, 1] == pytest.approx(
+        0.125 / height - height / 2, rel=1e-9
+    )  # -cot(apex)/2; the apex is nearly flat
     assert L[0, 2] == pytest.approx(-0.25 / height, rel=1e-9)

@@ -1,4 +1,6 @@
-"""The sparse solver against closed forms, dense algebra and itself; refusals with their messages."""
+"""The sparse solver against closed forms, dense algebra and itself; refusals with their
+messages.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,15 @@ def graph_laplacian(n: int, edges: np.ndarray, weights: np.ndarray) -> sparse.cs
 
 
 def grid(n: int) -> tuple[sparse.csr_array, np.ndarray]:
-    """The five-point Laplacian of an n x n grid with free borders, and the positions of its nodes."""
+    """The five-point Laplacian of an n x n grid with free borders, and the positions of its
+    nodes.
+    """
     index = np.arange(n * n).reshape(n, n)
     edges = np.concatenate(
-        [np.c_[index[:-1].ravel(), index[1:].ravel()], np.c_[index[:, :-1].ravel(), index[:, 1:].ravel()]]
+        [
+            np.c_[index[:-1].ravel(), index[1:].ravel()],
+            np.c_[index[:, :-1].ravel(), index[:, 1:].ravel()],
+        ]
     )
     return graph_laplacian(n * n, edges, np.ones(len(edges))), np.argwhere(index >= 0) / (n - 1)
 
@@ -48,7 +55,9 @@ def test_grid_eigenvectors_are_answered_exactly(use_coordinates):
     value = 0.01 + sum(4 * np.sin(np.pi * k / (2 * n)) ** 2 for k in (a, b))
     solver = SPDSolver(A, coordinates=where if use_coordinates else None)
     assert solver.backend == "multifrontal"
-    np.testing.assert_allclose(solver.solve(wave), wave / value, atol=1e-10 * abs(wave / value).max())
+    np.testing.assert_allclose(
+        solver.solve(wave), wave / value, atol=1e-10 * abs(wave / value).max()
+    )
     assert solver.residual < 1e-12
 
 
@@ -81,11 +90,14 @@ def test_poisson_converges_with_second_order():
 def test_random_graphs_agree_with_dense_algebra(rng, n, degree, use_coordinates):
     edges = rng.integers(0, n, (int(degree * n), 2))  # several components, isolated nodes, clusters
     A = sparse.csr_array(
-        graph_laplacian(n, edges, rng.uniform(0.1, 10, len(edges))) + sparse.diags_array(rng.uniform(0.1, 1, n))
+        graph_laplacian(n, edges, rng.uniform(0.1, 10, len(edges)))
+        + sparse.diags_array(rng.uniform(0.1, 1, n))
     )
     b = rng.normal(size=(n, 3))
     solver = SPDSolver(A, coordinates=rng.normal(size=(n, 2)) if use_coordinates else None)
-    np.testing.assert_allclose(solver.solve(b), np.linalg.solve(A.toarray(), b), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(
+        solver.solve(b), np.linalg.solve(A.toarray(), b), rtol=1e-8, atol=1e-10
+    )
     assert solver.backend == "multifrontal"
 
 
@@ -102,7 +114,12 @@ def test_the_order_is_a_permutation_and_children_come_first(rng, n):
 def test_dissection_keeps_a_grid_sparse():
     n = 200  # a factor of O(n^2 log n) entries (George 1973), where a band has n^3
     A, where = grid(n)
-    for points in (where, None, np.zeros((n * n, 1)), np.random.default_rng(0).normal(size=(n * n, 3))):
+    for points in (
+        where,
+        None,
+        np.zeros((n * n, 1)),
+        np.random.default_rng(0).normal(size=(n * n, 3)),
+    ):
         fronts = analyse(A.indptr, A.indices, points)
         assert fronts is not None
         assert fronts.panel[-1] < 14 * n**2 * np.log2(n) < 0.6 * n**3
@@ -111,8 +128,12 @@ def test_dissection_keeps_a_grid_sparse():
 def test_dissection_cuts_across_a_hilly_surface_not_along_its_level_lines():
     A, flat = grid(120)
     x, y = flat.T / flat.max()
-    hilly = np.column_stack([x, y, 2.0 * np.sin(9 * x) * np.cos(7 * y)])  # longest along the third axis
-    assert analyse(A.indptr, A.indices, hilly).flops < 1.2 * analyse(A.indptr, A.indices, flat).flops
+    hilly = np.column_stack(
+        [x, y, 2.0 * np.sin(9 * x) * np.cos(7 * y)]
+    )  # longest along the third axis
+    assert (
+        analyse(A.indptr, A.indices, hilly).flops < 1.2 * analyse(A.indptr, A.indices, flat).flops
+    )
 
 
 @pytest.mark.parametrize("unit", [2.0**-600, 2.0**600])
@@ -168,7 +189,9 @@ def test_refactor_equals_a_fresh_factorisation():
     solver = SPDSolver(first, coordinates=where)
     solver.refactor(second)
     np.testing.assert_array_equal(solver.solve(b), SPDSolver(second, coordinates=where).solve(b))
-    other = sparse.csr_array(sparse.diags_array(np.arange(1.0, 1601.0)))  # another pattern: analysed anew
+    other = sparse.csr_array(
+        sparse.diags_array(np.arange(1.0, 1601.0))
+    )  # another pattern: analysed anew
     solver.refactor(other)
     np.testing.assert_allclose(solver.solve(b), b / np.arange(1.0, 1601.0))
 
@@ -198,7 +221,11 @@ def test_shapes_without_geometry(kind):
     line = np.c_[np.arange(n - 1), np.arange(1, n)]
     star = np.c_[np.zeros(n - 1, int), np.arange(1, n)]
     edges = {"star": star, "path": line, "diagonal": line[:0], "hub": np.r_[star, line]}.get(kind)
-    A = np.eye(n) + 0.5 if kind == "dense" else graph_laplacian(n, edges, np.ones(len(edges))) + sparse.eye_array(n)
+    A = (
+        np.eye(n) + 0.5
+        if kind == "dense"
+        else graph_laplacian(n, edges, np.ones(len(edges))) + sparse.eye_array(n)
+    )
     x = np.random.default_rng(0).normal(size=n)
     np.testing.assert_allclose(SPDSolver(A).solve(A @ x), x, rtol=1e-9, atol=1e-11)
 
@@ -225,7 +252,9 @@ def test_fixed_values_are_kept_and_all_may_be_fixed():
 
 
 def test_the_input_is_not_changed():
-    A = sparse.csr_array(([2.0, 1.0, 1.0, 1.0, 4.0], [0, 1, 0, 0, 1], [0, 3, 5]), shape=(2, 2))  # (0, 0) twice
+    A = sparse.csr_array(
+        ([2.0, 1.0, 1.0, 1.0, 4.0], [0, 1, 0, 0, 1], [0, 3, 5]), shape=(2, 2)
+    )  # (0, 0) twice
     data, indices = A.data.copy(), A.indices.copy()
     np.testing.assert_allclose(SPDSolver(A).solve([4.0, 5.0]), [1.0, 1.0])
     np.testing.assert_array_equal(A.data, data)

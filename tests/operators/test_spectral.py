@@ -1,4 +1,6 @@
-"""Eigenpairs and the heat kernel signature: sphere and square in closed form, orthonormality, invariance."""
+"""Eigenpairs and the heat kernel signature: sphere and square in closed form, orthonormality,
+invariance.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def test_eigenfunctions_solve_the_equation_and_are_orthonormal() -> None:
     values, functions = laplacian_eigenpairs(FACE, 20)
     np.testing.assert_allclose(functions.T @ (M @ functions), np.eye(20), atol=1e-9)
     residual = L @ functions - M @ functions * values
-    assert np.abs(residual).max() < 1e-9 * values[-1] * np.abs(M @ functions).max() * FACE.n_vertices
+    assert (
+        np.abs(residual).max() < 1e-9 * values[-1] * np.abs(M @ functions).max() * FACE.n_vertices
+    )
 
 
 def test_dense_and_iterative_agree() -> None:
@@ -65,7 +69,10 @@ def test_signature_ends_at_one_over_the_area_and_starts_high_at_tips() -> None:
     sphere = shapes.icosphere(3)
     egg = Surface(sphere.vertices * [1, 1, 2], sphere.faces)
     early = heat_kernel_signature(egg, 0.2, n_eigen=100)[:, 0]
-    assert early[np.abs(egg.vertices[:, 2]) > 1.95].min() > 1.1 * early[np.abs(egg.vertices[:, 2]) < 0.2].max()
+    assert (
+        early[np.abs(egg.vertices[:, 2]) > 1.95].min()
+        > 1.1 * early[np.abs(egg.vertices[:, 2]) < 0.2].max()
+    )
 
 
 @settings(max_examples=10)
@@ -84,7 +91,8 @@ def test_components_share_nothing_and_unreferenced_vertices_are_zero() -> None:
     one = shapes.icosphere(2)
     n = one.n_vertices
     both = Surface(
-        np.vstack([one.vertices, [[9.0, 9, 9]], one.vertices + 5]), np.vstack([one.faces, one.faces + n + 1])
+        np.vstack([one.vertices, [[9.0, 9, 9]], one.vertices + 5]),
+        np.vstack([one.faces, one.faces + n + 1]),
     )
     values, functions = laplacian_eigenpairs(both, 8)
     np.testing.assert_allclose(values[:2], 0, atol=1e-9)

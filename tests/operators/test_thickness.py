@@ -27,7 +27,9 @@ def test_a_flat_pill_is_thin_in_the_middle_and_thinner_at_its_rim():
     pill = Surface(ball.vertices * [10.0, 10.0, 1.0], ball.faces)
     found, pole = local_thickness(pill), np.abs(ball.vertices[:, 2]) > 0.99
     np.testing.assert_allclose(found[pole], 2.0, rtol=0.05)
-    assert found[np.abs(ball.vertices[:, 2]) < 0.02].max() < 1.2  # rim: radius of curvature c^2 / a = 0.1
+    assert (
+        found[np.abs(ball.vertices[:, 2]) < 0.02].max() < 1.2
+    )  # rim: radius of curvature c^2 / a = 0.1
 
 
 def test_it_does_not_depend_on_the_pose_and_scales_like_a_length():
@@ -39,7 +41,9 @@ def test_it_does_not_depend_on_the_pose_and_scales_like_a_length():
 
 
 def test_what_has_no_inside_is_refused():
-    with pytest.raises(TopologyError, match=r"needs a closed surface, found 1 boundary loops.*target='sphere'"):
+    with pytest.raises(
+        TopologyError, match=r"needs a closed surface, found 1 boundary loops.*target='sphere'"
+    ):
         local_thickness(cap(4))
     ball = icosphere(1)
     with pytest.raises(TopologyError, match=r"nothing lies below 42 of 42 vertices.*inside out"):
@@ -50,6 +54,8 @@ def test_a_vertex_below_which_nothing_lies_has_no_thickness():
     ball, corners = icosphere(3), np.array([[5.0, 0, 0], [4, 1, 0], [4, -1, 1], [4, -1, -1]])
     inside_out = np.array([[0, 2, 1], [0, 3, 2], [0, 1, 3], [1, 2, 3]]) + len(ball.vertices)
     assert Surface(corners, inside_out - len(ball.vertices)).vertex_normals[0, 0] < 0
-    found = local_thickness(Surface(np.vstack([ball.vertices, corners]), np.vstack([ball.faces, inside_out])))
+    found = local_thickness(
+        Surface(np.vstack([ball.vertices, corners]), np.vstack([ball.faces, inside_out]))
+    )
     assert found[len(ball.vertices)] == 0 and np.isfinite(found).all()
     np.testing.assert_allclose(found[: len(ball.vertices)], 2.0, rtol=0.05)

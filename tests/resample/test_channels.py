@@ -44,7 +44,9 @@ def test_pose_does_not_matter(seed):
         ):
             np.testing.assert_allclose(there[name], here[name], atol=1e-9 * scale, err_msg=name)
         for name in ("mean_curvature", "gaussian_curvature", "shape_index"):
-            np.testing.assert_allclose(there[name], here[name], atol=1e-5 * abs(here[name]).max(), err_msg=name)
+            np.testing.assert_allclose(
+                there[name], here[name], atol=1e-5 * abs(here[name]).max(), err_msg=name
+            )
 
 
 def test_sphere():
@@ -55,7 +57,9 @@ def test_sphere():
     np.testing.assert_allclose(fields["gaussian_curvature"], 0.25, atol=0.005)
     np.testing.assert_allclose(fields["shape_index"], 1.0, atol=0.1)
     fields = channels(sphere, flat)
-    np.testing.assert_allclose(fields["log_conformal_factor"], 0.0, atol=1e-12)  # the map is a similarity
+    np.testing.assert_allclose(
+        fields["log_conformal_factor"], 0.0, atol=1e-12
+    )  # the map is a similarity
     position = np.column_stack([fields[axis] for axis in "xyz"])
     normal = np.column_stack([fields[f"normal_{axis}"] for axis in "xyz"])
     np.testing.assert_allclose(position, sphere.vertices, atol=1e-12)
@@ -63,7 +67,9 @@ def test_sphere():
 
 
 def test_log_conformal_factor_of_the_stereographic_map():
-    """A cap of the unit sphere from the opposite pole: half the log of the area factor is -log(1 + r^2)."""
+    """A cap of the unit sphere from the opposite pole: half the log of the area factor is -log(1 +
+    r^2).
+    """
     surface = cap(40)
     x, y, z = surface.vertices.T
     flat = Parameterization(surface, np.column_stack([x, y]) / (1 + z)[:, None], "disk")
@@ -85,7 +91,9 @@ def test_difference_from_the_template_is_zero_for_itself_and_the_change_for_anot
     own = np.column_stack([same[f"difference_{axis}"] for axis in "xyz"])
     assert np.abs(own).max() < 0.01 * size  # read through an image of 257 nodes
     bump = np.exp(-((template.coordinates - [0.2, 0.1]) ** 2).sum(axis=1) / 0.02)
-    pushed = Surface(template.surface.vertices + 0.05 * size * bump[:, None] * [0, 0, 1], template.surface.faces)
+    pushed = Surface(
+        template.surface.vertices + 0.05 * size * bump[:, None] * [0, 0, 1], template.surface.faces
+    )
     fields = channels(pushed, Parameterization(pushed, template.coordinates, "disk"), template)
     assert np.corrcoef(fields["difference_z"], bump)[0, 1] > 0.98
 

@@ -31,7 +31,9 @@ def test_is_frozen_and_does_not_follow_the_callers_array():
 
 
 def test_refusals():
-    with pytest.raises(NonFiniteError, match="channel 'a' is nan at row 1, column 1, inside the mask"):
+    with pytest.raises(
+        NonFiniteError, match="channel 'a' is nan at row 1, column 1, inside the mask"
+    ):
         GeometryImage(GOOD, ["a", "b"], np.ones((2, 2), bool))
     with pytest.raises(ArrayTypeError, match=r"channels must be \(C, N, N\)"):
         GeometryImage(np.zeros((2, 3)), ["a"], MASK)

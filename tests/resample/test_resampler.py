@@ -50,7 +50,9 @@ def test_rows_sum_to_one_or_to_zero_outside_the_mask(name):
     n_vertices = resampler.parameterization.surface.n_vertices
     assert resampler.vertex_to_pixel.shape == (33 * 33, n_vertices)
     assert resampler.pixel_to_vertex.shape == (n_vertices, 33 * 33)
-    np.testing.assert_allclose(_row_sums(resampler.vertex_to_pixel), resampler.mask.ravel(), atol=1e-12)
+    np.testing.assert_allclose(
+        _row_sums(resampler.vertex_to_pixel), resampler.mask.ravel(), atol=1e-12
+    )
     np.testing.assert_allclose(_row_sums(resampler.pixel_to_vertex), 1.0, atol=1e-12)
     assert resampler.vertex_to_pixel.data.min() >= 0 and resampler.pixel_to_vertex.data.min() >= 0
     outside = ~resampler.mask.ravel()
@@ -61,9 +63,13 @@ def test_rows_sum_to_one_or_to_zero_outside_the_mask(name):
 def test_linear_functions_are_reproduced_exactly_inside_the_mask(seed, size, n):
     resampler = Resampler(_disk(n, seed), size)
     a, b, c = np.random.default_rng(seed).normal(size=3)
-    image = resampler.to_image(a + b * resampler.coordinates[:, 0] + c * resampler.coordinates[:, 1])
+    image = resampler.to_image(
+        a + b * resampler.coordinates[:, 0] + c * resampler.coordinates[:, 1]
+    )
     u, v = grid_nodes(size).transpose(2, 0, 1)
-    np.testing.assert_allclose(image.channels[0][image.mask], (a + b * u + c * v)[image.mask], atol=1e-12)
+    np.testing.assert_allclose(
+        image.channels[0][image.mask], (a + b * u + c * v)[image.mask], atol=1e-12
+    )
     assert np.isnan(image.channels[0][~image.mask]).all()
 
 
@@ -103,7 +109,9 @@ def test_a_smooth_field_comes_back_from_the_grid_and_faster_on_finer_grids():
     error = []
     for size in (9, 17, 33):
         resampler = Resampler(flat, size)
-        error.append(abs(resampler.to_vertices(resampler.to_image(field).channels[0]) - field).max())
+        error.append(
+            abs(resampler.to_vertices(resampler.to_image(field).channels[0]) - field).max()
+        )
     assert error[1] < 0.3 * error[0] and error[2] < 0.3 * error[1]  # second order
 
 
@@ -160,12 +168,16 @@ def test_sphere_nodes_look_in_their_own_direction():
         assert resampler.mask.all()
         seen = resampler.vertex_to_pixel @ sphere.coordinates
         seen /= np.linalg.norm(seen, axis=1, keepdims=True)
-        np.testing.assert_allclose(seen, square_to_sphere(grid_nodes(65).reshape(-1, 2)), atol=1e-12)
+        np.testing.assert_allclose(
+            seen, square_to_sphere(grid_nodes(65).reshape(-1, 2)), atol=1e-12
+        )
 
 
 def test_sphere_with_faces_wider_than_an_octant():
     corners = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(3)
-    sphere = Parameterization(Surface(corners, [[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]]), corners, "sphere")
+    sphere = Parameterization(
+        Surface(corners, [[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]]), corners, "sphere"
+    )
     resampler = Resampler(sphere, 33)
     assert resampler.mask.all()
     seen = resampler.vertex_to_pixel @ corners
@@ -176,7 +188,9 @@ def test_sphere_with_faces_wider_than_an_octant():
 def test_octahedral_map_and_its_inverse():
     directions = np.random.default_rng(0).normal(size=(500, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    np.testing.assert_allclose(square_to_sphere(sphere_to_square(directions)), directions, atol=1e-14)
+    np.testing.assert_allclose(
+        square_to_sphere(sphere_to_square(directions)), directions, atol=1e-14
+    )
     assert sphere_to_square(np.array([[0, 0, 1.0]]))[0].tolist() == [0.5, 0.5]
 
 
@@ -193,7 +207,9 @@ def test_conformal_disk_to_square_keeps_angles_and_reaches_the_border():
 def test_conformal_square_is_filled_from_the_circle_only():
     assert Resampler(_disk(300), 65, disk_to_square="conformal").mask.all()
     flat = _disk(300)
-    inner = flat.with_coordinates(0.8 * flat.coordinates)  # e.g. a registered scan that does not reach the border
+    inner = flat.with_coordinates(
+        0.8 * flat.coordinates
+    )  # e.g. a registered scan that does not reach the border
     resampler = Resampler(inner, 65, disk_to_square="conformal")
     assert 0.3 < resampler.mask.mean() < 0.8 and not resampler.mask[0].any()
 
@@ -203,9 +219,13 @@ def test_named_fields_and_images():
     x, y = resampler.coordinates.T
     image = resampler.to_image({"x": x, "y": y}, fill=0.0)
     assert image.names == ("x", "y") and not image.channels[:, ~image.mask].any()
-    np.testing.assert_array_equal(resampler.to_image(resampler.coordinates).filled(0.0).channels, image.channels)
+    np.testing.assert_array_equal(
+        resampler.to_image(resampler.coordinates).filled(0.0).channels, image.channels
+    )
     assert resampler.to_vertices(image).shape == (len(x), 2)
-    np.testing.assert_array_equal(resampler.to_vertices(image)[:, 1], resampler.to_vertices(image["y"]))
+    np.testing.assert_array_equal(
+        resampler.to_vertices(image)[:, 1], resampler.to_vertices(image["y"])
+    )
     assert "17^2" in repr(resampler)
 
 
@@ -218,7 +238,9 @@ def test_deterministic_and_read_only_inputs_untouched():
 
 @pytest.mark.parametrize("size", [0, 1, 10**6])
 def test_impossible_grids_are_refused(size):
-    with pytest.raises(ArgumentError, match=f"size must lie in 2..4097 nodes per side, found {size}"):
+    with pytest.raises(
+        ArgumentError, match=f"size must lie in 2..4097 nodes per side, found {size}"
+    ):
         Resampler(_disk(50), size)
 
 

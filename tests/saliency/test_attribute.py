@@ -23,14 +23,18 @@ def test_gradient_times_input_of_a_linear_model_is_weight_times_input():
     x = torch.randn(4, 2, 3, 3, generator=torch.Generator().manual_seed(0))
     target = torch.tensor([0, 1, 2, 1])
     expected = (linear.weight[target].reshape(4, 2, 3, 3) * x).sum(dim=1).abs()
-    np.testing.assert_allclose(attribute(net, x, method="gradient", target=target), expected.detach(), rtol=1e-5)
+    np.testing.assert_allclose(
+        attribute(net, x, method="gradient", target=target), expected.detach(), rtol=1e-5
+    )
 
 
 def test_density_is_what_the_model_gives_and_has_mean_one(model):
     found = attribute(model, torch.zeros(3, 1, 33, 33))
     assert found.shape == (3, 33, 33) and found.min() > 0
     assert found[0, 4:13, 18:29].mean() > 2 * found[0, 20:, :10].mean()
-    np.testing.assert_array_equal(found[0], model.saliency(torch.zeros(1, 1, 33, 33))[0, 0].detach())
+    np.testing.assert_array_equal(
+        found[0], model.saliency(torch.zeros(1, 1, 33, 33))[0, 0].detach()
+    )
 
 
 class _Bright(DECNN):
@@ -94,9 +98,15 @@ def _alone(several, task):
     """The network of one task, cut out of that of several."""
     k, one = several.tasks.index(task), several.n_densities == 1
     classes = several.heads[f"to_{task}"].out_features
-    net = DECNN(1, classes, size=17, network_size=9, width=4, direct=True, coordinates=False, seed=1)
+    net = DECNN(
+        1, classes, size=17, network_size=9, width=4, direct=True, coordinates=False, seed=1
+    )
     own = f".to_{task}."
-    kept = {name: value for name, value in several.state_dict().items() if ".to_" not in name or own in name}
+    kept = {
+        name: value
+        for name, value in several.state_dict().items()
+        if ".to_" not in name or own in name
+    }
     weights = {name.replace(own, ".to_label."): value for name, value in kept.items()}
     weights["density.logits"] = several.density.logits if one else several.density.logits[k : k + 1]
     net.load_state_dict(weights)
@@ -160,7 +170,10 @@ def test_the_model_is_left_in_the_mode_it_was_in(method):
 
 def test_half_precision_is_explained_too():
     linear = nn.Linear(9, 2, bias=False)
-    net, x = nn.Sequential(nn.Flatten(), linear), torch.randn(2, 1, 3, 3, generator=torch.Generator().manual_seed(0))
+    net, x = (
+        nn.Sequential(nn.Flatten(), linear),
+        torch.randn(2, 1, 3, 3, generator=torch.Generator().manual_seed(0)),
+    )
     expected = attribute(net, x, method="gradient", target=torch.tensor([0, 1]))
     found = attribute(net.bfloat16(), x.bfloat16(), method="gradient", target=torch.tensor([0, 1]))
     assert found.dtype == np.float64

@@ -12,7 +12,9 @@ def test_auc_agrees_with_scikit_learn_also_weighted_and_tied():
     saliency = np.round(truth + rng.normal(0, 0.5, 300) + 3, 1)
     found = agreement(saliency, truth, areas=areas, threshold=0.6)
     inside = truth > 0.6 * truth.max()
-    assert found.auc == pytest.approx(roc_auc_score(inside, saliency, sample_weight=areas), abs=1e-12)
+    assert found.auc == pytest.approx(
+        roc_auc_score(inside, saliency, sample_weight=areas), abs=1e-12
+    )
     cov = np.cov(saliency, truth, aweights=areas)
     assert found.correlation == pytest.approx(cov[0, 1] / np.sqrt(cov[0, 0] * cov[1, 1]), abs=1e-12)
 
@@ -20,7 +22,12 @@ def test_auc_agrees_with_scikit_learn_also_weighted_and_tied():
 def test_closed_forms():
     truth = np.array([1.0, 1.0, 0.0, 0.0, 0.0])
     perfect, constant, wrong = (agreement(s, truth) for s in (truth, np.ones(5), 1 - truth))
-    assert (perfect.auc, perfect.mass, perfect.top_inside, perfect.mass_over_chance) == (1.0, 1.0, True, 2.5)
+    assert (perfect.auc, perfect.mass, perfect.top_inside, perfect.mass_over_chance) == (
+        1.0,
+        1.0,
+        True,
+        2.5,
+    )
     assert (constant.auc, constant.mass_over_chance, constant.correlation) == (0.5, 1.0, 0.0)
     assert (wrong.auc, wrong.mass, wrong.top_inside) == (0.0, 0.0, False)
     assert perfect.correlation == pytest.approx(1) and wrong.correlation == pytest.approx(-1)
@@ -43,7 +50,9 @@ def test_pixels_are_as_good_as_vertices():
     saliency, truth, areas = rng.random((3, 6, 5))
     flat = agreement(saliency.ravel(), truth.ravel(), areas=areas.ravel(), threshold=0.5)
     assert agreement(saliency, truth, areas=areas, threshold=0.5) == flat
-    assert agreement([-1e-12, 2, 0], [0, 1, 0]).auc == 1.0  # rounding of an interpolation is no negative saliency
+    assert (
+        agreement([-1e-12, 2, 0], [0, 1, 0]).auc == 1.0
+    )  # rounding of an interpolation is no negative saliency
 
 
 @pytest.mark.parametrize(
@@ -54,7 +63,12 @@ def test_pixels_are_as_good_as_vertices():
         ([1, 2, 0], [0, 1, 0], [1, 1, -1], "areas must be at least 0, found -1 at 2"),
         ([1, 2, 0], [0, 1, 0], [1, 0, 1], "the true region has no area"),
         ([1, 2, 0], [0, 1, 0], [0, 1, 0], "all but the true region has no area"),
-        ([[1, 2], [0, 0]], [0, 1, 0, 0], None, r"truth must have the shape of the saliency \(2, 2\), found \(4,\)"),
+        (
+            [[1, 2], [0, 0]],
+            [0, 1, 0, 0],
+            None,
+            r"truth must have the shape of the saliency \(2, 2\), found \(4,\)",
+        ),
         ([1, np.nan, 0], [0, 1, 0], None, "saliency is not finite at vertex 1"),
     ],
 )

@@ -1,9 +1,9 @@
 import numpy as np
 
 from meshconv import Surface
-from meshconv.maps.conformal import conformal_map
-from meshconv.mesh.repair import repair
+from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.mesh.shapes import disk
+from meshconv.mesh_repair.repair import repair
 from meshconv.resample.grid import grid_nodes
 from meshconv.resample.resampler import Resampler
 from meshconv.saliency.project import to_vertices
@@ -33,4 +33,7 @@ def test_pixels_reach_every_vertex_of_the_scan_as_it_was_given():
     np.testing.assert_allclose(values[old], grid.coordinates[:, 0], atol=0.02)
     nearest = np.linalg.norm(scan.vertices[old] - scan.vertices[0], axis=1).argmin()
     assert values[0] == values[old[nearest]]  # the stray vertex
-    assert values[-3] == values[old[np.linalg.norm(scan.vertices[old] - scan.vertices[-3], axis=1).argmin()]]
+    assert (
+        values[-3]
+        == values[old[np.linalg.norm(scan.vertices[old] - scan.vertices[-3], axis=1).argmin()]]
+    )

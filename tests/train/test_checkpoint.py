@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 
 from meshconv.errors import CheckpointError, MissingFileError
-from meshconv.train.checkpoint import differences, read_checkpoint, refuse_differences, write_checkpoint
+from meshconv.train.checkpoint import (
+    differences,
+    read_checkpoint,
+    refuse_differences,
+    write_checkpoint,
+)
 
-ARRAYS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array(7), "flags": np.array([True, False])}
+ARRAYS = {
+    "a": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "b": np.array(7),
+    "flags": np.array([True, False]),
+}
 
 
 @pytest.fixture
@@ -57,8 +66,14 @@ def test_foreign_files_are_refused_and_nothing_is_run(path):
     from safetensors.numpy import save
 
     header = json.dumps({"__metadata__": {"sha256": "0" * 64}}).encode()
-    foreign = [b"", b"hello", pickle.dumps(_Bomb()), save({"a": np.zeros(2)}), struct.pack("<Q", 2**62) + b"{}",
-               struct.pack("<Q", len(header)) + header]  # fmt: skip
+    foreign = [
+        b"",
+        b"hello",
+        pickle.dumps(_Bomb()),
+        save({"a": np.zeros(2)}),
+        struct.pack("<Q", 2**62) + b"{}",
+        struct.pack("<Q", len(header)) + header,
+    ]
     for data in foreign:
         path.write_bytes(data)
         with pytest.raises(CheckpointError):
@@ -86,7 +101,10 @@ def test_other_format_is_refused(path, monkeypatch):
 
 
 def test_differences_name_both_values():
-    found, wanted = {"grid": [65, 33], "train": {"epochs": 3}}, {"grid": [65, 33], "train": {"epochs": 4}, "new": 1}
+    found, wanted = (
+        {"grid": [65, 33], "train": {"epochs": 3}},
+        {"grid": [65, 33], "train": {"epochs": 4}, "new": 1},
+    )
     assert differences(found, wanted) == ["new is None, not 1", "train.epochs is 3, not 4"]
     with pytest.raises(CheckpointError, match=r"train\.epochs is 3, not 4"):
         refuse_differences(found, wanted, "x")

@@ -7,7 +7,9 @@ from meshconv.train.dataset import Standardizer
 
 def _images(n=200):
     rng = np.random.default_rng(0)
-    images = rng.normal(size=(n, 2, 5, 5)) * np.array([3.0, 0.01])[:, None, None] + rng.normal(size=(2, 5, 5))
+    images = rng.normal(size=(n, 2, 5, 5)) * np.array([3.0, 0.01])[:, None, None] + rng.normal(
+        size=(2, 5, 5)
+    )
     images[: n // 2, :, 0, 0] = np.nan
     images[:, :, 4, 4] = np.nan
     return images
@@ -39,7 +41,9 @@ def test_what_no_training_image_shows_says_nothing_later():
     assert x[0, 0, 0, 0] == 0 and np.abs(x).max() < 3
 
 
-@pytest.mark.parametrize(("value", "words"), [(np.nan, "image 66 has no value"), (np.inf, "image 66 has an infinite")])
+@pytest.mark.parametrize(
+    ("value", "words"), [(np.nan, "image 66 has no value"), (np.inf, "image 66 has an infinite")]
+)
 def test_images_without_a_value_or_with_infinities_are_named(value, words):
     images = np.zeros((70, 2, 3, 3))
     images[66] = value

@@ -108,7 +108,9 @@ train(_model(), images, labels, config=TrainConfig(epochs=100000), checkpoint={p
 def test_kill_9_leaves_a_loadable_checkpoint(tmp_path):
     path = tmp_path / "run.safetensors"
     code = _ENDLESS.format(folder=os.path.dirname(__file__), path=str(path))
-    child = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     try:
         deadline = time.monotonic() + 120
         while not path.exists() and time.monotonic() < deadline and child.poll() is None:
@@ -135,7 +137,11 @@ def test_kill_9_leaves_a_loadable_checkpoint(tmp_path):
     ("change", "message"),
     [
         (
-            {"config": TrainConfig(epochs=6, batch_size=10, noise=0.3, density_epochs=3, learning_rate=1e-3)},
+            {
+                "config": TrainConfig(
+                    epochs=6, batch_size=10, noise=0.3, density_epochs=3, learning_rate=1e-3
+                )
+            },
             r"train\.learning_rate is",
         ),
         ({"identity": {"classes": ["a", "c"]}}, r"classes is \['a', 'b'\], not \['a', 'c'\]"),
@@ -179,7 +185,13 @@ def test_early_stopping_keeps_the_best_epoch():
     images, labels = _data()
     wrong = (images, 1 - labels)  # the better it learns, the worse this gets
     model = _model()
-    progress = train(model, images, labels, config=TrainConfig(epochs=30, patience=3, noise=0.0), validation=wrong)
+    progress = train(
+        model,
+        images,
+        labels,
+        config=TrainConfig(epochs=30, patience=3, noise=0.0),
+        validation=wrong,
+    )
     assert progress.epoch < 30
     assert progress.validation_losses[progress.best_epoch] == min(progress.validation_losses)
     logits = predict(model, images)
@@ -201,7 +213,9 @@ def test_balanced_weights_lift_the_rare_class():
         model = nn.Sequential(nn.Flatten(), nn.Linear(2 * SIZE * SIZE, 2))
         nn.init.zeros_(model[1].weight)
         nn.init.zeros_(model[1].bias)
-        config = TrainConfig(epochs=60, batch_size=40, class_weights=class_weights, noise=0.0, learning_rate=0.1)
+        config = TrainConfig(
+            epochs=60, batch_size=40, class_weights=class_weights, noise=0.0, learning_rate=0.1
+        )
         train(model, 0 * images, labels, config=config)
         shares.append(torch.softmax(predict(model, 0 * images), 1)[0, 1].item())
     assert shares[0] < 0.3 < 0.4 < shares[1] < 0.6
@@ -217,10 +231,16 @@ def test_bfloat16_learns_too():
 @pytest.mark.parametrize(
     "field",
     [
-        {"epochs": 0}, {"epochs": 1.5}, {"patience": -3}, {"weight_decay": -1.0}, {"learning_rate": float("inf")},
-        {"precision": "half"}, {"label_smoothing": 1.0}, {"noise": -1.0},
+        {"epochs": 0},
+        {"epochs": 1.5},
+        {"patience": -3},
+        {"weight_decay": -1.0},
+        {"learning_rate": float("inf")},
+        {"precision": "half"},
+        {"label_smoothing": 1.0},
+        {"noise": -1.0},
     ],
-)  # fmt: skip
+)
 def test_impossible_settings_are_refused(field):
     with pytest.raises(ArgumentError, match=next(iter(field))):
         TrainConfig(**field)
@@ -234,7 +254,9 @@ def test_density_is_learned_for_its_epochs_and_then_fixed():
         return lambda _progress: kept.append(model.density.logits.detach().clone())
 
     model = _model()
-    train(model, images, labels, config=TrainConfig(epochs=5, density_epochs=2), on_epoch=keep(model))
+    train(
+        model, images, labels, config=TrainConfig(epochs=5, density_epochs=2), on_epoch=keep(model)
+    )
     assert not torch.equal(kept[0], kept[1])
     assert all(torch.equal(kept[1], later) for later in kept[2:])
 
@@ -257,18 +279,28 @@ def test_several_tasks_are_learned_at_once_and_one_task_is_the_same_as_a_plain_l
     images[other == 1, 1, 6:, 6:] += 2
     images[other == 2, 1, 6:, :3] += 2
     model = DECNN(2, {"a": 2, "b": 3}, size=SIZE, network_size=5, width=8, density="task", seed=0)
-    train(model, images, {"a": labels, "b": other}, config=TrainConfig(epochs=40, batch_size=10, density_epochs=5))
+    train(
+        model,
+        images,
+        {"a": labels, "b": other},
+        config=TrainConfig(epochs=40, batch_size=10, density_epochs=5),
+    )
     found = predict(model, images)
     assert float((found["a"].argmax(dim=1) == labels).float().mean()) > 0.85
     assert float((found["b"].argmax(dim=1) == other).float().mean()) > 0.85
-    one, named = _model(), DECNN(2, {"x": 2}, size=SIZE, network_size=5, width=4, dropout=0.3, seed=0)
+    one, named = (
+        _model(),
+        DECNN(2, {"x": 2}, size=SIZE, network_size=5, width=4, dropout=0.3, seed=0),
+    )
     plain = train(one, images, labels, config=CONFIG)
     by_name = train(named, images, {"x": labels}, config=CONFIG)
     assert plain.losses == by_name.losses
 
 
 def test_evidence_leads_each_density_to_what_tells_the_classes_apart():
-    """Every image has a blob that says its class, upright or lying, and one that says nothing, at random places."""
+    """Every image has a blob that says its class, upright or lying, and one that says nothing, at
+    random places.
+    """
     g = torch.Generator().manual_seed(0)
     n, size = 160, 33
     labels = torch.arange(n) % 2
@@ -277,7 +309,9 @@ def test_evidence_leads_each_density_to_what_tells_the_classes_apart():
     row, col = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
 
     def blob(at, tall, wide):
-        return torch.exp(-((row - at[:, :1, None]) ** 2) / tall - (col - at[:, 1:, None]) ** 2 / wide)
+        return torch.exp(
+            -((row - at[:, :1, None]) ** 2) / tall - (col - at[:, 1:, None]) ** 2 / wide
+        )
 
     sign = torch.where(labels[:, None, None] == 1, blob(telling, 20, 4), blob(telling, 4, 20))
     images = 3 * (sign + blob(silent, 9, 9))[:, None] - 0.3
@@ -286,7 +320,9 @@ def test_evidence_leads_each_density_to_what_tells_the_classes_apart():
     train(model, images, labels, config=config)
     with torch.no_grad():
         density = model.saliency(images)[:, 0]
-    room = [float((density * blob(at, 9, 9)).sum() / blob(at, 9, 9).sum()) for at in (telling, silent)]
+    room = [
+        float((density * blob(at, 9, 9)).sum() / blob(at, 9, 9).sum()) for at in (telling, silent)
+    ]
     assert room[0] > 1.2 * room[1]  # without the loss of the evidence they are alike
 
 
@@ -294,18 +330,32 @@ def test_density_is_fixed_under_augmentation_too():
     images, labels = _data()
     model = _model()
     before = model.density.logits.detach().clone()
-    train(model, images, labels, config=TrainConfig(epochs=2, density_epochs=0), augment=lambda x, generator: x)
+    train(
+        model,
+        images,
+        labels,
+        config=TrainConfig(epochs=2, density_epochs=0),
+        augment=lambda x, generator: x,
+    )
     assert torch.equal(model.density.logits, before)
 
 
 @pytest.mark.parametrize(
     ("labels", "error", "words"),
     [
-        (torch.arange(12) % 2, ArrayTypeError, r"labels must be \(24,\) int64, one an image, found \(12,\)"),
+        (
+            torch.arange(12) % 2,
+            ArrayTypeError,
+            r"labels must be \(24,\) int64, one an image, found \(12,\)",
+        ),
         (torch.arange(24) / 2, ArrayTypeError, "float32"),
         (torch.arange(24) % 2 - 1, ArgumentError, r"must be 0\.\.K-1, found -1"),
         (torch.arange(24) % 3, ArgumentError, "the network has 2 classes, found label 2"),
-        ({"sex": torch.arange(24) % 2}, ArgumentError, r"has tasks \[''\], the labels are of \['sex'\]"),
+        (
+            {"sex": torch.arange(24) % 2},
+            ArgumentError,
+            r"has tasks \[''\], the labels are of \['sex'\]",
+        ),
     ],
     ids=["too few", "not whole", "negative", "too many classes", "another task"],
 )
@@ -316,7 +366,12 @@ def test_labels_that_do_not_fit_are_refused_by_name(labels, error, words):
 
 def test_nothing_to_learn_is_refused():
     with pytest.raises(ArgumentError, match="nothing to learn"):
-        train(_model(), torch.zeros(0, 2, SIZE, SIZE), torch.zeros(0, dtype=torch.int64), config=CONFIG)
+        train(
+            _model(),
+            torch.zeros(0, 2, SIZE, SIZE),
+            torch.zeros(0, dtype=torch.int64),
+            config=CONFIG,
+        )
 
 
 def test_a_validation_loss_that_is_not_finite_stops_at_once():
@@ -330,6 +385,20 @@ def test_a_validation_loss_that_is_not_finite_stops_at_once():
 def test_a_run_with_another_validation_set_is_another_run(tmp_path):
     images, labels = _data()
     config = TrainConfig(epochs=1)
-    train(_model(), images, labels, config=config, validation=(images, labels), checkpoint=tmp_path / "c")
+    train(
+        _model(),
+        images,
+        labels,
+        config=config,
+        validation=(images, labels),
+        checkpoint=tmp_path / "c",
+    )
     with pytest.raises(CheckpointError, match="validation"):
-        train(_model(), images, labels, config=config, validation=(images[:8], labels[:8]), checkpoint=tmp_path / "c")
+        train(
+            _model(),
+            images,
+            labels,
+            config=config,
+            validation=(images[:8], labels[:8]),
+            checkpoint=tmp_path / "c",
+        )

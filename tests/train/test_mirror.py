@@ -4,8 +4,8 @@ import torch
 
 from meshconv import Surface
 from meshconv.errors import ArgumentError
-from meshconv.maps.template import Template
 from meshconv.mesh.shapes import FACE_MODES, face
+from meshconv.registration.template import Template
 from meshconv.train.config import CHANNELS, PrepareConfig
 from meshconv.train.dataset import Standardizer
 from meshconv.train.mirror import FrameMirror
@@ -55,7 +55,9 @@ def test_twice_is_once_and_a_toss_decides():
     x = (torch.sin(5 * u) + v)[None, None]
     middle = (..., slice(8, 25), slice(8, 25))
     assert (mirror.mirrored(x) - x)[middle].abs().max() > 0.5
-    torch.testing.assert_close(mirror.mirrored(mirror.mirrored(x))[middle], x[middle], atol=0.05, rtol=0)
+    torch.testing.assert_close(
+        mirror.mirrored(mirror.mirrored(x))[middle], x[middle], atol=0.05, rtol=0
+    )
     many = mirror(x.expand(200, -1, -1, -1), torch.Generator().manual_seed(0))
     turned = (many - x).abs().amax(dim=(1, 2, 3)) > 0.1
     assert 70 < int(turned.sum()) < 130

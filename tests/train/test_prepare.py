@@ -9,9 +9,9 @@ from meshconv import Surface
 from meshconv.datasets.procedural import ProceduralFaces
 from meshconv.datasets.scan import Population
 from meshconv.errors import ArgumentError, CacheWarning, MeshConvError, TopologyError
-from meshconv.maps.template import Template
-from meshconv.mesh.io import save
+from meshconv.io import save
 from meshconv.mesh.shapes import face, icosphere
+from meshconv.registration.template import Template
 from meshconv.train import prepare as module
 from meshconv.train.checkpoint import read_checkpoint
 from meshconv.train.config import PrepareConfig
@@ -48,7 +48,9 @@ def test_images_are_registered(prepared, faces, template):
     assert (mask[0] == mask[1]).mean() > 0.97  # the same part of the frame, from any pose
     # a face differs from the mean face by millimetres, whatever its pose in space
     assert np.nanmax(np.abs(prepared.images[:, :3])) < 25
-    assert np.nanmedian(np.linalg.norm(prepared.images[:, 3:], axis=1)) == pytest.approx(1, abs=0.02)
+    assert np.nanmedian(np.linalg.norm(prepared.images[:, 3:], axis=1)) == pytest.approx(
+        1, abs=0.02
+    )
 
 
 def test_pose_does_not_matter(faces, template):
@@ -67,11 +69,15 @@ def test_a_mirrored_scan_that_says_so_gives_the_same_image(faces, template):
     assert np.nanmedian(np.abs(straight - back)) < 1e-3
 
 
-def test_the_cache_answers_and_knows_what_it_depends_on(prepared, faces, template, tmp_path_factory, frozen):
+def test_the_cache_answers_and_knows_what_it_depends_on(
+    prepared, faces, template, tmp_path_factory, frozen
+):
     cache = tmp_path_factory.getbasetemp() / "images"
     again = prepare(faces, template, config=CONFIG, cache=cache)
     np.testing.assert_array_equal(again.images, prepared.images)
-    moved = replace(faces[0], surface=Surface(faces[0].surface.vertices + 1e-9, faces[0].surface.faces))
+    moved = replace(
+        faces[0], surface=Surface(faces[0].surface.vertices + 1e-9, faces[0].surface.faces)
+    )
     for scans, config in (
         ([moved], CONFIG),
         ([replace(faces[0], mirrored=True)], CONFIG),
@@ -80,8 +86,16 @@ def test_the_cache_answers_and_knows_what_it_depends_on(prepared, faces, templat
         with pytest.raises(pytest.fail.Exception, match="computed again"):
             prepare(scans, template, config=config, cache=cache)
     with pytest.raises(pytest.fail.Exception, match="computed again"):
-        prepare(faces, Template(template.parameterization.with_coordinates(
-            0.99 * template.parameterization.coordinates)), config=CONFIG, cache=cache)  # fmt: skip
+        prepare(
+            faces,
+            Template(
+                template.parameterization.with_coordinates(
+                    0.99 * template.parameterization.coordinates
+                )
+            ),
+            config=CONFIG,
+            cache=cache,
+        )
 
 
 def test_a_damaged_cache_file_is_made_anew(prepared, faces, template, tmp_path):
@@ -111,7 +125,12 @@ def test_bad_scans_are_named_and_the_rest_goes_through(prepared, faces, template
     (tmp_path / "cut.ply").write_bytes(b"ply\nformat ascii 1.0\n")
     save(tmp_path / "ball.ply", icosphere(2))
     save(tmp_path / "good.ply", faces[0].surface)
-    files = [tmp_path / "cut.ply", tmp_path / "good.ply", tmp_path / "ball.ply", tmp_path / "none.ply"]
+    files = [
+        tmp_path / "cut.ply",
+        tmp_path / "good.ply",
+        tmp_path / "ball.ply",
+        tmp_path / "none.ply",
+    ]
     result = prepare(files, template, config=CONFIG, on_error="skip")
     assert result.kept.tolist() == [1]
     assert [skipped.index for skipped in result.skipped] == [0, 2, 3]
@@ -146,7 +165,9 @@ def test_surfaces_are_let_go_when_their_image_is_made(faces, template, tmp_path)
 
 
 def test_what_is_no_scan_is_refused(template):
-    with pytest.raises(MeshConvError, match="scan 0 must be a Scan, a Surface or a path, found int"):
+    with pytest.raises(
+        MeshConvError, match="scan 0 must be a Scan, a Surface or a path, found int"
+    ):
         prepare([3], template, config=CONFIG)
     with pytest.raises(ArgumentError, match="no scans"):
         prepare([], template)
@@ -186,7 +207,9 @@ def test_the_frame_is_of_scans_spread_over_the_whole_list(faces):
 
 
 def test_closed_scans_make_a_closed_template_on_the_mesh_of_median_size(tmp_path):
-    small, middle, large = (Surface(icosphere(k).vertices * [2 + k, 1, 1.3], icosphere(k).faces) for k in (2, 1, 3))
+    small, middle, large = (
+        Surface(icosphere(k).vertices * [2 + k, 1, 1.3], icosphere(k).faces) for k in (2, 1, 3)
+    )
     made = population_template([large, middle, small], count=3, orientation="kept")
     assert made.parameterization.domain == "sphere" and made.orientation == "kept"
     assert made.surface.n_vertices == small.n_vertices  # k = 2 has the median area

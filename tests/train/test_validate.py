@@ -6,10 +6,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from meshconv.datasets.folder import FolderDataset
 from meshconv.datasets.procedural import ProceduralFaces
 from meshconv.errors import ArgumentError, MeshIOError
-from meshconv.estimator import SurfaceClassifier
-from meshconv.maps.template import Template
-from meshconv.mesh.io import save
+from meshconv.estimators.classifier import SurfaceClassifier
+from meshconv.io import save
 from meshconv.mesh.shapes import face
+from meshconv.registration.template import Template
 from meshconv.train.validate import cross_validate
 
 
@@ -44,8 +44,13 @@ def test_every_fold_has_a_checkpoint_of_its_own(tmp_path):
     plain = cross_validate(SurfaceClassifier(**options), images, labels, folds=2)
     kept = SurfaceClassifier(checkpoint=tmp_path / "run.ckpt", **options)
     for _ in range(2):  # the second time, each fold goes on from its own
-        np.testing.assert_array_equal(cross_validate(kept, images, labels, folds=2).probabilities, plain.probabilities)
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["run.fold0.ckpt", "run.fold1.ckpt"]
+        np.testing.assert_array_equal(
+            cross_validate(kept, images, labels, folds=2).probabilities, plain.probabilities
+        )
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            "run.fold0.ckpt",
+            "run.fold1.ckpt",
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +69,17 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("form", ["paths", "population"])
 def test_bad_scans_are_skipped_where_the_classifier_is_to_skip_them(folder, form):
     scans = folder if form == "population" else [entry.path for entry in folder.entries]
-    options = {"size": 17, "network_size": 9, "epochs": 1, "width": 2, "template": Template.from_surface(face(120))}
+    options = {
+        "size": 17,
+        "network_size": 9,
+        "epochs": 1,
+        "width": 2,
+        "template": Template.from_surface(face(120)),
+    }
     options["cache"] = folder.folder / "cache"
-    found = cross_validate(SurfaceClassifier(on_error="skip", **options), scans, folder.labels, folds=2)
+    found = cross_validate(
+        SurfaceClassifier(on_error="skip", **options), scans, folder.labels, folds=2
+    )
     assert [one.index for one in found.skipped] == [7, 8] and found.metrics.n == 7
     assert all(str(k) + ".ply" in one.name for k, one in zip((7, 8), found.skipped, strict=True))
     assert np.isnan(found.probabilities[7:]).all() and np.isfinite(found.probabilities[:7]).all()

@@ -27,14 +27,21 @@ def explained_face(
     flat = Parameterization(surface, face_coordinates(N, triangulation=seed), "disk")
     saliency = face_effect(effect, N, triangulation=seed)
     values = {
-        "name": f"face {seed}", "label": 1, "probabilities": {0: 0.2, 1: 0.8}, "saliency": saliency, "surface": surface,
-        "parameterization": flat, "image": Resampler(flat, 33).to_image({"saliency": saliency}),
+        "name": f"face {seed}",
+        "label": 1,
+        "probabilities": {0: 0.2, 1: 0.8},
+        "saliency": saliency,
+        "surface": surface,
+        "parameterization": flat,
+        "image": Resampler(flat, 33).to_image({"saliency": saliency}),
         "sampling_grid": grid_nodes(17),
-    }  # fmt: skip
+    }
     return SimpleNamespace(**(values | others))
 
 
 def coloured(image: np.ndarray) -> np.ndarray:
-    """Pixels with a strong colour of the scale (reds and oranges), as opposed to white, grey and neutral."""
+    """Pixels with a strong colour of the scale (reds and oranges), as opposed to white, grey and
+    neutral.
+    """
     rgb = image[..., :3].astype(int)
     return (rgb[..., 0] - rgb[..., 2]) > 60

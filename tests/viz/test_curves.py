@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshconv.errors import ArgumentError
-from meshconv.train.metrics import evaluate, roc_auc
+from meshconv.stats.metrics import evaluate, roc_auc
 from meshconv.viz.curves import check_predictions, metrics_table, roc_points
 
 
@@ -32,11 +32,16 @@ def test_tables_of_one_method_of_several_and_of_plain_numbers() -> None:
     assert '<th scope="row">a &lt;b&gt; &amp; c</th>' in several and "<b>" not in several
     assert several.count("<tr>") == 3 and "<td>3</td>" in several
     plain = metrics_table({"accuracy": (0.9, 0.8, 0.95), "note": "<i>", "ok": True})
-    assert "0.900 <small>[0.800 to 0.950]</small>" in plain and "&lt;i&gt;" in plain and "True" in plain
+    assert (
+        "0.900 <small>[0.800 to 0.950]</small>" in plain
+        and "&lt;i&gt;" in plain
+        and "True" in plain
+    )
 
 
 @pytest.mark.parametrize(
-    "predictions", [([0, 1], [[0.5, 0.5]]), ([0, 2], [[1, 0], [0, 1]]), ([0], [0.5]), ([], np.zeros((0, 2)))]
+    "predictions",
+    [([0, 1], [[0.5, 0.5]]), ([0, 2], [[1, 0], [0, 1]]), ([0], [0.5]), ([], np.zeros((0, 2)))],
 )
 def test_predictions_that_do_not_fit_are_refused(predictions: tuple) -> None:
     with pytest.raises(ArgumentError, match="predictions must be labels"):

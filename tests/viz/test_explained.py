@@ -44,7 +44,9 @@ def test_a_mirrored_scan_is_drawn_as_it_lies_in_the_frame() -> None:
     mirrored = Surface(one.surface.vertices * [-1, 1, 1] + [500, 0, 0], one.surface.faces[:, ::-1])
     one.resampler = SimpleNamespace(to_vertices=lambda image: image.ravel()[: mirrored.n_vertices])
     one.saliency_image = np.linspace(0, 1, 1024).reshape(32, 32)
-    one.parameterization = Parameterization(mirrored, one.parameterization.coordinates * [-1, 1], "disk")
+    one.parameterization = Parameterization(
+        mirrored, one.parameterization.coordinates * [-1, 1], "disk"
+    )
     drawn = as_explained(one)
     assert drawn.surface is mirrored and "drawn mirrored" in drawn.note
     assert np.array_equal(drawn.field, one.saliency_image.ravel()[: mirrored.n_vertices])
@@ -52,7 +54,12 @@ def test_a_mirrored_scan_is_drawn_as_it_lies_in_the_frame() -> None:
 
 @pytest.mark.parametrize(
     ("saliency", "words"),
-    [(np.zeros, "constant (0)"), (np.ones, "constant (1)"), (None, "no saliency"), (np.arange, "values reach from 0")],
+    [
+        (np.zeros, "constant (0)"),
+        (np.ones, "constant (1)"),
+        (None, "no saliency"),
+        (np.arange, "values reach from 0"),
+    ],
 )
 def test_notes_say_what_the_colours_cannot(saliency: object, words: str) -> None:
     n = explained_face().surface.n_vertices

@@ -52,7 +52,11 @@ def test_a_click_on_any_panel_picks_the_same_place(window: Inspector, panel: int
     flat = window.views.parameterization
     vertex = int(np.argmin(np.linalg.norm(flat.coordinates - [0.2, 0.1], axis=1)))
     row, column = window.views.square[vertex][::-1]
-    targets = [flat.surface.vertices[vertex], np.append(flat.coordinates[vertex], 0.0), np.array([column, row, 0.0])]
+    targets = [
+        flat.surface.vertices[vertex],
+        np.append(flat.coordinates[vertex], 0.0),
+        np.array([column, row, 0.0]),
+    ]
     x, y = _on_screen(window, panel, targets[panel])
     window.place = None
     _press(window, x, y)
@@ -93,16 +97,24 @@ def test_the_threshold_takes_colour_away_and_brings_it_back(window: Inspector) -
         image = window.plotter.screenshot(return_img=True)
         area.setdefault(
             level,
-            [coloured(part).sum() for part in np.array_split(image[:, : int(image.shape[1] / 1.0867)], 3, axis=1)],
+            [
+                coloured(part).sum()
+                for part in np.array_split(image[:, : int(image.shape[1] / 1.0867)], 3, axis=1)
+            ],
         )
-    assert all(high < 0.4 * low and high > 0 for low, high in zip(area[0.0], area[0.9], strict=True))
+    assert all(
+        high < 0.4 * low and high > 0 for low, high in zip(area[0.0], area[0.9], strict=True)
+    )
     assert np.array_equal(field, window.field)
 
 
 def test_the_slider_sets_the_threshold(window: Inspector) -> None:
     """Press on the slider's end and the threshold follows; no point is picked on the way."""
     before = window.place
-    middle = round(window.plotter.window_size[0] / 3.26 * 0.65), round(window.plotter.window_size[1] * 0.09)
+    middle = (
+        round(window.plotter.window_size[0] / 3.26 * 0.65),
+        round(window.plotter.window_size[1] * 0.09),
+    )
     _press(window, *middle)
     _release(window, *middle)
     assert window.threshold == pytest.approx(0.75, abs=0.05) and window.place is before

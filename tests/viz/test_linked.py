@@ -23,7 +23,9 @@ _VIEWS = {
 
 @pytest.mark.parametrize("domain", sorted(_VIEWS))
 @given(share=st.floats(0, 1, exclude_max=True), s=st.floats(0.05, 0.9), t=st.floats(0.05, 0.9))
-def test_a_pick_goes_to_map_and_pixel_and_comes_back(domain: str, share: float, s: float, t: float) -> None:
+def test_a_pick_goes_to_map_and_pixel_and_comes_back(
+    domain: str, share: float, s: float, t: float
+) -> None:
     """Surface -> map -> surface and surface -> pixel -> surface end where they began."""
     views = _VIEWS[domain]
     surface = views.parameterization.surface
@@ -31,7 +33,10 @@ def test_a_pick_goes_to_map_and_pixel_and_comes_back(domain: str, share: float, 
     weights = np.array([1.0, s, t]) / (1 + s + t)
     point = weights @ surface.vertices[surface.faces[k]]
     place = views.from_surface(k, point)
-    assert np.allclose(place.weights, weights, atol=1e-9) and place.vertex == surface.faces[k][weights.argmax()]
+    assert (
+        np.allclose(place.weights, weights, atol=1e-9)
+        and place.vertex == surface.faces[k][weights.argmax()]
+    )
     scale = np.ptp(surface.vertices, axis=0).max()
     for back in (views.from_map(place.map_point), views.from_pixel(*place.pixel)):
         assert back is not None
@@ -46,7 +51,9 @@ def test_identity_disk_is_known_in_closed_form() -> None:
     views = LinkedViews(Parameterization(flat, flat.vertices[:, :2], "disk"), 129)
     place = views.from_map(np.array([0.25, -0.5]))
     assert place is not None
-    assert np.allclose(place.point, [0.25, -0.5, 0.0], atol=1e-12) and np.allclose(place.pixel, [32, 80])
+    assert np.allclose(place.point, [0.25, -0.5, 0.0], atol=1e-12) and np.allclose(
+        place.pixel, [32, 80]
+    )
     assert views.value(place, flat.vertices[:, 0]) == pytest.approx(0.25)
 
 
@@ -57,7 +64,9 @@ def test_pixels_agree_with_the_resampler() -> None:
     image = Resampler(views.parameterization, 65).to_image(field).channels[0]
     for row, column in [(10, 30), (32, 32), (50, 44), (33, 12)]:
         place = views.from_pixel(row, column)
-        assert place is not None and views.value(place, field) == pytest.approx(image[row, column], abs=1e-9)
+        assert place is not None and views.value(place, field) == pytest.approx(
+            image[row, column], abs=1e-9
+        )
 
 
 def test_outside_the_map_is_nothing() -> None:

@@ -20,20 +20,30 @@ from matplotlib.image import imread
 from meshconv import Parameterization
 from meshconv.errors import ArgumentError, MeshIOError, NonFiniteError
 from meshconv.mesh.shapes import cap, face, face_coordinates, face_effect, icosphere
-from meshconv.train.metrics import evaluate
+from meshconv.stats.metrics import evaluate
 from meshconv.viz.explained import as_explained
 from meshconv.viz.mesh_data import mesh_data
 from meshconv.viz.report import report
 
 EVIL = '</script><script>window.evil=1</script> "O\'Brien" & Zoë Łódź 顔'
 CHROMIUM = next(
-    filter(None, map(shutil.which, ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome"))), None
+    filter(
+        None,
+        map(shutil.which, ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")),
+    ),
+    None,
 )
 BALL = icosphere(3, radius=80.0)
 FLAGS = [
-    "--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-    "--disable-background-networking", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
-]  # fmt: skip
+    "--headless=new",
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--hide-scrollbars",
+]
 
 
 class Page(HTMLParser):
@@ -77,12 +87,22 @@ def path(gl: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     scans = {EVIL: explained_face("cheek_left"), "right": explained_face("cheek_right", seed=3)}
     scans |= {"none": nothing, "ball": as_explained(BALL)}
     report(
-        scans, path,
-        title=f"Title {EVIL}", note=EVIL, class_names=("control", "<u>case</u>"), true_labels=[1, 0, 0, None],
-        metrics={EVIL: evaluate(labels, shares, n_bootstrap=20)}, predictions=(labels, shares),
-        group_map=(template, face_effect("cheek_left", 900)), size=160,
-        skipped=[(EVIL, "no <faces>"), SimpleNamespace(name="b.ply", error=ValueError("empty & gone")), "c.ply"],
-    )  # fmt: skip
+        scans,
+        path,
+        title=f"Title {EVIL}",
+        note=EVIL,
+        class_names=("control", "<u>case</u>"),
+        true_labels=[1, 0, 0, None],
+        metrics={EVIL: evaluate(labels, shares, n_bootstrap=20)},
+        predictions=(labels, shares),
+        group_map=(template, face_effect("cheek_left", 900)),
+        size=160,
+        skipped=[
+            (EVIL, "no <faces>"),
+            SimpleNamespace(name="b.ply", error=ValueError("empty & gone")),
+            "c.ply",
+        ],
+    )
     return path
 
 
@@ -110,16 +130,25 @@ def test_all_words_from_outside_are_escaped(page: Page) -> None:
     assert len(page.all("script")) == 2 and not page.all("u") and not page.all("faces")
     assert page.text["title"] == [f"Title {EVIL}"] and page.text["h1"] == [f"Title {EVIL}"]
     assert (
-        EVIL in page.text["h3"] and EVIL in page.text["option"] and EVIL in page.text["th"] and EVIL in page.text["p"]
+        EVIL in page.text["h3"]
+        and EVIL in page.text["option"]
+        and EVIL in page.text["th"]
+        and EVIL in page.text["p"]
     )
     assert any(EVIL in (image["alt"] or "") for image in page.all("img"))
-    assert "no <faces>" in page.text["td"] and "empty & gone" in page.text["td"] and "c.ply" in page.text["th"]
+    assert (
+        "no <faces>" in page.text["td"]
+        and "empty & gone" in page.text["td"]
+        and "c.ply" in page.text["th"]
+    )
     meshes = json.loads("".join(page.text["script"][:1]))
     assert [mesh["name"] for mesh in meshes] == ["group map", EVIL, "right", "none", "ball"]
 
 
 def test_pictures_show_the_side_where_the_saliency_is(page: Page) -> None:
-    """Left cheek: to the viewer's right in front, seen from the left; the right cheek from the right."""
+    """Left cheek: to the viewer's right in front, seen from the left; the right cheek from the
+    right.
+    """
     pictures = {
         image["alt"]: imread(io.BytesIO(base64.b64decode((image["src"] or "").split(",")[1]))) * 255
         for image in page.all("img")
@@ -157,8 +186,12 @@ def test_the_mesh_on_the_page_is_the_mesh() -> None:
     words = np.frombuffer(base64.b64decode(data["positions"]), "<u2").reshape(-1, 3)
     decoded = (words / 65535 - 0.5) * data["size"] * size.max() + centre
     assert np.abs(decoded - vertices).max() < size.max() / 65535
-    assert np.array_equal(np.frombuffer(base64.b64decode(data["faces"]), "<u2").reshape(-1, 3), one.surface.faces)
-    assert np.allclose(np.frombuffer(base64.b64decode(data["values"]), "<u2") / 65535, one.field, atol=1e-5)
+    assert np.array_equal(
+        np.frombuffer(base64.b64decode(data["faces"]), "<u2").reshape(-1, 3), one.surface.faces
+    )
+    assert np.allclose(
+        np.frombuffer(base64.b64decode(data["values"]), "<u2") / 65535, one.field, atol=1e-5
+    )
 
 
 def test_a_large_mesh_is_thinned_and_its_values_keep_their_vertex() -> None:
@@ -195,7 +228,8 @@ def test_a_failure_leaves_the_old_report(gl: str, tmp_path: Path) -> None:
     assert old.read_text() == "old" and list(tmp_path.iterdir()) == [old]
 
 
-# --- in a browser ----------------------------------------------------------------------------------
+# --- in a browser
+# ----------------------------------------------------------------------------------
 
 _DRIVE = """
 <script>
@@ -247,13 +281,17 @@ document.getElementById("log").textContent = JSON.stringify(log);
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
 def test_the_viewer_is_drawn_turned_and_clicked_in_a_browser(path: Path, tmp_path: Path) -> None:
-    """From file://, with real events: a click reads the value of the right vertex, the slider hides, a drag turns."""
+    """From file://, with real events: a click reads the value of the right vertex, the slider
+    hides, a drag turns.
+    """
     text = path.read_text(encoding="utf-8")
     mesh = json.loads("".join(Page(text).text["script"][:1]))[1]
     values = np.frombuffer(base64.b64decode(mesh["values"]), "<u2") / 65535
     points = np.frombuffer(base64.b64decode(mesh["positions"]), "<u2").reshape(-1, 3) / 65535 - 0.5
     vertex = int(values.argmax())
-    x, y = points[vertex, :2] * np.array(mesh["size"])[:2] * 1.9 / 2  # from the middle, in heights of the canvas
+    x, y = (
+        points[vertex, :2] * np.array(mesh["size"])[:2] * 1.9 / 2
+    )  # from the middle, in heights of the canvas
     drive = _DRIVE.replace("X, Y", f"{x:.5f}, {y:.5f}")
     copy = tmp_path / "driven.html"
     copy.write_text(text.replace("</body>", drive), encoding="utf-8")
@@ -265,7 +303,9 @@ def test_the_viewer_is_drawn_turned_and_clicked_in_a_browser(path: Path, tmp_pat
     log = json.loads(found.group(1).replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))
     assert log["evil"] == "no" and log["loaded"] == 0
     assert log["atStart"][0] > 0.2 and log["atStart"][1] > 0.005  # a face, and colour on it
-    assert int(log["vertex"]) == vertex and float(log["value"]) == pytest.approx(values[vertex], abs=1e-3)
+    assert int(log["vertex"]) == vertex and float(log["value"]) == pytest.approx(
+        values[vertex], abs=1e-3
+    )
     assert f"vertex {vertex}" in log["words"] and "saliency" in log["words"]
     centre = log["marker"]["x"] + log["marker"]["width"] / 2 - log["box"]["x"]
     assert centre == pytest.approx(log["box"]["width"] / 2 + x * log["box"]["height"], abs=2)

@@ -20,16 +20,23 @@ def _drawn(result: object, *arguments: object, **options: object) -> tuple[objec
 
 
 def test_an_explanation_stands_upright_beside_its_map(gl: str) -> None:
-    """Posed at random, drawn from the front: the left cheek is to the viewer's right, in both panels."""
+    """Posed at random, drawn from the front: the left cheek is to the viewer's right, in both
+    panels.
+    """
     plotter, image = _drawn(explained_face("cheek_left"))
     width = image.shape[1] / 2.26
     surface, flat = image[:, : int(width)], image[:, int(width) : int(2 * width)]
     for panel in (surface, flat):
         columns = np.nonzero(coloured(panel))[1]
         assert len(columns) > 200 and columns.mean() > 0.55 * width
-    assert coloured(image[:, int(2 * width) :]).sum() > 500  # the colour bar, in a column of its own
-    words = " ".join(str(actor.GetText(2) or "") for actor in plotter.renderers[0].actors.values()
-                     if hasattr(actor, "GetText"))  # fmt: skip
+    assert (
+        coloured(image[:, int(2 * width) :]).sum() > 500
+    )  # the colour bar, in a column of its own
+    words = " ".join(
+        str(actor.GetText(2) or "")
+        for actor in plotter.renderers[0].actors.values()
+        if hasattr(actor, "GetText")
+    )
     assert "face 1" in words and "probability 0.80" in words
     plotter.close()
 
@@ -51,7 +58,11 @@ def test_a_constant_saliency_is_said_to_be_one(gl: str) -> None:
     one = explained_face()
     one.saliency = np.zeros_like(one.saliency)
     plotter, image = _drawn(one)
-    words = [actor.GetText(2) for actor in plotter.renderers[0].actors.values() if hasattr(actor, "GetText")]
+    words = [
+        actor.GetText(2)
+        for actor in plotter.renderers[0].actors.values()
+        if hasattr(actor, "GetText")
+    ]
     assert any("points nowhere" in (text or "") for text in words)
     assert coloured(image[:, : int(image.shape[1] / 1.13)]).sum() == 0
     plotter.close()
@@ -67,7 +78,10 @@ def test_dragging_turns_the_surface_and_leaves_the_map(gl: str) -> None:
         interactor.SetEventInformation(x + 60, 320, 0, 0, "\0", 0, None)
         interactor.MouseMoveEvent()
         interactor.LeftButtonReleaseEvent()
-        moved = [tuple(r.camera.position) != old for r, old in zip(plotter.renderers, cameras, strict=True)]
+        moved = [
+            tuple(r.camera.position) != old
+            for r, old in zip(plotter.renderers, cameras, strict=True)
+        ]
         assert moved == [x == 280, False, False]
     assert np.abs(before.astype(int) - plotter.screenshot(return_img=True)).max() > 50
     plotter.close()

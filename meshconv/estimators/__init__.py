@@ -1,0 +1,1 @@
+"""Estimators with the manners of scikit-learn."""

@@ -1,0 +1,103 @@
+"""Writers of VTK's formats: XML (.vtp, inline base64 or ascii) and legacy (.vtk, binary or
+ascii).
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshconv.io._raw import Fields
+from meshconv.io._write_text import rows_text
+from meshconv.mesh.surface import Surface
+
+_XML = {
+    "i1": "Int8",
+    "u1": "UInt8",
+    "i2": "Int16",
+    "u2": "UInt16",
+    "i4": "Int32",
+    "u4": "UInt32",
+    "i8": "Int64",
+    "u8": "UInt64",
+    "f4": "Float32",
+    "f8": "Float64",
+}
+_LEGACY = {
+    "i1": "char",
+    "u1": "unsigned_char",
+    "i2": "short",
+    "u2": "unsigned_short",
+    "i4": "int",
+    "u4": "unsigned_int",
+    "i8": "vtktypeint64",
+    "u8": "vtktypeuint64",
+    "f4": "float",
+    "f8": "double",
+}
+
+
+def vtp_bytes(surface: Surface, points: Fields, faces: Fields, binary: bool) -> bytes:
+    """Return a VTP file of one piece."""
+    ends = np.arange(3, 3 * surface.n_faces + 1, 3)
+    cells = _xml_array("connectivity", surface.faces.reshape(-1), binary) + _xml_array(
+        "offsets", ends, binary
+    )
+    normals = ' Normals="Normals"' if "normals" in points else ""
+    text = f"""<?xml version="1.0"?>
+<VTKFile type="PolyData" version="1.0" byte_order="LittleEndian" header_type="UInt64">
+<PolyData><Piece NumberOfPoints="{surface.n_vertices}" NumberOfVerts="0" NumberOfLines="0" \
+NumberOfStrips="0" NumberOfPolys="{surface.n_faces}">
+<PointData{normals}>{_xml_fields(points, binary)}</PointData>
+<CellData>{_xml_fields(faces, binary)}</CellData>
+<Points>{_xml_array("Points", surface.vertices, binary)}</Points>
+<Polys>{cells}</Polys>
+</Piece></PolyData></VTKFile>
+"""
+    return text.encode()
+
+
+def _xml_fields(fields: Fields, binary: bool) -> str:
+    names = {"normals": "Normals"}
+    return "".join(
+        _xml_array(names.get(name, name), value, binary) for name, value in fields.items()
+    )
+
+
+def _xml_array(name: str, value: NDArray[Any], binary: bool) -> str:
+    kind = value.dtype.str[1:]
+    columns = value.shape[1] if value.ndim == 2 else 1
+    head = f'<DataArray type="{_XML.get(kind, "Float64")}" Name={quoteattr(name)} NumberOfComponents="{columns}"'
+    if not binary:
+        return f'{head} format="ascii">\n{rows_text(value)}</DataArray>\n'
+    raw = np.ascontiguousarray(value, "<" + (kind if kind in _XML else "f8")).tobytes()
+    text = base64.b64encode(len(raw).to_bytes(8, "little") + raw).decode()
+    return f'{head} format="binary">{text}</DataArray>\n'
+
+
+def vtk_bytes(surface: Surface, points: Fields, faces: Fields, binary: bool) -> bytes:
+    """Return a legacy VTK file."""
+    n, f = surface.n_vertices, surface.n_faces
+    cells = np.column_stack([np.full(f, 3), surface.faces]).astype(np.int32)
+    form = "BINARY" if binary else "ASCII"
+    out = f"# vtk DataFile Version 3.0\nmeshconv\n{form}\nDATASET POLYDATA\nPOINTS {n} double\n".encode()
+    out += _legacy_array(surface.vertices, binary)
+    out += f"POLYGONS {f} {4 * f}\n".encode() + _legacy_array(cells, binary)
+    for head, fields, count in (("POINT_DATA", points, n), ("CELL_DATA", faces, f)):
+        if fields:
+            out += f"{head} {count}\nFIELD FieldData {len(fields)}\n".encode()
+        for name, value in fields.items():
+            kind, columns = value.dtype.str[1:], value.shape[1] if value.ndim == 2 else 1
+            out += f"{name} {columns} {count} {_LEGACY.get(kind, 'double')}\n".encode()
+            out += _legacy_array(value if kind in _LEGACY else value.astype(np.float64), binary)
+    return out
+
+
+def _legacy_array(value: NDArray[Any], binary: bool) -> bytes:
+    if not binary:
+        return rows_text(value).encode()
+    return np.ascontiguousarray(value, ">" + value.dtype.str[1:]).tobytes() + b"\n"

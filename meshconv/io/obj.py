@@ -1,0 +1,271 @@
+"""Wavefront OBJ: vertices with optional colours, polygons with optional texture and normal
+indices.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath, PureWindowsPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshconv._check import FloatArray, IntArray
+from meshconv.errors import BadFormatError, BadNumberError, IndexOutOfRangeError, TruncatedError
+from meshconv.io import _numbers
+from meshconv.io._raw import RawMesh
+from meshconv.io._source import Source
+from meshconv.io._text import Tokens, clip, code, scan, spread
+
+KEYWORDS = frozenset(
+    [
+        "v",
+        "vt",
+        "vn",
+        "vp",
+        "f",
+        "fo",
+        "l",
+        "p",
+        "g",
+        "o",
+        "s",
+        "mg",
+        "usemtl",
+        "mtllib",
+        "usemap",
+        "maplib",
+        "cstype",
+        "deg",
+        "bmat",
+        "step",
+        "curv",
+        "curv2",
+        "surf",
+        "parm",
+        "trim",
+        "hole",
+        "scrv",
+        "sp",
+        "end",
+        "con",
+        "bevel",
+        "c_interp",
+        "d_interp",
+        "lod",
+        "shadow_obj",
+        "trace_obj",
+        "ctech",
+        "stech",
+        "call",
+        "csh",
+    ]
+)
+_CODES = np.array(sorted(code(word) for word in KEYWORDS), np.uint64)
+
+
+def read_obj(source: Source) -> RawMesh:
+    """Read an OBJ file; every group and object goes into one mesh, vertices stay in file order.
+
+    Texture coordinates are kept per corner, so that a seam does not tear the surface. Material
+    libraries are never opened.
+    """
+    tokens = scan(source.data, comment="#", continued=True)
+    starts = tokens.rows[:-1]
+    codes = tokens.codes(starts)
+    rows = {
+        word: np.flatnonzero(codes == code(word))
+        for word in ("v", "vt", "vn", "f", "l", "p", "mtllib")
+    }
+    fo = np.flatnonzero(codes == code("fo"))  # the old spelling of f
+    rows["f"] = np.sort(np.concatenate([rows["f"], fo])) if len(fo) else rows["f"]
+    warnings = _note_unknown(tokens, codes) + _note_libraries(tokens, rows["mtllib"], source)
+    vertices, colors = _vertices(tokens, rows["v"], warnings)
+    counts = np.diff(tokens.rows)[rows["f"]] - 1
+    corners = _corners(tokens, rows["f"], counts)
+    seen = {k: np.cumsum(codes == code(k))[rows["f"]] for k in ("v", "vt", "vn")}
+    face_line = tokens.line[starts[rows["f"]]].astype(np.int64)
+    index = _resolve(corners[:, 0], np.repeat(seen["v"], counts), len(vertices), face_line, counts)
+    raw = RawMesh(vertices, index, counts, warnings=warnings, face_line=face_line)
+    raw.vertex_line = tokens.line[starts[rows["v"]]].astype(np.int64)
+    if colors is not None:
+        raw.vertex_fields["colors"] = colors
+    raw.corner_uv = _texture(
+        tokens, rows["vt"], corners[:, 1], np.repeat(seen["vt"], counts), warnings
+    )
+    normals = _normals(
+        tokens, rows["vn"], corners[:, 2], np.repeat(seen["vn"], counts), index, len(vertices)
+    )
+    if normals is not None:
+        raw.vertex_fields["normals"] = normals
+    return raw
+
+
+def _note_unknown(tokens: Tokens, codes: NDArray[np.uint64]) -> list[str]:
+    """Return a warning for rows that are no OBJ statement; refuse rows that could have been
+    data.
+    """
+    strange = np.flatnonzero(~np.isin(codes, _CODES))
+    if not len(strange):
+        return []
+    starts = tokens.rows[strange]
+    row = int(strange[0])
+    numeric = (tokens.kind[starts] != _numbers.WORD) | (_numbers_after(tokens, strange) >= 2)
+    lost = len(strange) == len(codes)
+    if numeric.any() or lost:
+        row = row if lost else int(strange[numeric.argmax()])
+        start = int(tokens.rows[row])
+        text = " ".join(tokens.words(start, min(int(tokens.rows[row + 1]), start + 5)))
+        raise BadFormatError(f"{clip(text)} is no OBJ statement", line=tokens.line_at(start))
+    first, line = clip(tokens.text(int(starts[0]))), tokens.line_at(int(starts[0]))
+    return [
+        f"ignored {len(strange)} lines that are no OBJ statement (the first is {first}, line {line})"
+    ]
+
+
+def _numbers_after(tokens: Tokens, rows: IntArray) -> IntArray:
+    total = np.append(0, np.cumsum(tokens.kind != _numbers.WORD))
+    return total[tokens.rows[rows + 1]] - total[tokens.rows[rows]]
+
+
+def _note_libraries(tokens: Tokens, rows: IntArray, source: Source) -> list[str]:
+    """Return a warning for each material library that is missing or outside the folder; none is
+    opened.
+    """
+    out = []
+    for row in rows[:10]:
+        start, stop = int(tokens.rows[row]) + 1, int(tokens.rows[row + 1])
+        name = " ".join(tokens.words(start, stop))
+        parts = (*PurePosixPath(name).parts, *PureWindowsPath(name).parts)
+        outside = PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor or ".." in parts
+        if outside or "://" in name:
+            out.append(
+                f"material library {clip(name)} lies outside the folder: not opened (security)"
+            )
+        elif not source.beside(name):
+            out.append(f"material library {clip(name)} not found: geometry only")
+    return out
+
+
+def _vertices(
+    tokens: Tokens, rows: IntArray, warnings: list[str]
+) -> tuple[FloatArray, FloatArray | None]:
+    """Return positions (V, 3) and colours (V, 3) if every vertex has one."""
+    sizes = np.diff(tokens.rows)[rows] - 1
+    bad = np.flatnonzero((sizes < 3) | (sizes == 5) | (sizes > 7))
+    if len(bad):
+        last = rows[bad[0]] == len(tokens.rows) - 2 and sizes[bad[0]] < 3
+        error = TruncatedError if last else BadFormatError
+        line = tokens.line_at(int(tokens.rows[rows[bad[0]]]))
+        raise error(
+            f"vertex {bad[0]} has {sizes[bad[0]]} numbers, expected 3 (or 6 with a colour)",
+            line=line,
+        )
+    start = tokens.rows[rows] + 1
+    vertices = tokens.numbers(start[:, None] + np.arange(3), "coordinate")
+    coloured = sizes >= 6
+    if not coloured.any():
+        return vertices, None
+    if not coloured.all():
+        warnings.append(
+            f"only {coloured.sum()} of {len(rows)} vertices have a colour: colours dropped"
+        )
+        return vertices, None
+    colour = start + sizes - 3 if (sizes == 6).all() else start + 3
+    return vertices, tokens.numbers(colour[:, None] + np.arange(3), "colour")
+
+
+def _corners(tokens: Tokens, rows: IntArray, counts: IntArray) -> IntArray:
+    """Return vertex, texture and normal index of every corner as written, (C, 3)."""
+    where = spread(tokens.rows[rows] + 1, counts)
+    out = np.empty((len(where), 3), np.int64)
+    data = np.frombuffer(tokens.raw, np.uint8)
+    bad, fault = _numbers.scan_corners(data, tokens.begin[where], tokens.length[where], out)
+    if bad >= 0:
+        token = int(where[bad])
+        line, text = tokens.line_at(token), clip(tokens.text(token))
+        if fault == _numbers.OVERFLOW:
+            raise IndexOutOfRangeError(f"face index {text} is beyond any vertex", line=line)
+        kind = "a fraction" if fault == _numbers.FRACTION else "not an index"
+        raise BadNumberError(f"face corner {text} is {kind}", line=line)
+    return out
+
+
+def _resolve(
+    index: IntArray, seen: IntArray, n: int, lines: IntArray, counts: IntArray
+) -> IntArray:
+    """Return vertex indices from 0; negative ones count back from the vertices seen so far."""
+    out = _from_zero(index, seen)
+    if _usable(out, n):
+        return out
+    bad = np.flatnonzero((out < 0) | (out >= n))
+    if len(bad):
+        face = int(np.searchsorted(np.cumsum(counts), bad[0], side="right"))
+        value, back = index[bad[0]], int(seen[bad[0]])
+        allowed = f"-{back}..-1 (vertices so far)" if value < 0 else f"1..{n}"
+        raise IndexOutOfRangeError(
+            f"face {face} has the index {value}, allowed are {allowed} ({len(bad)} bad indices in all)",
+            line=int(lines[face]),
+            indices=[face],
+            count=len(bad),
+            hint="OBJ counts from 1" if value == 0 else "",
+        )
+    return out
+
+
+def _texture(
+    tokens: Tokens, rows: IntArray, index: IntArray, seen: IntArray, warnings: list[str]
+) -> FloatArray | None:
+    """Return texture coordinates per corner (C, 2), or None if a corner has none."""
+    given = index != _numbers.MISSING
+    if not len(rows) or not given.all():
+        if given.any():
+            warnings.append(
+                f"only {given.sum()} of {len(index)} corners have a texture coordinate: dropped"
+            )
+        return None
+    where = _from_zero(index, seen)
+    sizes = np.diff(tokens.rows)[rows] - 1
+    if not _usable(where, len(rows)) or (sizes < 2).any():
+        warnings.append("texture coordinates dropped: indices out of range or lines cut short")
+        return None
+    uv = tokens.numbers((tokens.rows[rows] + 1)[:, None] + np.arange(2), "texture coordinate")
+    if not np.isfinite(uv).all():
+        warnings.append("texture coordinates dropped: not finite")
+        return None
+    return uv[where]
+
+
+def _normals(
+    tokens: Tokens, rows: IntArray, index: IntArray, seen: IntArray, corners: IntArray, n: int
+) -> FloatArray | None:
+    """Return normals per vertex (V, 3) if each vertex has its own; normals per corner are not
+    kept.
+    """
+    if (
+        len(rows) != n
+        or (index == _numbers.MISSING).any()
+        or (np.diff(tokens.rows)[rows] != 4).any()
+    ):
+        return None
+    if not np.array_equal(_from_zero(index, seen), corners):
+        return None
+    return tokens.numbers((tokens.rows[rows] + 1)[:, None] + np.arange(3), "normal")
+
+
+def _from_zero(index: IntArray, seen: IntArray) -> IntArray:
+    """Return OBJ indices counted from 0; negative ones count back from those seen so far."""
+    return index - 1 if index.min(initial=0) >= 0 else np.where(index < 0, index + seen, index - 1)
+
+
+def _usable(index: IntArray, n: int) -> bool:
+    return len(index) > 0 and bool(index.min() >= 0) and bool(index.max() < n)
+
+
+def looks_like_obj(head: bytes) -> bool:
+    """Tell whether the beginning of a file reads as OBJ: known keywords only, and a vertex or
+    face.
+    """
+    lines = [line.split() for line in head.replace(b"\r", b"\n").split(b"\n")[:-1] or [head]]
+    first = [line[0] for line in lines if line and not line[0].startswith(b"#")]
+    known = {word.encode() for word in KEYWORDS}
+    return bool(first) and all(word in known for word in first) and (b"v" in first or b"f" in first)

@@ -1,0 +1,1 @@
+"""Conformal maps onto the disk, the rectangle, the plane and the sphere."""

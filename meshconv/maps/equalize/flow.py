@@ -1,0 +1,127 @@
+"""Dacorogna-Moser flow by finite elements on a triangulated plane domain or sphere.
+
+Find a map whose area ratio is rho / mean. With div F = rho - mean and F tangent to the border, the
+velocity v = F / ((1 - t) rho + t mean), t from 0 to 1, carries density rho to the constant mean.
+Moser 1965, Trans. AMS 120; Dacorogna & Moser 1990, Ann. IHP 7; Gastner, Seguy & More 2018, PNAS
+115(10).
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+from scipy import sparse
+
+from meshconv._check import FloatArray, IntArray
+from meshconv.maps.locate import walk
+from meshconv.operators.solve import FixedValueSolver
+
+INTERIOR, CIRCLE, SPHERE = 0, 1, 2  # where a traced vertex has to stay
+_THINNEST = 1e-7  # area / longest side^2 below which a face's stiffness is capped
+
+
+def face_vectors(points: FloatArray, faces: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the sides (3, F, 3) opposite each corner, unit normals (F, 3) and areas (F,), kept off
+    zero.
+    """
+    corner = points[faces].swapaxes(0, 1)
+    sides = corner[[2, 0, 1]] - corner[[1, 2, 0]]
+    normal = 0.5 * np.cross(sides[0], sides[1])
+    area = np.linalg.norm(normal, axis=1)
+    longest = (sides**2).sum(axis=2).max(axis=0)
+    normal /= np.maximum(area, 1e-300)[:, None]
+    return sides, normal, np.maximum(area, _THINNEST * longest)
+
+
+def stiffness(faces: IntArray, sides: FloatArray, area: FloatArray, n: int) -> sparse.csr_array:
+    """Return the P1 stiffness matrix (n, n): sides_i . sides_j / (4 area), summed over faces."""
+    rows, columns, values = [], [], []
+    for i in range(3):
+        for j in range(3):
+            rows.append(faces[:, i])
+            columns.append(faces[:, j])
+            values.append((sides[i] * sides[j]).sum(axis=1) / (4.0 * area))
+    entry = (np.concatenate(rows), np.concatenate(columns))
+    return sparse.coo_array((np.concatenate(values), entry), shape=(n, n)).tocsr()
+
+
+def corner_sum(faces: IntArray, per_face: FloatArray, n: int) -> FloatArray:
+    """Return the sum over the faces around each vertex, (n,) or (n, d)."""
+    if per_face.ndim == 1:
+        return np.bincount(faces.ravel(), np.repeat(per_face, 3), n).astype(np.float64)
+    return np.column_stack([corner_sum(faces, column, n) for column in per_face.T])
+
+
+def flux_and_density(
+    points: FloatArray, faces: IntArray, population: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return F (V, 3) with div F = rho - mean, and rho / mean (V,), at the vertices.
+
+    rho = population of the faces around a vertex / their area. L phi = -m (rho - mean), natural
+    border; F = area-weighted mean of grad phi over the faces around a vertex.
+    """
+    n = len(points)
+    sides, normal, area = face_vectors(points, faces)
+    mass = corner_sum(faces, area, n)
+    people = corner_sum(faces, population, n) * (area.sum() / population.sum())
+    solver = FixedValueSolver(stiffness(faces, sides, area, n), np.array([0]), coordinates=points)
+    phi = solver.solve(np.zeros(1), (mass - people) / 3.0)
+    slope = (
+        sum(phi[faces[:, k], None] * np.cross(normal, sides[k]) for k in range(3)) / 2.0
+    )  # area * gradient
+    return corner_sum(faces, np.asarray(slope), n) / mass[:, None], people / mass
+
+
+@nb.njit(cache=True)
+def _velocity(x, y, z, time, face, points, faces, across, flux, density, limit):  # type: ignore[no-untyped-def]
+    face, w0, w1, w2, _ = walk(x, y, z, face, points, faces, across, limit)
+    i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+    rho = w0 * density[i] + w1 * density[j] + w2 * density[k]
+    scale = 1.0 / ((1.0 - time) * rho + time)
+    u = scale * (w0 * flux[i, 0] + w1 * flux[j, 0] + w2 * flux[k, 0])
+    v = scale * (w0 * flux[i, 1] + w1 * flux[j, 1] + w2 * flux[k, 1])
+    w = scale * (w0 * flux[i, 2] + w1 * flux[j, 2] + w2 * flux[k, 2])
+    return face, u, v, w
+
+
+@nb.njit(cache=True)
+def stay(x, y, z, kind):  # type: ignore[no-untyped-def]
+    """Return the nearest point where this vertex may be."""
+    if kind == CIRCLE:
+        r = np.sqrt(x * x + y * y)
+        return x / r, y / r, z
+    if kind == SPHERE:
+        r = np.sqrt(x * x + y * y + z * z)
+        return x / r, y / r, z / r
+    return x, y, z
+
+
+@nb.njit(cache=True)
+def trace(points, faces, across, flux, density, first_face, kinds, steps):  # type: ignore[no-untyped-def]
+    """Carry every vertex along the flow, t = 0 to 1, by `steps` steps of Runge-Kutta 4; return (V,
+    3).
+    """
+    moved = points.copy()
+    limit = 100 + 2 * int(np.sqrt(len(faces)))
+    h = 1.0 / steps
+    for v in range(len(points)):
+        x, y, z = points[v, 0], points[v, 1], points[v, 2]
+        face, kind = first_face[v], kinds[v]
+        if face < 0:
+            continue
+        for step in range(steps):
+            t = step * h
+            sx = sy = sz = 0.0
+            ax, ay, az = x, y, z
+            for stage in range(4):
+                late = t + (0.0 if stage == 0 else (h if stage == 3 else 0.5 * h))
+                face, u, w, q = _velocity(
+                    ax, ay, az, late, face, points, faces, across, flux, density, limit
+                )
+                weight = h / 6.0 if stage in {0, 3} else h / 3.0
+                sx, sy, sz = sx + weight * u, sy + weight * w, sz + weight * q
+                reach = h if stage == 2 else 0.5 * h
+                ax, ay, az = stay(x + reach * u, y + reach * w, z + reach * q, kind)
+            x, y, z = stay(x + sx, y + sy, z + sz, kind)
+        moved[v, 0], moved[v, 1], moved[v, 2] = x, y, z
+    return moved

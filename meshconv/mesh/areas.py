@@ -1,0 +1,97 @@
+"""Sums over faces that every map needs, compiled: a pass over the faces without an array for each
+step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from meshconv._check import FloatArray, IntArray
+
+
+def plane_areas(coordinates: FloatArray, faces: IntArray) -> FloatArray:
+    """Return the signed area (F,) of each face in the plane, from coordinates (V, 2); negative if
+    turned over.
+    """
+    out = np.empty(len(faces))
+    _plane_areas(_fixed(coordinates), _fixed(faces), out)
+    return out
+
+
+def thirds_of_area(vertices: FloatArray, faces: IntArray) -> FloatArray:
+    """Return a third of the area of the faces around each vertex, (V,), from vertices (V, 3) of
+    unit size.
+    """
+    out = np.zeros(len(vertices))
+    _thirds_of_area(_fixed(vertices), _fixed(faces), out)
+    return out
+
+
+def sphere_areas(points: FloatArray, faces: IntArray) -> FloatArray:
+    """Return the area (F,) of each flat face between points (V, 3) of the sphere; negative if seen
+    from behind.
+    """
+    out = np.empty(len(faces))
+    _sphere_areas(_fixed(points), _fixed(faces), out)
+    return out
+
+
+def has_area(vertices: FloatArray, faces: IntArray) -> bool:
+    """Return whether any face has an area; the first that has one ends the search."""
+    return any(
+        thirds_of_area(vertices, faces[k : k + 1000]).any() for k in range(0, len(faces), 1000)
+    )
+
+
+def _fixed(array: NDArray[Any]) -> NDArray[Any]:
+    """A read-only view: to the compiler it is another type than the array, and one type is
+    enough.
+    """
+    view = np.ascontiguousarray(array).view()
+    view.setflags(write=False)
+    return view
+
+
+@njit(cache=True)
+def _plane_areas(points: FloatArray, faces: IntArray, out: FloatArray) -> None:
+    for f in range(len(faces)):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        ux, uy = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1]
+        vx, vy = points[c, 0] - points[a, 0], points[c, 1] - points[a, 1]
+        out[f] = 0.5 * (ux * vy - uy * vx)
+
+
+@njit(cache=True)
+def _sphere_areas(points: FloatArray, faces: IntArray, out: FloatArray) -> None:
+    for f in range(len(faces)):
+        a, b, c = points[faces[f, 0]], points[faces[f, 1]], points[faces[f, 2]]
+        ux, uy, uz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+        vx, vy, vz = c[0] - a[0], c[1] - a[1], c[2] - a[2]
+        x, y, z = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        outward = x * (a[0] + b[0] + c[0]) + y * (a[1] + b[1] + c[1]) + z * (a[2] + b[2] + c[2])
+        out[f] = 0.5 * np.sqrt(x * x + y * y + z * z) * np.sign(outward)
+
+
+@njit(cache=True)
+def _thirds_of_area(points: FloatArray, faces: IntArray, out: FloatArray) -> None:
+    for f in range(len(faces)):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        ux, uy, uz = (
+            points[b, 0] - points[a, 0],
+            points[b, 1] - points[a, 1],
+            points[b, 2] - points[a, 2],
+        )
+        vx, vy, vz = (
+            points[c, 0] - points[a, 0],
+            points[c, 1] - points[a, 1],
+            points[c, 2] - points[a, 2],
+        )
+        x, y, z = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        third = np.sqrt(x * x + y * y + z * z) / 6.0
+        out[a] += third
+        out[b] += third
+        out[c] += third

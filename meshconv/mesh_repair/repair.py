@@ -1,0 +1,244 @@
+"""`repair`: turn a surface into one that the maps can use, and say what was done."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from meshconv._check import FloatArray, IntArray, field_array, one_of
+from meshconv.errors import ArgumentError, DegenerateError, RepairWarning, TopologyError
+from meshconv.io.convert import as_surface
+from meshconv.mesh.surface import Surface
+from meshconv.mesh_repair import steps
+from meshconv.mesh_repair.check import check
+from meshconv.mesh_repair.degenerate import FLAT
+from meshconv.mesh_repair.report import SurfaceReport, listed
+from meshconv.mesh_repair.unit_frame import Frame
+from meshconv.mesh_repair.work import Work
+
+_PASSES = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Repaired:
+    """A mended surface, and what it has to do with the one that came in."""
+
+    surface: Surface
+    vertex_origin: IntArray
+    """(V',) index in the input of each vertex; -1 where it is new."""
+    face_origin: IntArray
+    """(F',) the same for faces; a flipped or turned face keeps its origin."""
+    report_before: SurfaceReport
+    report_after: SurfaceReport
+    changes: tuple[str, ...]
+    """One sentence with a count for each thing done; empty if nothing was."""
+
+    def moved(self, field: ArrayLike) -> FloatArray:
+        """Carry a vertex field (V, ...) of the input to the repaired surface, (V', ...) float64.
+
+        New vertices get the average of their neighbours (harmonic on the edge graph), so the values
+        stay within the range of the field.
+        """
+        values = field_array(field, self.report_before.n_vertices, "field")
+        new = self.vertex_origin < 0
+        out = values[self.vertex_origin]
+        if new.any():
+            i, j = self.surface.edges.T
+            n = self.surface.n_vertices
+            link = sparse.coo_array(
+                (np.ones(2 * len(i)), (np.r_[i, j], np.r_[j, i])), shape=(n, n)
+            ).tocsr()
+            laplacian: Any = (
+                sparse.diags_array(np.asarray(link.sum(axis=1)).ravel()) - link
+            ).tocsr()[new]
+            known = out[~new].reshape(int((~new).sum()), -1)
+            solved = splu(laplacian[:, new].tocsc()).solve(-(laplacian[:, ~new] @ known))
+            out[new] = solved.reshape(-1, *out.shape[1:])
+        return out
+
+
+def repair(
+    surface: Any,
+    *,
+    weld: bool | float = True,
+    drop_degenerate: bool = True,
+    orient: bool = True,
+    keep: str = "largest",
+    fill_holes: bool | float = True,
+    split_non_manifold: bool = True,
+    remove_handles: bool = False,
+    target: str | None = None,
+) -> Repaired:
+    """Return a manifold, oriented surface without duplicates, cracks, flat faces or small holes.
+
+    A clean surface comes back unchanged, vertex for vertex. No vertex is moved.
+
+    Parameters
+    ----------
+    surface : Surface, path, (vertices, faces) or a mesh of trimesh, PyVista or torch-geometric
+    weld : bool or float
+        Stitch cracks whose sides coincide: exactly (True), or within this distance.
+    drop_degenerate : bool
+        Collapse or flip away faces without area; those that no such step removes are dropped.
+    orient : bool
+        Wind each component like its majority; closed ones outward.
+    keep : {'largest', 'all'}
+        The component with the most faces, or all of them.
+    fill_holes : bool or float
+        Close all borders but the longest of each component; a number closes those up to that
+        length.
+    split_non_manifold : bool
+        Separate the sheets at edges of three or more faces and at vertices where sheets touch.
+    remove_handles : bool
+        Cut each handle along a short loop and close both ends, until the genus is 0.
+    target : {None, 'disk', 'sphere'}
+        What must come out. 'sphere' also closes the longest border.
+
+    Returns
+    -------
+    repaired : Repaired
+
+    Raises
+    ------
+    DegenerateError
+        If the surface has no area.
+    TopologyError
+        If it is not orientable, if the two largest components are equal in size, or if `target` is
+        not reached; the message counts components, borders and handles.
+
+    Warns
+    -----
+    RepairWarning
+        Where something is lost or cut: components or faces dropped, sheets split, handles removed.
+        Stitching, turning and filling are only listed in ``changes``.
+
+    References
+    ----------
+    P. Liepa, Filling holes in meshes, SGP 2003. J. Erickson, K. Whittlesey, SODA 2005 (handles).
+
+    Examples
+    --------
+    >>> vertices = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 1, 0], [0, 1, 0]]
+    >>> mended = repair((vertices, [[0, 1, 2], [3, 4, 5]]))
+    >>> mended.changes, mended.vertex_origin.tolist(), mended.report_after.is_disk
+    (('2 vertices welded',), [0, 1, 2, 5], True)
+    """
+    one_of(keep, ("largest", "all"), "keep")
+    if target is not None:
+        one_of(target, ("disk", "sphere"), "target")
+    surface = as_surface(surface)
+    before = check(surface)
+    if len(before.degenerate_faces) == before.n_faces:
+        raise DegenerateError(
+            "surface area is 0: all vertices lie in one point or on one line",
+            hint="nothing can be repaired; check the file's coordinates",
+        )
+    frame = Frame.of(surface.vertices, surface.faces)
+    options = steps.Options(
+        weld=_length(weld, frame, "weld"),
+        drop_degenerate=drop_degenerate,
+        orient=orient,
+        keep=keep,
+        longest_hole=_length(fill_holes, frame, "fill_holes", everything=np.inf),
+        split=split_non_manifold,
+        remove_handles=remove_handles,
+        close=target == "sphere",
+    )
+    log = steps.Log()
+    work = _start(surface, frame)
+    if not _is_clean(before, options):
+        work = _until_stable(work, options, log)
+    mended = _finish(surface, work, frame)
+    after = before if mended is surface else check(mended)
+    _require(after, target)
+    if log.losses:
+        warnings.warn("; ".join(log.losses), RepairWarning, stacklevel=2)
+    return Repaired(mended, work.vertex_origin, work.face_origin, before, after, log.sentences)
+
+
+def _length(value: bool | float, frame: Frame, name: str, *, everything: float = 0.0) -> float:
+    """Option to unit length: True means `everything`, False -1."""
+    if isinstance(value, bool | np.bool_):
+        return everything if value else -1.0
+    if not (isinstance(value, Real) and 0 <= value < np.inf):
+        raise ArgumentError(f"{name} must be True, False or a length >= 0, found {value!r}")
+    return float(value) / frame.scale
+
+
+def _start(surface: Surface, frame: Frame) -> Work:
+    return Work(
+        frame.to_unit(surface.vertices),
+        surface.faces,
+        np.arange(surface.n_vertices),
+        np.arange(surface.n_faces),
+        frame.rounding,
+    )
+
+
+def _is_clean(report: SurfaceReport, options: steps.Options) -> bool:
+    """Whether the report alone shows that no step would change anything."""
+    found = [
+        report.n_components > 1,
+        report.n_boundary_loops > 1,
+        report.faces_to_flip,
+        report.inside_out,
+    ]
+    found += [report.duplicate_faces, report.weldable_vertices, len(report.unreferenced_vertices)]
+    found += [len(report.degenerate_faces), report.smallest_angle < 10 * FLAT]
+    return (
+        report.is_manifold
+        and report.orientable
+        and not any(found)
+        and not options.asks_more(report.genus)
+    )
+
+
+def _until_stable(work: Work, options: steps.Options, log: steps.Log) -> Work:
+    """Repeat the steps until a pass changes nothing: one step can uncover work for another."""
+    for _ in range(_PASSES):
+        before = work
+        work = steps.run(work, options, log)
+        if len(work.faces) == 0:
+            raise DegenerateError(
+                "no face is left: all of them have no area or repeat others",
+                hint="check the file's coordinates",
+            )
+        if np.array_equal(work.faces, before.faces) and np.array_equal(
+            work.vertex_origin, before.vertex_origin
+        ):
+            break
+    return work
+
+
+def _finish(surface: Surface, work: Work, frame: Frame) -> Surface:
+    """The input itself if nothing changed; old vertices keep their coordinates to the last bit."""
+    if np.array_equal(work.faces, surface.faces) and len(work.unit) == surface.n_vertices:
+        return surface
+    old = work.vertex_origin >= 0
+    vertices = frame.from_unit(work.unit)
+    vertices[old] = surface.vertices[work.vertex_origin[old]]
+    return Surface(vertices, work.faces)
+
+
+def _require(report: SurfaceReport, target: str | None) -> None:
+    reached = {None: True, "disk": report.is_disk, "sphere": report.is_sphere}[target]
+    if reached:
+        return
+    loops = f"{report.n_boundary_loops} boundary loops"
+    if report.n_boundary_loops:
+        loops += f" ({listed(report.boundary_sizes)} vertices)"
+    if report.genus:
+        hint = "repair(remove_handles=True) cuts and caps handles"
+    elif report.is_closed:
+        hint = "closed: use domain='sphere', or cut it"
+    else:
+        hint = "fill_holes=True and keep='largest' leave one component with its longest border"
+    found = f"{report.n_components} components, {loops}, genus {report.genus}"
+    raise TopologyError(f"repair(target={target!r}) ends with {found}", hint=hint)

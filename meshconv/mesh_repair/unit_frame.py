@@ -1,0 +1,77 @@
+"""The unit frame: coordinates brought to size one, so that no tolerance and no square depends on
+the unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from meshconv._check import FloatArray, IntArray
+from meshconv.mesh import topology
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """unit = (vertices / magnitude - centre) / extent; the used vertices get a bounding box of
+    diagonal 1.
+
+    `rounding` is the error of a unit coordinate that comes from the float64 input: large far from
+    the origin.
+    """
+
+    magnitude: float
+    centre: FloatArray
+    extent: float
+    rounding: float
+
+    @classmethod
+    def of(cls, vertices: FloatArray, faces: IntArray) -> Frame:
+        """Fit the frame to the vertices that faces use."""
+        used = vertices[topology.used_vertices(faces)]
+        magnitude = float(np.abs(used).max()) or 1.0
+        used = used / magnitude  # before any difference or square, which may overflow
+        low, high = used.min(axis=0), used.max(axis=0)
+        extent = float(np.linalg.norm(high - low))
+        rounding = min(4.0 * np.finfo(np.float64).eps / extent, 1.0) if extent > 0 else 1.0
+        return cls(magnitude, 0.5 * (low + high), extent or 1.0, rounding)
+
+    @property
+    def scale(self) -> float:
+        """Length of one unit in the surface's own unit."""
+        return self.magnitude * self.extent
+
+    def to_unit(self, vertices: FloatArray) -> FloatArray:
+        """Bring vertices (V, 3) into the frame."""
+        with np.errstate(over="ignore"):  # used vertices lie within -1..1, others may lie anywhere
+            near = np.clip(vertices / self.magnitude, -2.0, 2.0)
+        return np.asarray((near - self.centre) / self.extent)
+
+    def from_unit(self, unit: FloatArray) -> FloatArray:
+        """Bring unit coordinates (V, 3) back."""
+        return np.asarray((unit * self.extent + self.centre) * self.magnitude)
+
+
+def face_shape(unit: FloatArray, faces: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the area of each face (F,) and the side lengths (F, 3), side k opposite corner k."""
+    corners = unit[faces]
+    sides = corners[:, [2, 0, 1]] - corners[:, [1, 2, 0]]
+    area = 0.5 * np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1)
+    return area, np.linalg.norm(sides, axis=2)
+
+
+def degenerate_limit(area: FloatArray, longest: FloatArray, rounding: float) -> FloatArray:
+    """Return the area (F,) at and below which a face counts as having none.
+
+    That is 1e-12 of the mean area, or a height within the rounding of the coordinates themselves.
+    """
+    return np.maximum(1e-12 * area.mean(), 0.5 * longest * rounding)
+
+
+def smallest_angles(area: FloatArray, sides: FloatArray) -> FloatArray:
+    """Return the smallest angle of each face (F,) in radians; 0 where two corners coincide."""
+    a, b, c = np.sort(
+        sides, axis=1
+    ).T  # the smallest angle lies opposite a: tan = 4 area / (b^2 + c^2 - a^2)
+    return np.arctan2(4.0 * area, b * b + c * c - a * a) * (c > 0)

@@ -1,0 +1,1 @@
+"""Adaptive layers: scale-equivariant, content-adaptive, dynamic stride, recalibration."""

@@ -1,0 +1,1 @@
+"""The frame of a population, and bringing scans into it."""

@@ -1,0 +1,186 @@
+"""From touching points to a map: frame coordinates of every scan vertex, one-to-one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meshconv._check import BoolArray, FloatArray, IntArray
+from meshconv.errors import FoldError, TopologyError
+from meshconv.maps.conformal.conformal_map import conformal_map
+from meshconv.maps.equalize.flow import INTERIOR, SPHERE
+from meshconv.maps.locate import lift
+from meshconv.maps.parameterization import Parameterization
+from meshconv.maps.untangle import advance, signed_areas, untangle
+from meshconv.mesh import topology
+from meshconv.mesh.closest import plane_coordinates
+from meshconv.mesh.surface import Surface
+from meshconv.operators.intrinsic import cotangent_laplacian_intrinsic
+from meshconv.operators.solve import FixedValueSolver
+
+if TYPE_CHECKING:
+    from meshconv.registration.fit import TemplateFit
+
+_FAR = 0.03  # a scan vertex farther than this from the template does not count as touching
+_REACH = 4.0  # how far beyond a border face its plane is believed, in barycentric coordinates
+_AVERAGING = 3  # rounds of averaging for the local area ratio
+_LEAST_AREA = 0.2  # of what the surroundings suggest, for a face that is to be unfolded
+_SQUEEZE = 0.97  # from this radius on the plane is squeezed into the unit disk
+
+
+def place(fit: TemplateFit, surface: Surface, start: Parameterization | None) -> Parameterization:
+    """Return `surface` (the scan, mirrored if it was) in the frame of its fit, without folds."""
+    pieces = int(topology.face_components(surface.faces).max()) + 1
+    if pieces > 1:
+        raise TopologyError(
+            f"the scan has {pieces} components, the frame takes one",
+            count=pieces,
+            hint="meshconv.repair welds cracks and keeps the largest",
+        )
+    flat = fit.template.parameterization
+    face, weights, distance = fit.correspondence()
+    if flat.domain == "sphere":
+        target = np.einsum("vk,vkd->vd", weights, flat.coordinates[flat.surface.faces[face]])
+        wanted = target / np.linalg.norm(target, axis=1, keepdims=True)
+    else:
+        weights, touching = _beyond_border(fit, surface, face, weights, distance)
+        target = np.einsum("vk,vkd->vd", weights, flat.coordinates[flat.surface.faces[face]])
+        wanted = _squeezed(_extended(fit, surface, target, touching))
+    coordinates = _one_to_one(fit, wanted, surface, start)
+    if flat.domain == "disk":
+        coordinates = _brought_home(coordinates, wanted, surface)
+    return Parameterization(surface, coordinates, flat.domain)
+
+
+def _beyond_border(
+    fit: TemplateFit, surface: Surface, face: IntArray, weights: FloatArray, distance: FloatArray
+) -> tuple[FloatArray, BoolArray]:
+    """Let the template's border faces reach a little outwards; say which scan vertices are then on
+    the template.
+
+    A vertex whose nearest point lies on the border takes the barycentric coordinates of that face's
+    plane, which continue the frame affinely.
+    """
+    template = fit.template
+    corners = template.surface.faces[face]
+    outside = (weights * ~template.on_border[corners]).sum(axis=1) < 1e-9
+    points = fit.pose.points(surface.vertices[outside])
+    continued = plane_coordinates(points, fit.fitted[corners[outside]])
+    sound = np.isfinite(continued).all(axis=1) & (np.abs(continued).max(axis=1) < _REACH)
+    weights = weights.copy()
+    weights[outside] = np.where(sound[:, None], continued, weights[outside])
+    touching = distance < max(_FAR * template.size, 6 * fit.residual)
+    touching[np.flatnonzero(outside)[~sound]] = False
+    return weights, touching
+
+
+def _extended(
+    fit: TemplateFit, surface: Surface, target: FloatArray, touching: BoolArray
+) -> FloatArray:
+    """Keep the frame coordinates where the scan touches the template, and extend them to where it
+    does not.
+
+    A cubic polynomial of the position in space takes the trend; the rest is extended harmonically.
+    """
+    if touching.all():
+        return target
+    if not touching.any():
+        raise FoldError(
+            "no vertex of the scan touches the fitted template",
+            hint="is it the same kind of surface?",
+        )
+    x = fit.pose.points(surface.vertices) / fit.template.size
+    x = x - x[touching].mean(axis=0)
+    powers = [(i, j, k) for i in range(4) for j in range(4 - i) for k in range(4 - i - j)]
+    basis = np.stack([x[:, 0] ** i * x[:, 1] ** j * x[:, 2] ** k for i, j, k in powers], axis=1)
+    trend = basis @ np.linalg.lstsq(basis[touching], target[touching], rcond=1e-6)[0]
+    fixed = np.flatnonzero(touching)
+    solver = FixedValueSolver(
+        cotangent_laplacian_intrinsic(surface), fixed, coordinates=surface.vertices
+    )
+    extended = trend + solver.solve((target - trend)[fixed])
+    extended[fixed] = target[fixed]
+    return extended
+
+
+def _squeezed(uv: FloatArray) -> FloatArray:
+    """Squeeze the plane beyond radius _SQUEEZE into the rest of the unit disk, smoothly,
+    one-to-one.
+    """
+    r = np.linalg.norm(uv, axis=1)
+    room = 1.0 - _SQUEEZE
+    beyond = np.maximum(r - _SQUEEZE, 0.0)
+    new = np.where(r > _SQUEEZE, _SQUEEZE + room * beyond / (beyond + room), r)
+    return uv * (new / np.maximum(r, _SQUEEZE * 1e-3))[:, None] if (r > _SQUEEZE).any() else uv
+
+
+def _brought_home(uv: FloatArray, wanted: FloatArray, surface: Surface) -> FloatArray:
+    """Move vertices that left the disk back to where they were wanted, as far as their faces allow.
+
+    Areas alone do not hold a vertex of the border whose faces stand on nearly parallel sides: while
+    its surroundings are unfolded it may slide along them, far beyond the disk.
+    """
+    outside = (uv**2).sum(axis=1) > 1.0
+    if not outside.any():
+        return uv
+    goal = np.where(outside[:, None], wanted, uv)
+    kinds, any_area = np.full(len(uv), INTERIOR), np.ones(surface.n_faces)
+    return advance(lift(uv), lift(goal), surface.faces, any_area, kinds)[:, :2]
+
+
+def _one_to_one(
+    fit: TemplateFit, wanted: FloatArray, surface: Surface, start: Parameterization | None
+) -> FloatArray:
+    """Return coordinates near `wanted` in which no face is folded; landmarks stay if that is
+    possible.
+
+    First only what is folded moves; where that is not enough, more of its surroundings is evened
+    out; at last the scan's own conformal map is moved towards what is wanted, each vertex as far as
+    its faces allow.
+    """
+    domain = fit.template.parameterization.domain
+    kinds = np.full(surface.n_vertices, SPHERE if domain == "sphere" else INTERIOR)
+    points = wanted if domain == "sphere" else lift(wanted)
+    marks = fit.landmarks
+    free = np.ones(surface.n_vertices, dtype=bool)
+    free[fit.surface.faces[marks.face][marks.weights > 1 - 1e-9]] = (
+        False  # landmarks that are vertices
+    )
+    everything = np.ones_like(free)
+    for least, movable in ((_LEAST_AREA, free), (_LEAST_AREA, everything), (1.0, everything)):
+        target = _wanted_areas(points, surface, least)
+        settled, clean = untangle(points, surface.faces, target, kinds, movable)
+        if clean:
+            break
+    else:
+        own = start or conformal_map(surface, domain=domain)
+        begin = own.coordinates if domain == "sphere" else lift(_similar(own.coordinates, wanted))
+        settled = advance(begin, points, surface.faces, target, kinds)
+    return settled if domain == "sphere" else settled[:, :2]
+
+
+def _wanted_areas(points: FloatArray, surface: Surface, least: float) -> FloatArray:
+    """Return the area (F,) each face should keep: its own, but at least a share of what its
+    surroundings suggest.
+    """
+    area = signed_areas(points, surface.faces)
+    local, weight = np.maximum(area, 0.0), surface.face_areas
+    for _ in range(_AVERAGING):  # local area ratio, from face to vertex and back
+        local, weight = (_spread_to_faces(x, surface) for x in (local, weight))
+    expected = surface.face_areas * local / np.maximum(weight, np.finfo(np.float64).tiny)
+    floor = 1e-9 * np.abs(area).mean()
+    return np.asarray(np.maximum.reduce([area, least * expected, np.full(len(area), floor)]))
+
+
+def _spread_to_faces(per_face: FloatArray, surface: Surface) -> FloatArray:
+    per_vertex = np.bincount(surface.faces.ravel(), np.repeat(per_face, 3), surface.n_vertices)
+    return np.asarray(per_vertex[surface.faces].sum(axis=1))
+
+
+def _similar(source: FloatArray, target: FloatArray) -> FloatArray:
+    """`source` (V, 2) turned, scaled and moved onto `target` by least squares; never mirrored."""
+    s, t = source - source.mean(axis=0), target - target.mean(axis=0)
+    z, w = s[:, 0] + 1j * s[:, 1], t[:, 0] + 1j * t[:, 1]
+    moved = z * (np.vdot(z, w) / np.vdot(z, z).real)
+    return np.column_stack([moved.real, moved.imag]) + target.mean(axis=0)

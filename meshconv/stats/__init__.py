@@ -1,0 +1,1 @@
+"""Statistics: evidence, metrics, splits, group maps."""

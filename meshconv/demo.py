@@ -86,7 +86,10 @@ def _population(out: Path) -> dict[str, Any]:
     shares = model.predict_proba(test)
     metrics = evaluate(labels, shares)
     shown = [model.explain(test[k]) for k in range(6)]
-    sites = [agreement(found.saliency, test[k].truth).auc for k, found in enumerate(shown)]
+    truths = [scan.truth for scan in test[: len(shown)] if scan.truth is not None]
+    sites = [
+        agreement(found.saliency, truth).auc for found, truth in zip(shown, truths, strict=True)
+    ]
     field = model.template_saliency()
     look = FieldStyle("saliency", limits=(0.0, 1.0))
     picture = figure(template.surface, field, title="where the groups differ", field_style=look)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import subprocess
 import sys
@@ -48,9 +49,23 @@ def test_public_names_exist_and_are_documented(name: str) -> None:
     value = getattr(meshconv, name)
     if name != "__version__":
         assert value.__doc__, name
-        assert value is getattr(importlib.import_module(meshconv._WHERE[name]), name)
+        assert value is getattr(importlib.import_module(f"meshconv.{_stub()[name]}"), name)
+
+
+def _stub() -> dict[str, str]:
+    """The module of each public name, as the stub has it."""
+    tree = ast.parse((ROOT / "meshconv" / "__init__.pyi").read_text(encoding="utf-8"))
+    lines = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    return {name.name: str(line.module) for line in lines for name in line.names}
+
+
+def test_the_stub_says_what_is_public() -> None:
+    """Type checkers and `dir` see the same names; no subpackage hides one of them."""
+    assert sorted(meshconv.__all__) == sorted(["__version__", *_stub()])
+    rooms = {path.stem for path in (ROOT / "meshconv").iterdir()}
+    assert not rooms & set(meshconv.__all__)
 
 
 def test_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
-        meshconv.nonsense
+    with pytest.raises(AttributeError, match="No meshconv attribute nonsense"):
+        _ = meshconv.nonsense

@@ -63,8 +63,12 @@ def _one_scan(out: Path) -> dict[str, Any]:
         "problems found": "; ".join(report.problems),
         "repaired by": "; ".join(repaired.changes),
         "conformal map": str(mc.distortion(flat)),
-        "area-preserving map": f"{even.misplaced_mass:.4f} of the area misplaced, {len(even.flipped_faces())} folds",
-        "registered": f"{fit.residual:.2f} mm from the template, {len(framed.flipped_faces())} folds",
+        "area-preserving map": (
+            f"{even.misplaced_mass:.4f} of the area misplaced, {len(even.flipped_faces())} folds"
+        ),
+        "registered": (
+            f"{fit.residual:.2f} mm from the template, {len(framed.flipped_faces())} folds"
+        ),
     }
 
 
@@ -103,7 +107,10 @@ def _population(out: Path) -> dict[str, Any]:
         metrics=metrics,
         predictions=(labels, shares),
         group_map=(template.surface, field),
-        note="Every face has an identity, triangles, a pose and noise of its own; half have a larger tip of the nose.",
+        note=(
+            "Every face has an identity, triangles, a pose and noise of its own; half have"
+            " a larger tip of the nose."
+        ),
     )
     return {
         "test faces": str(metrics),

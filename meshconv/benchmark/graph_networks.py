@@ -188,7 +188,8 @@ def _layer(a: int, b: int) -> nn.Sequential:
 def _inputs(in_channels: int, n_classes: int, width: int) -> int:
     if in_channels < 0 or n_classes < 1 or width < 1:
         raise ArgumentError(
-            f"in_channels must be at least 0, n_classes and width at least 1, found {in_channels}, {n_classes}, {width}"
+            "in_channels must be at least 0, n_classes and width at least 1, found"
+            f" {in_channels}, {n_classes}, {width}"
         )
     return 3 + in_channels
 

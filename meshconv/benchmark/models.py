@@ -240,6 +240,7 @@ def model_named(name: str) -> Model:
     model = OTHERS.get(name) or _named(name)
     if model is None:
         raise ArgumentError(
-            f"no model {name!r}; there are DECNN N[/W], plain N[/W][, points|, direct heads], {', '.join(OTHERS)}"
+            f"no model {name!r}; there are DECNN N[/W], plain N[/W][, points|, direct heads],"
+            f" {', '.join(OTHERS)}"
         )
     return model

@@ -36,7 +36,8 @@ class Part:
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.labels.shape != (len(self.images),):
             raise ArrayTypeError(
-                f"images (n, C, N, N) and labels (n,) needed, found {self.images.shape} and {self.labels.shape}"
+                f"images (n, C, N, N) and labels (n,) needed, found {self.images.shape} and"
+                f" {self.labels.shape}"
             )
 
     def take(self, rows: IntArray) -> Part:

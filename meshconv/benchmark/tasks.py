@@ -68,7 +68,8 @@ def load_task(
 def _faces(rest: list[str], n: int, cache: Path, workers: int) -> Task:
     if len(rest) not in (2, 3) or (len(rest) == 3 and rest[2] != "variants"):
         raise ArgumentError(
-            f"faces:EFFECT:MM[:variants] needed, effects {', '.join(EFFECTS)}; found faces:{':'.join(rest)}"
+            f"faces:EFFECT:MM[:variants] needed, effects {', '.join(EFFECTS)}; found"
+            f" faces:{':'.join(rest)}"
         )
     effect, amplitude = rest[0], float(rest[1])
     model = face_model()

@@ -103,7 +103,10 @@ def _with_training(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar="DEGREES",
-        help="turn the frame counter-clockwise, as seen from the front: 180 if the report shows it upside down",
+        help=(
+            "turn the frame counter-clockwise, as seen from the front: 180 if the report"
+            " shows it upside down"
+        ),
     )
     parser.add_argument("--size", type=int, default=129, help="nodes per side of the images")
     _with_preparation(parser)

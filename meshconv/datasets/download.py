@@ -184,7 +184,8 @@ def _fetch(part: Part, path: Path, name: str) -> Path:
             ) from error
         except ValueError as error:  # pooch's word for another checksum
             raise BadFormatError(
-                f"what {part.url} sent does not have the checksum {part.checksum}; nothing of it was kept",
+                f"what {part.url} sent does not have the checksum {part.checksum}; nothing of"
+                " it was kept",
                 path=name,
                 hint=f"try again, for it may have been cut short; else {_remedy(name)}",
             ) from error

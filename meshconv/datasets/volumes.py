@@ -208,7 +208,8 @@ def _read(path: Path) -> _File:
         raise BadFormatError(f"not the file of hippocampi ({error})", path=path) from error
     if not len(images) == len(labels) == ends[-1]:
         raise BadFormatError(
-            f"shapes need {ends[-1]} voxels, found {len(images)} of the images and {len(labels)} of the labels",
+            f"shapes need {ends[-1]} voxels, found {len(images)} of the images and"
+            f" {len(labels)} of the labels",
             path=path,
         )
     return _File(names, classes, shapes, ends - shapes.prod(axis=1), images, labels, spacing)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import roc_auc_score
 
 from meshconv._check import FloatArray, as_array, field_array
 from meshconv.errors import ArgumentError, ArrayTypeError
@@ -95,7 +96,7 @@ def agreement(
         )
     total = (w * s).sum()
     return Agreement(
-        _weighted_auc(s, inside, w),
+        float(roc_auc_score(inside, s, sample_weight=w)),
         _correlation(s, t, w),
         float((w * s)[inside].sum() / total) if total > 0 else 0.0,
         float(w[inside].sum() / w.sum()),
@@ -116,19 +117,11 @@ def _at_least_zero(values: ArrayLike, shape: tuple[int, ...], name: str) -> Floa
     low = row.min(initial=0.0)
     if low < -1e-6 * row.max(initial=0.0):
         raise ArgumentError(
-            f"{name} must be at least 0, found {low:.4g} at {row.argmin()} ({int((row < 0).sum())} negative)",
+            f"{name} must be at least 0, found {low:.4g} at {row.argmin()}"
+            f" ({int((row < 0).sum())} negative)",
             hint="np.abs or np.maximum(..., 0)",
         )
     return row
-
-
-def _weighted_auc(score: FloatArray, inside: NDArray[np.bool_], weight: FloatArray) -> float:
-    _, rank = np.unique(score, return_inverse=True)
-    n = rank.max() + 1
-    there = np.bincount(rank, weight * inside, n)
-    elsewhere = np.bincount(rank, weight * ~inside, n)
-    below = np.cumsum(elsewhere) - elsewhere / 2
-    return float((there * below).sum() / (there.sum() * elsewhere.sum()))
 
 
 def _correlation(a: FloatArray, b: FloatArray, weight: FloatArray) -> float:

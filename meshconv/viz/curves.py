@@ -104,7 +104,8 @@ def check_predictions(predictions: tuple[ArrayLike, ArrayLike]) -> tuple[IntArra
         or not 0 <= y.min() <= y.max() < p.shape[1]
     ):
         raise ArgumentError(
-            f"predictions must be labels (n,) in 0..K-1 and probabilities (n, K), found {y.shape} and {p.shape}"
+            "predictions must be labels (n,) in 0..K-1 and probabilities (n, K), found"
+            f" {y.shape} and {p.shape}"
         )
     return y.astype(np.int64), p.astype(np.float64)
 
@@ -115,11 +116,10 @@ def roc_points(positive: Any, score: FloatArray) -> tuple[FloatArray, FloatArray
     >>> roc_points(np.array([False, True]), np.array([0.1, 0.9]))[1].tolist()
     [0.0, 1.0, 1.0]
     """
-    positive = np.asarray(positive, dtype=bool)
-    order = np.argsort(-score, kind="stable")
-    last = np.append(np.diff(score[order]) != 0, True)
-    hits, misses = np.cumsum(positive[order])[last], np.cumsum(~positive[order])[last]
-    return np.append(0.0, misses / max(misses[-1], 1)), np.append(0.0, hits / max(hits[-1], 1))
+    from sklearn.metrics import roc_curve
+
+    misses, hits, _ = roc_curve(np.asarray(positive, bool), score, drop_intermediate=False)
+    return np.nan_to_num(misses), np.nan_to_num(hits)
 
 
 def roc_picture(labels: IntArray, probabilities: FloatArray, names: tuple[str, ...]) -> bytes:

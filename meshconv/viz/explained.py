@@ -54,7 +54,10 @@ class Explained:
             return f"the {self.look.name} is constant ({self.field[0]:.3g}): it points nowhere"
         low, high = self.look.resolve(self.field)
         if self.field.min() < low or self.field.max() > high:
-            return f"values reach from {self.field.min():.3g} to {self.field.max():.3g}; colours end at the scale's ends"
+            return (
+                f"values reach from {self.field.min():.3g} to {self.field.max():.3g};"
+                " colours end at the scale's ends"
+            )
         return ""
 
     @property
@@ -127,7 +130,9 @@ def as_explained(
     else:
         raise ArrayTypeError(
             f"cannot draw a {type(result).__name__}",
-            hint="pass a Surface, a Parameterization, or an explanation with .surface and .saliency",
+            hint=(
+                "pass a Surface, a Parameterization, or an explanation with .surface and .saliency"
+            ),
         )
     if field is not None:
         known = replace(
@@ -194,7 +199,8 @@ def _sampling_grid(value: Any) -> FloatArray | None:
         raise ArrayTypeError(f"sampling_grid must be (n, n, 2), found {grid.shape}")
     if not (grid.min() >= -1e-4 and grid.max() <= 1 + 1e-4):
         raise ArgumentError(
-            f"sampling_grid must hold places (u, v) in [0, 1], found {grid.min():.3g} to {grid.max():.3g}",
+            f"sampling_grid must hold places (u, v) in [0, 1], found {grid.min():.3g} to"
+            f" {grid.max():.3g}",
             hint="(grid + 1) / 2 of a grid made for grid_sample",
         )
     return np.asarray(grid, dtype=np.float64)

@@ -275,7 +275,10 @@ class Inspector:
             self._mark(panel, centre, 0.022 * scale)
         value = self.views.value(place, self.field)
         self.plotter.subplot(0, SURFACE)
-        text = f"{self.explained.look.name} {value:.3f} at vertex {place.vertex}, row {row_text(place)}"
+        text = (
+            f"{self.explained.look.name} {value:.3f} at vertex {place.vertex}, row"
+            f" {row_text(place)}"
+        )
         write(self.plotter, text, position="lower_left", name="readout")
         self.plotter.render()
 

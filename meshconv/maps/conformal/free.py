@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
 from meshconv._check import ComplexArray, FloatArray, IntArray
-from meshconv.errors import FoldError
+from meshconv.errors import FoldError, SolverError
 from meshconv.maps.conformal.unfold import as_complex, as_plane, unfolded
 from meshconv.maps.conformal.weights import robust_laplacian, vertex_areas
 from meshconv.maps.moebius import upright
@@ -16,7 +17,7 @@ from meshconv.mesh.surface import Surface
 from meshconv.operators.solve import FixedValueSolver, SPDSolver
 
 _SHIFT = 1e-9  # keeps the spectral matrix definite; far below the second eigenvalue of any border
-_ITERATIONS = 60
+_BASIS = 6  # directions that Lanczos' method keeps; more are solves for nothing
 _SETTLED = 1e-9
 
 
@@ -103,27 +104,22 @@ def _spectral(surface: Surface, energy: sparse.csr_array) -> FloatArray:
 def _dominant(apply: Callable[[ComplexArray], ComplexArray], z: ComplexArray) -> ComplexArray:
     """The eigenvector (B,), mean 0, of the largest eigenvalue of a self-adjoint positive operator,
     from a start.
-
-    Golub, Van Loan, Matrix Computations, sec. 10.1, with all directions orthogonalised anew.
     """
-    basis, images = [_unit(z - z.mean())], []
-    for _ in range(_ITERATIONS):
-        image = apply(basis[-1])
-        images.append(image - image.mean())
-        Q = np.column_stack(basis)
-        projected = Q.conj().T @ np.column_stack(images)
-        values, vectors = np.linalg.eigh((projected + projected.conj().T) / 2)
-        rest = images[-1]
-        for _ in range(2):
-            rest = rest - Q @ (Q.conj().T @ rest)
-        if np.linalg.norm(rest) * abs(vectors[-1, -1]) <= _SETTLED * values[-1]:
-            break
-        basis.append(_unit(rest))
-    return np.asarray(Q @ vectors[:, -1])
 
+    def centred(x: ComplexArray) -> ComplexArray:
+        return x - x.mean()
 
-def _unit(z: ComplexArray) -> ComplexArray:
-    return np.asarray(z / np.linalg.norm(z))
+    size = len(z)
+    operator = LinearOperator(
+        (size, size), matvec=lambda x: centred(apply(centred(x.ravel()))), dtype=np.complex128
+    )
+    try:
+        _, vectors = eigsh(
+            operator, k=1, which="LA", v0=centred(z), ncv=min(_BASIS, size), tol=_SETTLED
+        )
+    except ArpackError as error:
+        raise SolverError(f"the spectral map did not settle ({error})") from error
+    return np.asarray(vectors[:, 0])
 
 
 def _start(surface: Surface, border: IntArray) -> FloatArray:

@@ -4,13 +4,11 @@ step.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from meshconv._check import FloatArray, IntArray
+from meshconv.mesh.vector import fixed
 
 
 def plane_areas(coordinates: FloatArray, faces: IntArray) -> FloatArray:
@@ -18,7 +16,7 @@ def plane_areas(coordinates: FloatArray, faces: IntArray) -> FloatArray:
     turned over.
     """
     out = np.empty(len(faces))
-    _plane_areas(_fixed(coordinates), _fixed(faces), out)
+    _plane_areas(fixed(coordinates), fixed(faces), out)
     return out
 
 
@@ -27,7 +25,7 @@ def thirds_of_area(vertices: FloatArray, faces: IntArray) -> FloatArray:
     unit size.
     """
     out = np.zeros(len(vertices))
-    _thirds_of_area(_fixed(vertices), _fixed(faces), out)
+    _thirds_of_area(fixed(vertices), fixed(faces), out)
     return out
 
 
@@ -36,7 +34,7 @@ def sphere_areas(points: FloatArray, faces: IntArray) -> FloatArray:
     from behind.
     """
     out = np.empty(len(faces))
-    _sphere_areas(_fixed(points), _fixed(faces), out)
+    _sphere_areas(fixed(points), fixed(faces), out)
     return out
 
 
@@ -45,15 +43,6 @@ def has_area(vertices: FloatArray, faces: IntArray) -> bool:
     return any(
         thirds_of_area(vertices, faces[k : k + 1000]).any() for k in range(0, len(faces), 1000)
     )
-
-
-def _fixed(array: NDArray[Any]) -> NDArray[Any]:
-    """A read-only view: to the compiler it is another type than the array, and one type is
-    enough.
-    """
-    view = np.ascontiguousarray(array).view()
-    view.setflags(write=False)
-    return view
 
 
 @njit(cache=True)

@@ -20,7 +20,7 @@ from meshconv.datasets.scan import Population
 from meshconv.errors import ArgumentError
 from meshconv.io import write_bytes_atomic
 from meshconv.registration.template import Template
-from meshconv.stats.metrics import hold_out
+from meshconv.stats.folds import hold_out
 from meshconv.stats.split import PARTS
 from meshconv.train.prepare import Prepared, population_template, prepare
 

@@ -231,7 +231,8 @@ def _tested(args: argparse.Namespace, scans: mc.FolderDataset) -> tuple[Any, Any
     """Classifier, images of the scans, their true classes (as indices) and probabilities, and the
     figures.
     """
-    from meshconv.stats.metrics import evaluate, warn_shared_subjects
+    from meshconv.stats.folds import warn_shared_subjects
+    from meshconv.stats.metrics import evaluate
 
     model = mc.SurfaceClassifier.load(args.model)
     classes = [str(value) for value in model.classes_]

@@ -21,7 +21,7 @@ from meshconv.nn.decnn import DECNN
 from meshconv.registration.template import Template
 from meshconv.saliency.explain import explanation, template_saliency
 from meshconv.saliency.explanation import Explanation
-from meshconv.stats.metrics import warn_shared_subjects
+from meshconv.stats.folds import warn_shared_subjects
 from meshconv.train.config import CHANNELS, PrepareConfig
 from meshconv.train.fit import choose_head, fit_network
 from meshconv.train.frames import population_template

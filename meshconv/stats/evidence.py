@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import ArgumentError
+from meshconv.stats.folds import grouped_folds, rarest, subject_numbers
 from meshconv.stats.group_statistic import GroupStatistic, checked_groups, mean_images, one_hot
-from meshconv.stats.metrics import grouped_folds, rarest, subject_numbers
 
 _SHARPNESS = 7.0  # a pixel's weight is exp(sharpness * statistic), the statistic scaled to 0..1
 _LEAST_WEIGHT = 1e-2  # of the largest; what weighs less is left out

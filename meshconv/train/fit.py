@@ -15,7 +15,7 @@ import meshconv
 from meshconv._check import IntArray
 from meshconv.errors import ArgumentError
 from meshconv.stats.evidence import group_evidence
-from meshconv.stats.metrics import hold_out
+from meshconv.stats.folds import hold_out
 from meshconv.train.config import TrainConfig
 from meshconv.train.dataset import Standardizer
 from meshconv.train.frames import area_element

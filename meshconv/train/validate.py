@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from meshconv._check import FloatArray, IntArray
 from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import ArgumentError
-from meshconv.stats.metrics import Metrics, evaluate, grouped_folds
+from meshconv.stats.folds import grouped_folds
+from meshconv.stats.metrics import Metrics, evaluate
 from meshconv.train.config import PrepareConfig
 from meshconv.train.inputs import as_prepared, subjects_of
 from meshconv.train.prepare import prepare

@@ -148,8 +148,7 @@ class MorphableFaces(Population):
     def scan(self, k: int) -> Scan:
         """Return face k."""
         rng = np.random.default_rng([self.seed, k])
-        label = k % 2
-        shape = self._shape(rng) + label * self.amplitude * self.effect
+        shape = self._shape(rng) + self.displacement(k)
         at, faces = _sampled(self.model, shape, rng, self.acquisition)
         points = _carry(at, self.model.mean.faces, shape)
         points = points + rng.normal(0.0, self.acquisition.noise, points.shape)
@@ -164,10 +163,23 @@ class MorphableFaces(Population):
         if self.acquisition.pose:
             turn, shift = Rotation.random(random_state=rng).as_matrix(), rng.normal(0.0, 200.0, 3)
             points, marks = points @ turn.T + shift, marks @ turn.T + shift
-        size = np.linalg.norm(self.effect, axis=1, keepdims=True)
-        truth = _carry(at, self.model.mean.faces, size / size.max())[:, 0]
+        truth = _carry(at, self.model.mean.faces, self.truth[:, None])[:, 0]
         name = f"face{self.seed}_{k:04d}"
-        return Scan(Surface(points, faces), label, name, name, mirrored, truth, at, marks)
+        return Scan(Surface(points, faces), self.label(k), name, name, mirrored, truth, at, marks)
+
+    def label(self, k: int) -> int:
+        """Return the group of face k."""
+        return k % 2
+
+    def displacement(self, k: int) -> FloatArray:
+        """Return what the effect adds to face k, (V, 3) on the model's vertices, mm."""
+        return np.asarray(self.label(k) * self.amplitude * self.effect)
+
+    @property
+    def truth(self) -> FloatArray:
+        """Where the effect lies, 0..1, on the model's vertices, (V,)."""
+        size = np.linalg.norm(self.effect, axis=1)
+        return np.asarray(size / size.max())
 
     def _shape(self, rng: np.random.Generator) -> FloatArray:
         weights = self.acquisition.identity * rng.standard_normal(len(self.model.identity))

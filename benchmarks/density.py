@@ -126,7 +126,8 @@ def main() -> None:
         os.environ.get("MESHCONV_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
     )
     print(
-        "| case | misplaced | after | folds | CPU s (spread) | / conformal_map | published: same, folds, s |"
+        "| case | misplaced | after | folds | CPU s (spread) | / conformal_map "
+        "| published: same, folds, s |"
     )
     print("|---|---|---|---|---|---|---|")
     rows = []

@@ -328,7 +328,8 @@ def memory(repeats: int, large: bool) -> list[Row]:
     size = 200_000
     rows: list[Row] = []
     for method in ("meshconv", "igl lscm"):
-        code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import maps; maps.report_peak({method!r}, {size})"
+        call = f"maps.report_peak({method!r}, {size})"
+        code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import maps; {call}"
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         )

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike
 
 from meshconv._check import ComplexArray, FloatArray, as_array, field_array, require_kind
 from meshconv.errors import ArgumentError, ArrayTypeError
-from meshconv.maps.locate import lift, locate
+from meshconv.maps.folds import refuse_folds
+from meshconv.maps.locate import locate
 from meshconv.maps.parameterization import Parameterization
-from meshconv.maps.untangle import refuse_folds
 
 
 def map_points(points: ArrayLike, source: Parameterization, target: Parameterization) -> FloatArray:
@@ -40,7 +40,7 @@ def map_points(points: ArrayLike, source: Parameterization, target: Parameteriza
     require_kind(target, "target", Parameterization)
     if not np.array_equal(source.surface.faces, target.surface.faces):
         raise ArgumentError("source and target must be parameterizations of the same faces")
-    refuse_folds(lift(source.coordinates), source.surface.faces)
+    refuse_folds(source.coordinates, source.surface.faces)
     array = as_array(points, "points")
     array = field_array(array, len(array) if array.ndim else 0, "points", per="point")
     if array.ndim != 2 or array.shape[1] != source.coordinates.shape[1]:

@@ -6,17 +6,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meshconv._check import FloatArray, IntArray, field_array, one_of, read_only, require_kind
+from meshconv._check import (
+    ComplexArray,
+    FloatArray,
+    IntArray,
+    field_array,
+    one_of,
+    read_only,
+    require_kind,
+)
 from meshconv.errors import ArgumentError, ArrayTypeError
-from meshconv.mesh.areas import plane_areas, sphere_areas
+from meshconv.maps.face_maps import Distortion, image_sides, measured
+from meshconv.maps.folds import folded, signed_areas
 from meshconv.mesh.surface import Surface
-
-if TYPE_CHECKING:
-    from meshconv.maps.distortion import Distortion
 
 DOMAINS = ("disk", "rectangle", "plane", "sphere")
 _SLACK = 1e-9  # rounding allowed outside a unit domain
@@ -78,31 +83,32 @@ class Parameterization:
         if outside.any():
             k = int(outside.argmax())
             raise ArgumentError(
-                f"vertex {k} at {uv[k].tolist()} lies outside the {self.domain} ({int(outside.sum())} such vertices)"
+                f"vertex {k} at {uv[k].tolist()} lies outside the {self.domain} "
+                f"({int(outside.sum())} such vertices)"
             )
 
     @property
-    def z(self) -> np.ndarray[tuple[int], np.dtype[np.complex128]]:
+    def z(self) -> ComplexArray:
         """The plane coordinates as complex numbers x + iy, (V,)."""
-        return self.coordinates[:, 0] + 1j * self.coordinates[:, 1]
+        return np.asarray(self.coordinates[:, 0] + 1j * self.coordinates[:, 1])
 
     @cached_property
     def face_areas(self) -> FloatArray:
         """Signed area of each image face, (F,); negative where flipped; chordal on the sphere."""
-        areas = sphere_areas if self.domain == "sphere" else plane_areas
-        return areas(self.coordinates, self.surface.faces)
+        return signed_areas(self.coordinates, self.surface.faces)
 
     def flipped_faces(self) -> IntArray:
         """Return the indices of the faces whose image is turned over or has no area."""
-        return np.flatnonzero(~(self.face_areas > 0.0))
+        return folded(self.coordinates, self.surface.faces)
 
     def distortion(self) -> Distortion:
-        """Return what the map does to angles and areas, and where it folds
-        (`meshconv.maps.distortion`).
-        """
-        from meshconv.maps.distortion import distortion
+        """Return what the map does to angles and areas, and where it folds."""
+        surface = self.surface
+        return measured(surface.vertices, surface.faces, self.image_sides(), self.flipped_faces())
 
-        return distortion(self)
+    def image_sides(self) -> ComplexArray:
+        """Return the images of sides 01 and 02 of each face as complex numbers (F, 2)."""
+        return image_sides(self.coordinates, self.surface.faces, self.face_areas)
 
     def with_coordinates(
         self, coordinates: FloatArray, domain: str | None = None

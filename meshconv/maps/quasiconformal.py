@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
@@ -18,22 +16,17 @@ from meshconv._check import (
     require_kind,
 )
 from meshconv.errors import (
-    AccuracyWarning,
     ArgumentError,
     ArrayTypeError,
     FoldError,
     IndexOutOfRangeError,
     NonFiniteError,
 )
-from meshconv.maps.beltrami import beltrami_between
-from meshconv.maps.equalize.flow import INTERIOR, corner_sum, face_vectors, stiffness
-from meshconv.maps.locate import lift
+from meshconv.maps.folds import refuse_folds
+from meshconv.maps.open_folds import opened
 from meshconv.maps.parameterization import Parameterization
-from meshconv.maps.untangle import refuse_folds, signed_areas, untangle
+from meshconv.operators.laplacian import assemble
 from meshconv.operators.solve import FixedValueSolver
-
-_MOTIONS = 40  # small steps allowed to bring landmarks home without a fold
-_LEAST = 1.0 / 64.0  # of the way left: the smallest step
 
 
 def quasiconformal_map(
@@ -112,15 +105,12 @@ def beltrami_stiffness(parameterization: Parameterization, mu: ComplexArray) -> 
     """
     faces, z = parameterization.surface.faces, parameterization.z
     sides = [z[faces[:, (k + 2) % 3]] - z[faces[:, (k + 1) % 3]] for k in range(3)]
-    # |grad|^2 in the metric of mu: |e + mu conj(e)|^2 / (1 - |mu|^2) for the side e of a face
+    # grad u . grad v in the metric of mu: sides e bent to e + mu conj(e), over 1 - |mu|^2
     bent = [e + mu * np.conj(e) for e in sides]
-    weight = 1.0 / (4.0 * parameterization.face_areas * (1.0 - np.abs(mu) ** 2))
-    pairs = [(i, j) for i in range(3) for j in range(3)]
-    values = np.concatenate([weight * (bent[i] * np.conj(bent[j])).real for i, j in pairs])
-    rows = np.concatenate([faces[:, i] for i, _ in pairs])
-    columns = np.concatenate([faces[:, j] for _, j in pairs])
-    n = parameterization.surface.n_vertices
-    return sparse.coo_array((values, (rows, columns)), shape=(n, n)).tocsr()
+    scale = 1.0 / (4.0 * parameterization.face_areas * (1.0 - np.abs(mu) ** 2))
+    products = [(bent[k - 2] * np.conj(bent[k - 1])).real for k in range(3)]
+    weights = -scale[:, None] * np.column_stack(products)
+    return assemble(faces, weights, parameterization.surface.n_vertices, -1.0)
 
 
 def _check_start(p: Parameterization, boundary: str | ArrayLike) -> None:
@@ -134,7 +124,7 @@ def _check_start(p: Parameterization, boundary: str | ArrayLike) -> None:
             raise ArgumentError(
                 f"boundary='slide' needs the domain 'rectangle', found {p.domain!r}"
             )
-    refuse_folds(lift(p.coordinates), p.surface.faces)
+    refuse_folds(p.coordinates, p.surface.faces)
 
 
 def _coefficient(mu: ArrayLike, n_faces: int) -> ComplexArray:
@@ -156,7 +146,8 @@ def _coefficient(mu: ArrayLike, n_faces: int) -> ComplexArray:
     big = np.flatnonzero(np.abs(array) >= 1.0 - 1e-9)
     if len(big):
         raise ArgumentError(
-            f"|mu| is {abs(array[big[0]]):.6g} at face {big[0]}, must be below 1 ({len(big)} of {n_faces})",
+            f"|mu| is {abs(array[big[0]]):.6g} at face {big[0]}, must be below 1 "
+            f"({len(big)} of {n_faces})",
             indices=big[:10].tolist(),
             count=len(big),
             hint="scale it down there, for example to 0.95",
@@ -262,7 +253,7 @@ def _unfolded(
     mapped = p.with_coordinates(coordinates, "plane")
     count = len(mapped.flipped_faces())
     if count and on_fold == "repair":
-        mapped = _repair(p, mapped, fixed, count)
+        mapped = opened(p, mapped, fixed, count)
     elif count and on_fold == "raise":
         raise FoldError(
             f"{count} faces fold", indices=mapped.flipped_faces()[:10].tolist(), count=count
@@ -272,58 +263,3 @@ def _unfolded(
         if count and on_fold == "keep"
         else mapped.with_coordinates(mapped.coordinates, domain)
     )
-
-
-def _repair(
-    p: Parameterization, folded: Parameterization, fixed: IntArray, count: int
-) -> Parameterization:
-    faces, n = p.surface.faces, p.surface.n_vertices
-    free = np.ones(n, dtype=bool)
-    free[fixed] = False
-    target = p.face_areas * (np.abs(folded.face_areas).sum() / p.face_areas.sum())
-    kinds, goal = np.full(n, INTERIOR), lift(folded.coordinates)
-    points, done = untangle(goal, faces, target, kinds, free)
-    if not done:
-        points, done = _in_small_steps(lift(p.coordinates), goal, faces, fixed)
-    mapped = folded.with_coordinates(np.where(free[:, None], points[:, :2], folded.coordinates))
-    if not done or len(mapped.flipped_faces()):
-        raise FoldError(
-            f"{count} faces fold and could not be opened with border and landmarks where they are to be",
-            indices=folded.flipped_faces()[:10].tolist(),
-            count=count,
-            hint="move the landmarks in several smaller steps, or pass on_fold='keep'",
-        )
-    worst = float(np.abs(beltrami_between(faces, p.z, mapped.z)).max())
-    warnings.warn(
-        f"{count} folded faces were opened; largest |mu| now {worst:.4f}",
-        AccuracyWarning,
-        stacklevel=4,
-    )
-    return mapped
-
-
-def _in_small_steps(
-    start: FloatArray, goal: FloatArray, faces: IntArray, fixed: IntArray
-) -> tuple[FloatArray, bool]:
-    """Take the fixed vertices to their goals by small smooth motions; return points (V, 3), and if
-    done.
-
-    Each motion is biharmonic on the mesh as it then lies, and as long as nothing folds: their
-    composition can go where a single one would fold.
-    """
-    points, n = start, len(start)
-    for _ in range(_MOTIONS):
-        sides, _, area = face_vectors(points, faces)
-        laplacian = stiffness(faces, sides, area, n)
-        mass = sparse.diags_array(3.0 / corner_sum(faces, area, n))
-        solver = FixedValueSolver(laplacian @ mass @ laplacian, fixed, coordinates=points)
-        motion = solver.solve((goal - points)[fixed])
-        part = 1.0
-        while part >= _LEAST and (signed_areas(points + part * motion, faces) <= 0.0).any():
-            part *= 0.5
-        if part < _LEAST:
-            return points, False
-        points = points + part * motion
-        if part == 1.0:
-            return points, True
-    return points, False

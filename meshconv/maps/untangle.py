@@ -13,38 +13,13 @@ import numba as nb
 import numpy as np
 
 from meshconv._check import BoolArray, FloatArray, IntArray
-from meshconv.errors import FoldError
 from meshconv.maps.equalize.flow import SPHERE, stay
+from meshconv.maps.folds import signed_areas
 
 _BARRIER = 0.1
 _PATIENCE = 10  # sweeps without a fold less, after which a patch is given up
 _FLAT = 1e-14  # area / longest side below which rounding decides the sign of an area
 _REACH = 0.3  # of the smallest altitude; below 1/2 no face can turn over, whatever its corners do
-
-
-def signed_areas(points: FloatArray, faces: IntArray) -> FloatArray:
-    """Return the area of each face (F,), negative where folded, exactly 0 where rounding would
-    decide.
-    """
-    a, b, c = points[faces].swapaxes(0, 1)
-    normal = 0.5 * np.cross(b - a, c - a)
-    area = np.linalg.norm(normal, axis=1) * np.sign((normal * (a + b + c)).sum(axis=1))
-    longest = np.sqrt(
-        np.maximum.reduce([((p - q) ** 2).sum(axis=1) for p, q in ((a, b), (b, c), (c, a))])
-    )
-    return np.asarray(np.where(np.abs(area) > _FLAT * longest, area, 0.0))
-
-
-def refuse_folds(points: FloatArray, faces: IntArray) -> None:
-    """Raise FoldError, with the first faces and the count, if a face is folded or has no area."""
-    folded = np.flatnonzero(signed_areas(points, faces) <= 0.0)
-    if len(folded):
-        raise FoldError(
-            f"face {folded[0]} of the given map is folded or has no area ({len(folded)} such faces)",
-            indices=folded[:10].tolist(),
-            count=len(folded),
-            hint="start from meshconv.conformal_map",
-        )
 
 
 class Stars:

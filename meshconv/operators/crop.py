@@ -109,7 +109,10 @@ def crop(
     if len(faces) == 0:
         raise ArgumentError(
             f"nothing is left within {radius:g} of vertex {middle}",
-            hint=f"edges there are about {_edge_length(surface, middle):.3g} long: choose a larger radius",
+            hint=(
+                f"edges there are about {_edge_length(surface, middle):.3g} long: choose a "
+                "larger radius"
+            ),
         )
     used = np.unique(faces)
     new_index = np.full(weights.shape[0], -1)

@@ -94,7 +94,8 @@ def intrinsic_delaunay(surface: Surface, *, mollify: float = 1e-6) -> IntrinsicT
     n_flips, finished = _flip_to_delaunay(faces, lengths, _twins(faces))
     if not finished:
         warnings.warn(
-            f"intrinsic_delaunay stopped after {n_flips} flips: some edges of nearly degenerate faces are "
+            f"intrinsic_delaunay stopped after {n_flips} flips: some edges of nearly degenerate "
+            "faces are "
             "not Delaunay, their weights may be negative",
             AccuracyWarning,
             stacklevel=2,
@@ -127,7 +128,8 @@ def cotangent_laplacian_intrinsic(surface: Surface, *, mollify: float = 1e-6) ->
 
     Examples
     --------
-    >>> needle = Surface([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0.5, 0, 0]], [[0, 3, 2], [3, 1, 2], [0, 1, 3]])
+    >>> points = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0.5, 0, 0]]
+    >>> needle = Surface(points, [[0, 3, 2], [3, 1, 2], [0, 1, 3]])
     >>> bool(np.isfinite(cotangent_laplacian_intrinsic(needle).data).all())
     True
     """

@@ -155,7 +155,8 @@ def _check_area(bad: BoolArray) -> None:
     if bad.any():
         where = np.flatnonzero(bad)
         raise DegenerateError(
-            f"face {where[0]} has no area ({len(where)} of {len(bad)} faces), so its cotangents do not exist",
+            f"face {where[0]} has no area ({len(where)} of {len(bad)} faces), so its cotangents "
+            "do not exist",
             indices=where[:10].tolist(),
             count=len(where),
             hint="remove such faces with meshconv.repair",

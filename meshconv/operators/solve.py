@@ -17,14 +17,12 @@ from scipy.sparse import linalg as sla
 
 from meshconv._check import FloatArray, IntArray, as_array, one_of
 from meshconv.errors import ArgumentError, ArrayTypeError, NonFiniteError, SolverError
-from meshconv.operators import _multifrontal
+from meshconv.operators.cholesky import factor as cholesky
 
 BACKENDS = ("auto", "superlu")
 _REFINE = 1e-12  # residuals above this are worth a step of iterative refinement,
-_ROUNDING = (
-    1e-15,
-    1e-10,
-)  # unless they are rounding: this small beside the solution, and at most this large
+# unless they are rounding: this small beside the solution, and at most this large
+_ROUNDING = (1e-15, 1e-10)
 _FAILED = 1e-6  # residuals above this are no answer
 _SUSPECT = 1e-9  # pivots below this, relative to the diagonal, make a factorisation prove itself
 
@@ -71,7 +69,7 @@ class SPDSolver:
         self.backend = backend
         self.residual = 0.0
         self._pattern: tuple[Any, Any] | None = None
-        self._cholesky: _multifrontal.Cholesky | None = None
+        self._cholesky: cholesky.Cholesky | None = None
         self._points = None if coordinates is None else _points(coordinates)
         self.refactor(matrix)
 
@@ -109,7 +107,8 @@ class SPDSolver:
                 x, self.residual = better, residual
         if not self.residual < _FAILED:
             raise SolverError(
-                f"relative residual {self.residual:.1e}: the matrix is not symmetric or numerically singular",
+                f"relative residual {self.residual:.1e}: the matrix is not symmetric or "
+                "numerically singular",
                 hint="fix at least one value per component, or add a multiple of the mass matrix",
             )
         return x.reshape(b.shape)
@@ -123,9 +122,9 @@ class SPDSolver:
         self._cholesky = None
         self.backend = "superlu"
         if self._wanted != "superlu":
-            fronts = _multifrontal.analyse(A.indptr, A.indices, self._points)
+            fronts = cholesky.analyse(A.indptr, A.indices, self._points)
             if fronts is not None:
-                self._cholesky = _multifrontal.Cholesky(fronts)
+                self._cholesky = cholesky.Cholesky(fronts)
                 self.backend = "multifrontal"
 
     def _factor(self, A: Any) -> None:
@@ -248,17 +247,13 @@ def _square(matrix: Any) -> Any:
     if not A.has_canonical_format:
         A = A.copy()  # csr_array shares the caller's buffers
         A.sum_duplicates()
-    if (
-        A.nnz < np.iinfo(np.int32).max and A.indices.dtype != np.int32
-    ):  # one index type, one compilation
+    if A.nnz < np.iinfo(np.int32).max and A.indices.dtype != np.int32:  # one type, one compilation
         A = sparse.csr_array(
             (A.data, A.indices.astype(np.int32), A.indptr.astype(np.int32)), shape=A.shape
         )
     if not np.isfinite(A.data.sum()) and not np.isfinite(A.data).all():
-        row = (
-            int(np.searchsorted(A.indptr, np.flatnonzero(~np.isfinite(A.data))[0], side="right"))
-            - 1
-        )
+        first = np.flatnonzero(~np.isfinite(A.data))[0]
+        row = int(np.searchsorted(A.indptr, first, side="right")) - 1
         raise NonFiniteError(f"matrix has an entry in row {row} that is not finite", indices=[row])
     return A
 
@@ -298,5 +293,8 @@ def _indefinite(unknown: int, why: str) -> SolverError:
     return SolverError(
         f"the matrix is not positive definite at unknown {unknown}: {why}",
         indices=[unknown],
-        hint="a component without a fixed value, a vertex in no face, or negative weights of obtuse faces?",
+        hint=(
+            "a component without a fixed value, a vertex in no face, or negative weights of "
+            "obtuse faces?"
+        ),
     )

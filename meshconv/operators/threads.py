@@ -20,6 +20,5 @@ def one_blas_thread() -> AbstractContextManager[Any]:
 
 @cache
 def _blas() -> ThreadpoolController:
-    import scipy.linalg
 
     return ThreadpoolController()

@@ -10,9 +10,10 @@ from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.errors import FoldError, TopologyError
 from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.maps.equalize.flow import INTERIOR, SPHERE
+from meshconv.maps.folds import signed_areas
 from meshconv.maps.locate import lift
 from meshconv.maps.parameterization import Parameterization
-from meshconv.maps.untangle import advance, signed_areas, untangle
+from meshconv.maps.untangle import advance, untangle
 from meshconv.mesh import topology
 from meshconv.mesh.closest import plane_coordinates
 from meshconv.mesh.surface import Surface

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshconv.errors import DegenerateError
-from meshconv.maps.beltrami import beltrami_between, beltrami_coefficient
+from meshconv.maps.beltrami import beltrami_coefficient
+from meshconv.maps.face_maps import beltrami_between
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 

@@ -15,7 +15,6 @@ from meshconv.errors import (
     IndexOutOfRangeError,
     NonFiniteError,
 )
-from meshconv.maps.beltrami import beltrami_between
 from meshconv.maps.composition import (
     complex_derivative,
     compose,
@@ -23,6 +22,7 @@ from meshconv.maps.composition import (
     inverse_beltrami,
     map_points,
 )
+from meshconv.maps.face_maps import beltrami_between
 from meshconv.maps.parameterization import Parameterization
 from meshconv.maps.quasiconformal import beltrami_stiffness, quasiconformal_map
 from meshconv.mesh import shapes

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from meshconv.errors import ArgumentError, ArrayTypeError, NonFiniteError, SolverError
-from meshconv.operators import _multifrontal
-from meshconv.operators._multifrontal import analyse
-from meshconv.operators._ordering import nested_dissection
+from meshconv.operators.cholesky import fronts
+from meshconv.operators.cholesky.factor import analyse
+from meshconv.operators.cholesky.ordering import nested_dissection
 from meshconv.operators.solve import FixedValueSolver, SPDSolver
 
 
@@ -207,7 +207,7 @@ def test_superlu_agrees():
 
 @pytest.mark.parametrize(("limit", "value"), [("_MOST_ENTRIES", 10), ("_MOST_ROWS", -(10**6))])
 def test_superlu_takes_over_what_would_not_fit_into_memory(monkeypatch, limit, value):
-    monkeypatch.setattr(_multifrontal, limit, value)
+    monkeypatch.setattr(fronts, limit, value)
     A, where = grid(20)
     A, b = A + 0.1 * sparse.eye_array(400), np.ones(400)
     solver = SPDSolver(A, coordinates=where)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from meshconv.maps.folds import signed_areas
 from meshconv.maps.parameterization import Parameterization
-from meshconv.maps.untangle import signed_areas
 from meshconv.mesh.shapes import disk
 from meshconv.mesh.surface import Surface
 from meshconv.registration.place import _brought_home

@@ -12,12 +12,12 @@ from meshconv.errors import ArgumentError, FoldError, OrientationError, RepairWa
 from meshconv.maps.conformal.disk import disk_coordinates
 from meshconv.maps.conformal.free import free_coordinates
 from meshconv.maps.conformal.holes import circular_holes, filled
-from meshconv.maps.conformal.numbering import in_memory_order
+from meshconv.maps.conformal.preparation import in_faces, in_memory_order, normalised
 from meshconv.maps.conformal.rectangle import rectangle_coordinates
 from meshconv.maps.conformal.requirements import require_disk, require_sphere, wound_alike
 from meshconv.maps.conformal.sphere import sphere_coordinates
-from meshconv.maps.conformal.weights import in_faces, normalised, vertex_areas
 from meshconv.maps.parameterization import Parameterization
+from meshconv.mesh.areas import thirds_of_area
 from meshconv.mesh.surface import Surface
 
 DOMAINS = ("disk", "rectangle", "free", "sphere")
@@ -96,7 +96,8 @@ def conformal_map(
     >>> disk = conformal_map(square)
     >>> bool(np.allclose(abs(disk.z), 1)), len(disk.flipped_faces())
     (True, 0)
-    >>> conformal_map(square, domain="rectangle", corners=[0, 1, 2, 3]).coordinates.round(12).tolist()
+    >>> flat = conformal_map(square, domain="rectangle", corners=[0, 1, 2, 3])
+    >>> flat.coordinates.round(12).tolist()
     [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
     """
     require_kind(surface, "surface", Surface)
@@ -171,7 +172,7 @@ def _closed(
     """Map with holes, if any, filled; only the surface's own vertices and areas count."""
     whole = filled(surface)
     areas = np.zeros(whole.n_vertices)
-    areas[: surface.n_vertices] = vertex_areas(surface)
+    areas[: surface.n_vertices] = thirds_of_area(surface.vertices, surface.faces)
     if domain == "rectangle":
         return rectangle_coordinates(whole, corners, areas=areas)[: surface.n_vertices]
     return disk_coordinates(whole, areas=areas, polish=polish)[: surface.n_vertices]
@@ -182,7 +183,8 @@ def _referenced(surface: Surface) -> tuple[Surface, IntArray]:
     if len(kept) < surface.n_vertices:
         missing = np.setdiff1d(np.arange(surface.n_vertices), kept)
         warnings.warn(
-            f"{len(missing)} vertices belong to no face (first {missing[0]}): they take no part in the "
+            f"{len(missing)} vertices belong to no face (first {missing[0]}): they take no part "
+            "in the "
             "map and are placed at its centre; meshconv.repair drops them",
             RepairWarning,
             stacklevel=3,
@@ -193,7 +195,8 @@ def _referenced(surface: Surface) -> tuple[Surface, IntArray]:
 def _wound_alike(surface: Surface) -> Surface:
     alike, count = wound_alike(surface)
     warnings.warn(
-        f"{count} of {surface.n_faces} faces were wound against their neighbours and have been turned over",
+        f"{count} of {surface.n_faces} faces were wound against their neighbours and have been "
+        "turned over",
         RepairWarning,
         stacklevel=3,
     )

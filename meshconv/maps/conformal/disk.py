@@ -16,11 +16,14 @@ from scipy import sparse
 
 from meshconv._check import BoolArray, ComplexArray, FloatArray, IntArray
 from meshconv.errors import AccuracyWarning, FoldError, SolverError
-from meshconv.maps.conformal.polish import polished
-from meshconv.maps.conformal.unfold import as_complex, as_plane, folded, patched, unfolded
-from meshconv.maps.conformal.weights import robust_laplacian, tame, vertex_areas
+from meshconv.maps.conformal.border_polish import polished
+from meshconv.maps.conformal.edge_weights import tame
+from meshconv.maps.conformal.without_folds import as_complex, as_plane, patched, unfolded
+from meshconv.maps.folds import folded
 from meshconv.maps.moebius import centring, upright
+from meshconv.mesh.areas import thirds_of_area
 from meshconv.mesh.surface import Surface
+from meshconv.operators.robust_laplacian import robust_laplacian
 from meshconv.operators.solve import FixedValueSolver
 
 # least share of the circle of a border vertex, relative to its share of the border's length
@@ -42,7 +45,7 @@ def disk_coordinates(
     steps follow the first solve, by default only where they pay.
     """
     loop = surface.boundary_loops[0]
-    areas = vertex_areas(surface) if areas is None else areas
+    areas = thirds_of_area(surface.vertices, surface.faces) if areas is None else areas
     finer = without_dividing_edges(surface, loop)
     laplacian, solver = _factored(finer, loop)
     depth = np.concatenate([areas, np.zeros(finer.n_vertices - surface.n_vertices)])
@@ -61,7 +64,7 @@ def disk_coordinates(
             return FixedValueSolver(weights, loop, coordinates=surface.vertices).solve(border)
 
         first = np.ascontiguousarray(solver.solve(border)[: surface.n_vertices])
-        if len(folded(surface.faces, first)) == 0:
+        if len(folded(first, surface.faces)) == 0:
             return first
         weights = laplacian if finer is surface else robust_laplacian(surface)
         return unfolded(
@@ -228,7 +231,7 @@ def centred(
     for _ in range(10):
         moved = centring(best, areas)(best)
         moved[outer] /= np.abs(moved[outer])
-        if len(folded(faces, as_plane(moved))) == 0:
+        if len(folded(as_plane(moved), faces)) == 0:
             return moved
         try:
             best = as_complex(extend(as_plane(moved[borders])))

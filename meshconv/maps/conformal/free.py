@@ -10,10 +10,11 @@ from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
 from meshconv._check import ComplexArray, FloatArray, IntArray
 from meshconv.errors import FoldError, SolverError
-from meshconv.maps.conformal.unfold import as_complex, as_plane, unfolded
-from meshconv.maps.conformal.weights import robust_laplacian, vertex_areas
+from meshconv.maps.conformal.without_folds import as_complex, as_plane, unfolded
 from meshconv.maps.moebius import upright
+from meshconv.mesh.areas import thirds_of_area
 from meshconv.mesh.surface import Surface
+from meshconv.operators.robust_laplacian import robust_laplacian
 from meshconv.operators.solve import FixedValueSolver, SPDSolver
 
 _SHIFT = 1e-9  # keeps the spectral matrix definite; far below the second eigenvalue of any border
@@ -133,7 +134,7 @@ def _start(surface: Surface, border: IntArray) -> FloatArray:
 
 
 def _canonical(uv: FloatArray, surface: Surface) -> FloatArray:
-    areas = vertex_areas(surface)
+    areas = thirds_of_area(surface.vertices, surface.faces)
     z = as_complex(uv)
     z = z - np.average(z, weights=areas)
     a, b, c = z[surface.faces].T

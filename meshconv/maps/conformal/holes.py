@@ -21,16 +21,13 @@ from meshconv.maps.conformal.disk import (
     length_shares,
     on_circle,
 )
-from meshconv.maps.conformal.ears import Peeled
-from meshconv.maps.conformal.unfold import as_complex, as_plane, unfolded
-from meshconv.maps.conformal.weights import (
-    in_faces,
-    laplacian_of_lengths,
-    robust_laplacian,
-    vertex_areas,
-)
+from meshconv.maps.conformal.hole_ears import Peeled
+from meshconv.maps.conformal.preparation import in_faces
+from meshconv.maps.conformal.without_folds import as_complex, as_plane, unfolded
 from meshconv.maps.moebius import upright
+from meshconv.mesh.areas import thirds_of_area
 from meshconv.mesh.surface import Surface
+from meshconv.operators.robust_laplacian import laplacian_of_lengths, robust_laplacian
 from meshconv.operators.solve import FixedValueSolver
 
 _SWEEPS = 12
@@ -81,7 +78,7 @@ def circular_holes(surface: Surface, polish: int | None) -> FloatArray:
         whole[kept] = as_complex(inner)
         return as_plane(peeled.restored(whole, surface))
 
-    areas = vertex_areas(surface)
+    areas = thirds_of_area(surface.vertices, surface.faces)
     z = centred(as_complex(extend(as_plane(values))), surface, kept[borders], areas, extend)
     return as_plane(z * upright(z, surface.vertices, areas))
 
@@ -93,7 +90,7 @@ def _with_round_holes(
     outer, *holes = loops
     closed = filled(surface)
     areas = np.zeros(closed.n_vertices)
-    areas[: surface.n_vertices] = vertex_areas(surface)
+    areas[: surface.n_vertices] = thirds_of_area(surface.vertices, surface.faces)
     z = as_complex(disk_coordinates(closed, areas=areas, polish=polish)[: surface.n_vertices])
     deviation = _deviation(z, holes)
     for _ in range(_SWEEPS if holes else 0):

@@ -10,11 +10,10 @@ from scipy import sparse
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import FoldError
 from meshconv.maps.conformal.disk import dividing_sides
-from meshconv.maps.conformal.unfold import unfolded
-from meshconv.maps.conformal.weights import robust_laplacian
-from meshconv.maps.distortion import distortion
+from meshconv.maps.conformal.without_folds import unfolded
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
+from meshconv.operators.robust_laplacian import robust_laplacian
 from meshconv.operators.solve import FixedValueSolver
 
 _CANDIDATES = 14  # sharpest border vertices among which four corners are looked for
@@ -50,7 +49,7 @@ def _best(surface: Surface, loop: IntArray) -> FloatArray:
     """
     choices = {tuple(find_corners(surface, loop, window).tolist()) for window in _WINDOWS}
     maps = [_onto_rectangle(surface, loop, np.array(choice)) for choice in sorted(choices)]
-    errors = [distortion(Parameterization(surface, uv, "rectangle")).angle_mean for uv in maps]
+    errors = [Parameterization(surface, uv, "rectangle").distortion().angle_mean for uv in maps]
     return maps[int(np.flatnonzero(np.array(errors) <= min(errors) + _TIE)[0])]
 
 

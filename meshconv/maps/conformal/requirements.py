@@ -106,7 +106,8 @@ def require_sphere(surface: Surface, numbers: IntArray) -> None:
         )
     if genus:
         raise TopologyError(
-            f"domain='sphere' needs genus 0, found genus {genus} ({genus} handle{'s' * (genus > 1)})",
+            f"domain='sphere' needs genus 0, found genus {genus} ({genus} "
+            f"handle{'s' * (genus > 1)})",
             count=genus,
             hint="repair(remove_handles=True) removes them",
         )
@@ -169,7 +170,8 @@ def _genus(euler: int, loops: int) -> int:
     twice = 2 - euler - loops
     if twice < 0 or twice % 2:
         raise NonManifoldError(
-            f"sheets touch in single vertices (Euler characteristic {euler} with {loops} boundary loops)",
+            f"sheets touch in single vertices (Euler characteristic {euler} with {loops} "
+            "boundary loops)",
             hint="meshconv.repair splits them",
         )
     return twice // 2

@@ -13,13 +13,15 @@ import warnings
 import numpy as np
 from scipy import sparse
 
-from meshconv._check import ComplexArray, FloatArray, IntArray
+from meshconv._check import ComplexArray, FloatArray
 from meshconv.errors import AccuracyWarning, FoldError
-from meshconv.maps.conformal.unfold import as_complex, unfolded
-from meshconv.maps.conformal.weights import relaxed, robust_laplacian, tame, vertex_areas
+from meshconv.maps.conformal.edge_weights import relaxed, tame
+from meshconv.maps.conformal.without_folds import as_complex, unfolded
+from meshconv.maps.folds import folded
 from meshconv.maps.moebius import centred_on_sphere, moebius_sphere, upright_on_sphere
-from meshconv.mesh.areas import sphere_areas
+from meshconv.mesh.areas import thirds_of_area
 from meshconv.mesh.surface import Surface
+from meshconv.operators.robust_laplacian import robust_laplacian
 from meshconv.operators.solve import FixedValueSolver
 
 _CAPS = (-0.3, -0.3)  # cosine of the rim of the cap around the pole, and of the opposite one
@@ -29,18 +31,18 @@ _OFF_CENTRE = 1e-11
 
 def sphere_coordinates(surface: Surface) -> FloatArray:
     """Return unit vectors (V, 3): conformal, area-weighted mean 0, upright, no face turned over."""
-    laplacian, areas = robust_laplacian(surface), vertex_areas(surface)
+    laplacian, areas = robust_laplacian(surface), thirds_of_area(surface.vertices, surface.faces)
     face = _roundest(surface)
     points = _from_plane(_dipole(surface, laplacian, face))
-    if len(turned_over(surface.faces, points)):  # obtuse faces; the caps need an honest start
+    if len(folded(points, surface.faces)):  # obtuse faces; the caps need an honest start
         points = _from_star(surface, laplacian, int(surface.faces[face, 0]))
     points = _centred(surface, points, areas)
     pole = _unit(points[surface.faces[face]].sum(axis=0))
     for axis, rim in zip((pole, -pole), _CAPS, strict=True):
         moved = _harmonic_cap(surface, laplacian, points, axis, rim)
-        points = points if len(turned_over(surface.faces, moved)) else moved
+        points = points if len(folded(moved, surface.faces)) else moved
     points = _centred(surface, points, areas)
-    bad = turned_over(surface.faces, points)
+    bad = folded(points, surface.faces)
     if len(bad):
         raise FoldError(
             f"{len(bad)} faces stay turned over on the sphere, first face {bad[0]}",
@@ -51,7 +53,8 @@ def sphere_coordinates(surface: Surface) -> FloatArray:
     offset = float(np.linalg.norm(areas @ points) / areas.sum())
     if offset > _OFF_CENTRE:
         warnings.warn(
-            f"the spherical map is off centre by {offset:.1e}: centring it further would fold faces",
+            f"the spherical map is off centre by {offset:.1e}: centring it further would fold "
+            "faces",
             AccuracyWarning,
             stacklevel=3,
         )
@@ -61,11 +64,11 @@ def sphere_coordinates(surface: Surface) -> FloatArray:
 def _centred(surface: Surface, points: FloatArray, areas: FloatArray) -> FloatArray:
     """Return the points with their weighted mean at 0, or as near as no face turns over."""
     moved = centred_on_sphere(points, areas)
-    if len(turned_over(surface.faces, moved)) == 0:
+    if len(folded(moved, surface.faces)) == 0:
         return moved
     for _ in range(_PARTIAL):
         moved = moebius_sphere(points, areas @ points / areas.sum() / 4)
-        if len(turned_over(surface.faces, moved)):
+        if len(folded(moved, surface.faces)):
             break
         points = moved
     return points
@@ -99,15 +102,10 @@ def _from_star(surface: Surface, laplacian: sparse.csr_array, pole: int) -> Floa
         points = np.column_stack([plane, -np.ones(len(plane))])
         points[pole] = [0.0, 0.0, 1.0]
         points /= np.linalg.norm(points, axis=1, keepdims=True)
-        if len(turned_over(faces, points)) == 0:
+        if len(folded(points, faces)) == 0:
             break
         weights = relaxed(weights, plane, surface.vertices)
     return points
-
-
-def turned_over(faces: IntArray, points: FloatArray) -> IntArray:
-    """Return the faces whose image is not counter-clockwise seen from outside the sphere."""
-    return np.flatnonzero(~(sphere_areas(points, faces) > 0))
 
 
 def _roundest(surface: Surface) -> int:

@@ -51,7 +51,8 @@ class Border:
         if off.any():
             k = int(off.argmax())
             raise ArgumentError(
-                f"border vertex at {[float(x[k]), float(y[k])]} does not lie on the border of the {domain}"
+                f"border vertex at {[float(x[k]), float(y[k])]} does not lie on the border of "
+                f"the {domain}"
                 f" ({int(off.sum())} such vertices)"
             )
 

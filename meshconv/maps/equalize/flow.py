@@ -14,6 +14,7 @@ from scipy import sparse
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.maps.locate import walk
+from meshconv.operators.laplacian import assemble
 from meshconv.operators.solve import FixedValueSolver
 
 INTERIOR, CIRCLE, SPHERE = 0, 1, 2  # where a traced vertex has to stay
@@ -35,14 +36,8 @@ def face_vectors(points: FloatArray, faces: IntArray) -> tuple[FloatArray, Float
 
 def stiffness(faces: IntArray, sides: FloatArray, area: FloatArray, n: int) -> sparse.csr_array:
     """Return the P1 stiffness matrix (n, n): sides_i . sides_j / (4 area), summed over faces."""
-    rows, columns, values = [], [], []
-    for i in range(3):
-        for j in range(3):
-            rows.append(faces[:, i])
-            columns.append(faces[:, j])
-            values.append((sides[i] * sides[j]).sum(axis=1) / (4.0 * area))
-    entry = (np.concatenate(rows), np.concatenate(columns))
-    return sparse.coo_array((np.concatenate(values), entry), shape=(n, n)).tocsr()
+    products = [(sides[k - 2] * sides[k - 1]).sum(axis=1) for k in range(3)]
+    return assemble(faces, np.column_stack(products) / (-4.0 * area)[:, None], n, -1.0)
 
 
 def corner_sum(faces: IntArray, per_face: FloatArray, n: int) -> FloatArray:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from meshconv.errors import AccuracyWarning, ArgumentError, DensityError, FoldError, TopologyError
 from meshconv.io import load
 from meshconv.maps.conformal.conformal_map import conformal_map
-from meshconv.maps.equalize import density_map as density_module
+from meshconv.maps.equalize import rounds as density_module
 from meshconv.maps.equalize.density_map import density_equalizing_map, misplaced_mass
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh import shapes

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshconv.errors import NonManifoldError
-from meshconv.maps.conformal import numbering as _numbering
+from meshconv.maps.conformal import preparation as _numbering
 from meshconv.maps.conformal.conformal_map import conformal_map
-from meshconv.maps.conformal.numbering import in_memory_order
+from meshconv.maps.conformal.preparation import in_memory_order, normalised
 from meshconv.maps.conformal.sheet import sheet
-from meshconv.maps.conformal.weights import normalised, vertex_areas
 from meshconv.mesh import shapes, topology
+from meshconv.mesh.areas import thirds_of_area
 from meshconv.mesh.surface import Surface
 
 SHEETS = {
@@ -132,4 +132,6 @@ def test_vertex_areas_are_thirds_of_the_faces_around():
     surface = SHEETS["disk"]
     expected = np.zeros(surface.n_vertices)
     np.add.at(expected, surface.faces.ravel(), np.repeat(surface.face_areas / 3, 3))
-    np.testing.assert_allclose(vertex_areas(surface), expected, rtol=1e-13)
+    np.testing.assert_allclose(
+        thirds_of_area(surface.vertices, surface.faces), expected, rtol=1e-13
+    )

@@ -10,9 +10,10 @@ from scipy.spatial import Delaunay
 
 from meshconv.maps.conformal import disk as _disk
 from meshconv.maps.conformal.conformal_map import conformal_map
-from meshconv.maps.conformal.unfold import folded, patched
-from meshconv.maps.conformal.weights import robust_laplacian
+from meshconv.maps.conformal.without_folds import patched
+from meshconv.maps.folds import folded
 from meshconv.mesh.surface import Surface
+from meshconv.operators.robust_laplacian import robust_laplacian
 from meshconv.operators.solve import FixedValueSolver
 
 
@@ -40,10 +41,10 @@ def harmonic(surface: Surface) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_patch_opens_the_folds_and_moves_only_their_surroundings(rough):
     loop, first = harmonic(rough)
-    bad = folded(rough.faces, first)
+    bad = folded(first, rough.faces)
     assert 0 < len(bad) < 60  # else the mesh shows nothing
     mended = patched(first, rough.faces, robust_laplacian(rough), loop)
-    assert len(folded(rough.faces, mended)) == 0
+    assert len(folded(mended, rough.faces)) == 0
     assert np.array_equal(mended[loop], first[loop])
     centre = first[rough.faces[bad]].reshape(-1, 2)
     moved = np.flatnonzero((mended != first).any(axis=1))

@@ -15,8 +15,8 @@ from scipy import sparse
 
 from meshconv._check import BoolArray, ComplexArray, FloatArray, IntArray
 from meshconv.errors import FoldError, SolverError
-from meshconv.maps.conformal.weights import attracting_near, relaxed
-from meshconv.mesh.areas import plane_areas
+from meshconv.maps.conformal.edge_weights import attracting_near, relaxed
+from meshconv.maps.folds import folded
 from meshconv.operators.solve import FixedValueSolver
 
 _PATCHES = 8
@@ -35,11 +35,6 @@ def as_complex(coordinates: FloatArray) -> ComplexArray:
 def as_plane(z: ComplexArray) -> FloatArray:
     """Return x + iy as (V, 2) coordinates."""
     return np.asarray(np.ascontiguousarray(z).view(np.float64).reshape(-1, 2))
-
-
-def folded(faces: IntArray, coordinates: FloatArray) -> IntArray:
-    """Return the faces whose planar image (V, 2) is turned over or has no area."""
-    return np.flatnonzero(~(plane_areas(coordinates, faces) > 0))
 
 
 def unfolded(
@@ -67,23 +62,24 @@ def unfolded(
         If even positive, relaxed weights fold in floating point; names the faces.
     """
     coordinates, near = first, np.zeros(len(first), dtype=bool)
-    bad = folded(faces, coordinates)
+    bad = folded(coordinates, faces)
     for rings in range(_PATCHES):
         if len(bad) == 0:
             return coordinates
         near |= _grown(faces, bad, len(first), rings)
         coordinates = solve(attracting_near(laplacian, near))
-        bad = folded(faces, coordinates)
+        bad = folded(coordinates, faces)
     for _ in range(_RELAXATIONS):
         if len(bad) == 0 or positions is None:
             break
         laplacian = relaxed(laplacian, coordinates, positions)
         coordinates = solve(laplacian)
-        bad = folded(faces, coordinates)
+        bad = folded(coordinates, faces)
     if len(bad) == 0:
         return coordinates
     raise FoldError(
-        f"{len(bad)} faces stay folded or without area, first face {bad[0]}: a part of the surface is too "
+        f"{len(bad)} faces stay folded or without area, first face {bad[0]}: a part of the "
+        "surface is too "
         "deep for its opening, and its image falls below the resolution of floating point",
         indices=bad[:10].tolist(),
         count=len(bad),
@@ -100,7 +96,7 @@ def patched(
     Edges near the folds are made to attract, as by `unfolded`, but what lies farther away stays: a
     small system, where a large mesh with folds in a few places would have to be factored once more.
     """
-    near = np.unique(faces[folded(faces, first)])
+    near = np.unique(faces[folded(first, faces)])
     for rings in _PATCH_GROWTH:
         near = _neighbourhood(laplacian, near, rings)
         inside = np.setdiff1d(_neighbourhood(laplacian, near, _PATCH_RINGS), fixed)
@@ -113,7 +109,7 @@ def patched(
             coordinates[patch] = solver.solve(first[patch[held]])
         except SolverError:
             return first
-        if len(folded(faces, coordinates)) == 0:
+        if len(folded(coordinates, faces)) == 0:
             return coordinates
     return first
 

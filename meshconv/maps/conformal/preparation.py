@@ -1,4 +1,4 @@
-"""Vertex numbers along a space-filling curve: neighbours in space become neighbours in memory."""
+"""A surface made ready to be mapped: unit size, used vertices only, neighbours near in memory."""
 
 from __future__ import annotations
 
@@ -6,11 +6,40 @@ import numpy as np
 from numba import njit
 
 from meshconv._check import FloatArray, IntArray
-from meshconv.maps.conformal.weights import trusted
 from meshconv.mesh.surface import Surface
 
 _NEAR = 10_000  # vertices whose data the processor keeps at hand; jumps within them cost nothing
 _CELLS = 1024  # along each axis
+
+
+def trusted(vertices: FloatArray, faces: IntArray) -> Surface:
+    """Return a surface of arrays made from those of another surface, without checking them once
+    more.
+    """
+    surface = object.__new__(Surface)
+    for name, array in (("vertices", vertices), ("faces", faces)):
+        array.setflags(write=False)
+        object.__setattr__(surface, name, array)
+    return surface
+
+
+def normalised(surface: Surface) -> Surface:
+    """Return the surface moved and scaled into the unit cube, so that no square over- or
+    underflows.
+    """
+    vertices = surface.vertices / max(float(np.abs(surface.vertices).max()), np.finfo(float).tiny)
+    vertices = vertices - vertices.min(axis=0)
+    return trusted(vertices / max(float(vertices.max()), np.finfo(float).tiny), surface.faces)
+
+
+def in_faces(surface: Surface) -> tuple[Surface, IntArray]:
+    """Return the surface without vertices that no face uses, and the number each vertex had."""
+    used = np.zeros(surface.n_vertices, dtype=bool)
+    used[surface.faces] = True
+    kept = np.flatnonzero(used)
+    if len(kept) == surface.n_vertices:
+        return surface, kept
+    return trusted(surface.vertices[kept], (np.cumsum(used) - 1)[surface.faces]), kept
 
 
 def in_memory_order(surface: Surface, numbers: IntArray) -> tuple[Surface, IntArray]:

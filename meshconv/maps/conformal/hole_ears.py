@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meshconv._check import ComplexArray, IntArray
-from meshconv.maps.beltrami import lay_out
+from meshconv.maps.face_maps import laid_flat
 from meshconv.mesh.surface import Surface
 from meshconv.mesh.topology import boundary_loops
 
@@ -45,7 +45,7 @@ class Peeled:
         z = z.copy()
         for tip, a, b in (ears.T for ears in reversed(self.rounds)):
             x = surface.vertices
-            flat = lay_out(np.stack([x[b] - x[a], x[tip] - x[a]], axis=1))
+            flat = laid_flat(np.stack([x[b] - x[a], x[tip] - x[a]], axis=1))
             z[tip] = z[a] + (z[b] - z[a]) * flat[:, 1] / flat[:, 0]
         return z
 

@@ -1,0 +1,1 @@
+"""Sparse Cholesky factorisation: order the unknowns, lay out the fronts, factor, solve."""

@@ -1,0 +1,225 @@
+"""Multifrontal Cholesky factorisation, compiled by numba.
+
+Each front is a small dense matrix: its pivots are factored by LAPACK, and what they leave on the
+rows below (the *update*) is added into the front of the parent.
+
+References
+----------
+Duff, Reid, 1983, The multifrontal solution of indefinite sparse symmetric linear equations.
+doi:10.1145/356044.356047
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from meshconv._check import FloatArray, IntArray
+from meshconv.operators.cholesky.dense import eliminate, tables
+from meshconv.operators.cholesky.fronts import Fronts, lay_out
+from meshconv.operators.cholesky.ordering import AnyInt, nested_dissection
+from meshconv.operators.threads import one_blas_thread
+
+_POOR = 1e4  # operations per matrix entry; surfaces of a million vertices take 5e3
+
+
+def analyse(indptr: AnyInt, indices: AnyInt, points: FloatArray | None) -> Fronts | None:
+    """Order the unknowns and lay out the factor of a symmetric CSR pattern; None if it would be too
+    large.
+    """
+    fronts = _ordered(indptr, indices, points)
+    if points is not None and (fronts is None or fronts.flops > _POOR * len(indices)):
+        other = _ordered(
+            indptr, indices, None
+        )  # positions that say little about who is whose neighbour
+        if fronts is None or (other is not None and other.flops < fronts.flops):
+            fronts = other
+    return fronts
+
+
+def _ordered(indptr: AnyInt, indices: AnyInt, points: FloatArray | None) -> Fronts | None:
+    return lay_out(indptr, indices, *nested_dissection(indptr, indices, points))
+
+
+class Cholesky:
+    """Factor of D A D with D = diag(scale); `factor` as often as wanted, `solve` after it.
+
+    Parameters
+    ----------
+    fronts : Fronts
+        From `analyse` on the pattern of A.
+
+    Attributes
+    ----------
+    smallest_pivot : float
+        Of the last factorisation; 1 is the diagonal of D A D.
+    """
+
+    def __init__(self, fronts: Fronts) -> None:
+        self.fronts = fronts
+        self.smallest_pivot = 0.0
+        self._panels = np.empty(fronts.panel[-1])
+        self._scale = np.empty(0)
+
+    def factor(self, data: FloatArray, indptr: AnyInt, indices: AnyInt, scale: FloatArray) -> int:
+        """Factor; return -1, or the unknown whose pivot is not positive."""
+        s = self.fronts
+        n, m = len(s.order), len(s.parent)
+        self._scale = scale
+        tree = (s.order, s.inverse, s.start, s.parent, s.row_start, s.rows)
+        store = (
+            self._panels,
+            s.panel,
+            (np.empty(s.arena[0]), np.empty(s.arena[1])),
+            s.update,
+            s.depth,
+        )
+        work = (np.full((2, m), -1), np.empty((2, n), dtype=np.int64))
+        with one_blas_thread():
+            bad, smallest = _factor((data, indptr, indices, scale), tree, store, work, *tables())
+        self.smallest_pivot = float(smallest)
+        return int(bad)
+
+    def solve(self, rhs: FloatArray) -> FloatArray:
+        """Return x (n, k) with A x = rhs (n, k)."""
+        s = self.fronts
+        x = np.ascontiguousarray((self._scale[:, None] * rhs)[s.order].T)
+        work = np.empty(np.diff(s.row_start).max(initial=0))
+        _solve((s.start, s.row_start, s.rows, s.panel), self._panels, x, work)
+        return np.asarray(self._scale[:, None] * x.T[s.inverse])
+
+
+@njit(cache=True)
+def _scatter(
+    matrix: Any,
+    order: IntArray,
+    inverse: IntArray,
+    low: int,
+    high: int,
+    place: IntArray,
+    panel: FloatArray,
+) -> None:
+    """Add the matrix entries of the pivots' columns, on and below the diagonal, into a front's
+    columns.
+    """
+    data, indptr, indices, scale = matrix
+    size = len(panel) // (high - low)
+    for k in range(low, high):
+        v = order[k]
+        for q in range(indptr[v], indptr[v + 1]):
+            i = inverse[indices[q]]
+            if i >= k:
+                row = i - low if i < high else place[i]
+                panel[(k - low) * size + row] += data[q] * scale[v] * scale[indices[q]]
+
+
+@njit(cache=True)
+def _extend_add(
+    child: FloatArray, local: IntArray, p: int, panel: FloatArray, update: FloatArray
+) -> None:
+    """Add a child's update into its parent: columns below p into the panel, the rest into the
+    update.
+    """
+    b = len(local)
+    size = len(panel) // p
+    below = size - p
+    for j in range(b):
+        if local[j] < p:
+            base = local[j] * size
+            for i in range(j, b):
+                panel[base + local[i]] += child[j * b + i]
+        else:
+            base = (local[j] - p) * below - p
+            for i in range(j, b):
+                update[base + local[i]] += child[j * b + i]
+
+
+@njit(cache=True)
+def _factor(
+    matrix: Any, tree: Any, store: Any, work: Any, integers: IntArray, scalars: FloatArray
+) -> Any:
+    """Factor front by front; return -1 and the smallest pivot, or the unknown with a bad one."""
+    order, inverse, start, parent, row_start, rows = tree
+    panels, at, arenas, where, depth = store
+    child, sibling, place, local = work[0][0], work[0][1], work[1][0], work[1][1]
+    smallest = np.inf
+    for f in range(len(parent)):
+        low, high = start[f], start[f + 1]
+        p, b = high - low, row_start[f + 1] - row_start[f]
+        for r in range(b):
+            place[rows[row_start[f] + r]] = p + r
+        panel = panels[at[f] : at[f + 1]]
+        update = arenas[depth[f] % 2][where[f] : where[f] + b * b]
+        for i in range(len(panel)):
+            panel[i] = 0.0
+        for i in range(len(update)):
+            update[i] = 0.0
+        _scatter(matrix, order, inverse, low, high, place, panel)
+        c = child[f]
+        while c >= 0:
+            size = row_start[c + 1] - row_start[c]
+            for r in range(size):
+                i = rows[row_start[c] + r]
+                local[r] = i - low if i < high else place[i]
+            _extend_add(
+                arenas[depth[c] % 2][where[c] : where[c] + size * size],
+                local[:size],
+                p,
+                panel,
+                update,
+            )
+            c = sibling[c]
+        if parent[f] >= 0:
+            sibling[f] = child[parent[f]]
+            child[parent[f]] = f
+        bad = eliminate(p, b, panel, update, integers, scalars)
+        if bad >= 0:
+            return order[low + bad], 0.0
+        for k in range(p):
+            smallest = min(smallest, panel[k * (p + b) + k] ** 2)
+    return -1, smallest
+
+
+@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+def _solve(tree: Any, panels: FloatArray, x: FloatArray, work: FloatArray) -> None:
+    """Solve L L' y = x in place; `x` (k, n) holds one right-hand side per row."""
+    start, row_start, rows, at = tree
+    m = len(start) - 1
+    for f in range(m):
+        low, p, b = start[f], start[f + 1] - start[f], row_start[f + 1] - row_start[f]
+        below = rows[row_start[f] : row_start[f] + b]
+        for c in range(len(x)):
+            mine = x[c, low : low + p]
+            active = False
+            for j in range(p):
+                active = active or mine[j] != 0.0
+            if not active:  # sources on few vertices leave most fronts untouched
+                continue
+            for r in range(b):
+                work[r] = 0.0
+            for j in range(p):
+                column = panels[at[f] + j * (p + b) : at[f] + (j + 1) * (p + b)]
+                mine[j] /= column[j]
+                for i in range(j + 1, p):
+                    mine[i] -= column[i] * mine[j]
+                for r in range(b):
+                    work[r] += column[p + r] * mine[j]
+            for r in range(b):
+                x[c, below[r]] -= work[r]
+    for f in range(m - 1, -1, -1):
+        low, p, b = start[f], start[f + 1] - start[f], row_start[f + 1] - row_start[f]
+        below = rows[row_start[f] : row_start[f] + b]
+        for c in range(len(x)):
+            mine = x[c, low : low + p]
+            for r in range(b):
+                work[r] = x[c, below[r]]
+            for j in range(p - 1, -1, -1):
+                column = panels[at[f] + j * (p + b) : at[f] + (j + 1) * (p + b)]
+                total = mine[j]
+                for r in range(b):
+                    total -= column[p + r] * work[r]
+                for i in range(j + 1, p):
+                    total -= column[i] * mine[i]
+                mine[j] = total / column[j]

@@ -1,0 +1,174 @@
+"""The symbolic factorisation: the fronts, what each touches, and where it lies in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy import sparse
+
+from meshconv._check import IntArray
+
+_MOST_ROWS = 64  # per unknown, in the fronts together; surfaces take 3
+_MOST_ENTRIES = 5e8  # of a factor, 4 GB; a surface of a million vertices takes 1e8
+
+
+@dataclass(frozen=True)
+class Fronts:
+    """The symbolic factorisation: what every matrix of one sparsity pattern shares.
+
+    Attributes
+    ----------
+    order, inverse : (n,) int64
+        order[k] is eliminated k-th; inverse[order[k]] = k.
+    start : (m + 1,) int64
+        Pivots of front f in the new numbering.
+    parent : (m,) int64
+        Parent front, or -1.
+    row_start, rows : (m + 1,), (r,) int64
+        Rows below the pivots of each front, new numbering, sorted.
+    panel : (m + 1,) int64
+        Where the columns of each front lie in the factor.
+    update : (m,) int64
+        Where the update of each front lies in its arena; arenas alternate with depth.
+    depth : (m,) int64
+        Distance from the root.
+    arena : (2,) int64
+        Size of the arenas.
+    flops : float
+        Work of one factorisation.
+    """
+
+    order: IntArray
+    inverse: IntArray
+    start: IntArray
+    parent: IntArray
+    depth: IntArray
+    row_start: IntArray
+    rows: IntArray
+    panel: IntArray
+    update: IntArray
+    arena: IntArray
+    flops: float
+
+
+def lay_out(
+    indptr: NDArray[Any], indices: NDArray[Any], order: IntArray, start: IntArray, parent: IntArray
+) -> Fronts | None:
+    """Lay out the factor of a CSR pattern for an elimination order; None if it would be too large.
+
+    Front f eliminates ``order[start[f]:start[f + 1]]`` and leaves its update to front `parent[f]`.
+    """
+    inverse = np.empty_like(order)
+    inverse[order] = np.arange(len(order))
+    row_start = np.zeros_like(start)
+    links = np.full((2, len(parent)), -1)
+    seen, most = np.full(len(order), -1), _MOST_ROWS * len(order) + 10**6
+    rows = _front_rows(
+        (indptr, indices), (order, inverse, start, parent), row_start, seen, links, most
+    )
+    if len(rows) > most:
+        return None
+    rows = _sorted_rows(row_start, rows, len(order))
+    p, b = np.diff(start).astype(float), np.diff(row_start).astype(float)
+    panel = np.append(0, np.cumsum((p * (p + b)).astype(np.int64)))
+    if panel[-1] > _MOST_ENTRIES:
+        return None
+    depth, update, arena = _arenas(parent, np.diff(row_start))
+    flops = float((p**3 / 3 + p**2 * b + p * b**2).sum())
+    return Fronts(
+        order, inverse, start, parent, depth, row_start, rows, panel, update, arena, flops
+    )
+
+
+@njit(cache=True)
+def _front_rows(
+    pattern: Any, fronts: Any, row_start: IntArray, seen: IntArray, links: IntArray, most: int
+) -> IntArray:
+    """Rows of each front, unsorted: what its pivots touch, and what its children left."""
+    indptr, indices = pattern
+    order, inverse, start, parent = fronts
+    child, sibling = links[0], links[1]
+    rows = np.empty(4 * len(order) + 16, np.int64)
+    top = 0
+    for f in range(len(parent)):
+        high = start[f + 1]
+        if top + len(order) - high > len(rows):
+            grown = np.empty(2 * len(rows), np.int64)
+            for r in range(top):
+                grown[r] = rows[r]
+            rows = grown
+        for k in range(start[f], high):
+            v = order[k]
+            for q in range(indptr[v], indptr[v + 1]):
+                i = inverse[indices[q]]
+                if i >= high and seen[i] != f:
+                    seen[i] = f
+                    rows[top] = i
+                    top += 1
+        c = child[f]
+        while c >= 0:
+            for r in range(row_start[c], row_start[c + 1]):
+                i = rows[r]
+                if i >= high and seen[i] != f:
+                    seen[i] = f
+                    rows[top] = i
+                    top += 1
+            c = sibling[c]
+        row_start[f + 1] = top
+        if top > most:
+            break
+        if parent[f] >= 0:
+            sibling[f] = child[parent[f]]
+            child[parent[f]] = f
+    return rows[:top]
+
+
+def _sorted_rows(row_start: IntArray, rows: IntArray, n: int) -> IntArray:
+    """Sort the rows of every front at once: two transpositions, linear in time."""
+    m = len(row_start) - 1
+    by_front = sparse.csr_array((np.ones(len(rows), np.int8), rows, row_start), shape=(m, n))
+    return by_front.tocsc().tocsr().indices.astype(np.int64)
+
+
+def _arenas(parent: IntArray, below: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Depth of each front, where its update lies in the arena of that depth's parity, and the
+    arenas' sizes.
+
+    Children are done before their parent, so the updates in one arena form a stack.
+    """
+    m = len(parent)
+    depth, update, first = np.zeros(m, np.int64), np.zeros(m, np.int64), np.full(m, -1)
+    top, arena = np.zeros(2, np.int64), np.zeros(2, np.int64)
+    _stack_updates(parent, below, depth, update, first, top, arena)
+    return depth, update, arena
+
+
+@njit(cache=True)
+def _stack_updates(
+    parent: IntArray,
+    below: IntArray,
+    depth: IntArray,
+    update: IntArray,
+    first: IntArray,
+    top: IntArray,
+    arena: IntArray,
+) -> None:
+    """Fill `depth`, `update` and `arena`; `first` is where the updates of a front's children
+    begin.
+    """
+    for f in range(len(parent) - 1, -1, -1):
+        up = parent[f]
+        depth[f] = depth[up] + 1 if up >= 0 else 0
+    for f in range(len(parent)):
+        mine, up = depth[f] % 2, parent[f]
+        update[f] = top[mine]
+        if up >= 0 and first[up] < 0:
+            first[up] = top[mine]
+        top[mine] += below[f] * below[f]
+        arena[mine] = max(arena[mine], top[mine])
+        if first[f] >= 0:
+            top[1 - mine] = first[f]

@@ -47,7 +47,8 @@ from meshconv.saliency.project import to_vertices
 from meshconv.stats.group_statistic import group_statistic
 from meshconv.stats.metrics import evaluate, roc_auc
 from meshconv.train.config import CHANNELS, PrepareConfig
-from meshconv.train.prepare import population_template, prepare
+from meshconv.train.frames import population_template
+from meshconv.train.prepare import prepare
 from meshconv.viz.picture import FieldStyle, figure, save_figure
 
 CONFIG = PrepareConfig(65, (*CHANNELS, "thickness", "mean_curvature", "log_conformal_factor"))

@@ -162,6 +162,17 @@ def in_range(value: float, low: float, high: float, name: str) -> float:
     return value
 
 
+def whole_number(value: Any, least: int, name: str) -> int:
+    """Return `value` if it is an integer of at least `least`."""
+    if (
+        isinstance(value, bool | np.bool_)
+        or not isinstance(value, int | np.integer)
+        or value < least
+    ):
+        raise ArgumentError(f"{name} must be a whole number of at least {least}, found {value!r}")
+    return int(value)
+
+
 _MADE_BY = {
     "Surface": "make one with meshconv.Surface(vertices, faces) or meshconv.load",
     "Parameterization": "make one with meshconv.conformal_map",

@@ -16,7 +16,8 @@ from meshconv.estimators.classifier import SurfaceClassifier
 from meshconv.mesh.shapes import delaunay_sphere
 from meshconv.saliency.evaluate import agreement
 from meshconv.train.config import CHANNELS, PrepareConfig
-from meshconv.train.prepare import population_template, prepare
+from meshconv.train.frames import population_template
+from meshconv.train.prepare import prepare
 
 SWELLING = np.array([0.0, 0.6, 0.8])
 

@@ -27,8 +27,8 @@ from meshconv.nn.seeding import seeded
 from meshconv.saliency.attribute import attribute
 from meshconv.train.config import TrainConfig
 from meshconv.train.dataset import Standardizer
-from meshconv.train.loop import predict, train
-from meshconv.train.prepare import Prepared
+from meshconv.train.loop import predict_logits, train
+from meshconv.train.prepared import Prepared
 
 _ATTRIBUTED = 128  # test images that a population's gradient map is the mean of
 
@@ -141,7 +141,9 @@ def network(
     seconds = time.process_time() - start
 
     def probabilities(part: Part) -> FloatArray:
-        return np.asarray(torch.softmax(predict(model, seen(part.images)).double(), dim=1).numpy())
+        return np.asarray(
+            torch.softmax(predict_logits(model, seen(part.images)).double(), dim=1).numpy()
+        )
 
     shown = seen(task.test.images[:_ATTRIBUTED])
     maps = {"gradient": attribute(model, shown, method="gradient").mean(axis=0)}

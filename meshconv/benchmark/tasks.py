@@ -22,7 +22,9 @@ from meshconv.io import write_bytes_atomic
 from meshconv.registration.template import Template
 from meshconv.stats.folds import hold_out
 from meshconv.stats.split import PARTS
-from meshconv.train.prepare import Prepared, population_template, prepare
+from meshconv.train.frames import population_template
+from meshconv.train.prepare import prepare
+from meshconv.train.prepared import Prepared
 
 TRAIN_SEED, TEST_SEED = 100, 200  # of the populations: no face is in both
 VARIANTS = {

@@ -15,6 +15,7 @@ import meshconv as mc
 from meshconv.cli._common import Commands, add, emit, refuse_existing
 from meshconv.errors import ArgumentError, MeshConvError
 from meshconv.io import write_bytes_atomic
+from meshconv.train.config import TrainConfig
 
 
 def add_commands(commands: Commands) -> None:
@@ -31,7 +32,7 @@ def add_commands(commands: Commands) -> None:
     train.add_argument(
         "--checkpoint", type=Path, help="written after every epoch; training goes on from it"
     )
-    train.add_argument("--epochs", type=int, default=40)
+    train.add_argument("--epochs", type=int, default=TrainConfig.epochs)
     train.add_argument(
         "--network-size", type=int, default=33, help="nodes per side that the network sees"
     )
@@ -210,20 +211,19 @@ def _train(args: argparse.Namespace) -> int:
 
 def _images(args: argparse.Namespace, model: Any, scans: Any) -> Any:
     """Images of scans in the frame of a classifier."""
-    from meshconv.train.config import PrepareConfig
-    from meshconv.train.prepare import prepare
+    from meshconv.train.fitted import prepare_for
 
     if model.template_ is None:
         raise ArgumentError(
             "this classifier learned from images: it has no frame for scans", path=args.model
         )
-    return prepare(
+    return prepare_for(
+        model.fitted_,
         scans,
-        model.template_,
-        config=PrepareConfig(model.size, tuple(model.channels), model.repair),
         cache=args.cache,
         workers=args.workers,
         on_error=args.on_error,
+        progress=True,
     )
 
 

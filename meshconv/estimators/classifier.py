@@ -9,29 +9,29 @@ from os import PathLike
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from meshconv._check import FloatArray
 from meshconv.errors import ArgumentError
-from meshconv.estimators.classifier_file import read_classifier, write_classifier
 from meshconv.nn.decnn import DECNN
 from meshconv.registration.template import Template
-from meshconv.saliency.explain import explanation, template_saliency
+from meshconv.saliency.explain import explain, template_saliency
 from meshconv.saliency.explanation import Explanation
 from meshconv.stats.folds import warn_shared_subjects
-from meshconv.train.config import CHANNELS, PrepareConfig
-from meshconv.train.fit import choose_head, fit_network
+from meshconv.train.config import NetworkConfig, PrepareConfig, Settings, TrainConfig
+from meshconv.train.dataset import Standardizer
+from meshconv.train.fit import fit
+from meshconv.train.fitted import predict, prepare_for
+from meshconv.train.fitted_file import load_fitted, save_fitted
 from meshconv.train.frames import population_template
-from meshconv.train.inputs import as_prepared, class_indices, own_labels, subjects_of
-from meshconv.train.loop import predict
+from meshconv.train.inputs import as_prepared, labels_of
 from meshconv.train.prepare import prepare
 from meshconv.train.prepared import Prepared
-from meshconv.train.reading import ScanLike
+from meshconv.train.progress import Progress
+from meshconv.train.scans import ScanLike, Skipped, subjects_of
 
-_STEPS = 8  # of the flow where the area element multiplies the density
 Scans = Sequence[ScanLike] | Prepared | ArrayLike
 
 
@@ -96,6 +96,8 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
+    fitted_ : Fitted
+        What training left, as one value; the rest of these attributes are its parts.
     classes_ : (K,) array
     template_ : Template or None
         None if fitted on images.
@@ -123,54 +125,48 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         *,
-        size: int = 129,
-        network_size: int = 33,
-        density: str = "shared",
-        ratio: float = 10.0,
-        warm_start: bool = True,
-        head: str = "flatten",
-        width: int = 8,
-        direct: bool | None = None,
-        emphasis: float | None = None,
+        size: int = PrepareConfig.size,
+        network_size: int = NetworkConfig.network_size,
+        density: str = NetworkConfig.density,
+        ratio: float = NetworkConfig.ratio,
+        warm_start: bool = NetworkConfig.warm_start,
+        head: str = NetworkConfig.head,
+        width: int = NetworkConfig.width,
+        direct: bool | None = NetworkConfig.direct,
+        emphasis: float | None = NetworkConfig.emphasis,
         template: Template | None = None,
-        channels: tuple[str, ...] = CHANNELS,
-        repair: bool = True,
-        mirror: bool = False,
-        epochs: int = 60,
-        batch_size: int = 32,
-        learning_rate: float = 3e-3,
-        label_smoothing: float = 0.1,
-        density_epochs: int = 10,
-        noise: float = 0.1,
-        variation: float = 1.0,
-        class_weights: str = "balanced",
-        patience: int = 0,
-        validation: float = 0.2,
-        precision: str = "float32",
+        channels: tuple[str, ...] = PrepareConfig.channels,
+        repair: bool = PrepareConfig.repair,
+        mirror: bool = TrainConfig.mirror,
+        epochs: int = TrainConfig.epochs,
+        batch_size: int = TrainConfig.batch_size,
+        learning_rate: float = TrainConfig.learning_rate,
+        label_smoothing: float = TrainConfig.label_smoothing,
+        density_epochs: int = TrainConfig.density_epochs,
+        noise: float = TrainConfig.noise,
+        variation: float = TrainConfig.variation,
+        class_weights: str = TrainConfig.class_weights,
+        patience: int = TrainConfig.patience,
+        validation: float = TrainConfig.validation,
+        precision: str = TrainConfig.precision,
         on_error: str = "raise",
         cache: str | PathLike[str] | None = None,
         workers: int = 1,
         checkpoint: str | PathLike[str] | None = None,
         device: Any = None,
-        seed: int = 0,
+        seed: int = TrainConfig.seed,
         progress: bool = False,
     ) -> None:
-        self.size, self.network_size = size, network_size
+        self.size, self.channels, self.repair, self.template = size, channels, repair, template
+        self.network_size, self.width, self.head, self.direct = network_size, width, head, direct
         self.density, self.ratio, self.warm_start = density, ratio, warm_start
-        self.head, self.width, self.direct, self.emphasis = head, width, direct, emphasis
-        self.template, self.channels, self.repair, self.mirror = template, channels, repair, mirror
+        self.emphasis, self.mirror = emphasis, mirror
         self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
         self.label_smoothing, self.noise, self.variation = label_smoothing, noise, variation
-        self.density_epochs, self.class_weights, self.precision = (
-            density_epochs,
-            class_weights,
-            precision,
-        )
-        self.patience, self.validation = patience, validation
-        self.on_error, self.cache, self.workers = on_error, cache, workers
-        self.checkpoint, self.device, self.seed, self.progress = checkpoint, device, seed, progress
-
-    # --- fitting -------------------------------------------------------------------------------
+        self.density_epochs, self.class_weights = density_epochs, class_weights
+        self.patience, self.validation, self.precision = patience, validation, precision
+        self.on_error, self.cache, self.workers, self.progress = on_error, cache, workers, progress
+        self.checkpoint, self.device, self.seed = checkpoint, device, seed
 
     def fit(self, X: Scans, y: ArrayLike | None = None) -> Self:
         """Learn from scans (or images (n, C, N, N)) and their labels.
@@ -189,85 +185,35 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         MeshConvError
             Of the first bad scan.
         """
-        self.template_ = self.template
-        prepared = as_prepared(
-            X, lambda scans: self._prepare(scans, on_error=self.on_error, learn=True)
+        settings, frame = Settings.of(self.get_params(deep=False)), self.template
+
+        def in_frame(scans: Sequence[ScanLike]) -> Prepared:
+            nonlocal frame
+            frame = frame or population_template(scans, on_error=self.on_error)
+            how = {**self._reading(), "on_error": self.on_error}
+            return prepare(scans, frame, config=settings.prepare, **how)
+
+        prepared = as_prepared(X, in_frame)
+        self.fitted_ = fit(
+            prepared,
+            labels_of(X, y, prepared),
+            settings,
+            template=frame,
+            device=self.device,
+            checkpoint=self.checkpoint,
         )
-        labels = own_labels(X, prepared) if y is None else np.asarray(y)
-        if (
-            y is not None
-            and prepared.skipped
-            and len(labels) == len(prepared) + len(prepared.skipped)
-        ):
-            labels = labels[prepared.kept]
-        self.classes_, index = class_indices(labels, len(prepared))
-        self.skipped_ = prepared.skipped
-        self.subjects_ = frozenset(subjects_of(X)) - {""}
-        self.channel_names_ = prepared.channel_names
-        self.n_features_in_ = prepared.images.shape[1]
-        self.head_ = choose_head(self, prepared, index) if self.head == "auto" else self.head
-        fit_network(self, prepared, index)
         return self
-
-    def network(self) -> DECNN:
-        """Return a new network for the classes, channels and grid that were found."""
-        in_channels, size = self.standardizer_.mean.shape[:2]
-        in_frame = (
-            self.template_ is not None and self.head_ == "flatten" and self.density != "sample"
-        )
-        direct = in_frame if self.direct is None else self.direct
-        return DECNN(
-            in_channels,
-            len(self.classes_),
-            size=size,
-            network_size=min(self.network_size, size),
-            head=self.head_,
-            width=self.width,
-            direct=direct,
-            emphasis=self.emphasis,
-            density=self.density,
-            ratio=self.ratio,
-            steps=None if self.template_ is None else _STEPS,
-            seed=self.seed,
-        )
-
-    def _prepare_config(self) -> PrepareConfig:
-        return PrepareConfig(self.size, tuple(self.channels), self.repair)
-
-    def _prepare(
-        self, scans: Sequence[ScanLike], *, on_error: str, learn: bool = False
-    ) -> Prepared:
-        if learn and self.template_ is None:
-            self.template_ = population_template(scans, on_error=on_error)
-        if self.template_ is None:
-            raise ArgumentError(
-                "fitted on images: there is no frame to bring scans into", hint="pass template="
-            )
-        return prepare(
-            scans,
-            self.template_,
-            config=self._prepare_config(),
-            cache=self.cache,
-            workers=self.workers,
-            on_error=on_error,
-            progress=self.progress,
-        )
-
-    # --- using ---------------------------------------------------------------------------------
 
     def predict_proba(self, X: Scans) -> FloatArray:
         """Return the probability of each class, (n, K), columns as in ``classes_``."""
-        check_is_fitted(self)
-        prepared = as_prepared(X, lambda scans: self._prepare(scans, on_error="raise"))
+        prepared = self._prepared(X)
         found, expected = prepared.images.shape[1], self.n_features_in_
         if found != expected:
             raise ArgumentError(
-                f"X has {found} features, but {type(self).__name__} is expecting {expected} features as input"
+                f"X has {found} features, but {type(self).__name__} is expecting {expected}"
+                " features as input"
             )
-        logits = predict(
-            self.model_, self.standardizer_(prepared.images), batch_size=self.batch_size
-        )
-        return np.asarray(torch.softmax(logits.double(), dim=1).numpy())
+        return predict(self.fitted_, prepared)
 
     def predict(self, X: Scans) -> NDArray[Any]:
         """Return the most probable class of each scan, (n,)."""
@@ -285,41 +231,28 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
             If a subject was among those the classifier learned from.
         """
         check_is_fitted(self)
-        warn_shared_subjects(self.subjects_, subjects_of(X))
-        if y is None:
-            prepared = as_prepared(X, lambda scans: self._prepare(scans, on_error="raise"))
-            return float(super().score(prepared, own_labels(X, prepared), sample_weight))
-        return float(super().score(X, y, sample_weight))
+        warn_shared_subjects(self.fitted_.subjects, subjects_of(X))
+        if y is not None:
+            return float(super().score(X, y, sample_weight))
+        prepared = self._prepared(X)
+        return float(super().score(prepared, labels_of(X, None, prepared), sample_weight))
 
-    def explain(self, scan: ScanLike, *, method: str = "density") -> Explanation:
-        """Return the class of one scan and its saliency on every vertex.
-
-        Parameters
-        ----------
-        scan : Scan, Surface or path
-        method : {'density', 'gradient', 'gradcam'}
-            See `meshconv.saliency.attribute.attribute`.
+    def explain(self, scan: Any, *, method: str = "density") -> Explanation:
+        """Return the class of one scan and its saliency on every vertex, see
+        `meshconv.saliency.explain.explain`.
         """
         check_is_fitted(self)
-        if self.template_ is None:
-            raise ArgumentError(
-                "fitted on images: there is no frame to bring a scan into", hint="pass template="
-            )
-        return explanation(self, scan, self.template_, self._prepare_config(), method)
+        return explain(self.fitted_, scan, method=method)
 
     def template_saliency(self) -> FloatArray:
         """Return the population's density on the vertices of the template, (V,), scaled to 0..1."""
         check_is_fitted(self)
-        if self.template_ is None:
-            raise ArgumentError("fitted on images: there is no template", hint="pass template=")
-        return template_saliency(self, self.template_)
-
-    # --- files ---------------------------------------------------------------------------------
+        return template_saliency(self.fitted_)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the fitted classifier to one checksummed file that cannot run code."""
         check_is_fitted(self)
-        write_classifier(self, path)
+        save_fitted(self.fitted_, path)
 
     @classmethod
     def load(cls, path: str | PathLike[str], *, device: Any = None) -> Self:
@@ -330,9 +263,66 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         MissingFileError, CheckpointError
             If there is none, or it is damaged, foreign or of another kind.
         """
-        new = cls(device=device)
-        read_classifier(new, path)
+        fitted = load_fitted(path, device=device)
+        known, options = cls._get_param_names(), fitted.settings.options()
+        own = {name: value for name, value in options.items() if name in known}
+        new = cls(**own, template=fitted.template, device=device)
+        new.fitted_ = fitted
         return new
+
+    def _prepared(self, X: Scans) -> Prepared:
+        check_is_fitted(self)
+        return as_prepared(X, lambda scans: prepare_for(self.fitted_, scans, **self._reading()))
+
+    def _reading(self) -> dict[str, Any]:
+        return {"cache": self.cache, "workers": self.workers, "progress": self.progress}
+
+    # --- the parts of what training left -------------------------------------------------------
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The classes, (K,)."""
+        return self.fitted_.classes
+
+    @property
+    def template_(self) -> Template | None:
+        """The frame; None if fitted on images."""
+        return self.fitted_.template
+
+    @property
+    def head_(self) -> str:
+        """The head in use."""
+        return self.fitted_.head
+
+    @property
+    def model_(self) -> DECNN:
+        """The network."""
+        return self.fitted_.network
+
+    @property
+    def standardizer_(self) -> Standardizer:
+        """What is subtracted from images, and what they are divided by."""
+        return self.fitted_.standardizer
+
+    @property
+    def progress_(self) -> Progress:
+        """Losses by epoch."""
+        return self.fitted_.progress
+
+    @property
+    def skipped_(self) -> tuple[Skipped, ...]:
+        """The scans that were left out of training, and why."""
+        return self.fitted_.skipped
+
+    @property
+    def subjects_(self) -> frozenset[str]:
+        """Whom the scans that it learned from are of."""
+        return self.fitted_.subjects
+
+    @property
+    def n_features_in_(self) -> int:
+        """Channels of the images."""
+        return len(self.fitted_.channel_names)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,69 +1,81 @@
-"""How a fitted `SurfaceClassifier` explains a scan, and its population."""
+"""How a trained network explains a scan, and its population."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
 
 from meshconv._check import FloatArray
-from meshconv.datasets.scan import Scan
-from meshconv.io import as_surface
-from meshconv.mesh.surface import Surface
-from meshconv.registration.template import Template
 from meshconv.resample.resampler import Resampler
 from meshconv.saliency.attribute import attribute, unit_range
 from meshconv.saliency.explanation import Explanation
 from meshconv.saliency.project import to_vertices
-from meshconv.train.config import PrepareConfig
-from meshconv.train.loop import predict
+from meshconv.train.fitted import Fitted
+from meshconv.train.loop import predict_logits
 from meshconv.train.prepare import place
-from meshconv.train.reading import ScanLike
-
-if TYPE_CHECKING:
-    from meshconv.estimators.classifier import SurfaceClassifier
+from meshconv.train.scans import as_scan
 
 
-def explanation(
-    classifier: SurfaceClassifier,
-    scan: ScanLike,
-    template: Template,
-    config: PrepareConfig,
-    method: str,
-) -> Explanation:
-    """Return the class of one scan and its saliency, see `SurfaceClassifier.explain`."""
-    given = scan.surface if isinstance(scan, Scan) else as_surface(scan)
-    name = (
-        scan.name if isinstance(scan, Scan) else "scan" if isinstance(scan, Surface) else str(scan)
-    )
-    placed = place(given, template, config, mirrored=isinstance(scan, Scan) and scan.mirrored)
-    model, classes = classifier.model_, classifier.classes_
-    x = classifier.standardizer_(placed.image.channels[None].astype(np.float32))
-    saliency = unit_range(attribute(model, x, method=method)[0])
+def explain(fitted: Fitted, scan: Any, *, method: str = "density") -> Explanation:
+    """Return the class of one scan and its saliency on every vertex.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        Trained on scans.
+    scan : Scan, Surface, path, or whatever holds a surface
+        A scan that is said to be a mirror image is mirrored back.
+    method : {'density', 'gradient', 'gradcam'}
+        See `meshconv.saliency.attribute.attribute`.
+
+    Raises
+    ------
+    ArgumentError
+        If the network learned from images: there is no frame to bring a scan into.
+    MeshConvError
+        If the scan cannot be read, mended or registered.
+    """
+    frame, given = fitted.frame, as_scan(scan)
+    placed = place(given.surface, frame, fitted.settings.prepare, mirrored=given.mirrored)
+    network = fitted.network
+    x = fitted.standardizer(placed.image.channels[None].astype(np.float32))
+    saliency = unit_range(attribute(network, x, method=method)[0])
     origin = None if placed.repaired is None else placed.repaired.vertex_origin
-    with torch.no_grad():
-        grid = model.sampling_grid(x.to(classifier.device))[0].double().cpu().numpy()
-    shares = torch.softmax(predict(model, x)[0].double(), dim=0).numpy()
+    shares = torch.softmax(predict_logits(network, x)[0].double(), dim=0).numpy()
     return Explanation(
-        name,
-        classes[shares.argmax()],
-        dict(zip(classes.tolist(), shares.tolist(), strict=True)),
-        to_vertices(saliency, placed.resampler, surface=given, vertex_origin=origin),
-        given,
+        given.name,
+        fitted.classes[shares.argmax()],
+        dict(zip(fitted.classes.tolist(), shares.tolist(), strict=True)),
+        to_vertices(saliency, placed.resampler, surface=given.surface, vertex_origin=origin),
+        given.surface,
         placed.parameterization,
         placed.image,
         saliency,
-        (grid + 1) / 2,
+        _sampled_places(fitted, x),
         placed.resampler,
         method,
     )
 
 
-def template_saliency(classifier: SurfaceClassifier, template: Template) -> FloatArray:
-    """Return the population's density on the vertices of the template, see
-    `SurfaceClassifier.template_saliency`.
+def template_saliency(fitted: Fitted) -> FloatArray:
+    """Return the population's density on the vertices of the template, (V,), scaled to 0..1.
+
+    Raises
+    ------
+    ArgumentError
+        If the network learned from images: there is no template.
     """
-    mean = torch.zeros(1, *classifier.standardizer_.mean.shape)
-    density = unit_range(attribute(classifier.model_, mean)[0])
-    return to_vertices(density, Resampler(template.parameterization, density.shape[-1]))
+    frame = fitted.frame
+    mean = torch.zeros(1, *fitted.standardizer.mean.shape)
+    density = unit_range(attribute(fitted.network, mean)[0])
+    return to_vertices(density, Resampler(frame.parameterization, density.shape[-1]))
+
+
+@torch.no_grad()
+def _sampled_places(fitted: Fitted, x: torch.Tensor) -> FloatArray:
+    """Return where the network looks, (n, n, 2) in the unit square."""
+    device = next(fitted.network.parameters()).device
+    grid = fitted.network.sampling_grid(x.to(device))[0].double().cpu().numpy()
+    return np.asarray((grid + 1) / 2)

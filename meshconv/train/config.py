@@ -1,15 +1,15 @@
-"""What preparation and training are told to do, as data: compared when a run is resumed, written
-beside results.
+"""What preparation and training are told to do, as data: the one place where their defaults stand;
+compared when a run is resumed, written beside results.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from numbers import Integral
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
 
-from meshconv._check import in_range, one_of
+from meshconv._check import in_range, one_of, whole_number
 from meshconv.errors import ArgumentError
 from meshconv.resample.grid import grid_size
 
@@ -21,6 +21,8 @@ CHANNELS = (
     "normal_y",
     "normal_z",
 )
+DENSITIES = ("shared", "sample", "uniform")
+HEADS = ("flatten", "mean", "mean+max", "auto")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -44,6 +46,7 @@ class PrepareConfig:
     repair: bool = True
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))  # JSON and users give lists
         grid_size(self.size)
         if not self.channels:
             raise ArgumentError("channels: at least one is needed")
@@ -51,6 +54,49 @@ class PrepareConfig:
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
         return {**asdict(self), "channels": list(self.channels)}
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What is trained: the options of `DECNN` that a study chooses, see there.
+
+    Attributes
+    ----------
+    network_size : int
+        Nodes per side of the equalized grid that the network sees.
+    density : {'shared', 'sample', 'uniform'}
+    ratio : float
+        Largest / smallest density.
+    warm_start : bool
+        Start the density from where the classes of the training images differ.
+    head : {'flatten', 'mean', 'mean+max', 'auto'}
+        ``auto``: ``flatten`` or ``mean``, whichever does better on held-out images.
+    width : int
+    direct : bool, optional
+        By default where images lie in the frame of a template, all under one density, and the head
+        is ``flatten``.
+    emphasis : float, optional
+    """
+
+    network_size: int = 33
+    density: str = "shared"
+    ratio: float = 10.0
+    warm_start: bool = True
+    head: str = "flatten"
+    width: int = 8
+    direct: bool | None = None
+    emphasis: float | None = None
+
+    def __post_init__(self) -> None:
+        grid_size(self.network_size, "network_size")
+        one_of(self.density, DENSITIES, "density")
+        in_range(self.ratio, 1.0, 1e6, "ratio")
+        one_of(self.head, HEADS, "head")
+        whole_number(self.width, 1, "width")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -77,11 +123,15 @@ class TrainConfig:
         Standard deviation of the share of another difference that is added to each image: that of
         two random training images of one class. New individuals, in the directions in which
         individuals vary.
+    mirror : bool
+        Show mirror images too, mirrored in the frame; for `fit`, which knows the frame.
     class_weights : {'balanced', 'none'}
         Whether rare classes weigh more.
     patience : int
         Epochs without a better validation loss before training stops; 0 never stops. The best
         weights are kept. Needs a validation set.
+    validation : float
+        Share of the training images that `fit` holds out for `patience` and for ``head='auto'``.
     precision : {'float32', 'bfloat16'}
         Of the convolutions (autocast).
     seed : int
@@ -97,36 +147,65 @@ class TrainConfig:
     evidence: float = 0.5
     noise: float = 0.1
     variation: float = 1.0
+    mirror: bool = False
     class_weights: str = "balanced"
     patience: int = 0
+    validation: float = 0.2
     precision: str = "float32"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("epochs", 1),
-            ("batch_size", 1),
-            ("density_epochs", 0),
-            ("patience", 0),
-            ("seed", 0),
-        ):
-            found = getattr(self, name)
-            if isinstance(found, bool) or not isinstance(found, Integral) or found < least:
-                raise ArgumentError(
-                    f"{name} must be a whole number of at least {least}, found {found!r}"
-                )
+        for name in ("epochs", "batch_size"):
+            whole_number(getattr(self, name), 1, name)
+        for name in ("density_epochs", "patience", "seed"):
+            whole_number(getattr(self, name), 0, name)
         if not 0 < self.learning_rate < math.inf:
             raise ArgumentError(
                 f"learning_rate must be positive and finite, found {self.learning_rate}"
             )
-        in_range(self.weight_decay, 0.0, 100.0, "weight_decay")
         in_range(self.label_smoothing, 0.0, 0.99, "label_smoothing")
-        in_range(self.evidence, 0.0, 100.0, "evidence")
-        in_range(self.noise, 0.0, 100.0, "noise")
-        in_range(self.variation, 0.0, 100.0, "variation")
+        for name in ("weight_decay", "evidence", "noise", "variation"):
+            in_range(getattr(self, name), 0.0, 100.0, name)
         one_of(self.class_weights, ("balanced", "none"), "class_weights")
         one_of(self.precision, PRECISIONS, "precision")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that `meshconv.train.fit.fit` is told: how scans become images, what is trained, and
+    how.
+    """
+
+    prepare: PrepareConfig = field(default_factory=PrepareConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """Return the settings that options by name make; those of other things are passed over.
+
+        >>> Settings.of({"epochs": 5, "width": 4, "workers": 2}).train.epochs
+        5
+        """
+
+        def some(kind: Any) -> dict[str, Any]:
+            return {one.name: options[one.name] for one in fields(kind) if one.name in options}
+
+        return cls(
+            PrepareConfig(**some(PrepareConfig)),
+            NetworkConfig(**some(NetworkConfig)),
+            TrainConfig(**some(TrainConfig)),
+        )
+
+    def options(self) -> dict[str, Any]:
+        """Return all options by name: the inverse of `of`."""
+        parts = (self.prepare, self.network, self.train)
+        return {one.name: getattr(part, one.name) for part in parts for one in fields(part)}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all options as JSON values."""
+        return {**self.options(), "channels": list(self.prepare.channels)}

@@ -1,115 +1,196 @@
-"""How a `SurfaceClassifier` learns, once its scans are images: head, statistics, first density,
-training.
-"""
+"""`fit`: from images and labels to a `Fitted`: head, statistics, first density, training."""
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import clone
+from numpy.typing import ArrayLike, NDArray
 
 import meshconv
-from meshconv._check import IntArray
+from meshconv._check import FloatArray, IntArray
 from meshconv.errors import ArgumentError
+from meshconv.nn.decnn import DECNN
+from meshconv.registration.template import Template
 from meshconv.stats.evidence import group_evidence
 from meshconv.stats.folds import hold_out
-from meshconv.train.config import TrainConfig
+from meshconv.train.config import Settings
 from meshconv.train.dataset import Standardizer
+from meshconv.train.fitted import Fitted, predict
 from meshconv.train.frames import area_element
+from meshconv.train.inputs import class_indices
 from meshconv.train.loop import train
 from meshconv.train.mirror import FrameMirror
+from meshconv.train.network import new_network
 from meshconv.train.prepared import Prepared
 
-if TYPE_CHECKING:
-    from meshconv.estimators.classifier import SurfaceClassifier
-
-_CANDIDATES = ("flatten", "mean")
+_CANDIDATES = ("flatten", "mean")  # of head="auto"
 
 
-def choose_head(classifier: SurfaceClassifier, prepared: Prepared, labels: IntArray) -> str:
+def fit(
+    prepared: Prepared,
+    labels: ArrayLike,
+    settings: Settings | None = None,
+    *,
+    template: Template | None = None,
+    device: Any = None,
+    checkpoint: str | PathLike[str] | None = None,
+) -> Fitted:
+    """Return what a network learns from images and their labels.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        Images, with whom they are of.
+    labels : (n,) array_like
+        Numbers or text.
+    settings : Settings, optional
+    template : Template, optional
+        The frame that the images lie in; None for images of another kind.
+    device : str or torch.device, optional
+        Where the network runs; the CPU if None.
+    checkpoint : path, optional
+        Written after every epoch; a run on the same data goes on from it.
+
+    Raises
+    ------
+    ArgumentError
+        If there is one class only, or labels are missing or of another number, as scikit-learn
+        words it; or ``mirror`` is asked for without a template.
+    CheckpointError
+        If the checkpoint is of another run.
+
+    Examples
+    --------
+    >>> from meshconv.train.inputs import as_prepared
+    >>> images = np.random.default_rng(0).normal(size=(20, 1, 17, 17))
+    >>> images[10:, :, 4:8, 4:8] += 2
+    >>> settings = Settings.of({"network_size": 9, "epochs": 8})
+    >>> fit(as_prepared(images), ["a"] * 10 + ["b"] * 10, settings).classes.tolist()
+    ['a', 'b']
+    """
+    settings = settings or Settings()
+    if settings.train.mirror and template is None:
+        raise ArgumentError("mirror=True needs a template", hint="fit on scans, or pass template=")
+    classes, index = class_indices(labels, len(prepared))
+    study = _Study(prepared, classes, index, settings, template, device)
+    asked = settings.network.head
+    return _learned(study, _better_head(study) if asked == "auto" else asked, checkpoint)
+
+
+@dataclass(frozen=True, eq=False)
+class _Study:
+    """What is learned from, and how."""
+
+    prepared: Prepared
+    classes: NDArray[Any]
+    index: IntArray  # of each image's class
+    settings: Settings
+    template: Template | None
+    device: Any
+
+    def take(self, rows: IntArray) -> _Study:
+        """Return the study of some of the images."""
+        return replace(self, prepared=self.prepared.take(rows), index=self.index[rows])
+
+    def halves(self) -> tuple[IntArray, IntArray]:
+        """Return the rows to learn from and those held out."""
+        share, seed = self.settings.train.validation, self.settings.train.seed
+        return hold_out(self.index, self.prepared.subjects, share=share, seed=seed)
+
+
+def _better_head(study: _Study) -> str:
     """Return ``flatten`` or ``mean``: the one with the smaller loss on the share ``validation``,
     learned from the rest.
 
     Measured on held-out training scans: .15 and .19 against .50 and .49 on two sets of faces (400
     scans each), .50 and .46 against .38 and .37 on adrenal glands (two choices of channels).
     """
-    rows, held = hold_out(
-        labels, prepared.subjects, share=classifier.validation, seed=classifier.seed
-    )
-    losses = []
-    for head in _CANDIDATES:
-        fresh = clone(classifier).set_params(
-            head=head, template=classifier.template_, checkpoint=None
-        )
-        shares = fresh.fit(prepared.take(rows), labels[rows]).predict_proba(prepared.take(held))
-        losses.append(-np.log(np.maximum(shares[np.arange(len(held)), labels[held]], 1e-12)).mean())
+    rows, held = study.halves()
+    learn, judge = study.take(rows), study.take(held)
+    losses = [_loss(predict(_learned(learn, head), judge.prepared), judge) for head in _CANDIDATES]
     return _CANDIDATES[int(np.argmin(losses))]
 
 
-def fit_network(classifier: SurfaceClassifier, prepared: Prepared, labels: IntArray) -> None:
-    """Set ``standardizer_``, ``model_`` and ``progress_`` by what the images and their labels
-    0..K-1 teach.
-    """
-    config = _train_config(classifier)
-    rows, held = np.arange(len(labels)), np.zeros(0, dtype=np.int64)
-    if config.patience:
-        rows, held = hold_out(
-            labels, prepared.subjects, share=classifier.validation, seed=classifier.seed
-        )
-    images, y = prepared.images[rows], labels[rows]
-    classifier.standardizer_ = standardizer = Standardizer.fit(images)
-    classifier.model_ = model = classifier.network()
-    if classifier.warm_start and classifier.density != "uniform":
-        subjects = [prepared.subjects[k] for k in rows]
-        statistic, evidence = group_evidence(images, y, subjects=subjects, seed=classifier.seed)
-        if evidence:
-            model.init_density(statistic, strength=evidence)
-    if classifier.template_ is not None and classifier.density != "uniform":
-        model.set_area(area_element(classifier.template_, images.shape[-1]))
-    model.to(classifier.device)
-    targets = torch.from_numpy(labels)
-    held_out = (standardizer(prepared.images[held]), targets[held]) if len(held) else None
-    classifier.progress_ = train(
-        model,
-        standardizer(images),
+def _loss(shares: FloatArray, study: _Study) -> float:
+    own = shares[np.arange(len(shares)), study.index]
+    return float(-np.log(np.maximum(own, 1e-12)).mean())
+
+
+def _learned(study: _Study, head: str, checkpoint: str | PathLike[str] | None = None) -> Fitted:
+    """Return a network with this head, trained."""
+    prepared, train_config = study.prepared, study.settings.train
+    rows, held = np.arange(len(prepared)), np.zeros(0, dtype=np.int64)
+    if train_config.patience:
+        rows, held = study.halves()
+    learn = study.take(rows)
+    standardizer = Standardizer.fit(learn.prepared.images)
+    network = _network(learn, standardizer, head)
+    targets = torch.from_numpy(study.index)
+    progress = train(
+        network,
+        standardizer(learn.prepared.images),
         targets[rows],
-        config=config,
-        validation=held_out,
-        names=[prepared.names[k] for k in rows],
-        augment=_augment(classifier),
-        checkpoint=classifier.checkpoint,
-        identity=_identity(classifier),
+        config=train_config,
+        validation=(standardizer(prepared.images[held]), targets[held]) if len(held) else None,
+        names=learn.prepared.names,
+        augment=_augment(study, standardizer),
+        checkpoint=checkpoint,
+        identity=_identity(study, head),
+    )
+    return Fitted(
+        network,
+        standardizer,
+        study.classes,
+        study.template,
+        study.settings,
+        prepared.channel_names,
+        head,
+        frozenset(prepared.subjects) - {""},
+        prepared.skipped,
+        progress,
     )
 
 
-def _train_config(classifier: SurfaceClassifier) -> TrainConfig:
-    own = classifier.get_params(deep=False)
-    return TrainConfig(
-        **{option.name: own[option.name] for option in fields(TrainConfig) if option.name in own}
+def _network(learn: _Study, standardizer: Standardizer, head: str) -> DECNN:
+    """Return an untrained network that starts from where the classes differ, and knows the area of
+    its frame.
+    """
+    settings, template, images = learn.settings, learn.template, learn.prepared.images
+    network = new_network(
+        settings,
+        standardizer.mean.shape,
+        n_classes=len(learn.classes),
+        head=head,
+        in_frame=template is not None,
     )
+    if settings.network.density != "uniform":
+        if settings.network.warm_start:
+            subjects, seed = learn.prepared.subjects, settings.train.seed
+            found, evidence = group_evidence(images, learn.index, subjects=subjects, seed=seed)
+            if evidence:
+                network.init_density(found, strength=evidence)
+        if template is not None:
+            network.set_area(area_element(template, images.shape[-1]))
+    return network.to(learn.device)
 
 
-def _identity(classifier: SurfaceClassifier) -> dict[str, Any]:
+def _identity(study: _Study, head: str) -> dict[str, Any]:
     """What must agree for a checkpoint to be taken up."""
-    model = {
-        key: getattr(classifier, key)
-        for key in ("density", "ratio", "width", "direct", "emphasis", "mirror", "warm_start")
-    }
+    network = study.settings.network
     return {
         "version": meshconv.__version__,
-        "classes": [str(value) for value in classifier.classes_],
-        "channels": list(classifier.channel_names_),
-        "grid": [int(classifier.standardizer_.mean.shape[-1]), classifier.network_size],
-        "model": {**model, "head": classifier.head_},
+        "classes": [str(value) for value in study.classes],
+        "channels": list(study.prepared.channel_names),
+        "grid": [study.prepared.images.shape[-1], network.network_size],
+        "model": {**network.as_dict(), "head": head},
     }
 
 
-def _augment(classifier: SurfaceClassifier) -> FrameMirror | None:
-    if not classifier.mirror:
+def _augment(study: _Study, standardizer: Standardizer) -> FrameMirror | None:
+    if not study.settings.train.mirror or study.template is None:
         return None
-    if classifier.template_ is None:
-        raise ArgumentError("mirror=True needs a template", hint="fit on scans, or pass template=")
-    return FrameMirror.of(classifier.template_, classifier.channel_names_, classifier.standardizer_)
+    return FrameMirror.of(study.template, study.prepared.channel_names, standardizer)

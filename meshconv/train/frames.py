@@ -8,14 +8,14 @@ from itertools import chain, islice
 import numpy as np
 
 from meshconv._check import FloatArray
+from meshconv.datasets.scan import Scan
 from meshconv.errors import ArgumentError
 from meshconv.mesh.surface import Surface
 from meshconv.mesh_repair.repair import repair
 from meshconv.registration.template import Template
 from meshconv.resample.channels import channels
 from meshconv.resample.resampler import Resampler
-from meshconv.train.prepared import Skipped
-from meshconv.train.reading import EXPECTED, ScanLike, Task, named, read
+from meshconv.train.scans import EXPECTED, NumberedScan, ScanLike, Skipped, read
 
 
 def population_template(
@@ -52,16 +52,16 @@ def population_template(
         they share a pose, else upright as far as that can be told. `Template.turned` corrects what
         came out wrong.
     """
-    tasks = read(scans, _spread(len(scans), count))
-    first = list(islice(tasks, count))
+    found = read(scans, _evenly_first(len(scans), count))
+    first = list(islice(found, count))
     shape = domain or _majority(first)
     surfaces: list[Surface] = []
-    for task in chain(first, tasks):
-        found = task if isinstance(task, Skipped) else _sound(task, shape)
-        if isinstance(found, Surface):
-            surfaces.append(found)
+    for one in chain(first, found):
+        sound = one if isinstance(one, Skipped) else _sound(*one, shape)
+        if isinstance(sound, Surface):
+            surfaces.append(sound)
         elif on_error == "raise":
-            raise named(found) from found.error
+            raise sound.as_error() from sound.error
         if len(surfaces) == count:
             break
     if not surfaces:
@@ -78,7 +78,7 @@ def population_template(
     )
 
 
-def _spread(n: int, count: int) -> list[int]:
+def _evenly_first(n: int, count: int) -> list[int]:
     """Return 0..n-1: first `count` of them at even distances, then the others, for where some are
     bad.
     """
@@ -88,19 +88,19 @@ def _spread(n: int, count: int) -> list[int]:
     return [*first, *sorted(set(range(n)) - set(first))]
 
 
-def _majority(tasks: Sequence[Task | Skipped]) -> str:
+def _majority(scans: Sequence[NumberedScan | Skipped]) -> str:
     """Return ``sphere`` if most of the surfaces are closed, else ``disk``."""
-    closed = [not task.surface.boundary_loops for task in tasks if not isinstance(task, Skipped)]
+    closed = [not one[1].surface.boundary_loops for one in scans if not isinstance(one, Skipped)]
     return "sphere" if 2 * sum(closed) > len(closed) else "disk"
 
 
-def _sound(task: Task, domain: str) -> Surface | Skipped:
+def _sound(index: int, scan: Scan, domain: str) -> Surface | Skipped:
     """Return the mended scan, mirrored back if it is said to be a mirror image."""
     try:
-        clean = repair(task.surface, target=domain).surface
+        clean = repair(scan.surface, target=domain).surface
     except EXPECTED as error:
-        return Skipped(task.index, task.name, error)
-    return clean.mirrored() if task.mirrored else clean
+        return Skipped(index, scan.name, error)
+    return clean.mirrored() if scan.mirrored else clean
 
 
 def area_element(template: Template, size: int) -> FloatArray:

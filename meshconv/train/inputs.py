@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meshconv._check import IntArray
-from meshconv.datasets.scan import Population, Scan
+from meshconv.datasets.scan import Population
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.train.prepared import Prepared
 
 
-def as_prepared(scans: Any, prepare_scans: Callable[[Sequence[Any]], Prepared]) -> Prepared:
-    """Return images of whatever was given: `Prepared`, an array (n, C, N, N), images, or scans.
+def as_prepared(
+    scans: Any, prepare_scans: Callable[[Sequence[Any]], Prepared] | None = None
+) -> Prepared:
+    """Return images of whatever was given: `Prepared`, an array (n, C, N, N), images, or scans,
+    which `prepare_scans` makes images of.
 
     Raises
     ------
@@ -32,10 +34,13 @@ def as_prepared(scans: Any, prepare_scans: Callable[[Sequence[Any]], Prepared]) 
         return _from_array(scans)
     if not isinstance(scans, Sequence) or isinstance(scans, str | bytes):
         raise ArrayTypeError(
-            f"scans must be a list of Surface, Scan or paths, or an array (n, C, N, N), found {type(scans).__name__}"
+            "scans must be a list of Surface, Scan or paths, or an array (n, C, N, N), found"
+            f" {type(scans).__name__}"
         )
     if not isinstance(scans, Population) and len(scans) and isinstance(scans[0], GeometryImage):
         return _from_images(scans)
+    if prepare_scans is None:
+        raise ArrayTypeError("these are scans, images are needed", hint="prepare them first")
     return prepare_scans(scans)
 
 
@@ -64,29 +69,22 @@ def class_indices(y: Any, n: int) -> tuple[NDArray[Any], IntArray]:
     return classes, index.astype(np.int64)
 
 
-def own_labels(scans: Any, prepared: Prepared) -> NDArray[Any]:
-    """Return the labels that scans bring along."""
+def labels_of(scans: Any, labels: Any, prepared: Prepared) -> NDArray[Any]:
+    """Return the label of each image: of those given, without the scans that were left out; else
+    what the scans bring along.
+    """
+    if labels is None:
+        return _own_labels(scans, prepared)
+    given = np.asarray(labels)
+    left_out = len(prepared.skipped)
+    return given[prepared.kept] if left_out and len(given) == len(prepared) + left_out else given
+
+
+def _own_labels(scans: Any, prepared: Prepared) -> NDArray[Any]:
     named = getattr(scans, "classes", None)
     if len(prepared) and (prepared.labels >= 0).all():
         return prepared.labels if named is None else np.asarray(named)[prepared.labels]
     raise ArgumentError("SurfaceClassifier requires y to be passed, but the target y is None")
-
-
-def subjects_of(scans: Any) -> list[str]:
-    """Return the subject of each scan, empty where it is not known; nothing of what would have to
-    be read.
-    """
-    if hasattr(scans, "subjects"):
-        return list(scans.subjects)
-    if isinstance(scans, list | tuple):
-        return [_subject(scan) for scan in scans]
-    return []
-
-
-def _subject(scan: Any) -> str:
-    if isinstance(scan, Scan):
-        return scan.subject
-    return fspath(scan) if isinstance(scan, str | PathLike) else ""  # as preparation names it
 
 
 def _from_array(array: Any) -> Prepared:
@@ -110,8 +108,8 @@ def _from_images(images: Sequence[GeometryImage]) -> Prepared:
     for k, image in enumerate(images):
         if image.names != first.names or image.size != first.size:
             raise ArrayTypeError(
-                f"image {k} has channels {list(image.names)} and size {image.size}, image 0 {list(first.names)} and"
-                f" {first.size}"
+                f"image {k} has channels {list(image.names)} and size {image.size},"
+                f" image 0 {list(first.names)} and {first.size}"
             )
     stack = np.stack([image.filled(np.nan).channels for image in images]).astype(np.float32)
     return _bare(stack, first.names)

@@ -104,7 +104,7 @@ def train(
         progress.losses.append(loss)
         if validation is not None:
             progress.validation_losses.append(
-                _loss(predict(model, validation[0]), held, weights, 0.0).item()
+                _loss(predict_logits(model, validation[0]), held, weights, 0.0).item()
             )
             if not math.isfinite(progress.validation_losses[-1]):
                 raise SolverError(
@@ -223,7 +223,7 @@ def _variation(
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: Tensor, *, batch_size: int = 64) -> Any:
+def predict_logits(model: nn.Module, images: Tensor, *, batch_size: int = 64) -> Any:
     """Return the logits (n, K) of images (n, C, N, N), on the CPU (by task, if the model has
     several).
 

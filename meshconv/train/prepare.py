@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshconv._check import one_of
+from meshconv.datasets.scan import Scan
 from meshconv.errors import ArgumentError, CacheWarning, CheckpointError, MissingFileError
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
@@ -28,11 +29,8 @@ from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.resampler import Resampler
 from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
 from meshconv.train.config import PrepareConfig
-from meshconv.train.frames import population_template
-from meshconv.train.prepared import Prepared, Skipped
-from meshconv.train.reading import EXPECTED, ScanLike, Task, named, read
-
-__all__ = ["Placed", "Prepared", "ScanLike", "Skipped", "place", "population_template", "prepare"]
+from meshconv.train.prepared import Prepared
+from meshconv.train.scans import EXPECTED, NumberedScan, ScanLike, Skipped, read
 
 _VERSION = 1  # of the images: raise it when preparation gives other values
 
@@ -109,7 +107,7 @@ def prepare(
         if not isinstance(result, Skipped):
             done.append(result)
         elif on_error == "raise":
-            raise named(result) from result.error
+            raise result.as_error() from result.error
         else:
             skipped.append(result)
     if not done:
@@ -129,9 +127,14 @@ def place(
     unknown = [name for name in config.channels if name not in fields]
     if unknown:
         raise ArgumentError(f"no channel {unknown[0]!r}; there are {', '.join(fields)}")
-    return Placed(
-        mended, flat, grid, grid.to_image({name: fields[name] for name in config.channels})
-    )
+    image = grid.to_image({name: fields[name] for name in config.channels})
+    if not image.mask.any():
+        raise ArgumentError(
+            f"no node of the frame lies on the scan: its image of {config.size} x {config.size}"
+            " nodes is empty",
+            hint="is it the same kind of surface? a larger size=, or another template",
+        )
+    return Placed(mended, flat, grid, image)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,36 +158,37 @@ class _Job:
     config: PrepareConfig
     cache: Path | None
 
-    def __call__(self, task: Task | Skipped) -> _Done | Skipped:
+    def __call__(self, given: NumberedScan | Skipped) -> _Done | Skipped:
         """Prepare one scan, or read it from the cache; a failure is a result, so that it crosses
         processes.
         """
-        if isinstance(task, Skipped):
-            return task
-        path = None if self.cache is None else self.cache / f"{self._key(task)}.safetensors"
+        if isinstance(given, Skipped):
+            return given
+        index, scan = given
+        path = None if self.cache is None else self.cache / f"{self._key(scan)}.safetensors"
         image = None if path is None else _read_cached(path, self.config)
         if image is None:
             try:
-                placed = place(task.surface, self.template, self.config, mirrored=task.mirrored)
+                placed = place(scan.surface, self.template, self.config, mirrored=scan.mirrored)
             except EXPECTED as error:
-                return Skipped(task.index, task.name, error)
+                return Skipped(index, scan.name, error)
             image = placed.image.channels.astype(np.float32)
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_checkpoint(path, {"image.channels": image}, {"name": task.name})
-        return _Done(task.index, task.name, task.subject, task.label, image)
+                write_checkpoint(path, {"image.channels": image}, {"name": scan.name})
+        return _Done(index, scan.name, scan.subject, scan.label, image)
 
-    def _key(self, task: Task) -> str:
+    def _key(self, scan: Scan) -> str:
         """Return a name made of all that the image depends on."""
-        settings = {"config": self.config.as_dict(), "mirrored": task.mirrored, "version": _VERSION}
+        settings = {"config": self.config.as_dict(), "mirrored": scan.mirrored, "version": _VERSION}
         total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         frame, orientation = self.template.parameterization, self.template.orientation
         total.update(
             (frame.domain if orientation == "any" else f"{frame.domain} {orientation}").encode()
         )
         for array in (
-            task.surface.vertices,
-            task.surface.faces,
+            scan.surface.vertices,
+            scan.surface.faces,
             frame.surface.vertices,
             frame.surface.faces,
             frame.coordinates,
@@ -194,22 +198,22 @@ class _Job:
 
 
 def _run(
-    job: _Job, tasks: Iterable[Task | Skipped], workers: int, client: Any
+    job: _Job, scans: Iterable[NumberedScan | Skipped], workers: int, client: Any
 ) -> Iterator[_Done | Skipped]:
-    """Yield the results in the order of the tasks."""
+    """Yield the results in the order of the scans."""
     if client is None and workers == 1:
-        yield from map(job, tasks)
+        yield from map(job, scans)
         return
     _warm(job.template)
     if client is not None:
-        yield from (future.result() for future in [client.submit(job, task) for task in tasks])
+        yield from (future.result() for future in [client.submit(job, one) for one in scans])
         return
     from joblib import Parallel, delayed
 
     call: Callable[..., Any] = delayed(job)
     yield from Parallel(
         n_jobs=workers, return_as="generator", inner_max_num_threads=1, backend="loky"
-    )(call(task) for task in tasks)
+    )(call(one) for one in scans)
 
 
 def _warm(template: Template) -> None:
@@ -226,7 +230,8 @@ def _read_cached(path: Path, config: PrepareConfig) -> NDArray[np.float32] | Non
         warnings.warn(f"cached image made anew: {error}", CacheWarning, stacklevel=4)
         return None
     expected = (len(config.channels), config.size, config.size)
-    return np.asarray(image, dtype=np.float32) if image.shape == expected else None
+    sound = image.shape == expected and bool(np.isfinite(image).any())
+    return np.asarray(image, dtype=np.float32) if sound else None
 
 
 def _stack(done: list[_Done], skipped: list[Skipped], config: PrepareConfig) -> Prepared:

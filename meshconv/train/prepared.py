@@ -12,23 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from meshconv._check import IntArray
 from meshconv.datasets.on_demand import OnDemand
 from meshconv.resample.geometry_image import GeometryImage
-
-
-@dataclass(frozen=True, eq=False)
-class Skipped:
-    """A scan that could not be prepared, and why."""
-
-    index: int
-    name: str
-    error: Exception
-
-    @property
-    def reason(self) -> str:
-        """What was wrong, without the name."""
-        return str(getattr(self.error, "message", "") or self.error)
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.error}"
+from meshconv.train.scans import Skipped
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,6 +38,14 @@ class Progress:
         """Epochs done."""
         return len(self.losses)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON values, without the weights."""
+        return {
+            "losses": self.losses,
+            "validation_losses": self.validation_losses,
+            "best_epoch": self.best_epoch,
+        }
+
 
 def store(
     path: str | PathLike[str],
@@ -52,12 +60,7 @@ def store(
     for k, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{k}.{name}": value for name, value in state.items()}
     arrays = {name: value.detach().cpu().numpy() for name, value in tensors.items()}
-    done = {
-        "losses": progress.losses,
-        "validation_losses": progress.validation_losses,
-        "best_epoch": progress.best_epoch,
-    }
-    write_checkpoint(path, arrays, {"run": dict(head), "progress": done})
+    write_checkpoint(path, arrays, {"run": dict(head), "progress": progress.as_dict()})
 
 
 def restore(

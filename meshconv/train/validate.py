@@ -15,10 +15,10 @@ from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import ArgumentError
 from meshconv.stats.folds import grouped_folds
 from meshconv.stats.metrics import Metrics, evaluate
-from meshconv.train.config import PrepareConfig
-from meshconv.train.inputs import as_prepared, subjects_of
-from meshconv.train.prepare import prepare
-from meshconv.train.prepared import Prepared, Skipped
+from meshconv.train.fitted import Fitted, prepare_for
+from meshconv.train.inputs import as_prepared
+from meshconv.train.prepared import Prepared
+from meshconv.train.scans import Skipped, subjects_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,21 +113,15 @@ def _test_images(fitted: Any, scans: Any, test: IntArray) -> tuple[Any, list[Ski
     scans.
     """
     rows = _rows(scans, test)
-    template = getattr(fitted, "template_", None)
-    if getattr(fitted, "on_error", "raise") != "skip" or template is None:
+    learned = getattr(fitted, "fitted_", None)
+    if getattr(fitted, "on_error", "raise") != "skip" or not isinstance(learned, Fitted):
         return rows, []
-    config = PrepareConfig(fitted.size, tuple(fitted.channels), fitted.repair)
+    if learned.template is None:
+        return rows, []
+    cache, workers = fitted.cache, fitted.workers
     done = as_prepared(
         rows,
-        lambda some: prepare(
-            some,
-            template,
-            config=config,
-            cache=fitted.cache,
-            workers=fitted.workers,
-            on_error="skip",
-            progress=False,
-        ),
+        lambda some: prepare_for(learned, some, cache=cache, workers=workers, on_error="skip"),
     )
     bad = [(int(test[one.index]), one) for one in done.skipped]
     return done, [

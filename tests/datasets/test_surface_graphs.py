@@ -23,7 +23,7 @@ from meshconv.io import save
 from meshconv.mesh.shapes import disk, face
 from meshconv.mesh.surface import Surface
 from meshconv.resample.geometry_image import GeometryImage
-from meshconv.train.prepare import Prepared
+from meshconv.train.prepared import Prepared
 
 FACES = ProceduralFaces(4, n_vertices=300, mirrored=0.5, seed=1)
 

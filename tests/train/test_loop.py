@@ -13,7 +13,7 @@ from meshconv.errors import ArgumentError, ArrayTypeError, CheckpointError, Solv
 from meshconv.nn.decnn import DECNN
 from meshconv.train.checkpoint import read_checkpoint
 from meshconv.train.config import TrainConfig
-from meshconv.train.loop import predict, train
+from meshconv.train.loop import predict_logits, train
 
 SIZE = 9
 
@@ -194,7 +194,7 @@ def test_early_stopping_keeps_the_best_epoch():
     )
     assert progress.epoch < 30
     assert progress.validation_losses[progress.best_epoch] == min(progress.validation_losses)
-    logits = predict(model, images)
+    logits = predict_logits(model, images)
     weights = torch.ones(2)
     again = nn.functional.cross_entropy(logits, wrong[1], weight=weights).item()
     assert again == pytest.approx(min(progress.validation_losses), rel=1e-5)
@@ -217,7 +217,7 @@ def test_balanced_weights_lift_the_rare_class():
             epochs=60, batch_size=40, class_weights=class_weights, noise=0.0, learning_rate=0.1
         )
         train(model, 0 * images, labels, config=config)
-        shares.append(torch.softmax(predict(model, 0 * images), 1)[0, 1].item())
+        shares.append(torch.softmax(predict_logits(model, 0 * images), 1)[0, 1].item())
     assert shares[0] < 0.3 < 0.4 < shares[1] < 0.6
 
 
@@ -225,7 +225,7 @@ def test_bfloat16_learns_too():
     images, labels = _data(64)
     model = _model()
     train(model, images, labels, config=TrainConfig(epochs=15, precision="bfloat16"))
-    assert (predict(model, images).argmax(1) == labels).float().mean() > 0.9
+    assert (predict_logits(model, images).argmax(1) == labels).float().mean() > 0.9
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_several_tasks_are_learned_at_once_and_one_task_is_the_same_as_a_plain_l
         {"a": labels, "b": other},
         config=TrainConfig(epochs=40, batch_size=10, density_epochs=5),
     )
-    found = predict(model, images)
+    found = predict_logits(model, images)
     assert float((found["a"].argmax(dim=1) == labels).float().mean()) > 0.85
     assert float((found["b"].argmax(dim=1) == other).float().mean()) > 0.85
     one, named = (

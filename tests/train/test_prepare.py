@@ -15,7 +15,8 @@ from meshconv.registration.template import Template
 from meshconv.train import prepare as module
 from meshconv.train.checkpoint import read_checkpoint
 from meshconv.train.config import PrepareConfig
-from meshconv.train.prepare import place, population_template, prepare
+from meshconv.train.frames import population_template
+from meshconv.train.prepare import place, prepare
 
 CONFIG = PrepareConfig(size=33)
 

@@ -1,0 +1,112 @@
+"""`Fitted`: what training leaves, as one value; predictions are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from meshconv._check import FloatArray
+from meshconv.errors import ArgumentError
+from meshconv.nn.decnn import DECNN
+from meshconv.registration.template import Template
+from meshconv.train.config import Settings
+from meshconv.train.dataset import Standardizer
+from meshconv.train.loop import predict_logits
+from meshconv.train.prepare import prepare
+from meshconv.train.prepared import Prepared
+from meshconv.train.progress import Progress
+from meshconv.train.scans import ScanLike, Skipped
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A trained network with all that is needed to use it on a new scan.
+
+    Attributes
+    ----------
+    network : DECNN
+        In evaluation mode, on the device that it was trained on.
+    standardizer : Standardizer
+    classes : (K,) array
+        Sorted; a column of the probabilities each.
+    template : Template or None
+        The frame; None if it learned from images.
+    settings : Settings
+    channel_names : tuple of C str
+    head : str
+        The head in use, which ``settings.network.head == "auto"`` leaves open.
+    subjects : frozenset of str
+        Whom the images that it learned from are of, as far as that is known.
+    skipped : tuple of Skipped
+        The scans that were left out of training, and why.
+    progress : Progress
+        Losses by epoch.
+    """
+
+    network: DECNN
+    standardizer: Standardizer
+    classes: NDArray[Any]
+    template: Template | None
+    settings: Settings
+    channel_names: tuple[str, ...]
+    head: str
+    subjects: frozenset[str]
+    skipped: tuple[Skipped, ...]
+    progress: Progress
+
+    @property
+    def frame(self) -> Template:
+        """The template, or an error that says that there is none.
+
+        Raises
+        ------
+        ArgumentError
+            If it learned from images.
+        """
+        if self.template is None:
+            raise ArgumentError(
+                "fitted on images: there is no frame to bring a scan into", hint="pass template="
+            )
+        return self.template
+
+
+def prepare_for(
+    fitted: Fitted,
+    scans: Sequence[ScanLike],
+    *,
+    cache: str | PathLike[str] | None = None,
+    workers: int = 1,
+    on_error: str = "raise",
+    progress: bool = False,
+) -> Prepared:
+    """Return the images of scans in the frame that a network learned in, see `prepare`."""
+    return prepare(
+        scans,
+        fitted.frame,
+        config=fitted.settings.prepare,
+        cache=cache,
+        workers=workers,
+        on_error=on_error,
+        progress=progress,
+    )
+
+
+def predict(fitted: Fitted, prepared: Prepared) -> FloatArray:
+    """Return the probability of each class for each image, (n, K), columns as in
+    ``fitted.classes``.
+
+    Raises
+    ------
+    ArrayTypeError
+        If the images have other channels or another size than those that it learned from.
+    """
+    batch = fitted.settings.train.batch_size
+    x = fitted.standardizer(prepared.images)
+    logits = predict_logits(fitted.network, x, batch_size=batch)
+    return np.asarray(torch.softmax(logits.double(), dim=1).numpy())

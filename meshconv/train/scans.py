@@ -1,0 +1,113 @@
+"""What a scan is: a file, a surface or a `Scan`, with all that is known of it; read one by one. One
+that cannot be read is a result too.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike, fspath
+from typing import Any
+
+from meshconv.datasets.scan import Scan
+from meshconv.errors import ArgumentError, ArrayTypeError, MeshConvError
+from meshconv.io import as_surface, load
+from meshconv.mesh.surface import Surface
+
+# what a bad scan may lead to, in our own code or in a library's; all else is a fault of the program
+EXPECTED = (
+    ValueError,
+    OSError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    RuntimeError,
+    EOFError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+UNLABELLED = -1
+
+ScanLike = Scan | Surface | str | PathLike[str]
+NumberedScan = tuple[int, Scan]
+
+
+@dataclass(frozen=True, eq=False)
+class Skipped:
+    """A scan that could not be prepared, and why."""
+
+    index: int
+    name: str
+    error: Exception
+
+    @property
+    def reason(self) -> str:
+        """What was wrong, without the name."""
+        return str(getattr(self.error, "message", "") or self.error)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.error}"
+
+    def as_error(self) -> Exception:
+        """Return what was wrong, with the name of the scan in front."""
+        if isinstance(self.error, MeshConvError):
+            return self.error if self.error.path is not None else self.error.at(self.name)
+        return MeshConvError(f"{type(self.error).__name__}: {self.error}", path=self.name)
+
+
+def as_scan(given: Any, *, name: str = "scan") -> Scan:
+    """Return a scan of whatever holds a surface.
+
+    A file is named by its path and is of a subject of that name; any other surface is called `name`
+    and is of nobody known. What says nothing of a label or a mirror has none.
+
+    Raises
+    ------
+    ArgumentError
+        If it holds no surface.
+    """
+    if isinstance(given, Scan):
+        return given
+    if isinstance(given, str | PathLike):
+        return Scan(load(given), UNLABELLED, subject_of(given), subject_of(given))
+    try:
+        return Scan(as_surface(given), UNLABELLED, name, "")
+    except ArrayTypeError as error:
+        found = type(given).__name__
+        raise ArgumentError(
+            f"{name} must be a Scan, a Surface or a path, found {found} ({error.message})"
+        ) from error
+
+
+def subject_of(given: Any) -> str:
+    """Return whom a scan is of, empty where it is not known; the file is not read."""
+    if isinstance(given, Scan):
+        return given.subject
+    return fspath(given) if isinstance(given, str | PathLike) else ""
+
+
+def subjects_of(scans: Any) -> list[str]:
+    """Return the subject of each of several scans, without reading any; empty where none is
+    known.
+    """
+    if hasattr(scans, "subjects"):
+        return list(scans.subjects)
+    return [subject_of(scan) for scan in scans] if isinstance(scans, list | tuple) else []
+
+
+def read(
+    scans: Sequence[ScanLike], order: Iterable[int] | None = None
+) -> Iterator[NumberedScan | Skipped]:
+    """Read the scans one by one, in the order given; each with its number."""
+    for k in range(len(scans)) if order is None else order:
+        name = f"scan {k}"
+        try:
+            if callable(getattr(scans, "name", None)):
+                name = scans.name(k)  # type: ignore[attr-defined]
+            yield k, as_scan(scans[k], name=name)
+        except EXPECTED as error:
+            source = getattr(error, "path", None)
+            yield Skipped(k, name if source is None or name != f"scan {k}" else source, error)

@@ -44,6 +44,32 @@ def test_import_is_light() -> None:
     } & set(loaded)
 
 
+_CORE = """
+import re, sys, tomllib
+extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]
+names = {re.split("[>=]", one)[0] for some in extras.values() for one in some}
+modules = {"scikit-learn": "sklearn", "pillow": "PIL", "torch-geometric": "torch_geometric"}
+for name in names:
+    sys.modules[modules.get(name, name)] = None  # as if it were not installed
+import meshconv as mc
+from meshconv.mesh.shapes import face
+mc.save(sys.argv[1] + "/scan.ply", face(300))
+disk = mc.repair(mc.load(sys.argv[1] + "/scan.ply")).surface
+flat = mc.conformal_map(disk, domain="disk")
+even = mc.density_equalizing_map(flat)
+image = mc.Resampler(even, 17).to_image(mc.channels(disk, even))
+mc.save(sys.argv[1] + "/scan.obj", disk, vertex_fields={"distance": mc.geodesic_distance(disk, 0)})
+"""
+
+
+def test_the_core_needs_no_extra(tmp_path: Path) -> None:
+    """From file to image and back to a file with the declared dependencies alone."""
+    command = [sys.executable, "-c", _CORE, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "scan.obj").exists()
+
+
 @pytest.mark.parametrize("name", meshconv.__all__)
 def test_public_names_exist_and_are_documented(name: str) -> None:
     value = getattr(meshconv, name)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-import potpourri3d
 from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse import csgraph
 
 from meshconv._check import FloatArray, IntArray, as_array, one_of
-from meshconv.errors import ArgumentError, ArrayTypeError, IndexOutOfRangeError, SolverError
+from meshconv.errors import (
+    ArgumentError,
+    ArrayTypeError,
+    IndexOutOfRangeError,
+    MissingDependencyError,
+    SolverError,
+)
 from meshconv.mesh import topology
 from meshconv.mesh.surface import Surface
 from meshconv.operators.intrinsic import (
@@ -76,6 +81,8 @@ class GeodesicSolver:
     ------
     DegenerateError
         If the surface has no area.
+    MissingDependencyError
+        If the backend is potpourri3d, and that is not installed.
 
     References
     ----------
@@ -216,6 +223,12 @@ class _Potpourri:
         intrinsic_delaunay(
             surface
         )  # refuses a surface without area, on which the library does not return
+        try:
+            import potpourri3d
+        except ImportError as error:
+            raise MissingDependencyError(
+                "backend='potpourri3d' needs that package", hint="pip install potpourri3d"
+            ) from error
         self._solver = potpourri3d.MeshHeatMethodDistanceSolver(surface.vertices, surface.faces)
 
     def solve(self, sources: IntArray) -> FloatArray:

@@ -97,7 +97,7 @@ def evaluate(
     >>> result.accuracy, result.auc
     (0.75, 1.0)
     """
-    y, p = _checked(labels, probabilities)
+    y, p = checked_predictions(labels, probabilities)
     measures: dict[str, Callable[[IntArray, FloatArray], float]] = {
         "accuracy": _accuracy,
         "balanced_accuracy": _balanced,
@@ -129,7 +129,7 @@ def _resamples(groups: IntArray, count: int, seed: int) -> Iterator[IntArray]:
         yield drawn if n == len(groups) else np.concatenate([members[k] for k in drawn])
 
 
-def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[IntArray, FloatArray]:
+def checked_predictions(labels: ArrayLike, probabilities: ArrayLike) -> tuple[IntArray, FloatArray]:
     """Return labels (n,) and probabilities (n, K) that are what they are called, or name the first
     that is not.
     """

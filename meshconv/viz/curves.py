@@ -6,21 +6,36 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from meshconv._check import FloatArray, IntArray, as_array
+from meshconv._check import FloatArray, IntArray
 from meshconv.errors import ArgumentError
+from meshconv.stats.metrics import checked_predictions
 from meshconv.viz.picture import pyplot
+from meshconv.viz.template_engine import render
 
 _INK, _SOFT, _LINE = "#2f2a26", "#6b645c", "#d1361f"
 
 
-def metrics_table(metrics: Any) -> str:
-    """Return an HTML table of test figures.
+class Figure(NamedTuple):
+    """A value in words, with its interval where it has one."""
+
+    text: str
+    interval: str = ""
+
+
+class FiguresTable(NamedTuple):
+    """A row a method under the names of the columns; of one method a row a figure, no columns."""
+
+    columns: list[str]
+    rows: list[tuple[str, list[Figure | None]]]
+
+
+def figures_table(metrics: Any) -> FiguresTable:
+    """Return test figures as a table.
 
     Parameters
     ----------
@@ -28,60 +43,56 @@ def metrics_table(metrics: Any) -> str:
         One `meshconv.stats.metrics.Metrics`; or name -> number, text or (value, low, high); or, to
         compare methods, name of the method -> `Metrics` or such a mapping.
     """
-    if not isinstance(metrics, Mapping):
-        return _as_list(_figures(metrics))
-    if metrics and all(
-        isinstance(one, Mapping) or hasattr(one, "as_dict") for one in metrics.values()
+    if (
+        isinstance(metrics, Mapping)
+        and metrics
+        and all(isinstance(one, Mapping) or hasattr(one, "as_dict") for one in metrics.values())
     ):
-        rows = {str(name): _figures(one) for name, one in metrics.items()}
-        columns = list(dict.fromkeys(column for row in rows.values() for column in row))
-        head = "".join(f'<th scope="col">{_words(column)}</th>' for column in columns)
-        body = "".join(
-            f'<tr><th scope="row">{escape(name)}</th>'
-            + "".join(f"<td>{row.get(column, '')}</td>" for column in columns)
-            + "</tr>"
-            for name, row in rows.items()
+        methods = {str(name): _figures(one) for name, one in metrics.items()}
+        columns = list(dict.fromkeys(name for row in methods.values() for name in row))
+        return FiguresTable(
+            columns, [(name, [row.get(key) for key in columns]) for name, row in methods.items()]
         )
-        return _table(
-            f'<thead><tr><th scope="col">method</th>{head}</tr></thead><tbody>{body}</tbody>'
-        )
-    return _as_list(_figures(metrics))
+    return FiguresTable([], [(name, [one]) for name, one in _figures(metrics).items()])
 
 
-def _as_list(figures: dict[str, str]) -> str:
-    rows = (
-        f'<tr><th scope="row">{_words(name)}</th><td>{text}</td></tr>'
-        for name, text in figures.items()
-    )
-    return _table(f"<tbody>{''.join(rows)}</tbody>")
+def metrics_table(metrics: Any) -> str:
+    """Return test figures as an HTML table, see `figures_table`."""
+    return render("figures.html", **figures_table(metrics)._asdict())
 
 
-def _table(inside: str) -> str:
-    return f'<div class="scroll"><table>{inside}</table></div>'
-
-
-def _figures(metrics: Any) -> dict[str, str]:
-    """Return name -> escaped HTML of each figure, with its interval."""
+def _figures(metrics: Any) -> dict[str, Figure]:
     values = dict(metrics.as_dict() if hasattr(metrics, "as_dict") else metrics)
     intervals = values.pop("intervals", {})
-    return {str(name): _figure(value, intervals.get(name)) for name, value in values.items()}
+    return {_words(str(name)): _figure(one, intervals.get(name)) for name, one in values.items()}
 
 
-def _figure(value: Any, interval: Any) -> str:
+def _figure(value: Any, interval: Any) -> Figure:
     if isinstance(value, tuple | list) and len(value) == 3:
         value, interval = value[0], value[1:]
     if isinstance(value, bool | np.bool_) or not isinstance(
         value, int | float | np.integer | np.floating
     ):
-        return escape(str(value))
+        return Figure(str(value))
+    if np.isnan(value):
+        return Figure("not defined")
     text = str(value) if isinstance(value, int | np.integer) else f"{value:.3f}"
-    if interval is None:
-        return text
-    return f"{text} <small>[{interval[0]:.3f} to {interval[1]:.3f}]</small>"
+    return Figure(text, "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}")
 
 
 def _words(name: str) -> str:
-    return escape({"n": "test scans", "auc": "ROC-AUC"}.get(name, name.replace("_", " ")))
+    return {"n": "test scans", "auc": "ROC-AUC"}.get(name, name.replace("_", " "))
+
+
+def prediction_curves(
+    predictions: tuple[ArrayLike, ArrayLike], names: tuple[str, ...]
+) -> list[tuple[str, bytes]]:
+    """Return the ROC curve and the calibration of predictions, each with its name."""
+    y, p = check_predictions(predictions)
+    return [
+        ("ROC curve", roc_picture(y, p, names)),
+        ("calibration curve", calibration_picture(y, p)),
+    ]
 
 
 def check_predictions(predictions: tuple[ArrayLike, ArrayLike]) -> tuple[IntArray, FloatArray]:
@@ -90,24 +101,24 @@ def check_predictions(predictions: tuple[ArrayLike, ArrayLike]) -> tuple[IntArra
     Raises
     ------
     ArgumentError
-        If the shapes or the classes do not belong together.
+        If the shapes or the classes do not belong together, or a row is no probabilities: NaN,
+        below 0, or with another sum than 1; names the first.
     """
-    y, p = (
-        as_array(part, name)
-        for part, name in zip(predictions, ("labels", "probabilities"), strict=True)
-    )
-    if (
-        p.ndim != 2
-        or p.shape[1] < 2
-        or y.shape != (len(p),)
-        or not len(y)
-        or not 0 <= y.min() <= y.max() < p.shape[1]
-    ):
+    labels, probabilities = predictions
+    if np.ndim(probabilities) != 2 or np.shape(probabilities)[1] < 2:
         raise ArgumentError(
             "predictions must be labels (n,) in 0..K-1 and probabilities (n, K), found"
-            f" {y.shape} and {p.shape}"
+            f" {np.shape(labels)} and {np.shape(probabilities)}"
         )
-    return y.astype(np.int64), p.astype(np.float64)
+    try:
+        return checked_predictions(labels, probabilities)
+    except ArgumentError as error:
+        raise ArgumentError(
+            f"predictions must be labels and probabilities of the classes: {error.message}",
+            indices=error.indices,
+            count=error.count,
+            hint=error.hint,
+        ) from error
 
 
 def roc_points(positive: Any, score: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -177,11 +177,16 @@ def _odds(value: Any) -> tuple[tuple[Any, float], ...]:
     """Probabilities as pairs of class and share, from a mapping or a plain sequence."""
     if value is None:
         return ()
-    if isinstance(value, Mapping):
-        return tuple((label, float(share)) for label, share in value.items())
-    return tuple(
-        (k, float(share)) for k, share in enumerate(as_array(value, "probabilities").ravel())
+    pairs = (
+        value.items()
+        if isinstance(value, Mapping)
+        else enumerate(as_array(value, "probabilities").ravel())
     )
+    odds = tuple((label, float(share)) for label, share in pairs)
+    for label, share in odds:
+        if not -1e-3 <= share <= 1 + 1e-3:  # as half precision leaves them
+            raise ArgumentError(f"the probability of {label!r} is {share}, not within 0 and 1")
+    return odds
 
 
 def _vertex_field(value: ArrayLike, surface: Surface, name: str) -> FloatArray:

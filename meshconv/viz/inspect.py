@@ -275,10 +275,7 @@ class Inspector:
             self._mark(panel, centre, 0.022 * scale)
         value = self.views.value(place, self.field)
         self.plotter.subplot(0, SURFACE)
-        text = (
-            f"{self.explained.look.name} {value:.3f} at vertex {place.vertex}, row"
-            f" {row_text(place)}"
-        )
+        text = f"{self.explained.look.name} {value:.3f} at {place}"
         write(self.plotter, text, position="lower_left", name="readout")
         self.plotter.render()
 
@@ -295,8 +292,3 @@ class Inspector:
             reset_camera=False,
             show_scalar_bar=False,
         )
-
-
-def row_text(place: Place) -> str:
-    """Return the pixel of a place in words."""
-    return f"{place.pixel[0]:.1f}, column {place.pixel[1]:.1f}"

@@ -40,6 +40,10 @@ class Place:
     map_point: FloatArray
     pixel: FloatArray
 
+    def __str__(self) -> str:
+        row, column = self.pixel
+        return f"vertex {self.vertex}, row {row:.1f}, column {column:.1f}"
+
 
 class LinkedViews:
     """Carries a point of a surface, of its map or of its image to the other two.

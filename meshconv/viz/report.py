@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from html import escape
-from importlib.resources import files
 from os import PathLike
 from typing import Any
 
@@ -19,18 +17,11 @@ from meshconv.errors import ArgumentError
 from meshconv.io.atomic import write_bytes_atomic
 from meshconv.maps.parameterization import Parameterization
 from meshconv.resample.resampler import Resampler
+from meshconv.viz.curves import figures_table, prediction_curves
 from meshconv.viz.explained import Explained, as_explained
 from meshconv.viz.picture import FieldStyle, views_extent
-from meshconv.viz.sections import (
-    LEFT,
-    figures_section,
-    group_section,
-    scans_section,
-    skipped_section,
-    viewer_section,
-)
-
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+from meshconv.viz.sections import LEFT, card, left_out, meshes, row
+from meshconv.viz.template_engine import render
 
 
 def report(
@@ -106,17 +97,21 @@ def report(
     group = None if group_map is None else _group(group_map).upright()
     extent = max((views_extent(one.surface, LEFT) for one in scans), default=None)
     classes = tuple(map(str, class_names))
-    parts = [
-        figures_section(metrics, predictions, classes),
-        group_section(group, size),
-        scans_section(scans, truth, classes, size, extent),
-        skipped_section(list(skipped)),
-        viewer_section(
-            ([] if group is None else [group]) + scans[:in_viewer], len(scans) - in_viewer
-        ),
-    ]
-    page = _page(title, note, "".join(parts))
-    write_bytes_atomic(path, page.encode("utf-8"), overwrite=overwrite)
+    page = render(
+        "report.html",
+        title=title,
+        note=note,
+        figures=None if metrics is None else figures_table(metrics),
+        curves=() if predictions is None else prediction_curves(predictions, classes),
+        group=None if group is None else row(group, size, None),
+        cards=[
+            card(one, true, classes, size, extent) for one, true in zip(scans, truth, strict=True)
+        ],
+        skipped=left_out(skipped),
+        meshes=meshes(([] if group is None else [group]) + scans[:in_viewer]),
+        others=len(scans) - in_viewer,
+    )
+    write_bytes_atomic(path, page.encode("utf-8", "backslashreplace"), overwrite=overwrite)
 
 
 def _named(results: Any, names: Sequence[str] | None, look: FieldStyle | None) -> list[Explained]:
@@ -147,21 +142,4 @@ def _group(group_map: Any) -> Explained:
     assumed = np.min(values) >= 0 and np.max(values) <= 1
     return replace(
         known, name="group map", look=FieldStyle("group map", (0.0, 1.0) if assumed else None)
-    )
-
-
-def _page(title: str, note: str, body: str) -> str:
-    part = files("meshconv.viz").joinpath("page")
-    css, script = (
-        part.joinpath(name).read_text(encoding="utf-8") for name in ("report.css", "viewer.js")
-    )
-    lead = f"<p>{escape(note)}</p>" if note else ""
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{css}</style></head>\n<body><h1>{escape(title)}</h1>{lead}"
-        '<p class="soft">Colour shows where on the surface the decision is made: light where nothing is, dark red where'
-        " most is. Thin lines are at a quarter, half and three quarters of the scale. All scans are drawn at one scale."
-        f"</p>{body}<script>{script}</script></body></html>\n"
     )

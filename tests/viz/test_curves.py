@@ -37,6 +37,7 @@ def test_tables_of_one_method_of_several_and_of_plain_numbers() -> None:
         and "&lt;i&gt;" in plain
         and "True" in plain
     )
+    assert "not defined" in metrics_table({"auc": float("nan")})
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from drawn import coloured, explained_face
 from matplotlib.image import imread
 
 from meshconv import Parameterization
-from meshconv.errors import ArgumentError, MeshIOError, NonFiniteError
+from meshconv.errors import ArgumentError, MeshConvError, MeshIOError, NonFiniteError
 from meshconv.mesh.shapes import cap, face, face_coordinates, face_effect, icosphere
 from meshconv.stats.metrics import evaluate
 from meshconv.viz.explained import as_explained
@@ -228,20 +229,53 @@ def test_a_failure_leaves_the_old_report(gl: str, tmp_path: Path) -> None:
     assert old.read_text() == "old" and list(tmp_path.iterdir()) == [old]
 
 
+def test_a_name_that_is_not_utf_8_is_shown(gl: str, tmp_path: Path) -> None:
+    """Names of files as Python decodes them may hold lone surrogates and control characters."""
+    name = os.fsdecode(b"gr\xf6\xdfe \x1b[31m.ply")
+    report([explained_face()], tmp_path / "r.html", size=60, names=[name], title=name)
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert Page(text).text["h3"] == ["gr\\udcf6\\udcdfe \x1b[31m.ply"]
+    assert json.loads("".join(Page(text).text["script"][:1]))[0]["name"] == name
+
+
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        ([[np.nan, 0.1], [0.2, 0.8]], "probabilities"),
+        ([[0.9, 0.1], [np.inf, 0.8]], "probabilities"),
+        ([[3.0, 0.1], [0.2, 0.8]], "row 0 of the probabilities"),
+        ([[1.5, -0.5], [0.2, 0.8]], "row 0 of the probabilities"),
+    ],
+)
+def test_what_are_no_probabilities_is_refused(
+    gl: str, tmp_path: Path, shares: list, message: str
+) -> None:
+    with pytest.raises(MeshConvError, match=message):
+        report([explained_face()], tmp_path / "r.html", size=60, predictions=([0, 1], shares))
+    for odds in ({0: np.nan, 1: 0.5}, [0.2, 3.0], {"a": -0.5}):
+        with pytest.raises(ArgumentError, match="not within 0 and 1"):
+            report([explained_face(probabilities=odds)], tmp_path / "r.html", size=60)
+    assert not list(tmp_path.iterdir())
+
+
 # --- in a browser
 # ----------------------------------------------------------------------------------
 
 _DRIVE = """
 <script>
-const canvas = document.querySelector("canvas"), slider = document.querySelector("#viewer input"), log = {};
+const canvas = document.querySelector("canvas"), log = {};
+const slider = document.querySelector("#viewer input");
 const send = (kind, x, y) => {
   const box = canvas.getBoundingClientRect();
-  canvas.dispatchEvent(new PointerEvent(kind, {pointerId: 1, clientX: box.left + box.width / 2 + x * box.height,
-    clientY: box.top + box.height / 2 - y * box.height, buttons: 1, bubbles: true}));
+  canvas.dispatchEvent(new PointerEvent(kind, {
+    pointerId: 1, buttons: 1, bubbles: true,
+    clientX: box.left + box.width / 2 + x * box.height,
+    clientY: box.top + box.height / 2 - y * box.height}));
 };
 const count = () => {  // in the task that drew: the buffer still holds it
   slider.dispatchEvent(new Event("input"));
-  const copy = Object.assign(document.createElement("canvas"), {width: canvas.width, height: canvas.height});
+  const size = {width: canvas.width, height: canvas.height};
+  const copy = Object.assign(document.createElement("canvas"), size);
   const context = copy.getContext("2d");
   context.drawImage(canvas, 0, 0);
   const pixels = context.getImageData(0, 0, copy.width, copy.height).data;
@@ -273,7 +307,8 @@ send("pointerdown", 0, 0); send("pointermove", 0.2, 0); send("pointerup", 0.2, 0
 log.dragged = canvas.dataset.vertex || "none"; log.turned = count();
 choose(4); send("pointerdown", 0, 0); send("pointerup", 0, 0);
 log.ball = canvas.dataset.vertex;
-log.loaded = performance.getEntriesByType("resource").filter(one => !one.name.startsWith("data:")).length;
+const loaded = performance.getEntriesByType("resource");
+log.loaded = loaded.filter(one => !one.name.startsWith("data:")).length;
 document.body.insertAdjacentHTML("beforeend", "<pre id=log></pre>");
 document.getElementById("log").textContent = JSON.stringify(log);
 </script></body>"""

@@ -46,6 +46,7 @@ from .registration.fit import register as register, fit_template as fit_template
 from .resample.resampler import Resampler as Resampler
 from .resample.geometry_image import GeometryImage as GeometryImage
 from .resample.channels import channels as channels
+from .resample.placed import Placed as Placed, place as place
 from .nn.decnn import DECNN as DECNN
 from .nn.equalize import equalizing_grid as equalizing_grid
 from .nn.density_conv import warp as warp, DensityEqualizingConv2d as DensityEqualizingConv2d

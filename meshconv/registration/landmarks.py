@@ -18,20 +18,24 @@ _OFF_SURFACE = 0.02  # landmarks farther than this from the scan, in sizes, are 
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
-    """Corresponding points: where on the scan (face and barycentric coordinates), which vertices of
-    the template.
+    """Corresponding points: where on the scan (corners of a face, barycentric coordinates), which
+    vertices of the template.
     """
 
-    face: IntArray  # (K,)
+    corners: IntArray  # (K, 3)
     weights: FloatArray  # (K, 3)
     template_vertex: IntArray  # (K,)
 
     def __len__(self) -> int:
-        return len(self.face)
+        return len(self.corners)
 
-    def values(self, surface: Surface, field: FloatArray) -> FloatArray:
+    def values(self, field: FloatArray) -> FloatArray:
         """Return a vertex field (V, d) of the scan at the landmarks, (K, d)."""
-        return np.einsum("kc,kcd->kd", self.weights, field[surface.faces[self.face]])
+        return np.einsum("kc,kcd->kd", self.weights, field[self.corners])
+
+
+_NONE = np.zeros(0, dtype=np.int64)
+NO_LANDMARKS = Landmarks(_NONE.reshape(0, 3), np.zeros((0, 3)), _NONE)
 
 
 def find_landmarks(surface: Surface, marked: IntArray, landmarks: ArrayLike | None) -> Landmarks:
@@ -41,20 +45,21 @@ def find_landmarks(surface: Surface, marked: IntArray, landmarks: ArrayLike | No
     `marked` (K,) are the template's vertices that they stand for.
     """
     if landmarks is None:
-        return Landmarks(np.zeros(0, dtype=np.int64), np.zeros((0, 3)), np.zeros(0, dtype=np.int64))
+        return NO_LANDMARKS
     given = as_array(landmarks, "landmarks")
     expected = len(marked)
     if given.shape not in {(expected,), (expected, 3)} or (
         given.ndim == 1 and given.dtype.kind == "f"
     ):
         raise ArgumentError(
-            f"landmarks must be {expected} vertex indices or ({expected}, 3) points, as many as the template has;"
-            f" found {given.dtype} of shape {given.shape}"
+            f"landmarks must be {expected} vertex indices or ({expected}, 3) points, as many as the"
+            f" template has; found {given.dtype} of shape {given.shape}"
         )
     if given.ndim == 1:
         if len(given) and not -1 <= int(given.min()) <= int(given.max()) < surface.n_vertices:
             raise IndexOutOfRangeError(
-                f"landmarks {given.min()}..{given.max()}, the scan has vertices 0..{surface.n_vertices - 1}",
+                f"landmarks {given.min()}..{given.max()}, the scan has vertices"
+                f" 0..{surface.n_vertices - 1}",
                 hint="-1 says that a landmark is missing",
             )
         there = given >= 0
@@ -71,8 +76,9 @@ def find_landmarks(surface: Surface, marked: IntArray, landmarks: ArrayLike | No
     near = np.linalg.norm(nearest - points, axis=1) < _OFF_SURFACE * np.sqrt(surface.area)
     if not near.all():
         warnings.warn(
-            f"{int((~near).sum())} of {expected} landmarks lie off the scan (cropped away?) and are left out",
+            f"{int((~near).sum())} of {expected} landmarks lie off the scan (cropped away?) and are"
+            " left out",
             AccuracyWarning,
             stacklevel=4,
         )
-    return Landmarks(face[near], weights[near], marked[there][near])
+    return Landmarks(surface.faces[face[near]], weights[near], marked[there][near])

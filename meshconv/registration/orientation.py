@@ -6,6 +6,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from meshconv.maps.parameterization import Parameterization
+from meshconv.mesh.rigid import nearest_rotation
 from meshconv.mesh.surface import Surface
 from meshconv.operators.laplacian import mass_matrix
 
@@ -18,9 +19,8 @@ def upright(flat: Parameterization) -> Parameterization:
     weight = mass_matrix(surface).diagonal()
     x = surface.vertices - weight @ surface.vertices / weight.sum()
     if flat.domain == "sphere":
-        u, _, vt = np.linalg.svd((weight[:, None] * x).T @ flat.coordinates)
-        u[:, 2] *= np.sign(np.linalg.det(u @ vt))
-        turned = flat.coordinates @ (u @ vt).T
+        turn = nearest_rotation((weight[:, None] * x).T @ flat.coordinates)
+        turned = flat.coordinates @ turn.T
         return flat.with_coordinates(turned / np.linalg.norm(turned, axis=1, keepdims=True))
     up = (weight * x[:, 1]) @ flat.coordinates
     if np.linalg.norm(up) < 1e-9 * (

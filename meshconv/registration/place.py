@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from meshconv._check import BoolArray, FloatArray, IntArray
@@ -15,13 +13,13 @@ from meshconv.maps.locate import lift
 from meshconv.maps.parameterization import Parameterization
 from meshconv.maps.untangle import advance, untangle
 from meshconv.mesh import topology
-from meshconv.mesh.closest import plane_coordinates
+from meshconv.mesh.closest import closest_points, plane_coordinates
 from meshconv.mesh.surface import Surface
 from meshconv.operators.intrinsic import cotangent_laplacian_intrinsic
 from meshconv.operators.solve import FixedValueSolver
-
-if TYPE_CHECKING:
-    from meshconv.registration.fit import TemplateFit
+from meshconv.registration.bend import Bent
+from meshconv.registration.frame import Frame
+from meshconv.registration.landmarks import Landmarks
 
 _FAR = 0.03  # a scan vertex farther than this from the template does not count as touching
 _REACH = 4.0  # how far beyond a border face its plane is believed, in barycentric coordinates
@@ -30,8 +28,16 @@ _LEAST_AREA = 0.2  # of what the surroundings suggest, for a face that is to be 
 _SQUEEZE = 0.97  # from this radius on the plane is squeezed into the unit disk
 
 
-def place(fit: TemplateFit, surface: Surface, start: Parameterization | None) -> Parameterization:
-    """Return `surface` (the scan, mirrored if it was) in the frame of its fit, without folds."""
+def place(
+    surface: Surface,
+    frame: Frame,
+    bent: Bent,
+    landmarks: Landmarks,
+    start: Parameterization | None,
+) -> Parameterization:
+    """Return `surface` (the scan, mirrored if it was) in the frame that was bent onto it, without
+    folds.
+    """
     pieces = int(topology.face_components(surface.faces).max()) + 1
     if pieces > 1:
         raise TopologyError(
@@ -39,23 +45,36 @@ def place(fit: TemplateFit, surface: Surface, start: Parameterization | None) ->
             count=pieces,
             hint="meshconv.repair welds cracks and keeps the largest",
         )
-    flat = fit.template.parameterization
-    face, weights, distance = fit.correspondence()
+    flat = frame.parameterization
+    points = bent.pose.points(surface.vertices)
+    face, weights, nearest = closest_points(points, bent.vertices, frame.surface.faces)
+    corners = frame.surface.faces[face]
     if flat.domain == "sphere":
-        target = np.einsum("vk,vkd->vd", weights, flat.coordinates[flat.surface.faces[face]])
+        target = np.einsum("vk,vkd->vd", weights, flat.coordinates[corners])
         wanted = target / np.linalg.norm(target, axis=1, keepdims=True)
     else:
-        weights, touching = _beyond_border(fit, surface, face, weights, distance)
-        target = np.einsum("vk,vkd->vd", weights, flat.coordinates[flat.surface.faces[face]])
-        wanted = _squeezed(_extended(fit, surface, target, touching))
-    coordinates = _one_to_one(fit, wanted, surface, start)
+        near = np.linalg.norm(nearest - points, axis=1) < _reach(frame, bent)
+        weights, touching = _beyond_border(frame, bent, points, corners, weights, near)
+        target = np.einsum("vk,vkd->vd", weights, flat.coordinates[corners])
+        wanted = _squeezed(_extended(surface, points / frame.size, target, touching))
+    coordinates = _one_to_one(surface, flat.domain, wanted, landmarks, start)
     if flat.domain == "disk":
         coordinates = _brought_home(coordinates, wanted, surface)
     return Parameterization(surface, coordinates, flat.domain)
 
 
+def _reach(frame: Frame, bent: Bent) -> float:
+    """How far a scan vertex may be from the template and still touch it."""
+    return max(_FAR * frame.size, 6 * bent.residual)
+
+
 def _beyond_border(
-    fit: TemplateFit, surface: Surface, face: IntArray, weights: FloatArray, distance: FloatArray
+    frame: Frame,
+    bent: Bent,
+    points: FloatArray,
+    corners: IntArray,
+    weights: FloatArray,
+    near: BoolArray,
 ) -> tuple[FloatArray, BoolArray]:
     """Let the template's border faces reach a little outwards; say which scan vertices are then on
     the template.
@@ -63,26 +82,23 @@ def _beyond_border(
     A vertex whose nearest point lies on the border takes the barycentric coordinates of that face's
     plane, which continue the frame affinely.
     """
-    template = fit.template
-    corners = template.surface.faces[face]
-    outside = (weights * ~template.on_border[corners]).sum(axis=1) < 1e-9
-    points = fit.pose.points(surface.vertices[outside])
-    continued = plane_coordinates(points, fit.fitted[corners[outside]])
+    outside = (weights * ~frame.on_border[corners]).sum(axis=1) < 1e-9
+    continued = plane_coordinates(points[outside], bent.vertices[corners[outside]])
     sound = np.isfinite(continued).all(axis=1) & (np.abs(continued).max(axis=1) < _REACH)
-    weights = weights.copy()
+    weights, touching = weights.copy(), near.copy()
     weights[outside] = np.where(sound[:, None], continued, weights[outside])
-    touching = distance < max(_FAR * template.size, 6 * fit.residual)
     touching[np.flatnonzero(outside)[~sound]] = False
     return weights, touching
 
 
 def _extended(
-    fit: TemplateFit, surface: Surface, target: FloatArray, touching: BoolArray
+    surface: Surface, places: FloatArray, target: FloatArray, touching: BoolArray
 ) -> FloatArray:
     """Keep the frame coordinates where the scan touches the template, and extend them to where it
     does not.
 
-    A cubic polynomial of the position in space takes the trend; the rest is extended harmonically.
+    A cubic polynomial of the places (V, 3) in space, in template sizes, takes the trend; the rest
+    is extended harmonically.
     """
     if touching.all():
         return target
@@ -91,8 +107,7 @@ def _extended(
             "no vertex of the scan touches the fitted template",
             hint="is it the same kind of surface?",
         )
-    x = fit.pose.points(surface.vertices) / fit.template.size
-    x = x - x[touching].mean(axis=0)
+    x = places - places[touching].mean(axis=0)
     powers = [(i, j, k) for i in range(4) for j in range(4 - i) for k in range(4 - i - j)]
     basis = np.stack([x[:, 0] ** i * x[:, 1] ** j * x[:, 2] ** k for i, j, k in powers], axis=1)
     trend = basis @ np.linalg.lstsq(basis[touching], target[touching], rcond=1e-6)[0]
@@ -131,7 +146,11 @@ def _brought_home(uv: FloatArray, wanted: FloatArray, surface: Surface) -> Float
 
 
 def _one_to_one(
-    fit: TemplateFit, wanted: FloatArray, surface: Surface, start: Parameterization | None
+    surface: Surface,
+    domain: str,
+    wanted: FloatArray,
+    marks: Landmarks,
+    start: Parameterization | None,
 ) -> FloatArray:
     """Return coordinates near `wanted` in which no face is folded; landmarks stay if that is
     possible.
@@ -140,14 +159,11 @@ def _one_to_one(
     out; at last the scan's own conformal map is moved towards what is wanted, each vertex as far as
     its faces allow.
     """
-    domain = fit.template.parameterization.domain
     kinds = np.full(surface.n_vertices, SPHERE if domain == "sphere" else INTERIOR)
     points = wanted if domain == "sphere" else lift(wanted)
-    marks = fit.landmarks
     free = np.ones(surface.n_vertices, dtype=bool)
-    free[fit.surface.faces[marks.face][marks.weights > 1 - 1e-9]] = (
-        False  # landmarks that are vertices
-    )
+    corners = marks.corners[marks.weights > 1 - 1e-9]
+    free[corners] = False  # landmarks that are vertices
     everything = np.ones_like(free)
     for least, movable in ((_LEAST_AREA, free), (_LEAST_AREA, everything), (1.0, everything)):
         target = _wanted_areas(points, surface, least)

@@ -11,11 +11,12 @@ import numpy as np
 
 from meshconv._check import FloatArray
 from meshconv.mesh.procedural_face import face
+from meshconv.mesh.rigid import Pose
 from meshconv.mesh.surface import Surface
 from meshconv.operators.laplacian import mass_matrix
 from meshconv.operators.threads import one_blas_thread
-from meshconv.registration.fit import even_subset
-from meshconv.registration.pose import Pose, find_pose
+from meshconv.registration.cloud import Cloud, even_subset
+from meshconv.registration.pose import find_pose
 
 _LEAST_FACING = (
     0.25  # length of the mean normal: a face has .5 to .65, a half sphere .5, a closed surface 0
@@ -74,32 +75,21 @@ def _facing_axes(surface: Surface, facing: FloatArray) -> FloatArray:
 
 def _mirror_image_pose(surface: Surface) -> Pose:
     """Return where the mirror image of a surface in x = 0 lies best on the surface itself."""
-    few, many = even_subset(surface, _POINTS), even_subset(surface, _TARGET_POINTS)
-    mirror = np.array([-1.0, 1.0, 1.0])
-    return find_pose(
-        surface.vertices[few] * mirror,
-        surface.vertex_normals[few] * mirror,
-        surface.vertices[many],
-        surface.vertex_normals[many],
-        float(np.sqrt(surface.area)),
-        1.0,
-    )
+    size = float(np.sqrt(surface.area))
+    scan = Cloud.of(surface.mirrored(), even_subset(surface, _POINTS), size)
+    target = Cloud.of(surface, even_subset(surface, _TARGET_POINTS), size)
+    return find_pose(scan, target, 1.0)
 
 
 def _pose_on_face(surface: Surface) -> Pose:
     """Return where a surface lies best on a generated face of its size, which looks along +z with y
     up.
     """
-    few, upright = even_subset(surface, _POINTS), _face()
+    upright, own = _face(), float(np.sqrt(surface.area))
     size = float(np.sqrt(upright.area))
-    return find_pose(
-        surface.vertices[few],
-        surface.vertex_normals[few],
-        upright.vertices,
-        upright.vertex_normals,
-        size,
-        size / float(np.sqrt(surface.area)),
-    )
+    scan = Cloud.of(surface, even_subset(surface, _POINTS), own)
+    target = Cloud.of(upright, np.arange(upright.n_vertices), size)
+    return find_pose(scan, target, size / own)
 
 
 @cache

@@ -1,36 +1,22 @@
-"""`Template`: the frame of a population: a mean surface, where its vertices lie in the flat domain,
-its landmarks.
-"""
+"""`Template`: the frame of a population, with the doors through which one is made and kept."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from os import PathLike
 
-import numpy as np
-from scipy import sparse
-
-from meshconv._check import FloatArray, IntArray, as_array, in_range, one_of, require_kind
-from meshconv.errors import ArgumentError, IndexOutOfRangeError
+from meshconv._check import IntArray, in_range
 from meshconv.maps.files import load_arrays, save_arrays
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
-from meshconv.operators.intrinsic import cotangent_laplacian_intrinsic
-from meshconv.operators.laplacian import mass_matrix
-from meshconv.operators.solve import SPDSolver
-from meshconv.operators.spectral import laplacian_eigenpairs
-from meshconv.registration.orientation import turned, upright
-
-N_MODES = (
-    100  # smooth displacement fields a template can take; more follow noise, fewer miss the nose
-)
-_BLUR = 0.02  # smoothing length of the curvature that is matched, in template sizes
+from meshconv.registration.frame import Frame
+from meshconv.registration.orientation import turned
+from meshconv.registration.population import Options, mean_frame, stood, surface_frame
 
 
 @dataclass(frozen=True, eq=False)
-class Template:
+class Template(Frame):
     """The frame into which `register` brings every scan of a population.
 
     Parameters
@@ -50,34 +36,6 @@ class Template:
     Template.from_surface : a frame from one surface.
     Template.from_population : the mean shape of many, in the frame of the first.
     """
-
-    parameterization: Parameterization
-    landmarks: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    orientation: str = "any"
-
-    def __post_init__(self) -> None:
-        require_kind(self.parameterization, "parameterization", Parameterization)
-        domain = one_of(self.parameterization.domain, ("disk", "sphere"), "the template's domain")
-        if one_of(self.orientation, ("any", "kept"), "orientation") == "kept" and domain == "disk":
-            raise ArgumentError(
-                "orientation='kept' is for closed surfaces; disks are found in any pose"
-            )
-        given = as_array(self.landmarks, "landmarks")
-        if given.size and (given.ndim != 1 or given.dtype.kind not in "iu"):
-            raise ArgumentError(
-                f"landmarks must be (K,) vertex indices, found {given.dtype} of shape {given.shape}"
-            )
-        marks = np.array(given, dtype=np.int64)
-        if len(marks) and not (marks.min() >= 0 and marks.max() < self.surface.n_vertices):
-            raise IndexOutOfRangeError(
-                f"landmarks {marks.min()}..{marks.max()}, the template has vertices 0..{self.surface.n_vertices - 1}"
-            )
-        if len(np.unique(marks)) != len(marks):
-            raise ArgumentError("two landmarks are the same vertex of the template")
-        marks.setflags(write=False)
-        object.__setattr__(self, "landmarks", marks)
-
-    # --- making one ----------------------------------------------------------------------------
 
     @classmethod
     def from_surface(
@@ -116,20 +74,7 @@ class Template:
         TopologyError
             If the surface is neither of the two.
         """
-        from meshconv.maps.conformal.conformal_map import conformal_map
-        from meshconv.maps.equalize.density_map import density_equalizing_map
-
-        one_of(domain, ("disk", "sphere"), "domain")
-        flat = upright(conformal_map(surface, domain=domain))
-        if domain == "disk":
-            flat = flat.with_coordinates(
-                (1.0 - in_range(margin, 0.0, 0.5, "margin")) * flat.coordinates
-            )
-        else:
-            even = density_equalizing_map(flat)
-            flat = upright(Parameterization(surface, even.coordinates, "sphere"))
-        marks = np.zeros(0, dtype=np.int64) if landmarks is None else np.asarray(landmarks)
-        return cls(flat, marks, orientation)
+        return cls._of(surface_frame(surface, domain, landmarks, margin, orientation))
 
     @classmethod
     def from_population(
@@ -165,39 +110,8 @@ class Template:
             scanner knew better what is up. One surface alone, or no round, does not tell: the
             first.
         """
-        from meshconv.registration.fit import fit_template
-        from meshconv.registration.standing import share_a_pose
-
-        _check_population(surfaces, rounds)
-        marks = None if landmarks is None else [as_array(m, "landmarks") for m in landmarks]
-        if marks is not None and len(marks) != len(surfaces):
-            raise ArgumentError(
-                f"landmarks must be given for each of {len(surfaces)} surfaces, found {len(marks)}"
-            )
-        if (
-            one_of(pose, ("first", "standard", "auto"), "pose") == "standard"
-            and orientation == "kept"
-        ):
-            raise ArgumentError(
-                "orientation='kept' keeps the pose of the surfaces: it goes with pose='first' or 'auto'"
-            )
-        first = None if marks is None else marks[0]
-        template = cls.from_surface(
-            surfaces[0], domain=domain, landmarks=first, orientation=orientation
-        )
-        turns: list[FloatArray] = []
-        for _ in range(rounds):
-            turns, total = [], np.zeros_like(template.surface.vertices)
-            for k, surface in enumerate(surfaces):
-                fit = fit_template(surface, template, landmarks=None if marks is None else marks[k])
-                total += fit.fitted / fit.pose.scale
-                turns.append(fit.pose.rotation)
-            mean = Surface(total / len(surfaces), template.surface.faces)
-            template = cls.from_surface(
-                mean, domain=domain, landmarks=template.landmarks, orientation=orientation
-            )
-        stays = pose == "first" or orientation == "kept" or (pose == "auto" and share_a_pose(turns))
-        return template if stays else template.standing()
+        options = Options(domain, rounds, orientation, pose)
+        return cls._of(mean_frame(surfaces, landmarks, options))
 
     def standing(self) -> Template:
         """Return the same frame in a standard pose, whichever it was in; `turned` corrects what
@@ -209,11 +123,7 @@ class Template:
         nowhere (closed, or nearly so), the longest principal axis points up and the shortest to +z;
         which of their ends is in front or up is arbitrary.
         """
-        from meshconv.registration.standing import standing
-
-        flat = self.parameterization
-        stood = Parameterization(standing(flat.surface), flat.coordinates, flat.domain)
-        return replace(self, parameterization=upright(stood))
+        return self._of(stood(self))
 
     def turned(self, degrees: float) -> Template:
         """Return the frame turned counter-clockwise in its picture: by 180 where it came out upside
@@ -226,49 +136,14 @@ class Template:
         --------
         >>> from meshconv.mesh.shapes import face
         >>> frame = Template.from_surface(face(300))
-        >>> bool(np.allclose(frame.turned(180).parameterization.coordinates, -frame.parameterization.coordinates))
+        >>> around = frame.turned(180).parameterization.coordinates
+        >>> bool(abs(around + frame.parameterization.coordinates).max() < 1e-12)
         True
         """
         return replace(
             self,
             parameterization=turned(self.parameterization, in_range(degrees, -360, 360, "degrees")),
         )
-
-    # --- what registration needs, computed once ------------------------------------------------
-
-    @property
-    def surface(self) -> Surface:
-        """The mean surface."""
-        return self.parameterization.surface
-
-    @cached_property
-    def size(self) -> float:
-        """Square root of the area: the unit in which every length of the matching is measured."""
-        return float(np.sqrt(self.surface.area))
-
-    @cached_property
-    def modes(self) -> tuple[FloatArray, FloatArray]:
-        """Dimensionless eigenvalues (M,) and eigenfunctions (V, M) of the Laplacian, mean square
-        1.
-        """
-        count = min(N_MODES, self.surface.n_vertices - 2)
-        values, functions = laplacian_eigenpairs(self.surface, count)
-        return values * self.size**2, functions * self.size
-
-    @cached_property
-    def curvature(self) -> FloatArray:
-        """Blurred mean curvature (V,), times the template's size."""
-        return blurred_curvature(self.surface, self.size)
-
-    @cached_property
-    def on_border(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Which vertices lie on the border, (V,)."""
-        mask = np.zeros(self.surface.n_vertices, dtype=bool)
-        for loop in self.surface.boundary_loops:
-            mask[loop] = True
-        return mask
-
-    # --- files ---------------------------------------------------------------------------------
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write surface, frame and landmarks to one checksummed .npz file, whole or not at all."""
@@ -289,24 +164,6 @@ class Template:
         flat = Parameterization(surface, arrays["coordinates"], head["domain"])
         return cls(flat, arrays["landmarks"], head.get("orientation", "any"))
 
-
-def _check_population(surfaces: Sequence[Surface], rounds: int) -> None:
-    require_kind(surfaces, "surfaces", Sequence)
-    for k, surface in enumerate(surfaces):
-        require_kind(surface, f"surfaces[{k}]", Surface)
-    if not surfaces:
-        raise ArgumentError("a population needs at least one surface")
-    if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:
-        raise ArgumentError(f"rounds must be a whole number, 0 or more, found {rounds!r}")
-
-
-def blurred_curvature(surface: Surface, size: float) -> FloatArray:
-    """Return `size` times the mean curvature (V,), after heat flow over a fixed share of `size`.
-
-    (M + t L) h = (L x) . n / 2 needs no division by vertex areas, so that bad triangles do no harm.
-    """
-    laplacian = cotangent_laplacian_intrinsic(surface)
-    mass = mass_matrix(surface).tocsr()
-    flow = sparse.csr_array(mass + (_BLUR * size) ** 2 * laplacian)
-    integrated = ((laplacian @ surface.vertices) * surface.vertex_normals).sum(axis=1) / 2
-    return size * SPDSolver(flow, coordinates=surface.vertices).solve(integrated)
+    @classmethod
+    def _of(cls, frame: Frame) -> Template:
+        return cls(frame.parameterization, frame.landmarks, frame.orientation)

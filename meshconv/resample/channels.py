@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,21 +11,21 @@ from meshconv.errors import ArgumentError
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 from meshconv.operators.curvature import principal_curvatures
-from meshconv.operators.laplacian import mass_matrix
 from meshconv.operators.thickness import local_thickness
-from meshconv.registration.template import Template
-from meshconv.resample.domain import square_coordinates
-from meshconv.resample.geometry_image import GeometryImage
-from meshconv.resample.resampler import Resampler, pixel_to_point
+from meshconv.registration.frame import Frame
+from meshconv.resample.alignment import Alignment, align, centroid, vertex_areas
 
-_TEMPLATE_SIZE = 257  # nodes per side of the image through which the template is read
+_POSITION, _NORMAL = ("x", "y", "z"), ("normal_x", "normal_y", "normal_z")
+_DIFFERENCE = ("difference_x", "difference_y", "difference_z")
+_CURVATURE = ("mean_curvature", "gaussian_curvature", "shape_index")
 
 
 def channels(
     surface: Surface,
     parameterization: Parameterization | None = None,
-    template: Template | Parameterization | None = None,
+    template: Frame | Parameterization | None = None,
     *,
+    names: Sequence[str] | None = None,
     rings: int = 2,
 ) -> dict[str, FloatArray]:
     """Return named fields on the vertices of a surface, ready for `Resampler.to_image`.
@@ -44,6 +44,8 @@ def channels(
         out.
     template : Template or Parameterization, optional
         The mean surface in the same frame, of the same domain: adds the difference from it.
+    names : sequence of str, optional
+        Which fields, in which order; all there are if None. Only those are computed.
     rings : int
         Neighbourhood of the curvatures, see `meshconv.operators.curvature.principal_curvatures`.
 
@@ -61,8 +63,8 @@ def channels(
     Raises
     ------
     ArgumentError
-        If the parameterization is of another surface, or a template comes without a
-        parameterization or with another domain.
+        If the parameterization is of another surface, a template comes without a parameterization
+        or with another domain, or there is no field of a name.
 
     Examples
     --------
@@ -70,28 +72,58 @@ def channels(
     >>> sorted(channels(icosphere(2)))[:3]
     ['gaussian_curvature', 'mean_curvature', 'normal_x']
     """
-    template = template.parameterization if isinstance(template, Template) else template
+    template = template.parameterization if isinstance(template, Frame) else template
     _check(surface, parameterization, template)
-    position, normal = surface.vertices - _centroid(surface), surface.vertex_normals
-    fields: dict[str, FloatArray] = {}
-    if parameterization is not None:
-        target, weights = _target(parameterization, template)
-        turn, shift = _rigid(position, target, weights)
-        position, normal = position @ turn, normal @ turn
+    alignment = None if parameterization is None else align(parameterization, template)
+    there = field_names(surface, mapped=parameterization is not None, framed=template is not None)
+    return fields_of(surface, parameterization, alignment, chosen(names, there), rings)
+
+
+def field_names(surface: Surface, *, mapped: bool, framed: bool) -> tuple[str, ...]:
+    """Return which fields there are of a surface with or without a map and a template."""
+    return (
+        *_POSITION,
+        *_NORMAL,
+        *(("log_conformal_factor",) if mapped else ()),
+        *(_DIFFERENCE if framed else ()),
+        *_CURVATURE,
+        *(() if surface.boundary_loops else ("thickness",)),
+    )
+
+
+def chosen(names: Sequence[str] | None, there: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the fields that are asked for; raise `ArgumentError` if there is none of a name."""
+    unknown = [name for name in names or () if name not in there]
+    if unknown:
+        raise ArgumentError(f"no channel {unknown[0]!r}; there are {', '.join(there)}")
+    return there if names is None else tuple(names)
+
+
+def fields_of(
+    surface: Surface,
+    parameterization: Parameterization | None,
+    alignment: Alignment | None,
+    names: tuple[str, ...],
+    rings: int = 2,
+) -> dict[str, FloatArray]:
+    """Return the named fields of a surface whose alignment is known; see `channels`."""
+    asked, fields = set(names), dict[str, FloatArray]()
+    position, normal = surface.vertices - centroid(surface), surface.vertex_normals
+    if alignment is not None:
+        position, normal = (alignment.pose.directions(x) for x in (position, normal))
+        if asked & set(_DIFFERENCE):
+            fields |= dict(zip(_DIFFERENCE, alignment.difference.T, strict=True))
+    fields |= dict(zip(_POSITION, position.T, strict=True))
+    fields |= dict(zip(_NORMAL, normal.T, strict=True))
+    if parameterization is not None and "log_conformal_factor" in asked:
         fields["log_conformal_factor"] = _log_conformal_factor(parameterization)
-    if template is not None:
-        difference = np.where(weights[:, None] > 0, position + shift - target, 0.0)
-        fields |= {f"difference_{axis}": difference[:, k] for k, axis in enumerate("xyz")}
-    k1, k2 = principal_curvatures(surface, rings=rings)  # once for all three
-    fields |= {"mean_curvature": (k1 + k2) / 2, "gaussian_curvature": k1 * k2}
-    fields["shape_index"] = 2 / np.pi * np.arctan2(k1 + k2, k1 - k2)
-    if not surface.boundary_loops:
+    if asked & set(_CURVATURE):
+        k1, k2 = principal_curvatures(surface, rings=rings)  # once for all three
+        index = 2 / np.pi * np.arctan2(k1 + k2, k1 - k2)
+        fields |= dict(zip(_CURVATURE, ((k1 + k2) / 2, k1 * k2, index), strict=True))
+    if "thickness" in asked:
         fields["thickness"] = local_thickness(surface)
-    return {
-        **dict(zip("xyz", position.T, strict=True)),
-        **{f"normal_{axis}": normal[:, k] for k, axis in enumerate("xyz")},
-        **fields,
-    }
+    return {name: fields[name] for name in names}
 
 
 def _check(
@@ -116,58 +148,11 @@ def _check(
         )
 
 
-def _vertex_areas(surface: Surface) -> FloatArray:
-    return np.asarray(mass_matrix(surface).diagonal())
-
-
-def _centroid(surface: Surface) -> FloatArray:
-    centres = surface.vertices[surface.faces].mean(axis=1)
-    return np.asarray(surface.face_areas @ centres / surface.area)
-
-
-def _target(
-    parameterization: Parameterization, template: Parameterization | None
-) -> tuple[FloatArray, FloatArray]:
-    """Return where each vertex is wanted, (V, 3), and its weight: its area, but 0 off the
-    template.
-    """
-    weights = _vertex_areas(parameterization.surface)
-    if template is None:
-        xy = parameterization.coordinates
-        flat = np.zeros((len(xy), 3 - xy.shape[1]))
-        return np.column_stack([xy, flat]), weights
-    grid, image = _template_image(template)
-    places = square_coordinates(parameterization)
-    target = pixel_to_point(places, grid.mask) @ image.channels.reshape(3, -1).T
-    nearest = np.rint(np.clip(places, 0, 1) * (grid.size - 1)).astype(np.int64)
-    covered = grid.mask[nearest[:, 1], nearest[:, 0]]
-    return np.asarray(target), weights * covered if covered.any() else weights
-
-
-@lru_cache(maxsize=4)
-def _template_image(template: Parameterization) -> tuple[Resampler, GeometryImage]:
-    """Return the template's resampler and its centred positions as an image; once for all scans."""
-    grid = Resampler(template, _TEMPLATE_SIZE)
-    return grid, grid.to_image(template.surface.vertices - _centroid(template.surface), fill=0.0)
-
-
-def _rigid(
-    source: FloatArray, target: FloatArray, weights: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return R (3, 3) and t (3,) that make source @ R + t nearest to target, R a rotation (Kabsch
-    1976).
-    """
-    here, there = (np.average(points, axis=0, weights=weights) for points in (source, target))
-    u, _, vt = np.linalg.svd(((source - here) * weights[:, None]).T @ (target - there))
-    turn = (u * [1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt
-    return turn, there - here @ turn
-
-
 def _log_conformal_factor(parameterization: Parameterization) -> FloatArray:
     surface = parameterization.surface
     corner = np.repeat(np.maximum(parameterization.face_areas, 0.0) / 3, 3)
     there = np.bincount(surface.faces.ravel(), corner, surface.n_vertices)
-    here = _vertex_areas(surface)
+    here = vertex_areas(surface)
     tiny = 1e-12
     factor = 0.5 * np.log(
         np.maximum(here / here.sum(), tiny) / np.maximum(there / there.sum(), tiny)

@@ -14,7 +14,7 @@ from meshconv.datasets.files import find_data
 from meshconv.datasets.mask import surface_of_mask
 from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import CacheWarning, CheckpointError
-from meshconv.maps.files import load_arrays, save_arrays
+from meshconv.io.container import read_container, write_container
 from meshconv.mesh.surface import Surface
 
 FILE = "adrenalmnist3d_64.npz"
@@ -99,14 +99,15 @@ class AdrenalSurfaces(Population):
         )
         if path is not None and path.exists():
             try:
-                arrays = load_arrays(path, "surface")[1]
-                return Surface(arrays["vertices"], arrays["faces"])
-            except (CheckpointError, KeyError) as error:
+                with read_container(path, "surface") as (_, arrays):
+                    return Surface(arrays["vertices"], arrays["faces"])
+            except CheckpointError as error:
                 warnings.warn(f"cached surface made anew: {error}", CacheWarning, stacklevel=4)
         surface = surface_of_mask(
             self.mask(k), smoothing=self.smoothing, n_vertices=self.n_vertices
         )
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_arrays(path, "surface", {}, {"vertices": surface.vertices, "faces": surface.faces})
+            arrays = {"vertices": surface.vertices, "faces": surface.faces}
+            write_container(path, "surface", {}, arrays)
         return surface

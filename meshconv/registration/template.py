@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from os import PathLike
 
 from meshconv._check import IntArray, in_range
-from meshconv.maps.files import load_arrays, save_arrays
+from meshconv.io.container import read_container, write_container
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 from meshconv.registration.frame import Frame
@@ -154,15 +154,15 @@ class Template(Frame):
             "landmarks": self.landmarks,
         }
         head = {"domain": self.parameterization.domain, "orientation": self.orientation}
-        save_arrays(path, "template", head, arrays)
+        write_container(path, "template", head, arrays)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Template:
         """Read a template; raise `CheckpointError` if the file is damaged or something else."""
-        head, arrays = load_arrays(path, "template")
-        surface = Surface(arrays["vertices"], arrays["faces"])
-        flat = Parameterization(surface, arrays["coordinates"], head["domain"])
-        return cls(flat, arrays["landmarks"], head.get("orientation", "any"))
+        with read_container(path, "template") as (head, arrays):
+            surface = Surface(arrays["vertices"], arrays["faces"])
+            flat = Parameterization(surface, arrays["coordinates"], head["domain"])
+            return cls(flat, arrays["landmarks"], head["orientation"])
 
     @classmethod
     def _of(cls, frame: Frame) -> Template:

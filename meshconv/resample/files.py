@@ -1,21 +1,20 @@
-"""Geometry images on disk: one checksummed .npz file, written whole or not at all."""
+"""Geometry images on disk: one checksummed container, written whole or not at all."""
 
 from __future__ import annotations
 
 from os import PathLike
 
-from meshconv.maps.files import load_arrays, save_arrays
+from meshconv.errors import CheckpointError
+from meshconv.io.container import read_container, write_container
 from meshconv.resample.geometry_image import GeometryImage
+
+_KIND = "geometry image"
 
 
 def save_image(path: str | PathLike[str], image: GeometryImage) -> None:
-    """Write an image with its channel names and mask; replaces what is there."""
-    save_arrays(
-        path,
-        "geometry image",
-        {"names": list(image.names)},
-        {"channels": image.channels, "mask": image.mask},
-    )
+    """Write an image with its channel names and mask to an .npz file; replaces what is there."""
+    arrays = {"channels": image.channels, "mask": image.mask}
+    write_container(path, _KIND, {"names": list(image.names)}, arrays)
 
 
 def load_image(path: str | PathLike[str]) -> GeometryImage:
@@ -23,8 +22,13 @@ def load_image(path: str | PathLike[str]) -> GeometryImage:
 
     Raises
     ------
+    MissingFileError
+        If there is none.
     CheckpointError
         If the file is damaged or something else.
     """
-    head, arrays = load_arrays(path, "geometry image")
-    return GeometryImage(arrays["channels"], tuple(head["names"]), arrays["mask"])
+    with read_container(path, _KIND) as (head, arrays):
+        names = tuple(head["names"])
+        if not all(isinstance(name, str) for name in names):
+            raise CheckpointError("the channel names are no words")
+        return GeometryImage(arrays["channels"], names, arrays["mask"])

@@ -1,11 +1,9 @@
-"""Files of arrays that cannot run code and cannot change unseen: safetensors, JSON, and a checksum
-of every byte.
+"""Checkpoints: the one container of `meshconv.io.container`, whose numbers are all finite, and
+what tells two runs apart.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from os import PathLike
 from typing import Any
@@ -13,24 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meshconv.errors import CheckpointError, MissingFileError
-from meshconv.io import write_bytes_atomic
+from meshconv.errors import CheckpointError
+from meshconv.io.container import Arrays, read_container, write_container
 
-FORMAT = 1
-_EMPTY = "0" * 64
-_MARK = b'"sha256":"'
-
-Arrays = dict[str, NDArray[Any]]
+_KIND = "checkpoint"
 _MASKED = ("image.", "standardizer.mean")  # arrays that are NaN outside a mask
 
 
 def write_checkpoint(
     path: str | PathLike[str], arrays: Mapping[str, NDArray[Any]], head: Mapping[str, Any]
 ) -> None:
-    """Write arrays and a JSON head to one safetensors file, whole or not at all.
-
-    Any safetensors reader opens it. The SHA-256 in its metadata is that of the whole file with 64
-    zeros in the place of the digest.
+    """Write arrays and a JSON head to one checksummed .npz file, whole or not at all.
 
     Raises
     ------
@@ -39,15 +30,8 @@ def write_checkpoint(
     MeshIOError
         If the system refuses; the old file is then as it was.
     """
-    from safetensors.numpy import save
-
-    kept = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    _check_finite(kept, path)
-    metadata = {"sha256": _EMPTY, "head": json.dumps({"format": FORMAT, **head}, sort_keys=True)}
-    data = save(kept, metadata)
-    at = _digest_place(data)
-    digest = hashlib.sha256(data).hexdigest().encode()
-    write_bytes_atomic(path, data[:at] + digest + data[at + 64 :])
+    _check_finite(arrays, path)
+    write_container(path, _KIND, head, arrays)
 
 
 def read_checkpoint(path: str | PathLike[str]) -> tuple[Arrays, dict[str, Any]]:
@@ -60,34 +44,9 @@ def read_checkpoint(path: str | PathLike[str]) -> tuple[Arrays, dict[str, Any]]:
     CheckpointError
         If it is cut, changed by a single byte, foreign, of another format, or holds a NaN.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except FileNotFoundError as error:
-        raise MissingFileError("no such checkpoint", path=path) from error
-    except OSError as error:
-        raise CheckpointError(f"cannot be read ({error.strerror})", path=path) from error
-    at = _digest_place(data)
-    if at < 0:
-        raise CheckpointError("not a meshconv checkpoint, or cut short", path=path)
-    found = hashlib.sha256(data[:at] + _EMPTY.encode() + data[at + 64 :]).hexdigest()
-    if found.encode() != data[at : at + 64]:
-        raise CheckpointError("the checksum does not match: the file is damaged", path=path)
-    try:
-        arrays: Arrays = load(data)
-        length = int.from_bytes(data[:8], "little")
-        head = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["head"])
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"not a meshconv checkpoint ({error})", path=path) from error
-    if head.get("format") != FORMAT:
-        raise CheckpointError(
-            f"format {head.get('format')}, this version reads {FORMAT}", path=path
-        )
-    _check_finite(arrays, path)
-    return arrays, head
+    with read_container(path, _KIND) as (head, arrays):
+        _check_finite(arrays, path)
+        return arrays, head
 
 
 def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
@@ -121,18 +80,10 @@ def refuse_differences(
         )
 
 
-def _digest_place(data: bytes) -> int:
-    """Return where the 64 digits of the digest start, -1 if there are none."""
-    length = int.from_bytes(data[:8], "little") if len(data) >= 8 else 0
-    at = data.find(_MARK, 8, min(8 + length, len(data)))
-    at = at + len(_MARK) if at >= 0 else -1
-    return at if 0 < at <= len(data) - 64 else -1
-
-
 def _check_finite(arrays: Mapping[str, NDArray[Any]], path: str | PathLike[str]) -> None:
     for name, array in arrays.items():
         if (
-            array.dtype.kind == "f"
+            array.dtype.kind in "fc"
             and not name.startswith(_MASKED)
             and not np.isfinite(array).all()
         ):

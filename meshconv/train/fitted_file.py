@@ -12,10 +12,11 @@ import torch
 
 import meshconv
 from meshconv.errors import CheckpointError, MeshConvError, MeshConvWarning
+from meshconv.io.container import Arrays
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 from meshconv.registration.template import Template
-from meshconv.train.checkpoint import Arrays, read_checkpoint, write_checkpoint
+from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
 from meshconv.train.config import Settings
 from meshconv.train.dataset import Standardizer
 from meshconv.train.fitted import Fitted

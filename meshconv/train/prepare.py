@@ -165,7 +165,7 @@ class _Job:
         if isinstance(given, Skipped):
             return given
         index, scan = given
-        path = None if self.cache is None else self.cache / f"{self._key(scan)}.safetensors"
+        path = None if self.cache is None else self.cache / f"{self._key(scan)}.npz"
         image = None if path is None else _read_cached(path, self.config)
         if image is None:
             try:

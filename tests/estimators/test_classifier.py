@@ -100,7 +100,7 @@ def test_two_fits_are_the_same_bits(population):
 def test_a_saved_classifier_answers_alike_and_a_changed_file_is_refused(
     fitted, population, tmp_path
 ):
-    path = tmp_path / "model.safetensors"
+    path = tmp_path / "model.npz"
     fitted.save(path)
     loaded = SurfaceClassifier.load(path)
     assert loaded.head_ == "flatten" and loaded.skipped_ == ()

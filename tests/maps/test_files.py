@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from meshconv.errors import CheckpointError
+from meshconv.io import write_container
 from meshconv.maps.conformal.conformal_map import conformal_map
-from meshconv.maps.files import load_parameterization, save_arrays, save_parameterization
+from meshconv.maps.files import load_parameterization, save_parameterization
 from meshconv.mesh.shapes import face
 
 
@@ -22,7 +23,7 @@ def test_a_map_comes_back_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_foreign_and_damaged_files_are_refused(tmp_path: Path) -> None:
-    save_arrays(tmp_path / "other.npz", "recipe", {}, {"a": np.zeros(3)})
+    write_container(tmp_path / "other.npz", "recipe", {}, {"a": np.zeros(3)})
     with pytest.raises(
         CheckpointError, match="expected a parameterization of format 1, found recipe"
     ):
@@ -36,3 +37,35 @@ def test_foreign_and_damaged_files_are_refused(tmp_path: Path) -> None:
         (tmp_path / "cut.npz").write_bytes(raw[:cut])
         with pytest.raises(CheckpointError, match=r"cut\.npz"):
             load_parameterization(tmp_path / "cut.npz")
+
+
+def test_a_sound_container_that_describes_no_map_is_refused(tmp_path: Path) -> None:
+    flat = conformal_map(face(300))
+    surface = flat.surface
+    arrays = {
+        "vertices": surface.vertices,
+        "faces": surface.faces,
+        "coordinates": flat.coordinates,
+    }
+    odd: list[tuple[dict[str, object], dict[str, object]]] = [
+        ({}, {}),
+        ({"domain": "moon"}, {}),
+        ({"domain": ["disk"]}, {}),
+        ({"domain": "disk"}, {"coordinates": 9 * flat.coordinates}),
+        ({"domain": "disk"}, {"coordinates": flat.coordinates[:-1]}),
+        ({"domain": "disk"}, {"coordinates": np.full_like(flat.coordinates, np.nan)}),
+        ({"domain": "disk"}, {"faces": surface.faces + 1}),
+        ({"domain": "disk"}, {"faces": surface.faces.astype(complex)}),
+        ({"domain": "disk"}, {"vertices": surface.vertices[:, :2]}),
+        ({"domain": "disk"}, {"vertices": np.array(3.0)}),
+    ]
+    path = tmp_path / "odd.npz"
+    for head, changed in odd:
+        write_container(path, "parameterization", head, {**arrays, **changed})  # type: ignore[dict-item]
+        with pytest.raises(CheckpointError, match=r"odd\.npz: not a sound parameterization"):
+            load_parameterization(path)
+    write_container(path, "parameterization", {"domain": "disk"}, {})
+    with pytest.raises(CheckpointError, match="vertices"):
+        load_parameterization(path)
+    with pytest.raises(FileNotFoundError, match=r"none\.npz"):
+        load_parameterization(tmp_path / "none.npz")

@@ -106,7 +106,7 @@ train(_model(), images, labels, config=TrainConfig(epochs=100000), checkpoint={p
 
 
 def test_kill_9_leaves_a_loadable_checkpoint(tmp_path):
-    path = tmp_path / "run.safetensors"
+    path = tmp_path / "run.npz"
     code = _ENDLESS.format(folder=os.path.dirname(__file__), path=str(path))
     child = subprocess.Popen(
         [sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"}

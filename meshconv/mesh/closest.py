@@ -6,7 +6,14 @@ import numpy as np
 from numba import njit
 
 from meshconv._check import FloatArray, IntArray
-from meshconv.mesh.triangle_tree import DEPTH, BoxTree, box_distance, build_tree, nearby_order
+from meshconv.mesh.triangle_tree import (
+    DEPTH,
+    BoxTree,
+    box_distance,
+    build_tree,
+    divide,
+    nearby_order,
+)
 from meshconv.mesh.vector import Triple, along, dot, fixed, minus, row
 
 
@@ -91,52 +98,33 @@ def _search(
     vertices: FloatArray,
     faces: IntArray,
     boxes: FloatArray,
+    ends: IntArray,
     order: IntArray,
     face: IntArray,
     weights: FloatArray,
 ) -> None:
     """Descend into the nearer half first; a box farther than the best triangle is left out."""
-    stack, reach = np.empty((DEPTH, 3), dtype=np.int64), np.empty(DEPTH)
+    stack = np.empty(DEPTH, dtype=np.int64)
     best = 0
     for q in turns:
         p = row(points, q)  # the answer to a point nearby is a good start
         least = _distance(p, vertices, faces[best])
-        top, stack[0, 0], stack[0, 1], stack[0, 2], reach[0] = 1, 0, 0, len(order), 0.0
+        top, stack[0] = 1, 0
         while top:
             top -= 1
-            if reach[top] >= least:
+            box = stack[top]
+            if box_distance(boxes, box, p) >= least:
                 continue
-            box, low, high = row(stack, top)
             if 2 * box + 2 < len(boxes):
-                top = _push(p, boxes, stack, reach, top)
+                top = divide(boxes, stack, top, p)
                 continue
-            for i in range(low, high):
+            for i in range(ends[box, 0], ends[box, 1]):
                 distance = _distance(p, vertices, faces[order[i]])
                 if distance < least:
                     least, best = distance, order[i]
         a, b, c = faces[best, 0], faces[best, 1], faces[best, 2]
         face[q] = best
         weights[q] = closest_weights(p, row(vertices, a), row(vertices, b), row(vertices, c))
-
-
-@njit(cache=True)
-def _push(p: Triple, boxes: FloatArray, stack: IntArray, reach: FloatArray, top: int) -> int:
-    """Replace the box at `top` by its halves, the nearer one above; return how many boxes wait."""
-    box, low, high = row(stack, top)
-    middle = (low + high) // 2
-    left, right = box_distance(boxes, 2 * box + 1, p), box_distance(boxes, 2 * box + 2, p)
-    first = top + (left < right)  # where the left half goes: on top if nearer
-    second = top + (left >= right)
-    _put(stack, reach, first, 2 * box + 1, low, middle, left)
-    _put(stack, reach, second, 2 * box + 2, middle, high, right)
-    return top + 2
-
-
-@njit(cache=True)
-def _put(
-    stack: IntArray, reach: FloatArray, at: int, box: int, low: int, high: int, distance: float
-) -> None:
-    stack[at, 0], stack[at, 1], stack[at, 2], reach[at] = box, low, high, distance
 
 
 @njit(cache=True)

@@ -19,14 +19,15 @@ DEPTH = 64
 
 
 class BoxTree(NamedTuple):
-    """Boxes over the triangles of a mesh: 50 bytes a triangle at most.
+    """Boxes over the triangles of a mesh: 80 bytes a triangle at most.
 
-    Box 0 holds ``order[0:F]``; box k of ``order[low:high]`` has the halves 2 k + 1 of
-    ``order[low:middle]`` and 2 k + 2 of the rest, where ``middle = (low + high) // 2``.
+    Box 0 holds all of them, the halves of box k are 2 k + 1 and 2 k + 2.
     """
 
     boxes: FloatArray
     """(B, 6) lowest and highest corner."""
+    ends: IntArray
+    """(B, 2) int32, box k holds the faces ``order[ends[k, 0] : ends[k, 1]]``."""
     order: IntArray
     """(F,) int32, the faces by box."""
 
@@ -36,12 +37,12 @@ def build_tree(vertices: FloatArray, faces: IntArray) -> BoxTree:
     size, count = len(faces), 1
     while size > LEAF:
         size, count = (size + 1) // 2, 2 * count + 1
-    boxes, order = np.empty((count, 6)), np.arange(len(faces), dtype=np.int32)
+    boxes, ends = np.empty((count, 6)), np.empty((count, 2), dtype=np.int32)
+    order = np.arange(len(faces), dtype=np.int32)
     centres = vertices[faces[:, 0]] + vertices[faces[:, 1]] + vertices[faces[:, 2]]
-    first, last = np.empty(count, dtype=np.int32), np.empty(count, dtype=np.int32)
-    _halve(centres, order, first, last)
-    _enclose(fixed(vertices), fixed(faces), order, boxes, (first, last))
-    return BoxTree(fixed(boxes), fixed(order))
+    _halve(centres, order, ends)
+    _enclose(fixed(vertices), fixed(faces), order, ends, boxes)
+    return BoxTree(fixed(boxes), fixed(ends), fixed(order))
 
 
 def nearby_order(points: FloatArray) -> IntArray:
@@ -76,15 +77,24 @@ def box_distance(boxes: FloatArray, box: int, p: Triple) -> float:
 
 
 @njit(cache=True)
-def _halve(centres: FloatArray, order: IntArray, first: IntArray, last: IntArray) -> None:
+def divide(boxes: FloatArray, stack: IntArray, top: int, p: Triple) -> int:
+    """Replace the box at `top` by its halves, the one nearer to p above; return how many wait."""
+    left, right = 2 * stack[top] + 1, 2 * stack[top] + 2
+    near = top + (box_distance(boxes, left, p) < box_distance(boxes, right, p))
+    stack[near], stack[2 * top + 1 - near] = left, right
+    return top + 2
+
+
+@njit(cache=True)
+def _halve(centres: FloatArray, order: IntArray, ends: IntArray) -> None:
     """Sort the faces into boxes, each halved at the median of its longer side; note its faces."""
-    first[0], last[0] = 0, len(order)
-    for box in range(len(first) // 2):
-        low, high = first[box], last[box]
+    ends[0, 0], ends[0, 1] = 0, len(order)
+    for box in range(len(ends) // 2):
+        low, high = ends[box]
         middle = (low + high) // 2
         _select(centres, order, _longest_side(centres, low, high), low, high, middle)
-        first[2 * box + 1], last[2 * box + 1] = low, middle
-        first[2 * box + 2], last[2 * box + 2] = middle, high
+        left, right = 2 * box + 1, 2 * box + 2
+        ends[left, 0], ends[left, 1], ends[right, 0], ends[right, 1] = low, middle, middle, high
 
 
 @njit(cache=True)
@@ -134,11 +144,7 @@ def _swap(centres: FloatArray, order: IntArray, i: int, j: int) -> None:
 
 @njit(cache=True)
 def _enclose(
-    vertices: FloatArray,
-    faces: IntArray,
-    order: IntArray,
-    boxes: FloatArray,
-    ends: tuple[IntArray, IntArray],
+    vertices: FloatArray, faces: IntArray, order: IntArray, ends: IntArray, boxes: FloatArray
 ) -> None:
     """Fill the boxes, the smallest first."""
     for box in range(len(boxes) - 1, -1, -1):
@@ -150,7 +156,7 @@ def _enclose(
                     boxes[box, k] = min(boxes[box, k], boxes[half, k])
                     boxes[box, k + 3] = max(boxes[box, k + 3], boxes[half, k + 3])
             continue
-        for i in range(ends[0][box], ends[1][box]):
+        for i in range(ends[box, 0], ends[box, 1]):
             for corner in range(3):
                 p = row(vertices, faces[order[i], corner])
                 for k in range(3):

@@ -59,3 +59,34 @@ def test_a_vertex_below_which_nothing_lies_has_no_thickness():
     )
     assert found[len(ball.vertices)] == 0 and np.isfinite(found).all()
     np.testing.assert_allclose(found[: len(ball.vertices)], 2.0, rtol=0.05)
+
+
+def every_point_tried(surface):
+    p = surface.vertices
+    points = np.vstack([p, p[surface.faces].mean(axis=1)])
+    normals = np.vstack([surface.vertex_normals, surface.face_normals])
+    least = np.full(len(p), np.inf)
+    for i, (at, normal) in enumerate(zip(p, surface.vertex_normals, strict=True)):
+        away = at - points
+        depth = away @ normal
+        counts = (depth > 0) & (normals @ normal < 0.5)
+        least[i] = min((away[counts] ** 2).sum(axis=1) / depth[counts], default=np.inf)
+    return least
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_point_is_passed_over(seed):
+    rng = np.random.default_rng(seed)
+    ball = icosphere(3)
+    x, y, _ = ball.vertices.T
+    bumps = 1 + 0.3 * np.sin(5 * x + seed) * np.cos(4 * y)
+    rough = rng.normal(size=ball.vertices.shape) * 0.01 * seed
+    uneven = ball.vertices * bumps[:, None] * [1.0, 2.0, 0.7] + rough
+    surface = Surface(uneven, ball.faces)
+    np.testing.assert_allclose(local_thickness(surface), every_point_tried(surface), rtol=1e-9)
+
+
+def test_on_a_sphere_where_every_point_lies_on_the_ball_it_is_half_a_percent_off_at_most():
+    ball = icosphere(4)
+    found, least = local_thickness(ball), every_point_tried(ball)
+    assert (found >= least - 1e-12).all() and (found <= 1.005 * least).all()

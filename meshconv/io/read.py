@@ -118,7 +118,10 @@ def load(path: str | PathLike[str]) -> Surface:
 
 
 def read(
-    path: str | PathLike[str], *, format: str | None = None, on_security: str = "refuse"
+    path: str | PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002
+    on_security: str = "refuse",
 ) -> MeshFile:
     """Return the surface in a mesh file with its fields; what was mended is in `warnings`.
 

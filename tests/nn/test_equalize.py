@@ -35,7 +35,10 @@ DIRECTIONS = ["backward", "forward"]
 def _blobs(n: int) -> dict[str, torch.Tensor]:
     """Densities of ratio 5 to 10, (1, 1, n, n)."""
     x, y = ((node_grid(n, torch.zeros(())) + 1) / 2).unbind(-1)
-    blob = lambda a, b, s: torch.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * s**2))
+
+    def blob(a: float, b: float, s: float) -> torch.Tensor:
+        return torch.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * s**2))
+
     return {
         "one": 1 + 4 * blob(0.5, 0.5, 0.12)[None],
         "two": 1 + 9 * (blob(0.3, 0.35, 0.1) + 0.6 * blob(0.7, 0.65, 0.12)).clamp_max(1)[None],

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-Row = dict[str, Any]
+from meshconv.benchmark.seeds import Row, mean_and_half_width, with_half_width
+
 Table = tuple[list[str], list[list[str]], str]
 
 EVEN, LARGER = "DECNN 33, area only", "plain 33, 8 x wider"
@@ -43,10 +43,11 @@ def shown(value: float, pattern: str = "{:.3f}") -> str:
 
 
 def spread(found: Sequence[float]) -> str:
-    """Mean and half the range over seeds."""
-    if len(found) < 2:
-        return shown(mean(found))
-    return f"{mean(found):.3f} ± {(max(found) - min(found)) / 2:.3f}"
+    """Mean, and half its 95 % interval over seeds, see `meshconv.benchmark.seeds`."""
+    if not found:
+        return "-"
+    half = mean_and_half_width(found)[1]
+    return with_half_width({"mean": mean(found), "mean +-": half}, "mean")
 
 
 def by_task(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -177,7 +178,8 @@ def ablation(rows: Sequence[Row]) -> Table:
         lines.append([name, *cells])
     models = " ".join(f'"{model}"' for model in ABLATION.values())
     effects = " ".join(task.split(":")[1] for task in tasks)
-    command = f"python benchmarks/classify.py --millimetres 1.5 --effects {effects} --models {models} --seeds 1"
+    command = f"python benchmarks/classify.py --millimetres 1.5 --effects {effects}"
+    command += f" --models {models} --seeds 1"
     return (
         ["density (accuracy, site)", *(", ".join(t.split(":")[1:]) + " mm" for t in tasks)],
         lines,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meshconv._check import FloatArray
-from meshconv.benchmark.run import Row, over_seeds
+from meshconv.benchmark.seeds import Row, over_seeds, with_half_width
 from meshconv.benchmark.task import Task
 from meshconv.io import write_bytes_atomic
 from meshconv.saliency.attribute import unit_range
@@ -22,26 +22,23 @@ if TYPE_CHECKING:
 
 def table(rows: Sequence[Row]) -> list[list[str]]:
     """Return one line a data set and model: accuracy over seeds, sites found, size and cost; the
-    head first.
+    head first. What ``±`` says is in `meshconv.benchmark.seeds`.
     """
     lines = [
         ["data set", "model", "seeds", "accuracy", "AUC", "site found", "parameters", "CPU s/epoch"]
     ]
-    for task, model in dict.fromkeys((row["task"], row["model"]) for row in rows):
-        mine = [row for row in rows if (row["task"], row["model"]) == (task, model)]
-        accuracy, spread, n = over_seeds(rows, task, model)
-        auc = over_seeds(rows, task, model, "auc")[0]
-        cost = over_seeds(rows, task, model, "cpu_s_per_epoch")[0]
+    for cell in over_seeds(rows, ["task", "model"], ["accuracy", "auc", "cpu_s_per_epoch"]):
+        mine = [row for row in rows if (row["task"], row["model"]) == (cell["task"], cell["model"])]
         lines.append(
             [
-                task,
-                model,
-                str(n or "-"),
-                f"{accuracy:.3f} ± {spread:.3f}" if n else "-",
-                _or_dash(auc),
+                cell["task"],
+                cell["model"],
+                "-" if cell["accuracy"] is None else str(cell["seeds"]),
+                with_half_width(cell, "accuracy"),
+                _or_dash(cell["auc"]),
                 _sites(mine),
                 str(mine[0]["parameters"] or "-"),
-                _or_dash(cost),
+                _or_dash(cell["cpu_s_per_epoch"]),
             ]
         )
     return lines
@@ -51,8 +48,12 @@ def means(rows: Sequence[Row], models: Sequence[str], tasks: Sequence[str]) -> d
     """Return each model's mean error over data sets (each first averaged over seeds); NaN if one is
     missing.
     """
+    found = {
+        (cell["task"], cell["model"]): cell["accuracy"]
+        for cell in over_seeds(rows, ["task", "model"], ["accuracy"])
+    }
     return {
-        model: float(np.mean([1 - over_seeds(rows, task, model)[0] for task in tasks]))
+        model: float(np.mean([1 - found.get((task, model), np.nan) for task in tasks]))
         for model in models
     }
 
@@ -77,8 +78,8 @@ def _sites(rows: Sequence[Row]) -> str:
     return ", ".join([*parts, f"box x {np.mean(boxes):.2f}"] if boxes else parts) or "-"
 
 
-def _or_dash(value: float) -> str:
-    return "-" if np.isnan(value) else f"{value:.3f}"
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 # --- pictures

@@ -12,18 +12,16 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 import meshconv
 from meshconv.benchmark.fitted import Fitted
 from meshconv.benchmark.models import DETERMINISTIC, model_named
+from meshconv.benchmark.seeds import Row
 from meshconv.benchmark.task import Part, Task, mass_in_boxes
 from meshconv.errors import CheckpointError
 from meshconv.io import write_bytes_atomic
 from meshconv.stats.metrics import evaluate
-
-Row = dict[str, Any]
 
 
 @dataclass
@@ -171,23 +169,3 @@ def _accuracy(part: Part, probabilities: Callable[[Part], Any]) -> float:
 def settings(*, n: int, epochs: int) -> dict[str, Any]:
     """Return what all rows of a record share."""
     return {"version": meshconv.__version__, "scans": n, "epochs": epochs}
-
-
-def over_seeds(
-    rows: Sequence[Row], task: str, model: str, key: str = "accuracy"
-) -> tuple[float, float, int]:
-    """Return mean, standard deviation and number of seeds of one figure; NaN where there is
-    none.
-    """
-    values = [
-        row[key]
-        for row in rows
-        if row["task"] == task and row["model"] == model and row.get(key) is not None
-    ]
-    if not values:
-        return float("nan"), float("nan"), 0
-    return (
-        float(np.mean(values)),
-        float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
-        len(values),
-    )

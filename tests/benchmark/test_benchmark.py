@@ -9,7 +9,7 @@ import meshconv as mc
 from meshconv.benchmark.models import DETERMINISTIC, OTHERS, averaged, model_named
 from meshconv.benchmark.opponents import ResNet, SaliencySampler
 from meshconv.benchmark.page import as_text, load_maps, means, saliency_page, save_maps, table
-from meshconv.benchmark.run import Record, over_seeds, run, settings
+from meshconv.benchmark.run import Record, run, settings
 from meshconv.benchmark.task import Part, Task, mass_in_boxes, shuffled
 from meshconv.benchmark.tasks import load_task
 from meshconv.datasets.procedural import ProceduralFaces
@@ -149,7 +149,7 @@ def test_resnet_18_has_the_published_size():
     assert sum(p.numel() for p in ResNet(3, 1000).parameters()) == 11_689_512
 
 
-def test_saliency_sampler_is_the_identity_where_nothing_stands_out_and_draws_near_where_something_does():
+def test_saliency_sampler_is_the_identity_but_where_something_stands_out():
     model = SaliencySampler(1, 2, N).eval()
     caught = []
     model.classifier = torch.nn.Sequential(
@@ -251,14 +251,14 @@ def test_table_and_means_are_over_seeds():
         "data set": "t",
         "model": "m",
         "seeds": "2",
-        "accuracy": "0.700 ± 0.141",
+        "accuracy": "0.700 ± 1.271",  # Student, two seeds
         "AUC": "0.700",
         "site found": "density 0.675",
         "parameters": "7",
         "CPU s/epoch": "-",
     }
     assert means(rows, ["m"], ["t"])["m"] == pytest.approx(0.3)
-    assert np.isnan(means(rows, ["m"], ["t", "u"])["m"]) and over_seeds(rows, "t", "x")[2] == 0
+    assert np.isnan(means(rows, ["m"], ["t", "u"])["m"])
     assert as_text([["a", "bb"], ["ccc", "d"]]) == "a    bb\nccc  d"
 
 

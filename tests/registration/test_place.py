@@ -1,12 +1,33 @@
-"""The last step of placing a scan: what slipped out of the disk comes back, and nothing folds."""
+"""Placing a scan that is matched: the frame goes on where the template ends, what slipped out of
+the disk comes back, and nothing folds.
+"""
 
 import numpy as np
+import pytest
 
 from meshconv.maps.folds import signed_areas
 from meshconv.maps.parameterization import Parameterization
+from meshconv.mesh.rigid import Pose
 from meshconv.mesh.shapes import disk
 from meshconv.mesh.surface import Surface
-from meshconv.registration.place import _brought_home
+from meshconv.registration.bend import Bent
+from meshconv.registration.landmarks import NO_LANDMARKS
+from meshconv.registration.place import _brought_home, place
+from meshconv.registration.template import Template
+
+
+@pytest.mark.parametrize("reach", [1.05, 1.3, 1.7])
+def test_the_frame_goes_on_beyond_the_template(reach: float) -> None:
+    """A flat template's frame is a similarity, and a larger flat scan continues it: nothing that
+    the template does not reach sticks to its border.
+    """
+    frame = Template.from_surface(disk(30), margin=0.5)
+    scan = disk(24)
+    scan = Surface(scan.vertices * reach, scan.faces)
+    still = Bent(frame.surface.vertices, Pose(np.eye(3), np.zeros(3)), 0.0)
+    found = place(scan, frame, still, NO_LANDMARKS, None)
+    assert len(found.flipped_faces()) == 0
+    np.testing.assert_allclose(found.coordinates, 0.5 * scan.vertices[:, :2], atol=2e-3)
 
 
 def _slipped() -> tuple[Surface, np.ndarray, np.ndarray, int]:

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from meshconv._check import in_range, one_of
-from meshconv.errors import ArgumentError, ArrayTypeError
-from meshconv.nn.density_estimator import DensityEstimator, stage, with_places
+from meshconv._check import in_range, one_of, whole_number
+from meshconv.errors import ArrayTypeError
+from meshconv.nn.backbone import feature_count, made_backbone
+from meshconv.nn.density_estimator import DensityEstimator, emphasis, with_places
 from meshconv.nn.equalize import METHODS, equalizing_grid, normalize_density, smooth_upsample
 from meshconv.nn.heads import (
     HEADS,
@@ -26,7 +27,7 @@ from meshconv.nn.heads import (
     over_places,
     task_logits,
 )
-from meshconv.nn.sample import area_sample, gather
+from meshconv.nn.sample import area_sample
 from meshconv.nn.seeding import seeded
 from meshconv.resample.grid import grid_size
 
@@ -60,7 +61,7 @@ class DECNN(nn.Module):
         Largest / smallest density, at least 1.
     backbone : 'small' or nn.Module
         ``small``: 3 x 3 stages down to 5 x 5 nodes, or 9 x 9 if the head pools. A module takes (B,
-        C, n, n), n = `network_size`, to features of any shape; the heads are linear on them.
+        C, n, n), n = `network_size`, to features of any shape.
     head : {'flatten', 'mean', 'mean+max'}
         What the heads see of features (B, F, ...). ``flatten``: all places, each with weights of
         its own; right where a place means the same in every image, as in a frame that registers
@@ -70,10 +71,9 @@ class DECNN(nn.Module):
     width : int
         Channels of the first stage of the small backbone.
     direct : bool
-        Beside `head`, linear heads on the equalized image itself, each node with weights of its own
-        (zero at first). For groups of surfaces in one frame, which a fixed displacement tells
-        apart; not for pictures, nor with a density for each sample, where a node shows another
-        place in each.
+        Beside `head`, linear heads on the equalized image itself (zero at first). For surfaces in
+        one frame, which a fixed displacement tells apart; not for pictures, nor with a density for
+        each sample, where a node shows another place in each.
     emphasis : float, optional
         What the network sees of a place is multiplied by density ** emphasis (and scaled to mean
         square 1 over the nodes), at least 0. Noise in training and the decay of weights then count
@@ -121,7 +121,7 @@ class DECNN(nn.Module):
         ratio: float = 10.0,
         backbone: str | nn.Module = "small",
         head: str = "flatten",
-        width: int = 16,
+        width: int = 8,
         direct: bool = False,
         emphasis: float | None = None,
         coordinates: bool | None = None,
@@ -133,44 +133,34 @@ class DECNN(nn.Module):
     ) -> None:
         super().__init__()
         one_of(density, DENSITIES, "density")
-        one_of(method, METHODS, "method")
-        self.in_channels, self.size = in_channels, grid_size(size)
+        self.in_channels = whole_number(in_channels, 1, "in_channels")
+        self.size = grid_size(size)
         self.network_size = grid_size(network_size, "network_size")
-        self.method, self.steps, self.dropout = method, steps, dropout
-        self.head = one_of(head, HEADS, "head")
-        nodes = max(5, (self.size - 1) // 4 + 1) if density_nodes is None else density_nodes
-        self.coordinates = (
-            isinstance(backbone, str) and head == "flatten" if coordinates is None else coordinates
-        )
-        emphasis = float(density != "sample") if emphasis is None else emphasis
-        self.emphasis = in_range(emphasis, 0.0, 4.0, "emphasis")
+        self.method, self.steps = one_of(method, METHODS, "method"), steps
+        self.dropout = in_range(dropout, 0.0, 1.0, "dropout")
+        self.head, flat = one_of(head, HEADS, "head"), head == "flatten"
+        whole_number(width, 1, "width")
+        small = isinstance(backbone, str)
+        self.coordinates = small and flat if coordinates is None else coordinates
+        power = float(density != "sample") if emphasis is None else emphasis
+        self.emphasis = in_range(power, 0.0, 4.0, "emphasis")
         self._several = not isinstance(n_classes, int)
         self._classes = class_counts(n_classes)
         self.tasks = tuple(self._classes)
         self.n_densities = len(self.tasks) if density == "task" else 1
-        self.seen_channels = (
-            self.n_densities * in_channels
-        )  # of `equalize`, without the coordinates
+        of = {"count": self.n_densities}
+        of["n_evidence"] = sum(self._classes.values()) if density == "sample" else 0
+        seen, nodes = in_channels + 2 * self.coordinates, density_nodes
+        n = self.network_size
         with seeded(seed):
-            self.density = DensityEstimator(
-                in_channels,
-                size=self.size,
-                nodes=nodes,
-                ratio=ratio,
-                count=self.n_densities,
-                n_evidence=sum(self._classes.values()) if density == "sample" else 0,
-            )
-            seen = in_channels + 2 * self.coordinates
-            self.backbone = _backbone(
-                backbone, seen, width, self.network_size, 5 if head == "flatten" else 9
-            )
-            self.heads = linear_heads(self._classes, self._n_features())
-            self.direct = (
-                direct_heads(self._classes, in_channels * self.network_size**2) if direct else None
-            )
+            self.density = DensityEstimator(in_channels, size=size, nodes=nodes, ratio=ratio, **of)
+            self.backbone = made_backbone(backbone, seen, width=width, sides=(n, 5 if flat else 9))
+            probe = next(self.parameters()).new_zeros(1, seen, n, n)
+            self.heads = linear_heads(self._classes, feature_count(self.backbone, probe, head))
+            self.direct = direct_heads(self._classes, in_channels * n**2) if direct else None
         self.density.requires_grad_(density != "uniform")
         self._settled = False
-        self.register_buffer("log_area", torch.zeros(1, 1, nodes, nodes))
+        self.register_buffer("log_area", torch.zeros_like(self.density.logits[:1]))
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
         """Return logits (B, n_classes), or a dict of them by task, of images (B, C, N, N)."""
@@ -178,31 +168,20 @@ class DECNN(nn.Module):
 
     def classify(self, equalized: Tensor) -> Tensor | dict[str, Tensor]:
         """Return the logits of what `equalize` gave."""
-        seen, several = self._by_density(equalized), self.n_densities > 1
-        features = functional.dropout(
-            over_places(self.backbone(seen), self.head), self.dropout, self.training
-        )
+        seen, several = equalized.flatten(0, 1), self.n_densities > 1
+        features = over_places(self.backbone(seen), self.head)
+        features = functional.dropout(features, self.dropout, self.training)
         logits = task_logits(features, self.heads, several=several)
         if self.direct is not None:
-            beside = task_logits(
-                seen[:, : self.in_channels].flatten(1), self.direct, several=several
-            )
+            image = seen[:, : self.in_channels].flatten(1)
+            beside = task_logits(image, self.direct, several=several)
             logits = [one + direct for one, direct in zip(logits, beside, strict=True)]
         return dict(zip(self.tasks, logits, strict=True)) if self._several else logits[0]
 
-    def _by_density(self, equalized: Tensor) -> Tensor:
-        """Return (B T, C', n, n): what one backbone sees, image channels first, for each of the T
-        densities.
-        """
-        if self.n_densities == 1:
-            return equalized
-        image, places = equalized[:, : self.seen_channels], equalized[:, self.seen_channels :]
-        parts = [
-            torch.stack(part.chunk(self.n_densities, dim=1), dim=1)
-            for part in (image, places)
-            if part.shape[1]
-        ]
-        return torch.cat(parts, dim=2).flatten(0, 1)
+    @property
+    def density_is_fixed(self) -> bool:
+        """Whether the density learns nothing more."""
+        return not self.density.logits.requires_grad
 
     def settle(self) -> bool:
         """Fix a density that all images share, so that `equalize` need be done only once; False if
@@ -220,11 +199,10 @@ class DECNN(nn.Module):
             self._settled = False
 
     def equalize(self, x: Tensor) -> Tensor:
-        """Return the images on the equalized grid, (B, C, n, n), emphasized, with the coordinates
-        if there are any.
+        """Return the images on the equalized grids of T densities, (B, T, C', n, n), emphasized.
 
-        With one density for each of T tasks, the channels are those of the first task, then of the
-        next; the coordinates come last.
+        T is the number of tasks if each has a density of its own, else 1. The image's channels come
+        first, the coordinates, if there are any, behind them.
         """
         return self.equalize_with_evidence(x)[0]
 
@@ -236,30 +214,18 @@ class DECNN(nn.Module):
         """
         self._check(x)
         density, evidence = self.density.with_evidence(x)
-        grid = self._grid(density)
-        several = self.n_densities > 1
-        pairs = (
-            list(zip(torch.split(grid, 1), torch.split(density, 1), strict=True))
-            if several
-            else [(grid, density)]
-        )
-        warped = torch.cat(
-            [area_sample(x, one) * self._emphasis(own, one).to(x.dtype) for one, own in pairs],
-            dim=1,
-        )
-        for one, _ in pairs if self.coordinates else ():
-            warped = with_places(warped, one)
+        grids = self._grid(density).chunk(self.n_densities)
+        of_grid = zip(grids, density.chunk(self.n_densities), strict=True)
+        seen = torch.stack([self._through(x, grid, own) for grid, own in of_grid], dim=1)
         if evidence is None or not self._several:
-            return warped, evidence
+            return seen, evidence
         by_task = torch.split_with_sizes(evidence, list(self._classes.values()), dim=1)
-        return warped, dict(zip(self.tasks, by_task, strict=True))
+        return seen, dict(zip(self.tasks, by_task, strict=True))
 
-    def _emphasis(self, density: Tensor, grid: Tensor) -> Tensor:
-        """Return what each node of a grid is multiplied by, (1 or B, 1, n, n) float32, of mean
-        square 1.
-        """
-        power = gather(density, grid) ** self.emphasis
-        return power / power.square().mean(dim=(2, 3), keepdim=True).sqrt()
+    def _through(self, x: Tensor, grid: Tensor, density: Tensor) -> Tensor:
+        """Return (B, C', n, n): the images on one grid, or on one grid each."""
+        shown = area_sample(x, grid) * emphasis(density, grid, self.emphasis).to(x.dtype)
+        return with_places(shown, grid) if self.coordinates else shown
 
     def sampling_grid(self, x: Tensor) -> Tensor:
         """Return the sampling grid (1 or B, n, n, 2), or (T, n, n, 2) by task; one flow, of
@@ -288,7 +254,6 @@ class DECNN(nn.Module):
     def _task(self, task: str | None) -> int:
         return 0 if task is None else self.tasks.index(one_of(task, self.tasks, "task"))
 
-    @torch.no_grad()
     def init_density(
         self, statistic: Any, *, strength: float = 1.0, task: str | None = None
     ) -> None:
@@ -310,58 +275,25 @@ class DECNN(nn.Module):
         ArrayTypeError
             If it is not a square of at least 2 x 2 with a finite value.
         """
-        coarse = self.density.coarse(statistic, "statistic")
-        low, high = coarse.min(), coarse.max()
-        scaled = (coarse - low) / (high - low).clamp_min(torch.finfo(coarse.dtype).tiny)
-        chosen = slice(None) if task is None or self.n_densities == 1 else self._task(task)
-        self.density.logits[chosen] = (
-            strength * (8 * scaled - 4) if high > low else torch.zeros_like(coarse)
-        )
+        one = task is not None and self.n_densities > 1
+        self.density.start_from(statistic, strength, self._task(task) if one else None)
 
     @torch.no_grad()
     def set_area(self, area: Any) -> None:
         """Set the area of surface each node stands for, (N, N): then equal attention is equal area
         of *surface*.
 
-        The population's mean area element, of any unit. It multiplies the density in the flow, not
-        in the saliency; a range of more than 10 to 1 on top of `ratio` needs more `steps`, see
-        `density_error`. NaN, and what is not positive, counts as the smallest positive value.
+        Of any unit. It multiplies the density in the flow, not in the saliency; a range of more
+        than 10 to 1 on top of `ratio` needs more `steps`, see `density_error`. NaN, and what is not
+        positive, counts as the smallest positive value.
         """
         positive = torch.as_tensor(area, dtype=torch.float32).clone()
         positive[~(positive > 0)] = torch.nan
         log_area = self.density.coarse(torch.log(positive), "area")
         self.log_area.copy_(log_area - log_area.mean())
 
-    def _n_features(self) -> int:
-        """Return what a dry run of the backbone gives."""
-        was, parameter, n = self.backbone.training, next(self.parameters()), self.network_size
-        with torch.no_grad():
-            probe = self.backbone.eval()(
-                parameter.new_zeros(1, self.in_channels + 2 * self.coordinates, n, n)
-            )
-        self.backbone.train(was)
-        if self.head != "flatten" and probe.ndim < 3:
-            raise ArgumentError(
-                f"head={self.head!r} needs features with places, found {tuple(probe.shape)}"
-            )
-        return over_places(probe, self.head).shape[1]
-
     def _check(self, x: Tensor) -> None:
         if x.ndim != 4 or x.shape[1] != self.in_channels or x.shape[2] != x.shape[3]:
             raise ArrayTypeError(
                 f"images must be (B, {self.in_channels}, N, N), found {tuple(x.shape)}"
             )
-
-
-def _backbone(
-    backbone: str | nn.Module, in_channels: int, width: int, nodes: int, coarsest: int
-) -> nn.Module:
-    if isinstance(backbone, nn.Module):
-        return backbone
-    one_of(backbone, ("small",), "backbone")
-    stages = [stage(in_channels, width, stride=1)]
-    channels = width
-    while nodes > coarsest:  # 33 -> 17 -> 9 -> 5: nodes stay on the border
-        stages.append(stage(channels, 2 * width, stride=2))
-        channels, nodes = 2 * width, (nodes + 1) // 2
-    return nn.Sequential(*stages)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from meshconv.errors import ArrayTypeError
 from meshconv.nn.equalize import bounded_density
-from meshconv.nn.sample import area_sample, full_precision, node_grid
+from meshconv.nn.sample import area_sample, full_precision, gather, node_grid
 from meshconv.resample.grid import grid_size
 
 _GAIN = 2.0  # logits of the density for one standard deviation of evidence
@@ -28,8 +28,8 @@ class DensityEstimator(nn.Module):
         Channels of the image.
     size : int
         Nodes per side of the density.
-    nodes : int
-        Coarse nodes per side that carry the logits.
+    nodes : int, optional
+        Coarse nodes per side that carry the logits; one for four of `size`, at least 5.
     ratio : float
         Largest / smallest density.
     count : int
@@ -46,19 +46,17 @@ class DensityEstimator(nn.Module):
         in_channels: int,
         *,
         size: int,
-        nodes: int = 17,
+        nodes: int | None = None,
         ratio: float = 10.0,
         count: int = 1,
         n_evidence: int = 0,
     ) -> None:
         super().__init__()
-        self.size, self.nodes, self.ratio = (
-            grid_size(size),
-            grid_size(nodes, "density_nodes"),
-            ratio,
-        )
-        self.logits = nn.Parameter(torch.zeros(count, 1, nodes, nodes))
-        self.network = EvidenceNetwork(in_channels, n_evidence, nodes) if n_evidence else None
+        self.size, self.ratio = grid_size(size), ratio
+        nodes = max(5, (self.size - 1) // 4 + 1) if nodes is None else nodes
+        self.nodes = n = grid_size(nodes, "density_nodes")
+        self.logits = nn.Parameter(torch.zeros(count, 1, n, n))
+        self.network = EvidenceNetwork(in_channels, n_evidence, n) if n_evidence else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the density (1, T or B, 1, size, size), mean 1, of images (B, C, N, N)."""
@@ -73,6 +71,18 @@ class DensityEstimator(nn.Module):
             own, classes = self.network(x)
             logits = logits + own
         return bounded_density(logits, ratio=self.ratio, size=self.size), classes
+
+    @torch.no_grad()
+    def start_from(self, statistic: Any, strength: float, which: int | None) -> None:
+        """Set the logits, of one density or of all, by a map: -4..4 over its range, times
+        `strength`.
+        """
+        coarse = self.coarse(statistic, "statistic")
+        low, high = coarse.min(), coarse.max()
+        scaled = (coarse - low) / (high - low).clamp_min(torch.finfo(coarse.dtype).tiny)
+        self.logits[slice(None) if which is None else which] = (
+            strength * (8 * scaled - 4) if high > low else torch.zeros_like(coarse)
+        )
 
     def coarse(self, values: Any, name: str) -> Tensor:
         """Return a map (1, 1, nodes, nodes) averaged from (N, N); NaN is the smallest value, inf
@@ -147,6 +157,14 @@ class EvidenceNetwork(nn.Module):
         standing_out = (strongest - strongest.mean(dim=(2, 3), keepdim=True)) / (spread + 1e-3)
         soft = torch.logsumexp(_SHARPNESS * evidence.flatten(2), dim=2) / _SHARPNESS
         return _GAIN * standing_out + self.correction(features), soft
+
+
+def emphasis(density: Tensor, grid: Tensor, power: float) -> Tensor:
+    """Return what each node of a grid is multiplied by, (1 or B, 1, n, n) float32: a power of its
+    density, of mean square 1.
+    """
+    factor = gather(density, grid) ** power
+    return factor / factor.square().mean(dim=(2, 3), keepdim=True).sqrt()
 
 
 def stage(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.Sequential:

@@ -205,7 +205,8 @@ def _unfolded(grid: Tensor, rho: Tensor, trace: Callable[[Tensor], Tensor]) -> T
     if not bool(folded.any()):
         return grid
     warnings.warn(
-        "a density is too steep for its grid and was flattened: its map would fold; density_error says what is left",
+        "a density is too steep for its grid and was flattened: its map would fold;"
+        " density_error says what is left",
         AccuracyWarning,
         stacklevel=3,
     )
@@ -258,8 +259,8 @@ def _check_density(density: Tensor) -> None:
         bad = torch.nonzero(~good)
         at = bad[0].tolist()
         raise DensityError(
-            f"density is {density[tuple(at)].item()} at {at}; {len(bad)} of {density.numel()} values are not"
-            " finite and positive",
+            f"density is {density[tuple(at)].item()} at {at};"
+            f" {len(bad)} of {density.numel()} values are not finite and positive",
             indices=bad[:10].tolist(),
             count=len(bad),
             hint="see bounded_density",

@@ -294,6 +294,7 @@ def _halve(image: Tensor, dim: int) -> Tensor:
 def _dimension(d: int, positions: Tensor) -> int:
     if d not in (2, 3) or positions.shape[-1] != d:
         raise ArrayTypeError(
-            f"an image of {d} dimensions needs positions (B, ..., {d}), found {tuple(positions.shape)}"
+            f"an image of {d} dimensions needs positions (B, ..., {d}),"
+            f" found {tuple(positions.shape)}"
         )
     return d

@@ -109,7 +109,7 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def _density(model: DECNN, images: Tensor, task: str | None) -> FloatArray:
-    chosen = _task(model.tasks, task) if model.n_densities > 1 or task is not None else None
+    chosen = _task_named(model.tasks, task) if model.n_densities > 1 or task is not None else None
     with torch.no_grad():
         return _numpy(model.saliency(images, task=chosen)[:, 0])
 
@@ -148,7 +148,7 @@ def _grad_cam(model: DECNN, images: Tensor, target: Tensor | None, task: str | N
     with torch.no_grad():
         grid = model.sampling_grid(images)
     if model.n_densities > 1:  # features are by image, and in that by task; grids by task
-        k = model.tasks.index(_task(model.tasks, task))
+        k = model.tasks.index(_task_named(model.tasks, task))
         fine, grid = fine[k :: model.n_densities], grid[k : k + 1]
     return _unwarped(_numpy(fine[:, 0]), (_numpy(grid) + 1) / 2, images.shape[-1])
 
@@ -175,7 +175,7 @@ def _score(
 ) -> Tensor:
     """Return the sum of the logits asked about."""
     if isinstance(logits, Mapping):
-        logits = logits[_task(tuple(logits), task)]
+        logits = logits[_task_named(tuple(logits), task)]
     elif task is not None:
         raise ArgumentError(
             f"the model has a single task without a name, found task={task!r}", hint="leave it out"
@@ -184,7 +184,7 @@ def _score(
     return logits.gather(1, chosen.to(logits.device)[:, None]).sum()
 
 
-def _task(tasks: tuple[str, ...], task: str | None) -> str:
+def _task_named(tasks: tuple[str, ...], task: str | None) -> str:
     if task is None and len(tasks) > 1:
         raise ArgumentError(
             f"the model has the tasks {', '.join(tasks)}: say which", hint=f"task={tasks[0]!r}"
@@ -195,12 +195,12 @@ def _task(tasks: tuple[str, ...], task: str | None) -> str:
 def _classes(target: Tensor, n: int, n_classes: int) -> Tensor:
     if target.shape != (n,) or target.is_floating_point() or target.dtype == torch.bool:
         raise ArrayTypeError(
-            f"target must be {n} integers, one for each image, found {target.dtype} {tuple(target.shape)}"
+            f"target must be {n} integers, one for each image,"
+            f" found {target.dtype} {tuple(target.shape)}"
         )
     if len(target) and not 0 <= int(target.min()) <= int(target.max()) < n_classes:
-        raise ArgumentError(
-            f"target must be classes 0..{n_classes - 1}, found {int(target.min())} to {int(target.max())}"
-        )
+        found = f"{int(target.min())} to {int(target.max())}"
+        raise ArgumentError(f"target must be classes 0..{n_classes - 1}, found {found}")
     return target.long()
 
 

@@ -25,9 +25,9 @@ class Options:
     """How the mean of a population is made, see `meshconv.Template.from_population`."""
 
     domain: str = "disk"
-    rounds: int = 2
+    rounds: int = 1
     orientation: str = "any"
-    pose: str = "first"
+    pose: str = "auto"
 
     def __post_init__(self) -> None:
         n = self.rounds

@@ -82,10 +82,10 @@ class Template(Frame):
         surfaces: Sequence[Surface],
         *,
         domain: str = "disk",
-        rounds: int = 2,
+        rounds: int = Options.rounds,
         landmarks: Sequence[IntArray] | None = None,
         orientation: str = "any",
-        pose: str = "first",
+        pose: str = Options.pose,
     ) -> Template:
         """Return the mean shape of a population as a frame.
 

@@ -14,7 +14,7 @@ from meshconv.saliency.explanation import Explanation
 from meshconv.saliency.project import to_vertices
 from meshconv.train.fitted import Fitted
 from meshconv.train.loop import predict_logits
-from meshconv.train.prepare import place
+from meshconv.train.prepare import image_of, place_scan
 from meshconv.train.scans import as_scan
 
 
@@ -38,23 +38,21 @@ def explain(fitted: Fitted, scan: Any, *, method: str = "density") -> Explanatio
         If the scan cannot be read, mended or registered.
     """
     frame, given = fitted.frame, as_scan(scan)
-    placed = place(given.surface, frame, fitted.settings.prepare, mirrored=given.mirrored)
-    network = fitted.network
-    x = fitted.standardizer(placed.image.channels[None].astype(np.float32))
-    saliency = unit_range(attribute(network, x, method=method)[0])
-    origin = None if placed.repaired is None else placed.repaired.vertex_origin
-    shares = torch.softmax(predict_logits(network, x)[0].double(), dim=0).numpy()
+    placed = place_scan(given, frame, fitted.settings.prepare)
+    image = image_of(placed, fitted.settings.prepare)
+    x = fitted.standardizer(image.channels[None].astype(np.float32))
+    saliency = unit_range(attribute(fitted.network, x, method=method)[0])
+    shares = torch.softmax(predict_logits(fitted.network, x)[0].double(), dim=0).numpy()
+    origin = placed.vertex_origin
     return Explanation(
         given.name,
         fitted.classes[shares.argmax()],
         dict(zip(fitted.classes.tolist(), shares.tolist(), strict=True)),
-        to_vertices(saliency, placed.resampler, surface=given.surface, vertex_origin=origin),
-        given.surface,
-        placed.parameterization,
-        placed.image,
+        to_vertices(saliency, placed.resampler, surface=placed.given, vertex_origin=origin),
+        placed,
+        image,
         saliency,
         _sampled_places(fitted, x),
-        placed.resampler,
         method,
     )
 

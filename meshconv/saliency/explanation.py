@@ -9,6 +9,7 @@ from meshconv._check import FloatArray
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 from meshconv.resample.geometry_image import GeometryImage
+from meshconv.resample.placed import Placed
 from meshconv.resample.resampler import Resampler
 
 
@@ -25,18 +26,14 @@ class Explanation:
         Class -> probability.
     saliency : (V,) float64
         For each vertex of `surface`, 0..1 over the frame.
-    surface : Surface
-        The scan as it was given, V vertices.
-    parameterization : Parameterization
-        The mended (and, if it was said to be one, mirrored) scan in the frame.
+    placed : Placed
+        The scan in the frame: what was mended, how it was fitted, and the way back.
     image : GeometryImage
         What the network saw.
     saliency_image : (N, N) float64
         The saliency on the pixels of the frame, 0..1.
     sampling_grid : (n, n, 2) float64
         Where the network looked: places (u, v) in the unit square.
-    resampler : Resampler
-        Between pixels and the vertices of the mended scan.
     method : str
         See `meshconv.saliency.attribute.attribute`.
     """
@@ -45,13 +42,26 @@ class Explanation:
     label: Any
     probabilities: dict[Any, float]
     saliency: FloatArray
-    surface: Surface
-    parameterization: Parameterization
+    placed: Placed
     image: GeometryImage
     saliency_image: FloatArray
     sampling_grid: FloatArray
-    resampler: Resampler
     method: str = "density"
+
+    @property
+    def surface(self) -> Surface:
+        """The scan as it was given, V vertices."""
+        return self.placed.given
+
+    @property
+    def parameterization(self) -> Parameterization:
+        """The mended (and, if it was said to be one, mirrored) scan in the frame."""
+        return self.placed.parameterization
+
+    @property
+    def resampler(self) -> Resampler:
+        """Between pixels and the vertices of the mended scan."""
+        return self.placed.resampler
 
     def __str__(self) -> str:
         return f"{self.name}: {self.label} ({self.probabilities[self.label]:.1%})"

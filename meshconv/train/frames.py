@@ -12,6 +12,7 @@ from meshconv.datasets.scan import Scan
 from meshconv.errors import ArgumentError
 from meshconv.mesh.surface import Surface
 from meshconv.mesh_repair.repair import repair
+from meshconv.registration.population import Options
 from meshconv.registration.template import Template
 from meshconv.resample.channels import channels
 from meshconv.resample.resampler import Resampler
@@ -25,8 +26,8 @@ def population_template(
     on_error: str = "raise",
     domain: str | None = None,
     orientation: str = "any",
-    rounds: int = 1,
-    pose: str = "auto",
+    rounds: int = Options.rounds,
+    pose: str = Options.pose,
 ) -> Template:
     """Return a frame made from scans themselves: the mean of a few, on the mesh of one of them.
 

@@ -19,30 +19,15 @@ from numpy.typing import NDArray
 from meshconv._check import one_of
 from meshconv.datasets.scan import Scan
 from meshconv.errors import ArgumentError, CacheWarning, CheckpointError, MissingFileError
-from meshconv.maps.parameterization import Parameterization
-from meshconv.mesh.surface import Surface
-from meshconv.mesh_repair.repair import Repaired, repair
-from meshconv.registration.fit import fit_template
 from meshconv.registration.template import Template
-from meshconv.resample.channels import channels
 from meshconv.resample.geometry_image import GeometryImage
-from meshconv.resample.resampler import Resampler
+from meshconv.resample.placed import Placed, place
 from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
 from meshconv.train.config import PrepareConfig
 from meshconv.train.prepared import Prepared
 from meshconv.train.scans import EXPECTED, NumberedScan, ScanLike, Skipped, read
 
-_VERSION = 1  # of the images: raise it when preparation gives other values
-
-
-@dataclass(frozen=True, eq=False)
-class Placed:
-    """One scan in the frame: what was mended, where its vertices lie, and its image."""
-
-    repaired: Repaired | None
-    parameterization: Parameterization
-    resampler: Resampler
-    image: GeometryImage
+_VERSION = 2  # of the images: raise it when preparation gives other values
 
 
 def prepare(
@@ -115,26 +100,27 @@ def prepare(
     return _stack(done, skipped, job.config)
 
 
-def place(
-    surface: Surface, template: Template, config: PrepareConfig, *, mirrored: bool = False
-) -> Placed:
-    """Return one surface in the frame, with everything that is needed to come back."""
-    mended = repair(surface, target=template.parameterization.domain) if config.repair else None
-    clean = surface if mended is None else mended.surface
-    flat = fit_template(clean, template, mirror=mirrored).parameterization()
-    grid = Resampler(flat, config.size)
-    fields = channels(flat.surface, flat, template)
-    unknown = [name for name in config.channels if name not in fields]
-    if unknown:
-        raise ArgumentError(f"no channel {unknown[0]!r}; there are {', '.join(fields)}")
-    image = grid.to_image({name: fields[name] for name in config.channels})
+def place_scan(scan: Scan, template: Template, config: PrepareConfig) -> Placed:
+    """Return one scan in the frame, with everything that is needed to come back."""
+    return place(scan.surface, template, size=config.size, mend=config.repair, mirror=scan.mirrored)
+
+
+def image_of(placed: Placed, config: PrepareConfig) -> GeometryImage:
+    """Return the image of a scan in the frame.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such channel, or no node lies on the scan.
+    """
+    image = placed.image(config.channels)
     if not image.mask.any():
         raise ArgumentError(
             f"no node of the frame lies on the scan: its image of {config.size} x {config.size}"
             " nodes is empty",
             hint="is it the same kind of surface? a larger size=, or another template",
         )
-    return Placed(mended, flat, grid, image)
+    return image
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,10 +155,10 @@ class _Job:
         image = None if path is None else _read_cached(path, self.config)
         if image is None:
             try:
-                placed = place(scan.surface, self.template, self.config, mirrored=scan.mirrored)
+                found = image_of(place_scan(scan, self.template, self.config), self.config)
             except EXPECTED as error:
                 return Skipped(index, scan.name, error)
-            image = placed.image.channels.astype(np.float32)
+            image = found.channels.astype(np.float32)
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_checkpoint(path, {"image.channels": image}, {"name": scan.name})

@@ -9,13 +9,18 @@ from meshconv.registration.template import Template
 from meshconv.train.config import CHANNELS, PrepareConfig
 from meshconv.train.dataset import Standardizer
 from meshconv.train.mirror import FrameMirror
-from meshconv.train.prepare import place
+from meshconv.train.prepare import image_of, place_scan
+from meshconv.train.scans import as_scan
 
 CONFIG = PrepareConfig(size=33)
 
 
 def _mirrored(surface):
     return Surface(surface.vertices * [-1, 1, 1], surface.faces[:, ::-1])
+
+
+def _channels(surface, template):
+    return image_of(place_scan(as_scan(surface), template, CONFIG), CONFIG).channels
 
 
 def _neutral(n=6):
@@ -29,7 +34,7 @@ def _rms(a):
 def test_mirrored_image_is_the_image_of_the_mirrored_scan():
     template = Template.from_surface(face(900))
     scan = face(900, identity=11, effect="cheek_left", size=8.0, triangulation=1)
-    images = np.stack([place(s, template, CONFIG).image.channels for s in (scan, _mirrored(scan))])
+    images = np.stack([_channels(s, template) for s in (scan, _mirrored(scan))])
     both = np.isfinite(images).all(axis=(0, 1))
     made = FrameMirror.of(template, CHANNELS, _neutral()).mirrored(_neutral()(images))[0].numpy()
     assert (_rms((made - images[1])[:, both]) < 0.03 * _rms((images[0] - images[1])[:, both])).all()
@@ -38,7 +43,7 @@ def test_mirrored_image_is_the_image_of_the_mirrored_scan():
 def test_an_asymmetric_template_seen_in_a_mirror_differs_from_itself():
     identity = 0.5 * np.random.default_rng(5).standard_normal(FACE_MODES)
     template = Template.from_surface(face(900, identity=identity))
-    seen = place(_mirrored(template.surface), template, CONFIG).image
+    seen = image_of(place_scan(as_scan(_mirrored(template.surface)), template, CONFIG), CONFIG)
     mirror = FrameMirror.of(template, CHANNELS[:3], _neutral(3))
     made = mirror.mirrored(torch.zeros(1, 3, 33, 33))[0].numpy()  # the template's own image is zero
     size, error = _rms(seen.channels[:3, seen.mask]), _rms((made - seen.channels[:3])[:, seen.mask])

@@ -16,7 +16,8 @@ from meshconv.train import prepare as module
 from meshconv.train.checkpoint import read_checkpoint
 from meshconv.train.config import PrepareConfig
 from meshconv.train.frames import population_template
-from meshconv.train.prepare import place, prepare
+from meshconv.train.prepare import image_of, place_scan, prepare
+from meshconv.train.scans import as_scan
 
 CONFIG = PrepareConfig(size=33)
 
@@ -36,10 +37,18 @@ def prepared(faces, template, tmp_path_factory):
     return prepare(faces, template, config=CONFIG, cache=tmp_path_factory.getbasetemp() / "images")
 
 
+def _image(surface, template, config, *, mirrored=False):
+    return image_of(
+        place_scan(replace(as_scan(surface), mirrored=mirrored), template, config), config
+    )
+
+
 @pytest.fixture
 def frozen(monkeypatch):
     """Make every computation of an image fail: only the cache can answer."""
-    monkeypatch.setattr(module, "place", lambda *_args, **_options: pytest.fail("computed again"))
+    monkeypatch.setattr(
+        module, "place_scan", lambda *_args, **_options: pytest.fail("computed again")
+    )
 
 
 def test_images_are_registered(prepared, faces, template):
@@ -57,7 +66,7 @@ def test_images_are_registered(prepared, faces, template):
 def test_pose_does_not_matter(faces, template):
     one = faces[0].surface
     turned = Surface(one.vertices[:, [2, 0, 1]] + 7.0, one.faces)
-    first, second = (place(s, template, CONFIG).image.channels for s in (one, turned))
+    first, second = (_image(s, template, CONFIG).channels for s in (one, turned))
     assert np.nanmax(np.abs(first - second)[:3]) < 0.5  # mm
     assert np.nanmedian(np.abs(first - second)) < 1e-3
 
@@ -65,8 +74,8 @@ def test_pose_does_not_matter(faces, template):
 def test_a_mirrored_scan_that_says_so_gives_the_same_image(faces, template):
     one = faces[0].surface
     mirrored = Surface(one.vertices * [-1, 1, 1], one.faces[:, ::-1])
-    straight = place(one, template, CONFIG).image.channels
-    back = place(mirrored, template, CONFIG, mirrored=True).image.channels
+    straight = _image(one, template, CONFIG).channels
+    back = _image(mirrored, template, CONFIG, mirrored=True).channels
     assert np.nanmedian(np.abs(straight - back)) < 1e-3
 
 
@@ -174,7 +183,7 @@ def test_what_is_no_scan_is_refused(template):
     with pytest.raises(ArgumentError, match="no scans"):
         prepare([], template)
     with pytest.raises(ArgumentError, match="no channel 'colour'"):
-        place(face(400), template, PrepareConfig(size=17, channels=("colour",)))
+        _image(face(400), template, PrepareConfig(size=17, channels=("colour",)))
 
 
 def test_taking_and_indexing_agree(prepared):

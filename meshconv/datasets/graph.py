@@ -22,8 +22,8 @@ from meshconv._check import IntArray, one_of
 from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import ArgumentError, ArrayTypeError, CheckpointError
 from meshconv.io import as_surface, write_bytes_atomic
+from meshconv.mesh.connectivity import edges as face_edges
 from meshconv.mesh.surface import Surface
-from meshconv.mesh.topology import edges as face_edges
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.grid import grid_nodes
 

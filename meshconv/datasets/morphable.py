@@ -21,8 +21,8 @@ from meshconv.datasets.files import find_data
 from meshconv.datasets.scan import Correspondence, Population, Scan
 from meshconv.errors import ArgumentError
 from meshconv.maps.conformal.conformal_map import conformal_map
+from meshconv.mesh.connectivity import face_components
 from meshconv.mesh.surface import Surface
-from meshconv.mesh.topology import face_components
 
 EFFECTS = (
     "micrognathia",
@@ -253,7 +253,7 @@ def _even_points(surface: Surface, n: int, rng: np.random.Generator) -> Correspo
 
 def _one_sheet(faces: IntArray) -> IntArray:
     """Drop faces at vertices where two sheets of the border touch, until there is none."""
-    from meshconv.mesh.topology import boundary_half_edges
+    from meshconv.mesh.connectivity import boundary_half_edges
 
     while True:
         starts, count = np.unique(boundary_half_edges(faces)[:, 0], return_counts=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from meshconv._check import FloatArray, IntArray
-from meshconv.mesh.vector import fixed
+from meshconv.mesh.vector import cross, dot, fixed, minus, row
 
 
 def plane_areas(coordinates: FloatArray, faces: IntArray) -> FloatArray:
@@ -35,6 +35,20 @@ def sphere_areas(points: FloatArray, faces: IntArray) -> FloatArray:
     """
     out = np.empty(len(faces))
     _sphere_areas(fixed(points), fixed(faces), out)
+    return out
+
+
+def face_shapes(vertices: FloatArray, faces: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the area of each face (F,) and its side lengths (F, 3), side k opposite corner k."""
+    area, sides = np.empty(len(faces)), np.empty((len(faces), 3))
+    _face_shapes(fixed(vertices), fixed(faces), area, sides)
+    return area, sides
+
+
+def smallest_angles(area: FloatArray, sides: FloatArray) -> FloatArray:
+    """Return the smallest angle of each face (F,) in radians; 0 where two corners coincide."""
+    out = np.empty(len(area))
+    _smallest_angles(fixed(area), fixed(sides), out)
     return out
 
 
@@ -84,3 +98,22 @@ def _thirds_of_area(points: FloatArray, faces: IntArray, out: FloatArray) -> Non
         out[a] += third
         out[b] += third
         out[c] += third
+
+
+@njit(cache=True)
+def _face_shapes(points: FloatArray, faces: IntArray, area: FloatArray, sides: FloatArray) -> None:
+    for f in range(len(faces)):
+        a, b, c = row(points, faces[f, 0]), row(points, faces[f, 1]), row(points, faces[f, 2])
+        p, q, r = minus(c, b), minus(a, c), minus(b, a)
+        normal = cross(p, q)
+        area[f] = 0.5 * np.sqrt(dot(normal, normal))
+        sides[f] = np.sqrt(dot(p, p)), np.sqrt(dot(q, q)), np.sqrt(dot(r, r))
+
+
+@njit(cache=True)
+def _smallest_angles(area: FloatArray, sides: FloatArray, out: FloatArray) -> None:
+    """The smallest angle lies opposite the shortest side a: tan = 4 area / (b^2 + c^2 - a^2)."""
+    for f in range(len(area)):
+        x, y, z = sides[f, 0] ** 2, sides[f, 1] ** 2, sides[f, 2] ** 2
+        below = x + y + z - 2.0 * min(x, y, z)
+        out[f] = np.arctan2(4.0 * area[f], below) if max(x, y, z) > 0.0 else 0.0

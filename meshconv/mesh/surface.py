@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meshconv._check import FloatArray, IntArray, faces_array, vertices_array
-from meshconv.mesh import topology
+from meshconv.mesh.topology import Topology
 
 if TYPE_CHECKING:
     import pyvista
@@ -66,7 +66,24 @@ class Surface:
             self.faces, other.faces
         )
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        vertices = self.vertices + 0.0  # -0.0 equals 0.0
+        return hash((vertices.tobytes(), self.faces.tobytes()))
+
+    @classmethod
+    def _known(cls, vertices: FloatArray, faces: IntArray) -> Surface:
+        """A surface of arrays that are known to be right, such as parts of another surface's."""
+        surface = cls.__new__(cls)
+        object.__setattr__(surface, "vertices", _frozen(vertices))
+        object.__setattr__(surface, "faces", _frozen(faces))
+        return surface
+
+    def __reduce__(self) -> tuple[Any, ...]:  # without what can be computed again
+        return Surface._known, (self.vertices, self.faces)
 
     @property
     def n_vertices(self) -> int:
@@ -79,25 +96,24 @@ class Surface:
         return len(self.faces)
 
     @cached_property
+    def topology(self) -> Topology:
+        """How the faces hang together: see `Topology`."""
+        return Topology(self.vertices, self.faces)
+
+    @property
     def edges(self) -> IntArray:
         """Every undirected edge once, (E, 2) int64, smaller index first, sorted."""
-        return _frozen(topology.edges(self.faces))
+        return self.topology.edges
 
-    @cached_property
+    @property
     def boundary_loops(self) -> tuple[IntArray, ...]:
         """Vertex indices of each closed border, in face orientation, longest (by length) first."""
-        loops = topology.boundary_loops(self.faces, self.vertices, self._edge_groups)
-        return tuple(_frozen(loop) for loop in loops)
+        return self.topology.boundary_loops
 
-    @cached_property
-    def _edge_groups(self) -> topology.EdgeGroups:
-        """The half-edges sorted by edge: see `topology.edge_groups`."""
-        return topology.edge_groups(self.faces)
-
-    @cached_property
+    @property
     def euler_characteristic(self) -> int:
         """V - E + F, counting referenced vertices only."""
-        return len(np.unique(self.faces)) - len(self.edges) + self.n_faces
+        return self.topology.euler_characteristic
 
     @cached_property
     def _magnitude(self) -> float:

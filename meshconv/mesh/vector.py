@@ -48,3 +48,9 @@ def along(start: Triple, step: float, direction: Triple) -> Triple:
 def dot(u: Triple, v: Triple) -> float:
     """Return the scalar product."""
     return u[0] * v[0] + u[1] * v[1] + u[2] * v[2]
+
+
+@njit(cache=True)
+def cross(u: Triple, v: Triple) -> Triple:
+    """Return the vector product."""
+    return u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meshconv._check import BoolArray, FloatArray, IntArray
-from meshconv.mesh import topology
+from meshconv.mesh import connectivity
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ def winding(faces: IntArray, pairs: IntArray) -> Winding:
         np.concatenate([f, f + n]),
         np.concatenate([g + turned, (g + n + turned) % (2 * n)]),
     )
-    sheet = topology.components(rows, columns, 2 * n)
+    sheet = connectivity.components(rows, columns, 2 * n)
     front, back = sheet[:n], sheet[n:]
     _, part = np.unique(np.minimum(front, back), return_inverse=True)
     flip = front > back

@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from meshconv._check import BoolArray, FloatArray, IntArray
+from meshconv._check import FloatArray, IntArray
 from meshconv.io.convert import as_surface
-from meshconv.mesh import topology
-from meshconv.mesh.winding import Winding, inside_out, winding
+from meshconv.mesh import borders, connectivity
+from meshconv.mesh.surface import Surface
+from meshconv.mesh.topology import Topology
+from meshconv.mesh.winding import inside_out
+from meshconv.mesh.areas import face_shapes, smallest_angles
 from meshconv.mesh_repair.report import NEEDLE_ANGLE, SurfaceReport
-from meshconv.mesh_repair.unit_frame import Frame, degenerate_limit, face_shape, smallest_angles
-from meshconv.mesh_repair.weld import coincident, copies, weld_map
+from meshconv.mesh_repair.unit_frame import Frame, degenerate_limit, used_vertices
+from meshconv.mesh_repair.weld import apart, coincident, copies, weld_map
 
 
 def check(surface: Any) -> SurfaceReport:
@@ -42,89 +45,65 @@ def check(surface: Any) -> SurfaceReport:
     (True, 1, (4.0,), ())
     """
     surface = as_surface(surface)
-    faces, n = surface.faces, surface.n_vertices
-    frame = Frame.of(surface.vertices, faces)
+    faces, topology = surface.faces, surface.topology
+    frame = Frame.of(surface)
     unit = frame.to_unit(surface.vertices)
-    wind = winding(faces, topology.joints(faces))
     return SurfaceReport(
-        n_vertices=n,
+        n_vertices=surface.n_vertices,
         n_faces=len(faces),
-        faces_to_flip=int(wind.flip.sum()),
-        orientable=not wind.one_sided.any(),
-        unreferenced_vertices=np.flatnonzero(np.bincount(faces.ravel(), minlength=n) == 0),
-        **_connections(faces, unit, frame, wind),
+        faces_to_flip=int(topology.winding.flip.sum()),
+        orientable=not topology.winding.one_sided.any(),
+        unreferenced_vertices=np.flatnonzero(~topology.used),
+        **_connections(topology, unit, frame),
         **_geometry(faces, unit, frame),
-        **_duplicates(surface.vertices, faces),
-        **_place(surface.vertices, faces, frame),
+        **_duplicates(surface),
+        **_place(surface, frame),
     )
 
 
-def _connections(faces: IntArray, unit: FloatArray, frame: Frame, wind: Winding) -> dict[str, Any]:
+def _connections(topology: Topology, unit: FloatArray, frame: Frame) -> dict[str, Any]:
     """Components, borders, Euler characteristic and genus."""
-    edges, uses = topology.edge_uses(faces)
-    loops = topology.boundary_loops(faces, unit)
-    bad_edges, bad_vertices = edges[uses > 2], topology.nonmanifold_vertices(faces)
-    part = topology.touching_components(faces)
-    euler, n_loops = _component_counts(faces, edges, loops, part)
+    loops, part = topology.boundary_loops, topology.component
+    bad_edges, bad_vertices = topology.nonmanifold_edges, topology.nonmanifold_vertices
+    euler = topology.component_euler
+    starts = np.array([loop[0] for loop in loops], dtype=np.int64)
+    n_loops = np.bincount(part[starts], minlength=len(euler))
     reason = np.zeros(len(euler), dtype=np.int64)  # 0: fine, 1: not manifold, 2: one-sided
-    reason[part[wind.one_sided]] = 2
-    reason[part[_touches(faces, np.concatenate([bad_edges.ravel(), bad_vertices]))]] = 1
+    reason[topology.face_component[topology.winding.one_sided]] = 2
+    reason[part[np.concatenate([bad_edges.ravel(), bad_vertices])]] = 1
     genus = tuple(
         None if r else int(2 - e - b) // 2 for r, e, b in zip(reason, euler, n_loops, strict=True)
     )
     known = [g for g in genus if g is not None]
     return {
-        "n_edges": len(edges),
-        "component_sizes": tuple(np.bincount(part).tolist()),
-        "boundary_lengths": tuple(topology.loop_length(unit[loop]) * frame.scale for loop in loops),
+        "n_edges": topology.n_edges,
+        "component_sizes": tuple(np.bincount(topology.face_component).tolist()),
+        "boundary_lengths": tuple(borders.loop_length(unit[loop]) * frame.scale for loop in loops),
         "boundary_sizes": tuple(len(loop) for loop in loops),
-        "euler_characteristic": len(topology.used_vertices(faces)) - len(edges) + len(faces),
+        "euler_characteristic": topology.euler_characteristic,
         "component_euler": tuple(euler.tolist()),
         "genus": sum(known) if len(known) == len(genus) else None,
         "component_genus": genus,
         "genus_reason": ("", "not manifold", "not orientable")[reason.max()],
         "nonmanifold_edges": bad_edges,
         "nonmanifold_vertices": bad_vertices,
-        "inside_out": _inside_out(faces, unit, wind, frame.rounding),
+        "inside_out": _inside_out(topology, unit, frame.rounding),
     }
 
 
-def _component_counts(
-    faces: IntArray, edges: IntArray, loops: list[IntArray], part: IntArray
-) -> tuple[IntArray, IntArray]:
-    """Euler characteristic and number of borders of each component."""
-    n, count = int(faces.max()) + 1, int(part.max()) + 1
-    of_vertex = np.unique(np.repeat(part, 3) * n + faces.ravel()) // n
-    half = topology.half_edges(faces)
-    key, first = np.unique(topology.edge_keys(half, n), return_index=True)
-    of_edge = part[first // 3]
-    euler = (
-        np.bincount(of_vertex, minlength=count)
-        - np.bincount(of_edge, minlength=count)
-        + np.bincount(part)
-    )
-    starts = np.array([topology.edge_keys(loop[None, :2], n)[0] for loop in loops], dtype=np.int64)
-    return euler, np.bincount(of_edge[np.searchsorted(key, starts)], minlength=count)
-
-
-def _touches(faces: IntArray, vertices: IntArray) -> BoolArray:
-    mask = np.zeros(int(faces.max()) + 1, dtype=bool)
-    mask[vertices] = True
-    return np.asarray(mask[faces].any(axis=1))
-
-
-def _inside_out(faces: IntArray, unit: FloatArray, wind: Winding, rounding: float) -> int:
+def _inside_out(topology: Topology, unit: FloatArray, rounding: float) -> int:
     """Closed parts that are wound consistently and enclose a negative volume."""
-    order, _, size = topology.edge_groups(faces)
-    doubtful = wind.flip | wind.one_sided
-    doubtful[order[np.repeat(size != 2, size)] // 3] = True
-    open_part = np.bincount(wind.part, doubtful) > 0
-    return int((~open_part & inside_out(unit, faces, wind.part, rounding)).sum())
+    wind, closed = topology.winding, topology.closed
+    if not closed.any():
+        return 0
+    doubtful = np.bincount(wind.part, wind.flip | wind.one_sided) > 0
+    inward = inside_out(unit, topology.faces, wind.part, rounding)
+    return int((closed & ~doubtful & inward).sum())
 
 
 def _geometry(faces: IntArray, unit: FloatArray, frame: Frame) -> dict[str, Any]:
     """Areas, angles and faces without area."""
-    area, sides = face_shape(unit, faces)
+    area, sides = face_shapes(unit, faces)
     degenerate = area <= degenerate_limit(area, sides.max(axis=1), frame.rounding)
     angle = smallest_angles(area, sides)
     with np.errstate(over="ignore"):
@@ -137,25 +116,31 @@ def _geometry(faces: IntArray, unit: FloatArray, frame: Frame) -> dict[str, Any]
     }
 
 
-def _duplicates(vertices: FloatArray, faces: IntArray) -> dict[str, Any]:
-    group = coincident(vertices)
-    used = topology.used_vertices(faces)
-    first = topology.first_equal_row(np.sort(faces, axis=1))
-    later = first != np.arange(len(faces))
-    turn = np.take_along_axis(faces, (faces.argmin(axis=1)[:, None] + np.arange(3)) % 3, axis=1)
-    against = (turn != turn[first]).any(axis=1)
-    joined = weld_map(faces[~copies(faces, group)], group)
+def _duplicates(surface: Surface) -> dict[str, Any]:
+    faces = surface.faces
+    group = coincident(surface.vertices)
+    used = surface.topology.used
+    first = connectivity.first_equal_row(np.sort(faces, axis=1))
+    later = np.flatnonzero(first != np.arange(len(faces)))
+    against = (_from_smallest(faces[later]) != _from_smallest(faces[first[later]])).any(axis=1)
+    joined = group if apart(group) else weld_map(faces[~copies(faces, group)], group)
     return {
-        "duplicate_vertices": len(used) - len(np.unique(group[used])),
-        "weldable_vertices": int((joined != np.arange(len(vertices))).sum()),
-        "duplicate_faces": int(later.sum()),
-        "reversed_duplicate_faces": int((later & against).sum()),
+        "duplicate_vertices": 0 if apart(group) else int(used.sum()) - len(np.unique(group[used])),
+        "weldable_vertices": int((joined != np.arange(len(group))).sum()),
+        "duplicate_faces": len(later),
+        "reversed_duplicate_faces": int(against.sum()),
     }
 
 
-def _place(vertices: FloatArray, faces: IntArray, frame: Frame) -> dict[str, Any]:
+def _from_smallest(faces: IntArray) -> IntArray:
+    """The faces turned to start at their smallest vertex."""
+    turn = (faces.argmin(axis=1)[:, None] + np.arange(3)) % 3
+    return np.take_along_axis(faces, turn, axis=1)
+
+
+def _place(surface: Surface, frame: Frame) -> dict[str, Any]:
     """Bounding box, and what size and place say about the unit."""
-    used = vertices[topology.used_vertices(faces)]
+    used = used_vertices(surface)
     low, high, diagonal = used.min(axis=0), used.max(axis=0), frame.scale
     notes = []
     if not 1e-100 < diagonal < 1e100:

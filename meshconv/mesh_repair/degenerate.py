@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from meshconv._check import BoolArray, FloatArray, IntArray
-from meshconv.mesh_repair.unit_frame import degenerate_limit, face_shape
+from meshconv.mesh.areas import face_shapes
+from meshconv.mesh_repair.unit_frame import degenerate_limit
 
 Triangle = tuple[int, int, int]
 Step = dict[int, Triangle | None]
@@ -20,7 +21,7 @@ FLAT = 1e-8
 
 def flat_faces(unit: FloatArray, faces: IntArray, rounding: float) -> BoolArray:
     """Return a mask (F,) of the faces that `mend_flat` removes."""
-    area, sides = face_shape(unit, faces)
+    area, sides = face_shapes(unit, faces)
     longest = sides.max(axis=1)
     return np.asarray(
         area <= np.maximum(degenerate_limit(area, longest, rounding), 0.5 * FLAT * longest**2)
@@ -43,7 +44,7 @@ def mend_flat(
     """
     flat = flat_faces(unit, faces, rounding)
     near = _within(faces, _within(faces, flat))
-    area = face_shape(unit, faces)[0]
+    area = face_shapes(unit, faces)[0]
     local = _Neighbourhood(unit, faces, np.flatnonzero(near), 1e-12 * float(area.mean()), rounding)
     progress = True
     while progress:
@@ -181,7 +182,7 @@ class _Neighbourhood:
 
     def _normal(self, t: Triangle) -> FloatArray:
         a, b, c = self.unit[list(t)]
-        return np.asarray(np.cross(c - b, a - c))  # as `face_shape` does, to the last bit
+        return np.asarray(np.cross(c - b, a - c))  # as `face_shapes` does, to the last bit
 
     def is_flat(self, t: Triangle) -> bool:
         """The test of `flat_faces` for one triangle."""

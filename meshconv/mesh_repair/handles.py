@@ -16,7 +16,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from meshconv._check import BoolArray, FloatArray, IntArray
-from meshconv.mesh import topology
+from meshconv.mesh import borders, connectivity
 
 _ROOTS = 12  # roots tried in turn, each on the best loop so far
 
@@ -35,7 +35,7 @@ def handle_loop(unit: FloatArray, faces: IntArray) -> IntArray | None:
         loop = _loop_through(unit, faces, root)
         if loop is None:
             return best
-        length = topology.loop_length(unit[loop])
+        length = borders.loop_length(unit[loop])
         if length < best_length:
             best, best_length = loop, length
         step = len(best) // 2 if best is not None else 0
@@ -49,16 +49,16 @@ def cut(faces: IntArray, loop: IntArray, n_vertices: int) -> tuple[IntArray, Int
     vertex.
     """
     n = int(faces.max()) + 1
-    along = topology.edge_keys(np.column_stack([loop, np.roll(loop, -1)]), n)
-    pairs = topology.joints(faces)
-    key = topology.edge_keys(topology.half_edges(faces)[pairs[:, 0]], n)
-    return topology.split_fans(faces, pairs[~np.isin(key, along)], n_vertices)
+    along = connectivity.edge_keys(np.column_stack([loop, np.roll(loop, -1)]), n)
+    pairs = connectivity.joints(faces)
+    key = connectivity.edge_keys(connectivity.half_edges(faces)[pairs[:, 0]], n)
+    return connectivity.split_fans(faces, pairs[~np.isin(key, along)], n_vertices)
 
 
 def _loop_through(unit: FloatArray, faces: IntArray, root: int) -> IntArray | None:
     """The shortest loop of the greedy homology basis at `root`."""
-    pairs = topology.joints(faces)
-    half = topology.half_edges(faces)[pairs[:, 0]]
+    pairs = connectivity.joints(faces)
+    half = connectivity.half_edges(faces)[pairs[:, 0]]
     distance, parent = _shortest_paths(unit, faces, root)
     a, b = half.T
     in_tree = (parent[a] == b) | (parent[b] == a)
@@ -77,11 +77,11 @@ def _loop_through(unit: FloatArray, faces: IntArray, root: int) -> IntArray | No
 
 def _shortest_paths(unit: FloatArray, faces: IntArray, root: int) -> tuple[FloatArray, IntArray]:
     """Distances and parents; edges at a border count 1000 times, so that loops keep off it."""
-    edges = topology.edges(faces)
+    edges = connectivity.edges(faces)
     length = np.maximum(
         np.linalg.norm(unit[edges[:, 0]] - unit[edges[:, 1]], axis=1), np.finfo(np.float64).tiny
     )
-    border = topology.boundary_vertices(faces, len(unit))
+    border = connectivity.boundary_vertices(faces, len(unit))
     length = np.where(border[edges].any(axis=1), 1000.0 * length, length)
     graph: Any = sparse.coo_array((length, edges.T), shape=(len(unit),) * 2).tocsr()
     shortest: Any = csgraph.dijkstra  # scipy-stubs knows only dense matrices here
@@ -93,8 +93,10 @@ def _in_dual_tree(faces: IntArray, f: IntArray, g: IntArray, weight: FloatArray)
     """Mask of the links f - g in a maximal spanning tree of the faces, each border being one more
     face.
     """
-    border = np.flatnonzero(np.isin(np.arange(3 * len(faces)), topology.joints(faces), invert=True))
-    loops = topology.boundary_loops(faces)
+    border = np.flatnonzero(
+        np.isin(np.arange(3 * len(faces)), connectivity.joints(faces), invert=True)
+    )
+    loops = borders.boundary_loops(faces)
     owner = np.zeros(int(faces.max()) + 1, dtype=np.int64)
     for k, loop in enumerate(loops):
         owner[loop] = len(faces) + k

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meshconv._check import BoolArray, FloatArray, IntArray
-from meshconv.mesh import topology
+from meshconv.mesh import connectivity
 from meshconv.mesh_repair.degenerate import flat_faces
 from meshconv.mesh_repair.patch import fair, refine
 
@@ -64,7 +64,7 @@ def _triangulate_loop(
     done.
     """
     n = len(unit)
-    taken = np.unique(topology.edge_keys(topology.half_edges(near), n))
+    taken = np.unique(connectivity.edge_keys(connectivity.half_edges(near), n))
     is_face = len(loop) == 3 and bool((np.sort(near, axis=1) == np.sort(loop)).all(axis=1).any())
     triangles = (
         None
@@ -81,7 +81,7 @@ def _triangulate_loop(
 def _outer_normals(unit: FloatArray, near: IntArray, loop: IntArray) -> FloatArray:
     """Unit normal of the face behind each edge loop[k] -> loop[k + 1]; zero where there is none."""
     n = len(unit)
-    half = topology.half_edges(near)
+    half = connectivity.half_edges(near)
     key = half[:, 0] * n + half[:, 1]
     order = np.argsort(key)
     wanted = loop * n + np.roll(loop, -1)
@@ -105,7 +105,7 @@ def _split_and_triangulate(
             done.append(piece[triangles])
             continue
         i, k = chord
-        taken = np.union1d(taken, topology.edge_keys(piece[[[i, k]]], len(unit)))
+        taken = np.union1d(taken, connectivity.edge_keys(piece[[[i, k]]], len(unit)))
         free = np.zeros((1, 3))
         todo.append((piece[i : k + 1], np.concatenate([behind[i:k], free])))
         todo.append(

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from meshconv._check import FloatArray, IntArray
-from meshconv.mesh import topology
+from meshconv.mesh import connectivity
 
 _MOST = 8  # an edge with more faces than this is cut between all of them
 
@@ -28,9 +28,9 @@ def split_nonmanifold(unit: FloatArray, faces: IntArray) -> tuple[IntArray, IntA
     """
     kept = np.arange(len(faces))
     while True:
-        pairs = np.concatenate([topology.joints(faces[kept]), _smooth_pairs(unit, faces[kept])])
-        new, old = topology.split_fans(faces[kept], pairs, len(unit))
-        order, first, size = topology.edge_groups(new)
+        pairs = np.concatenate([connectivity.joints(faces[kept]), _smooth_pairs(unit, faces[kept])])
+        new, old = connectivity.split_fans(faces[kept], pairs, len(unit))
+        order, first, size = connectivity.edge_groups(new)
         many = np.flatnonzero(size > 2)
         if len(many) == 0:
             return new, old, kept
@@ -42,7 +42,7 @@ def _smooth_pairs(unit: FloatArray, faces: IntArray) -> IntArray:
     """Pair the half-edges of each edge of 3 to `_MOST` faces: those wound alike first, then the
     flattest.
     """
-    order, first, size = topology.edge_groups(faces)
+    order, first, size = connectivity.edge_groups(faces)
     none = np.empty((0, 2), dtype=np.int64)
     groups = [
         np.column_stack([first[size == k] + i, first[size == k] + j])
@@ -74,6 +74,6 @@ def _smoothness(unit: FloatArray, faces: IntArray, pairs: IntArray) -> FloatArra
     out = apex - start
     out -= (out * along).sum(axis=2, keepdims=True) * along
     out /= np.maximum(np.linalg.norm(out, axis=2, keepdims=True), np.finfo(np.float64).tiny)
-    vertex = topology.half_edges(faces)[pairs]
+    vertex = connectivity.half_edges(faces)[pairs]
     opposite = vertex[:, 0, 0] != vertex[:, 1, 0]
     return np.asarray(2.0 * opposite - (out[:, 0] * out[:, 1]).sum(axis=1))

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import splu
 
 from meshconv._check import BoolArray, FloatArray, IntArray
-from meshconv.mesh import topology
-from meshconv.mesh_repair.unit_frame import face_shape
+from meshconv.errors import SolverError
+from meshconv.mesh import connectivity
+from meshconv.mesh.areas import face_shapes, thirds_of_area
+from meshconv.operators.laplacian import assemble
+from meshconv.operators.solve import SPDSolver
 
 _ROUNDS = 12
 _MOST_VERTICES = 20_000
@@ -26,7 +28,7 @@ def refine(
     faces.
     """
     size = np.zeros(len(points))
-    pairs = topology.edges(near)
+    pairs = connectivity.edges(near)
     length = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
     total = np.bincount(pairs.ravel(), np.repeat(length, 2), len(points))
     size[loop] = total[loop] / np.bincount(pairs.ravel(), minlength=len(points))[loop]
@@ -56,13 +58,13 @@ def relax(points: FloatArray, patch: IntArray, near: IntArray) -> IntArray:
     A flip is allowed if it repeats no edge of the patch or the surface and turns no face over.
     """
     n = len(points)
-    outside = np.unique(topology.edge_keys(topology.half_edges(near), n))
+    outside = np.unique(connectivity.edge_keys(connectivity.half_edges(near), n))
     for _ in range(30):
         f, g, corners = _quads(patch)
         a, b, c, d = corners.T
         gain = _opposite_angles(points, corners) - np.pi
-        key = topology.edge_keys(np.column_stack([c, d]), n)
-        inside = topology.edge_keys(topology.half_edges(patch), n)
+        key = connectivity.edge_keys(np.column_stack([c, d]), n)
+        inside = connectivity.edge_keys(connectivity.half_edges(patch), n)
         allowed = (gain > 1e-9) & (c != d) & ~np.isin(key, outside) & ~np.isin(key, inside)
         allowed &= ~_turns_over(points, corners)
         chosen = _independent(f, g, key, np.where(allowed, gain, 0.0), len(patch))
@@ -107,24 +109,21 @@ def fair(points: FloatArray, patch: IntArray, near: IntArray, first: int) -> Flo
 
 
 def _thin_plate(place: FloatArray, faces: IntArray, moving: BoolArray) -> FloatArray:
-    area, sides = face_shape(place, faces)
+    """The new places of the moving vertices; the cotangents are kept positive, since obtuse corners
+    would fold, and the areas away from zero.
+    """
+    area, sides = face_shapes(place, faces)
     squared = sides**2
     height = np.maximum(4.0 * area, 1e-3 * squared.max(axis=1)) + np.finfo(np.float64).tiny
-    cot = (squared.sum(axis=1, keepdims=True) - 2.0 * squared) / height[:, None]
-    weight = np.maximum(cot, 0.02).ravel() / 2.0  # positive weights: no folds from obtuse corners
-    i, j = faces[:, [1, 2, 0]].ravel(), faces[:, [2, 0, 1]].ravel()
-    n = len(place)
-    link = sparse.coo_array(
-        (np.r_[weight, weight], (np.r_[i, j], np.r_[j, i])), shape=(n, n)
-    ).tocsr()
-    laplacian = (sparse.diags_array(np.asarray(link.sum(axis=1)).ravel()) - link).tocsr()
-    mass = np.bincount(faces.ravel(), np.repeat(area / 3.0, 3), n)
+    cotangents = (squared.sum(axis=1, keepdims=True) - 2.0 * squared) / height[:, None]
+    laplacian = assemble(faces, np.maximum(cotangents, 0.02) / 2.0, len(place), -1.0)
+    mass = thirds_of_area(place, faces)
     mass = np.maximum(mass / (mass.mean() or 1.0), 1e-6)
-    system = (laplacian[moving] @ sparse.diags_array(1.0 / mass) @ laplacian).tocsc()
+    system = (laplacian[moving] @ sparse.diags_array(1.0 / mass) @ laplacian).tocsr()
     out = place.copy()
     try:
-        factor = splu(system[:, moving].tocsc())
-    except RuntimeError:  # exactly singular: the caller keeps the old place
+        factor = SPDSolver(system[:, moving].tocsr())
+    except SolverError:  # exactly singular: the caller keeps the old place
         out[moving] = np.nan
         return out
     out[moving] = factor.solve(-(system[:, ~moving] @ place[~moving]))
@@ -135,7 +134,7 @@ def _quads(patch: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """Inner edges: the two faces (f, g) and corners (a, b, c, d): face f is a, b, c and face g is
     b, a, d.
     """
-    pairs = topology.joints(patch)
+    pairs = connectivity.joints(patch)
     (f, s), (g, t) = (np.divmod(h, 3) for h in pairs.T)
     c, d = patch[f, (s + 2) % 3], patch[g, (t + 2) % 3]
     return f, g, np.column_stack([patch[f, s], patch[f, (s + 1) % 3], c, d])

@@ -140,7 +140,7 @@ def repair(
             "surface area is 0: all vertices lie in one point or on one line",
             hint="nothing can be repaired; check the file's coordinates",
         )
-    frame = Frame.of(surface.vertices, surface.faces)
+    frame = Frame.of(surface)
     options = steps.Options(
         weld=_length(weld, frame, "weld"),
         drop_degenerate=drop_degenerate,

@@ -10,7 +10,7 @@ import numpy as np
 
 from meshconv._check import BoolArray, IntArray
 from meshconv.errors import TopologyError
-from meshconv.mesh import topology
+from meshconv.mesh import borders, connectivity
 from meshconv.mesh.winding import inside_out, turn_over, winding
 from meshconv.mesh_repair.degenerate import mend_flat
 from meshconv.mesh_repair.handles import cut, handle_loop
@@ -138,7 +138,7 @@ def _drop_unreferenced(work: Work, log: Log) -> Work:
 
 
 def _keep_largest(work: Work, log: Log) -> Work:
-    part = topology.face_components(work.faces)
+    part = connectivity.face_components(work.faces)
     sizes = np.bincount(part)
     if len(sizes) == 1:
         return work
@@ -153,7 +153,7 @@ def _keep_largest(work: Work, log: Log) -> Work:
 
 
 def _orient(work: Work, log: Log) -> Work:
-    pairs = topology.joints(work.faces)
+    pairs = connectivity.joints(work.faces)
     wind = winding(work.faces, pairs)
     if wind.one_sided.any():
         bad = np.flatnonzero(wind.one_sided)
@@ -178,10 +178,10 @@ def _closed_parts(faces: IntArray, pairs: IntArray, part: IntArray) -> BoolArray
 
 
 def _remove_handles(work: Work, log: Log) -> Work:
-    part = topology.face_components(work.faces)
+    part = connectivity.face_components(work.faces)
     for k in range(int(part.max()) + 1):
         while True:
-            mine = np.flatnonzero(topology.face_components(work.faces) == k)
+            mine = np.flatnonzero(connectivity.face_components(work.faces) == k)
             opened = _cut_handle(work, mine)
             if opened is None:
                 break
@@ -193,13 +193,13 @@ def _remove_handles(work: Work, log: Log) -> Work:
 def _cut_handle(work: Work, mine: IntArray) -> Work | None:
     """Cut one handle of the component `mine` and close both ends, or None if it has none to cut."""
     loop = handle_loop(work.unit, work.faces[mine])
-    if loop is None or topology.boundary_vertices(work.faces, len(work.unit))[loop].any():
+    if loop is None or connectivity.boundary_vertices(work.faces, len(work.unit))[loop].any():
         return None
     part, old = cut(work.faces[mine], loop, len(work.unit))
     faces = work.faces.copy()
     faces[mine] = part
     out = work.copied(faces, old)
-    ends = [border for border in topology.boundary_loops(part) if np.isin(old[border], loop).all()]
+    ends = [border for border in borders.boundary_loops(part) if np.isin(old[border], loop).all()]
     return _close(out, ends)[0] if len(ends) == 2 else None
 
 
@@ -228,9 +228,9 @@ def _fill(work: Work, options: Options, log: Log) -> Work:
 
 def _holes(work: Work, options: Options) -> list[IntArray]:
     """All simple borders but the longest of each component, up to the length asked for."""
-    loops = topology.boundary_loops(work.faces, work.unit)
+    loops = borders.boundary_loops(work.faces, work.unit)
     part_of_vertex = np.zeros(len(work.unit), dtype=np.int64)
-    part_of_vertex[work.faces] = topology.face_components(work.faces)[:, None]
+    part_of_vertex[work.faces] = connectivity.face_components(work.faces)[:, None]
     seen: set[int] = set()
     out = []
     for loop in loops:
@@ -239,7 +239,7 @@ def _holes(work: Work, options: Options) -> list[IntArray]:
         seen.add(part)
         if not simple or (longest and not options.close):
             continue
-        if options.close or topology.loop_length(work.unit[loop]) <= options.longest_hole:
+        if options.close or borders.loop_length(work.unit[loop]) <= options.longest_hole:
             out.append(loop)
     return out
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meshconv._check import FloatArray, IntArray
-from meshconv.mesh import topology
+from meshconv._check import FloatArray
+from meshconv.mesh.surface import Surface
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +27,9 @@ class Frame:
     rounding: float
 
     @classmethod
-    def of(cls, vertices: FloatArray, faces: IntArray) -> Frame:
+    def of(cls, surface: Surface) -> Frame:
         """Fit the frame to the vertices that faces use."""
-        used = vertices[topology.used_vertices(faces)]
+        used = used_vertices(surface)
         magnitude = float(np.abs(used).max()) or 1.0
         used = used / magnitude  # before any difference or square, which may overflow
         low, high = used.min(axis=0), used.max(axis=0)
@@ -53,14 +53,6 @@ class Frame:
         return np.asarray((unit * self.extent + self.centre) * self.magnitude)
 
 
-def face_shape(unit: FloatArray, faces: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Return the area of each face (F,) and the side lengths (F, 3), side k opposite corner k."""
-    corners = unit[faces]
-    sides = corners[:, [2, 0, 1]] - corners[:, [1, 2, 0]]
-    area = 0.5 * np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1)
-    return area, np.linalg.norm(sides, axis=2)
-
-
 def degenerate_limit(area: FloatArray, longest: FloatArray, rounding: float) -> FloatArray:
     """Return the area (F,) at and below which a face counts as having none.
 
@@ -69,9 +61,7 @@ def degenerate_limit(area: FloatArray, longest: FloatArray, rounding: float) -> 
     return np.maximum(1e-12 * area.mean(), 0.5 * longest * rounding)
 
 
-def smallest_angles(area: FloatArray, sides: FloatArray) -> FloatArray:
-    """Return the smallest angle of each face (F,) in radians; 0 where two corners coincide."""
-    a, b, c = np.sort(
-        sides, axis=1
-    ).T  # the smallest angle lies opposite a: tan = 4 area / (b^2 + c^2 - a^2)
-    return np.arctan2(4.0 * area, b * b + c * c - a * a) * (c > 0)
+def used_vertices(surface: Surface) -> FloatArray:
+    """Return the coordinates of the vertices that faces use."""
+    used = surface.topology.used
+    return surface.vertices if used.all() else surface.vertices[used]

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from meshconv._check import BoolArray, FloatArray, IntArray
-from meshconv.mesh import topology
+from meshconv.mesh import connectivity
 
 
 def coincident(vertices: FloatArray, tolerance: float = 0.0) -> IntArray:
@@ -14,7 +14,7 @@ def coincident(vertices: FloatArray, tolerance: float = 0.0) -> IntArray:
 
     With a `tolerance`, places closer than that are one; chains of close vertices are followed.
     """
-    group = topology.first_equal_row(vertices)
+    group = connectivity.first_equal_row(vertices)
     while tolerance > 0:
         head, index = np.unique(group, return_inverse=True)
         if len(head) == 1:
@@ -27,12 +27,17 @@ def coincident(vertices: FloatArray, tolerance: float = 0.0) -> IntArray:
             distance_upper_bound=np.nextafter(tolerance, np.inf),
         )
         row, column = np.nonzero(np.isfinite(near))
-        label = topology.components(row, np.asarray(other)[row, column], len(head))
+        label = connectivity.components(row, np.asarray(other)[row, column], len(head))
         _, first = np.unique(label, return_index=True)
         if len(first) == len(head):
             break
         group = head[first[label]][index]
     return group
+
+
+def apart(group: IntArray) -> bool:
+    """Whether no two vertices lie at one place."""
+    return np.array_equal(group, np.arange(len(group)))
 
 
 def copies(faces: IntArray, group: IntArray) -> BoolArray:
@@ -42,12 +47,14 @@ def copies(faces: IntArray, group: IntArray) -> BoolArray:
     of whose faces lies on one of a larger component. Single coincident faces of two bodies that
     touch are kept.
     """
-    drop = topology.first_equal_row(np.sort(faces, axis=1)) != np.arange(len(faces))
-    part = topology.face_components(faces)
+    drop = connectivity.first_equal_row(np.sort(faces, axis=1)) != np.arange(len(faces))
+    if apart(group):
+        return drop
+    part = connectivity.face_components(faces)
     order = np.argsort(part, kind="stable")
     place = np.sort(group[faces[order]], axis=1)
     later = np.empty(len(faces), dtype=bool)
-    later[order] = topology.first_equal_row(place) != np.arange(len(faces))
+    later[order] = connectivity.first_equal_row(place) != np.arange(len(faces))
     return drop | (np.bincount(part, ~later) == 0)[part]
 
 
@@ -59,9 +66,11 @@ def weld_map(faces: IntArray, group: IntArray) -> IntArray:
     vertex.
     """
     n = len(group)
+    if apart(group):
+        return group
     a, b = _matching_ends(faces, group)
     while len(a):
-        label = topology.components(a, b, n)
+        label = connectivity.components(a, b, n)
         _, first = np.unique(label, return_index=True)
         target = first[label]
         bad = np.zeros(n, dtype=bool)
@@ -75,10 +84,10 @@ def weld_map(faces: IntArray, group: IntArray) -> IntArray:
 
 def _matching_ends(faces: IntArray, group: IntArray) -> tuple[IntArray, IntArray]:
     """Pairs of distinct vertices at the ends of border edges that coincide two by two."""
-    border = topology.boundary_half_edges(faces)
+    border = connectivity.boundary_half_edges(faces)
     place = group[border]
     border, place = border[place[:, 0] != place[:, 1]], place[place[:, 0] != place[:, 1]]
-    key = topology.edge_keys(place, len(group))
+    key = connectivity.edge_keys(place, len(group))
     order = np.argsort(key, kind="stable")
     first = np.flatnonzero(np.diff(key[order], prepend=-1))
     two = first[np.diff(first, append=len(order)) == 2]
@@ -91,5 +100,5 @@ def _matching_ends(faces: IntArray, group: IntArray) -> tuple[IntArray, IntArray
 def _crowded(faces: IntArray) -> IntArray:
     """Vertices of faces with a repeated index, and of edges with more than two faces."""
     repeated = faces[(faces == np.roll(faces, 1, axis=1)).any(axis=1)]
-    edges, uses = topology.edge_uses(faces)
+    edges, uses = connectivity.edge_uses(faces)
     return np.concatenate([repeated.ravel(), edges[uses > 2].ravel()])

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from meshconv._check import BoolArray, FloatArray, IntArray, as_array, field_array
 from meshconv.errors import ArgumentError, ArrayTypeError, IndexOutOfRangeError, NonFiniteError
-from meshconv.mesh import topology
+from meshconv.mesh import connectivity
 from meshconv.mesh.surface import Surface
 from meshconv.operators.geodesic import GeodesicSolver
 
@@ -216,7 +216,7 @@ def _clipped(faces: IntArray, outside: BoolArray, middle: IntArray) -> IntArray:
 def _piece_around(faces: IntArray, vertex: int) -> IntArray:
     if len(faces) == 0:
         return faces
-    label = topology.face_components(faces)
+    label = connectivity.face_components(faces)
     return faces[np.isin(label, label[(faces == vertex).any(axis=1)])]
 
 

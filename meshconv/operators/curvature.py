@@ -11,7 +11,7 @@ from scipy import sparse
 
 from meshconv._check import BoolArray, FloatArray, IntArray, one_of
 from meshconv.errors import ArgumentError, ScaleError
-from meshconv.mesh import topology
+from meshconv.mesh import connectivity
 from meshconv.mesh.surface import Surface
 from meshconv.operators.intrinsic import unit_scale
 from meshconv.operators.laplacian import cotangent_laplacian
@@ -296,7 +296,7 @@ def _adjacency(surface: Surface) -> sparse.csr_array:
 
 def _border(surface: Surface) -> BoolArray:
     border = np.zeros(surface.n_vertices, dtype=bool)
-    border[topology.boundary_half_edges(surface.faces).ravel()] = True
+    border[connectivity.boundary_half_edges(surface.faces).ravel()] = True
     return border
 
 

@@ -15,7 +15,7 @@ from meshconv.errors import (
     MissingDependencyError,
     SolverError,
 )
-from meshconv.mesh import topology
+from meshconv.mesh import connectivity
 from meshconv.mesh.surface import Surface
 from meshconv.operators.intrinsic import (
     IntrinsicTriangulation,
@@ -162,7 +162,7 @@ class _Heat:
         ]  # one vertex of each component is held at zero
         time = sparse.diags_array(_diffusion_times(surface, triangles, component)[component])
         self._free = SPDSolver(M + time @ L, coordinates=surface.vertices)
-        border = np.unique(topology.boundary_half_edges(surface.faces))
+        border = np.unique(connectivity.boundary_half_edges(surface.faces))
         self._held = (
             FixedValueSolver(M + time @ L, border, coordinates=surface.vertices)
             if len(border)

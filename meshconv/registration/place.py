@@ -12,7 +12,7 @@ from meshconv.maps.folds import signed_areas
 from meshconv.maps.locate import lift
 from meshconv.maps.parameterization import Parameterization
 from meshconv.maps.untangle import advance, untangle
-from meshconv.mesh import topology
+from meshconv.mesh import connectivity
 from meshconv.mesh.closest import closest_points, plane_coordinates
 from meshconv.mesh.surface import Surface
 from meshconv.operators.intrinsic import cotangent_laplacian_intrinsic
@@ -38,7 +38,7 @@ def place(
     """Return `surface` (the scan, mirrored if it was) in the frame that was bent onto it, without
     folds.
     """
-    pieces = int(topology.face_components(surface.faces).max()) + 1
+    pieces = int(connectivity.face_components(surface.faces).max()) + 1
     if pieces > 1:
         raise TopologyError(
             f"the scan has {pieces} components, the frame takes one",

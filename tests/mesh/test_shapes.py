@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from meshconv.errors import ArgumentError
-from meshconv.mesh import shapes, topology
+from meshconv.mesh import connectivity, shapes
 from meshconv.mesh.shapes import (
     FACE_EFFECTS,
     FACE_MODES,
@@ -39,7 +39,7 @@ SHAPES = {  # surface, Euler characteristic, borders
 @pytest.mark.parametrize("name", SHAPES)
 def test_topology_orientation_and_quality(name: str) -> None:
     surface, euler, borders = SHAPES[name]
-    directed = topology.half_edges(surface.faces)
+    directed = connectivity.half_edges(surface.faces)
     assert len(np.unique(directed, axis=0)) == len(directed)  # neighbours agree on the outside
     assert surface.euler_characteristic == euler
     assert len(surface.boundary_loops) == borders

@@ -90,7 +90,10 @@ def test_a_later_change_of_the_input_does_not_reach_the_surface() -> None:
 def test_equality_hash_repr_and_pickling() -> None:
     surface = Surface(TETRAHEDRON, SIDES)
     assert surface == Surface(TETRAHEDRON, SIDES) != Surface(TETRAHEDRON + 1, SIDES)
-    assert surface != 3 and len({surface, surface}) == 1
+    assert surface != 3 and len({surface, Surface(TETRAHEDRON, SIDES)}) == 1
+    minus_zero = np.where(TETRAHEDRON == 0, -0.0, TETRAHEDRON)
+    assert Surface(minus_zero, SIDES) == surface
+    assert hash(Surface(minus_zero, SIDES)) == hash(surface) != hash(surface.mirrored())
     assert repr(surface) == "Surface(4 vertices, 4 faces)"
     assert pickle.loads(pickle.dumps(surface)) == surface
 

@@ -1,9 +1,8 @@
-"""Connectivity against plain Python counts, on real shapes and on random triangle soups."""
+"""`Topology`, read off one pass, against the slow ways and against counts in plain Python."""
 
 from __future__ import annotations
 
-from collections import Counter
-from itertools import pairwise
+import pickle
 
 import numpy as np
 import pytest
@@ -12,108 +11,126 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from oracles import count_topology
 
-from meshconv.mesh import topology
-from meshconv.mesh.shapes import cap, cylinder, icosphere, torus
+from meshconv.mesh import borders, connectivity, shapes
+from meshconv.mesh.surface import Surface
+from meshconv.mesh.topology import Topology
+from meshconv.mesh.winding import winding
 
-SHAPES = {"sphere": icosphere(2), "disk": cap(6), "cylinder": cylinder(), "torus": torus()}
+SHEETS = {
+    "disk": shapes.bumpy_heightfield(9),
+    "sphere": shapes.icosphere(2),
+    "torus": shapes.torus(9, 7),
+    "annulus": shapes.annulus(12),
+    "triangle": Surface([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]]),
+}
+
+
+def shuffled(surface: Surface, seed: int = 0) -> Surface:
+    order = np.random.default_rng(seed).permutation(surface.n_vertices)
+    return Surface(surface.vertices[order], np.argsort(order)[surface.faces])
 
 
 def soups(n_vertices: int = 9, n_faces: int = 16) -> st.SearchStrategy:
-    """Random faces without repeated indices, usually non-manifold in every way."""
     rows = hnp.arrays(
         np.int64,
         st.tuples(st.integers(1, n_faces), st.just(3)),
         elements=st.integers(0, n_vertices - 1),
     )
-    return rows.map(_without_repeats).filter(len)
+    return rows.map(lambda f: f[(f != np.roll(f, 1, axis=1)).all(axis=1)]).filter(len)
 
 
-def _without_repeats(faces: np.ndarray) -> np.ndarray:
-    a, b, c = faces.T
-    return faces[(a != b) & (b != c) & (c != a)]
+def agrees_with_the_slow_ways(found: Topology) -> None:
+    faces, n = found.faces, len(found.vertices)
+    assert found.n_edges == len(connectivity.edges(faces))
+    assert np.array_equal(found.edges, connectivity.edges(faces))
+    slow = borders.boundary_loops(faces, found.vertices)
+    assert [loop.tolist() for loop in found.boundary_loops] == [loop.tolist() for loop in slow]
+    assert np.array_equal(found.sheet, connectivity.face_components(faces))
+    wind = winding(faces, connectivity.joints(faces))
+    assert np.array_equal(found.winding.flip, wind.flip)
+    assert np.array_equal(found.winding.one_sided, wind.one_sided)
+    assert np.array_equal(found.nonmanifold_vertices, connectivity.nonmanifold_vertices(faces))
+    assert np.array_equal(found.used, np.isin(np.arange(n), faces))
+    size = np.bincount(found.winding.part)
+    joined = found.winding.part[connectivity.joints(faces).ravel() // 3]
+    sides = np.bincount(joined, minlength=len(size))
+    assert np.array_equal(found.closed, sides == 3 * size)
 
 
-@pytest.mark.parametrize("name", SHAPES)
-def test_counts_of_clean_shapes_match_the_oracle(name: str) -> None:
-    faces = SHAPES[name].faces
-    expected = count_topology(faces)
-    edges, uses = topology.edge_uses(faces)
-    assert len(np.unique(faces)) - len(edges) + len(faces) == expected.euler
-    assert topology.face_components(faces).max() + 1 == expected.components
-    assert len(topology.boundary_loops(faces)) == expected.loops
-    assert uses.max() == 2 and len(topology.nonmanifold_vertices(faces)) == 0
+@pytest.mark.parametrize("name", SHEETS)
+def test_a_good_sheet_is_one_and_has_what_the_slow_ways_find(name: str) -> None:
+    surface = shuffled(SHEETS[name])
+    assert surface.topology.is_sheet and surface.topology.is_manifold
+    agrees_with_the_slow_ways(surface.topology)
 
 
-@given(soups())
-def test_edges_and_nonmanifold_vertices_of_soups_match_the_oracle(faces: np.ndarray) -> None:
-    edges, uses = topology.edge_uses(faces)
-    pairs = Counter(tuple(sorted(pair)) for pair in topology.half_edges(faces).tolist())
-    assert dict(zip(map(tuple, edges.tolist()), uses.tolist(), strict=True)) == pairs
-    assert topology.face_components(faces).max() + 1 == count_topology(faces).sheets
-    assert topology.touching_components(faces).max() + 1 == count_topology(faces).components
-    sizes = np.bincount(topology.face_components(faces))
-    assert (np.diff(sizes) <= 0).all()
-
-
-@given(soups())
-def test_each_border_edge_lies_on_exactly_one_loop(faces: np.ndarray) -> None:
-    on_loops: Counter = Counter()
-    uses = Counter(tuple(sorted(pair)) for pair in topology.half_edges(faces).tolist())
-    border = Counter({edge: 1 for edge, n in uses.items() if n == 1})
-    for loop in topology.boundary_loops(faces):
-        ring = [*loop.tolist(), int(loop[0])]
-        sides = [tuple(sorted(pair)) for pair in pairwise(ring)]
-        if (
-            sides[-1] not in border or on_loops[sides[-1]]
-        ):  # an open chain, ended by an edge of three faces
-            sides.pop()
-        on_loops.update(sides)
-    assert on_loops == border
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40))
+def test_holes_are_loops_and_what_holes_leave_hanging_is_no_sheet(seed: int, removed: int) -> None:
+    whole = SHEETS["disk"]
+    gone = np.random.default_rng(seed).choice(whole.n_faces, removed, replace=False)
+    found = Surface(whole.vertices, np.delete(whole.faces, gone, axis=0)).topology
+    manifold = len(connectivity.nonmanifold_vertices(found.faces)) == 0
+    one_piece = not connectivity.face_components(found.faces).any()
+    assert found.is_sheet == (found.used.all() and manifold and one_piece)
+    agrees_with_the_slow_ways(found)
 
 
 @given(soups())
-def test_splitting_by_fans_leaves_one_fan_at_each_vertex(faces: np.ndarray) -> None:
-    new, old = topology.split_fans(faces, topology.joints(faces), 9)
-    assert (old[new] == faces).all() and (old[:9] == np.arange(9)).all()
-    fan = topology.corner_fans(faces, topology.joints(faces))
-    assert len(np.unique(new)) == len(np.unique(fan))  # one vertex a fan ...
-    assert len(np.unique(np.column_stack([new.ravel(), fan]), axis=0)) == len(
-        np.unique(fan)
-    )  # ... and back
+def test_soups_are_counted_right(faces: np.ndarray) -> None:
+    points = np.random.default_rng(0).normal(size=(9, 3))
+    found, expected = Topology(points, faces), count_topology(faces)
+    assert found.euler_characteristic == expected.euler == found.component_euler.sum()
+    assert found.component.max() + 1 == expected.components
+    assert found.sheet.max() + 1 == expected.sheets
+    assert len(found.nonmanifold_edges) == expected.nonmanifold_edges
+    assert len(found.nonmanifold_vertices) == expected.nonmanifold_vertices
+    manifold = not (expected.nonmanifold_edges or expected.nonmanifold_vertices)
+    assert found.is_manifold == manifold
+    assert found.coherent == (manifold and expected.agreeing)
+    assert (np.diff(np.bincount(found.face_component)) <= 0).all()
+    agrees_with_the_slow_ways(found)
 
 
-def test_loops_run_with_their_faces_and_start_at_their_smallest_vertex() -> None:
-    faces = cap(5).faces
-    (loop,) = topology.boundary_loops(faces)
-    directed = set(map(tuple, topology.half_edges(faces).tolist()))
-    assert all(
-        pair in directed for pair in zip(loop.tolist(), np.roll(loop, -1).tolist(), strict=True)
-    )
-    assert loop[0] == loop.min()
+@pytest.mark.parametrize(
+    "faces",
+    [
+        [[0, 1, 2], [1, 0, 3], [0, 1, 4]],  # an edge of three faces
+        [[0, 1, 2], [0, 1, 3]],  # two faces that disagree on the outside
+        [[0, 1, 2], [0, 3, 4]],  # two faces that touch in a vertex
+        [[0, 1, 2], [3, 4, 5]],  # two pieces
+        [[0, 1, 2], [0, 1, 2]],  # the same face twice
+        [[0, 1, 3], [1, 4, 3]],  # vertex 2 is in no face
+    ],
+)
+def test_what_is_no_sheet_is_none(faces: list[list[int]]) -> None:
+    points = np.random.default_rng(0).normal(size=(np.max(faces) + 1, 3))
+    assert not Topology(points, np.array(faces)).is_sheet
 
 
-def test_longest_loop_first_by_length_or_by_count() -> None:
-    surface = cylinder(n_around=12)
-    wide = surface.vertices * np.where(surface.vertices[:, 2:] > 0, [3.0, 3.0, 1.0], 1.0)
-    first, second = topology.boundary_loops(surface.faces, wide)
-    assert topology.loop_length(wide[first]) > 2.9 * topology.loop_length(wide[second])
+@pytest.mark.parametrize("scale", [1e-160, 1e160])
+def test_the_longest_border_is_first_in_any_unit(scale: float) -> None:
+    surface = shapes.annulus(12)
+    faces = Topology(surface.vertices * scale, surface.faces)
+    first, second = (loop.tolist() for loop in faces.boundary_loops)
+    assert [first, second] == [loop.tolist() for loop in surface.boundary_loops]
 
 
-def test_holes_that_touch_in_a_vertex_are_two_simple_loops() -> None:
-    n = 7
-    grid = np.arange(n * n).reshape(n, n)
-    a, b, c, d = grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]
-    keep = np.ones((n - 1, n - 1), dtype=bool)
-    keep[2, 2] = keep[3, 3] = False  # two missing squares that share a corner
-    faces = np.concatenate([np.stack([a, b, c], -1)[keep], np.stack([a, c, d], -1)[keep]])
-    loops = topology.boundary_loops(faces)
-    assert [len(loop) for loop in loops] == [24, 4, 4]
-    assert all(len(set(loop.tolist())) == len(loop) for loop in loops)
-    assert topology.nonmanifold_vertices(faces).tolist() == [grid[3, 3]]
+def test_edges_are_grouped_once_and_not_at_all_on_a_good_surface(monkeypatch) -> None:
+    from meshconv import check
+
+    calls = []
+    group = connectivity.edge_groups
+    monkeypatch.setattr(connectivity, "edge_groups", lambda f: calls.append(1) or group(f))
+    check(shapes.icosphere(2))
+    assert not calls
+    ball = shapes.icosphere(2)
+    check(Surface(ball.vertices, np.vstack([ball.faces, [[0, 1, 5]]])))
+    assert len(calls) == 1
 
 
-def test_first_equal_row_and_components() -> None:
-    rows = np.array([[1.0, 2.0], [0.0, 2.0], [1.0, 2.0], [-0.0, 2.0]])
-    assert topology.first_equal_row(rows).tolist() == [0, 1, 0, 1]
-    label = topology.components(np.array([0, 3]), np.array([2, 1]), 5)
-    assert label[0] == label[2] != label[3] == label[1] and len(set(label.tolist())) == 3
+def test_a_pickled_surface_carries_no_more_than_its_arrays() -> None:
+    surface = shapes.icosphere(3)
+    before = len(pickle.dumps(surface))
+    _ = surface.topology.edges, surface.face_areas
+    assert len(pickle.dumps(surface)) == before
+    assert not pickle.loads(pickle.dumps(surface)).vertices.flags.writeable

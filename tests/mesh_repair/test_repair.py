@@ -21,7 +21,7 @@ from meshconv.errors import (
     TopologyError,
 )
 from meshconv.io import load
-from meshconv.mesh import topology
+from meshconv.mesh import connectivity
 from meshconv.mesh.shapes import cap, cylinder, icosphere, torus
 from meshconv.mesh.surface import Surface
 from meshconv.mesh_repair.degenerate import mend_flat
@@ -371,7 +371,7 @@ def test_skulls_become_manifold_and_keep_their_largest_component(data_dir: Path)
         assert repaired.report_after.n_components == 1 and repaired.report_after.is_closed
         assert (
             repaired.report_after.n_faces
-            == np.bincount(topology.face_components(skull.faces)).max()
+            == np.bincount(connectivity.face_components(skull.faces)).max()
         )
         assert np.array_equal(skull.vertices[repaired.vertex_origin], repaired.surface.vertices)
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from meshconv._check import ComplexArray, IntArray
 from meshconv.maps.face_maps import laid_flat
+from meshconv.mesh.borders import boundary_loops
 from meshconv.mesh.surface import Surface
-from meshconv.mesh.topology import boundary_loops
 
 
 @dataclass(frozen=True)

@@ -12,24 +12,15 @@ _NEAR = 10_000  # vertices whose data the processor keeps at hand; jumps within 
 _CELLS = 1024  # along each axis
 
 
-def trusted(vertices: FloatArray, faces: IntArray) -> Surface:
-    """Return a surface of arrays made from those of another surface, without checking them once
-    more.
-    """
-    surface = object.__new__(Surface)
-    for name, array in (("vertices", vertices), ("faces", faces)):
-        array.setflags(write=False)
-        object.__setattr__(surface, name, array)
-    return surface
-
-
 def normalised(surface: Surface) -> Surface:
     """Return the surface moved and scaled into the unit cube, so that no square over- or
     underflows.
     """
     vertices = surface.vertices / max(float(np.abs(surface.vertices).max()), np.finfo(float).tiny)
     vertices = vertices - vertices.min(axis=0)
-    return trusted(vertices / max(float(vertices.max()), np.finfo(float).tiny), surface.faces)
+    return Surface._known(
+        vertices / max(float(vertices.max()), np.finfo(float).tiny), surface.faces
+    )
 
 
 def in_faces(surface: Surface) -> tuple[Surface, IntArray]:
@@ -39,7 +30,7 @@ def in_faces(surface: Surface) -> tuple[Surface, IntArray]:
     kept = np.flatnonzero(used)
     if len(kept) == surface.n_vertices:
         return surface, kept
-    return trusted(surface.vertices[kept], (np.cumsum(used) - 1)[surface.faces]), kept
+    return Surface._known(surface.vertices[kept], (np.cumsum(used) - 1)[surface.faces]), kept
 
 
 def in_memory_order(surface: Surface, numbers: IntArray) -> tuple[Surface, IntArray]:
@@ -58,7 +49,7 @@ def in_memory_order(surface: Surface, numbers: IntArray) -> tuple[Surface, IntAr
     _curve_positions(surface.vertices, _CELLS - 1, place)
     order = np.sort(place * n + np.arange(n)) % n
     rank[order] = np.arange(n)
-    return trusted(surface.vertices[order], rank[surface.faces]), numbers[order]
+    return Surface._known(surface.vertices[order], rank[surface.faces]), numbers[order]
 
 
 @njit(cache=True)

@@ -11,17 +11,15 @@ from meshconv.errors import (
     OrientationError,
     TopologyError,
 )
-from meshconv.maps.conformal.sheet import sheet
 from meshconv.mesh.areas import has_area
-from meshconv.mesh.surface import Surface
-from meshconv.mesh.topology import (
+from meshconv.mesh.connectivity import (
     EdgeGroups,
     boundary_half_edge_ids,
     components,
     half_edges,
-    joints,
 )
-from meshconv.mesh.winding import turn_over, winding
+from meshconv.mesh.surface import Surface
+from meshconv.mesh.winding import turn_over
 
 
 def require_one_sheet(surface: Surface, numbers: IntArray) -> int:
@@ -29,15 +27,10 @@ def require_one_sheet(surface: Surface, numbers: IntArray) -> int:
 
     `numbers` (V,) are those by which the caller knows the vertices.
     """
-    found = sheet(surface)
-    if found is None:
+    if not surface.topology.is_sheet:
         return _refused(surface, numbers)
-    edges, loops = found
-    vars(surface)["boundary_loops"] = tuple(
-        loops
-    )  # what the cached property would find, at a fifth of the time
     _require_area(surface)
-    return _genus(surface.n_vertices - edges + surface.n_faces, len(loops))
+    return _genus(surface.euler_characteristic, len(surface.boundary_loops))
 
 
 def _refused(surface: Surface, numbers: IntArray) -> int:
@@ -45,7 +38,7 @@ def _refused(surface: Surface, numbers: IntArray) -> int:
 
     Linear in the number of faces: everything is read off the half-edges grouped by edge.
     """
-    start, groups = surface.faces.ravel(), surface._edge_groups
+    start, groups = surface.faces.ravel(), surface.topology.groups
     order, first, size = groups
     _require_manifold_edges(surface, groups, numbers)
     inner = first[size == 2]
@@ -145,7 +138,7 @@ def wound_alike(surface: Surface) -> tuple[Surface, int]:
     TopologyError
         If no choice of windings agrees.
     """
-    found = winding(surface.faces, joints(surface.faces))
+    found = surface.topology.winding
     if found.one_sided.any():
         raise TopologyError(
             "the surface is not orientable: a Moebius strip lies in it",

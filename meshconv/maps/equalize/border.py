@@ -8,7 +8,7 @@ import numpy as np
 
 from meshconv._check import BoolArray, ComplexArray, FloatArray, IntArray
 from meshconv.errors import ArgumentError
-from meshconv.mesh import topology
+from meshconv.mesh import borders
 
 _NEAR = 1e-6  # rounding allowed between a border vertex and the border of the domain
 _LEAST = 0.01  # of its former length: what a border edge keeps where a flow would close it
@@ -42,7 +42,7 @@ class Border:
         self.held: BoolArray | None = None
         if domain == "sphere":
             return
-        self.loop = topology.boundary_loops(faces)[0]
+        self.loop = borders.boundary_loops(faces)[0]
         x, y = points[self.loop, :2].T
         off = np.asarray(np.abs(np.hypot(x, y) - 1.0) > _NEAR)
         if domain == "rectangle":

@@ -12,7 +12,7 @@ from meshconv.maps.folds import refuse_folds, signed_areas
 from meshconv.maps.locate import face_neighbours, lift
 from meshconv.maps.parameterization import Parameterization
 from meshconv.maps.untangle import advance, relax, untangle
-from meshconv.mesh import topology
+from meshconv.mesh import connectivity
 
 _SWEEPS = 10  # of local relaxation after each round: halves the error, costs less than the flow
 _MANY = 0.02  # share of folded faces above which a flow is taken in shorter parts
@@ -81,7 +81,7 @@ class FlowMesh:
 
 def _check_topology(p: Parameterization) -> None:
     one_of(p.domain, ("disk", "rectangle", "sphere"), "domain of the parameterization to equalize")
-    pieces = int(topology.face_components(p.surface.faces).max()) + 1
+    pieces = int(connectivity.face_components(p.surface.faces).max()) + 1
     found = (pieces, len(p.surface.boundary_loops), p.surface.euler_characteristic)
     need = (1, 0, 2) if p.domain == "sphere" else (1, 1, 1)
     if found != need:

@@ -6,15 +6,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from meshconv.errors import NonManifoldError
 from meshconv.maps.conformal import preparation as _numbering
 from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.maps.conformal.preparation import in_memory_order, normalised
-from meshconv.maps.conformal.sheet import sheet
-from meshconv.mesh import shapes, topology
+from meshconv.mesh import shapes
 from meshconv.mesh.areas import thirds_of_area
 from meshconv.mesh.surface import Surface
 
@@ -77,55 +74,6 @@ def test_a_refusal_names_vertices_by_the_numbers_of_the_caller(monkeypatch):
     extra = np.append(surface.vertices, [[0.3, 0.3, 9.0]], axis=0)
     with pytest.raises(NonManifoldError, match=r"1 edges .* first \[26, 27\]"):
         conformal_map(Surface(extra, np.append(surface.faces, [[26, 27, 144]], axis=0)))
-
-
-# --- sheets --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", SHEETS)
-def test_a_good_sheet_has_the_edges_and_loops_of_the_slow_way(name):
-    surface, _ = shuffled(SHEETS[name])
-    found = sheet(surface)
-    assert found is not None
-    assert found[0] == len(surface.edges)
-    assert [loop.tolist() for loop in found[1]] == [
-        loop.tolist() for loop in surface.boundary_loops
-    ]
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(1, 40))
-def test_holes_are_loops_and_what_holes_leave_hanging_is_no_sheet(seed, removed):
-    whole = SHEETS["disk"]
-    gone = np.random.default_rng(seed).choice(whole.n_faces, removed, replace=False)
-    surface = Surface(whole.vertices, np.delete(whole.faces, gone, axis=0))
-    found = sheet(surface)
-    used = len(np.unique(surface.faces)) == surface.n_vertices
-    one = (
-        used
-        and len(topology.nonmanifold_vertices(surface.faces)) == 0
-        and not topology.face_components(surface.faces).any()
-    )
-    assert (found is not None) == one
-    if found is not None:
-        assert [loop.tolist() for loop in found[1]] == [
-            loop.tolist() for loop in surface.boundary_loops
-        ]
-
-
-@pytest.mark.parametrize(
-    "faces",
-    [
-        [[0, 1, 2], [1, 0, 3], [0, 1, 4]],  # an edge of three faces
-        [[0, 1, 2], [0, 1, 3]],  # two faces that disagree on the outside
-        [[0, 1, 2], [0, 3, 4]],  # two faces that touch in a vertex
-        [[0, 1, 2], [3, 4, 5]],  # two pieces
-        [[0, 1, 2], [0, 1, 2]],  # the same face twice
-        [[0, 1, 3], [1, 4, 3]],  # vertex 2 is in no face
-    ],
-)
-def test_what_is_no_sheet_is_none(faces):
-    points = np.random.default_rng(0).normal(size=(np.max(faces) + 1, 3))
-    assert sheet(Surface(points, faces)) is None
 
 
 def test_vertex_areas_are_thirds_of_the_faces_around():

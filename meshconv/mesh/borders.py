@@ -8,12 +8,12 @@ from meshconv._check import FloatArray, IntArray
 from meshconv.mesh.connectivity import (
     EdgeGroups,
     boundary_half_edge_ids,
+    corner_after,
     corner_fans,
-    vertex_count,
     edge_groups,
     half_edges,
     joints,
-    corner_after,
+    vertex_count,
 )
 
 

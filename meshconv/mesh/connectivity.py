@@ -188,7 +188,7 @@ def _first_equal(rows: IntArray, table: IntArray, first: IntArray) -> None:
 
 @njit(cache=True)
 def _same(rows: IntArray, i: int, j: int) -> bool:
-    for k in range(rows.shape[1]):
+    for k in range(rows.shape[1]):  # noqa: SIM110 (a compiled loop)
         if rows[i, k] != rows[j, k]:
             return False
     return True

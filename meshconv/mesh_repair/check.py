@@ -9,10 +9,10 @@ import numpy as np
 from meshconv._check import FloatArray, IntArray
 from meshconv.io.convert import as_surface
 from meshconv.mesh import borders, connectivity
+from meshconv.mesh.areas import face_shapes, smallest_angles
 from meshconv.mesh.surface import Surface
 from meshconv.mesh.topology import Topology
 from meshconv.mesh.winding import inside_out
-from meshconv.mesh.areas import face_shapes, smallest_angles
 from meshconv.mesh_repair.report import NEEDLE_ANGLE, SurfaceReport
 from meshconv.mesh_repair.unit_frame import Frame, degenerate_limit, used_vertices
 from meshconv.mesh_repair.weld import apart, coincident, copies, weld_map

@@ -178,7 +178,8 @@ def _connection_problems(r: SurfaceReport) -> list[str]:
         )
     if r.genus:
         out.append(
-            f"genus {r.genus}: {counted(r.genus, 'handle')}; repair(remove_handles=True) cuts and caps them"
+            f"genus {r.genus}: {counted(r.genus, 'handle')};"
+            " repair(remove_handles=True) cuts and caps them"
         )
     if len(r.nonmanifold_edges):
         first = tuple(r.nonmanifold_edges[0].tolist())
@@ -196,14 +197,16 @@ def _winding_problems(r: SurfaceReport) -> list[str]:
     out = []
     if not r.orientable:
         out.append(
-            "not orientable (a Moebius strip or Klein bottle): cut it, no winding of the faces can agree"
+            "not orientable (a Moebius strip or Klein bottle): cut it,"
+            " no winding of the faces can agree"
         )
     if r.faces_to_flip:
         count = counted(r.faces_to_flip, "face")
         out.append(f"mixed orientation: {count} against the rest; repair(orient=True) turns them")
     if r.inside_out:
         out.append(
-            f"{counted(r.inside_out, 'closed component')} inside out (negative volume): repair turns outward"
+            f"{counted(r.inside_out, 'closed component')} inside out (negative volume):"
+            " repair turns outward"
         )
     if r.duplicate_faces:
         count = counted(r.duplicate_faces, "duplicate face")
@@ -218,7 +221,8 @@ def _geometry_problems(r: SurfaceReport) -> list[str]:
         out.append(f"{count} along cracks: repair(weld=True) welds {r.weldable_vertices}")
     if len(r.degenerate_faces) == r.n_faces:
         out.append(
-            "surface area is 0: all vertices lie in one point or on one line; nothing can be computed"
+            "surface area is 0: all vertices lie in one point or on one line;"
+            " nothing can be computed"
         )
     elif len(r.degenerate_faces):
         count = counted(len(r.degenerate_faces), "zero-area face")
@@ -226,7 +230,8 @@ def _geometry_problems(r: SurfaceReport) -> list[str]:
     if len(r.needle_faces):
         count = counted(len(r.needle_faces), "needle face")
         out.append(
-            f"{count}, smallest angle {degrees(r.smallest_angle):.2g} degrees (face {r.needle_faces[0]}):"
+            f"{count}, smallest angle {degrees(r.smallest_angle):.2g} degrees"
+            f" (face {r.needle_faces[0]}):"
             " expect inaccurate operators there; the intrinsic Laplacian helps"
         )
     if len(r.unreferenced_vertices):

@@ -144,7 +144,8 @@ def _keep_largest(work: Work, log: Log) -> Work:
         return work
     if sizes[0] == sizes[1]:
         raise TopologyError(
-            f"{len(sizes)} components, the two largest equal in size: {sizes[0]} and {sizes[1]} faces",
+            f"{len(sizes)} components, the two largest equal in size: "
+            f"{sizes[0]} and {sizes[1]} faces",
             count=len(sizes),
             hint="repair(keep='all'), or remove one of them first",
         )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from meshconv.nn.layers.recalibration import PyramidPixelContext, attention_maps
+from meshconv.nn import PyramidPixelContext, attention_maps
 from meshconv.saliency.evaluate import agreement
 from meshconv.saliency.project import to_vertices
 

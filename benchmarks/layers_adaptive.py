@@ -35,8 +35,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from meshconv.datasets.blood import BloodCells
-from meshconv.nn.decnn import DECNN
-from meshconv.nn.layers.adaptive_downsampling import (
+from meshconv.nn import (
     AdaptiveConv2d,
     AdaptiveNetwork,
     AdaptiveNodes,
@@ -50,6 +49,7 @@ from meshconv.nn.layers.adaptive_downsampling import (
     make_adaptive,
     node_fraction,
 )
+from meshconv.nn.decnn import DECNN
 
 SIZE, CLASSES, LEVELS = (120, 160), 4, 2
 FEATURES = (SIZE[0] // 2, SIZE[1] // 2)

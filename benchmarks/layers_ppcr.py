@@ -54,7 +54,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from meshconv.datasets.images import pneumonia_mnist
-from meshconv.nn.layers.recalibration import PyramidPixelContext, add_recalibration
+from meshconv.nn import PyramidPixelContext, add_recalibration
 from meshconv.nn.sample import pyramid
 from meshconv.train.dataset import Standardizer
 

@@ -42,9 +42,10 @@ from _learning import Row, differences, learn, over_seeds, text
 from torch import Tensor, nn
 from torch.nn import functional
 
+from meshconv.benchmark.plain_unet import PlainUNet
 from meshconv.datasets.volumes import Hippocampi
 from meshconv.nn.layers.scale_conv import ScaleEquivariantConv
-from meshconv.nn.layers.scale_unet import PlainUNet, ScaleEquivariantUNet
+from meshconv.nn.layers.scale_unet import ScaleEquivariantUNet
 
 PARTS = ("equivariance", "time", "learning")
 SHAPE, SEEN, CHANNELS, STRIDES = (40, 56, 48), (32, 48, 32), (4, 8, 16), (2, 2)

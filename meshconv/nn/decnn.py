@@ -90,6 +90,8 @@ class DECNN(nn.Module):
         See `equalizing_grid`.
     seed : int, optional
         Of the initial weights; the global generator if None.
+    device, dtype
+        As in `torch.nn.Conv2d`; the weights are drawn on the CPU in single precision.
 
     Raises
     ------
@@ -130,6 +132,8 @@ class DECNN(nn.Module):
         method: str = "moser",
         steps: int | None = None,
         seed: int | None = None,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         one_of(density, DENSITIES, "density")
@@ -161,6 +165,7 @@ class DECNN(nn.Module):
         self.density.requires_grad_(density != "uniform")
         self._settled = False
         self.register_buffer("log_area", torch.zeros_like(self.density.logits[:1]))
+        self.to(device=device, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
         """Return logits (B, n_classes), or a dict of them by task, of images (B, C, N, N)."""

@@ -23,6 +23,7 @@ from meshconv.errors import AccuracyWarning, ArgumentError, ArrayTypeError, Dens
 from meshconv.nn.cells import area_ratio, folds
 from meshconv.nn.flows import diffusion_velocity, moser_velocity, traced
 from meshconv.nn.knothe_rosenblatt import knothe_rosenblatt
+from meshconv.nn.precision import valueless, without_autocast
 from meshconv.nn.sample import full_precision, gather
 from meshconv.resample.grid import grid_size
 
@@ -106,7 +107,7 @@ def equalizing_grid(
     _check_density(density)
     nodes = density.shape[-1] if size is None else grid_size(size)
     forward = direction == "forward"
-    with torch.autocast(density.device.type, enabled=False):
+    with without_autocast(density):
         rho = full_precision(density)
         if method == "knothe_rosenblatt":
             return knothe_rosenblatt(rho, nodes, forward=forward)
@@ -181,7 +182,7 @@ def smooth_upsample(coarse: Tensor, size: int) -> Tensor:
     range.
     """
     size = grid_size(size)
-    with torch.autocast(coarse.device.type, enabled=False):
+    with without_autocast(coarse):
         spline = _bspline(coarse.shape[-1], size, coarse)
         return spline @ coarse @ spline.T
 
@@ -199,8 +200,8 @@ def _unfolded(grid: Tensor, rho: Tensor, trace: Callable[[Tensor], Tensor]) -> T
     """Trace densities that fold a cell of the grid anew, flattened to the largest power that folds
     none.
     """
-    if torch.compiler.is_compiling():
-        return grid  # a graph cannot depend on values
+    if valueless(grid):
+        return grid
     folded = folds(grid.detach()) > 0
     if not bool(folded.any()):
         return grid
@@ -252,8 +253,8 @@ def _check_grid(array: Tensor, name: str) -> None:
 
 def _check_density(density: Tensor) -> None:
     _check_grid(density, "density")
-    if torch.compiler.is_compiling():
-        return  # a graph cannot depend on values
+    if valueless(density):
+        return
     good = torch.isfinite(density) & (density > 0)
     if not bool(good.all()):
         bad = torch.nonzero(~good)

@@ -19,6 +19,7 @@ from torch.nn import functional
 from meshconv._check import one_of
 from meshconv.errors import ArrayTypeError
 from meshconv.nn.cells import area_ratio
+from meshconv.nn.precision import without_autocast
 
 PADDING = ("border", "zeros")
 PADDING_MODE = {"zeros": 0, "border": 1}  # numbers of torch's own operator
@@ -74,7 +75,7 @@ def gather(image: Tensor, positions: Tensor, *, padding: str = "border") -> Tens
     points = (
         positions
         if len(between) == d
-        else positions.reshape(positions.shape[0], *[1] * (d - 1), -1, d)
+        else positions.reshape(positions.shape[0], *[1] * (d - 1), math.prod(between), d)
     )
     values = functional.grid_sample(
         image, points, mode="bilinear", padding_mode=padding, align_corners=True
@@ -116,7 +117,9 @@ def splat(
         raise ArrayTypeError(
             f"values {tuple(values.shape)} and positions {tuple(positions.shape)} do not match"
         )
-    between = positions.shape[1:-1] if positions.ndim == d + 2 else (*[1] * (d - 1), -1)
+    between = tuple(positions.shape[1:-1])
+    if positions.ndim != d + 2:
+        between = *[1] * (d - 1), math.prod(between)
     points = positions.to(values.dtype).reshape(positions.shape[0], *between, d)
     flat = values.reshape(*values.shape[:2], *points.shape[1:-1])
     if torch.is_grad_enabled() and (flat.requires_grad or points.requires_grad):
@@ -211,7 +214,7 @@ def area_sample(image: Tensor, sampling_grid: Tensor) -> Tensor:
     values : (B, C, n, n) Tensor
         In the dtype of the image.
     """
-    with torch.autocast(image.device.type, enabled=False):
+    with without_autocast(image):
         work = full_precision(image)
         return _area_sample(work, sampling_grid.to(work.dtype)).to(image.dtype)
 

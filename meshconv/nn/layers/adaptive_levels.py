@@ -85,7 +85,8 @@ def _as_levels(level: Tensor) -> Tensor:
     if bool(bad.any()):
         first = torch.nonzero(bad)[0].tolist()
         raise ArgumentError(
-            f"levels must be integers from 0 to {MAX_LEVEL}, found {level[tuple(first)].item()} at {first}"
+            f"levels must be integers from 0 to {MAX_LEVEL},"
+            f" found {level[tuple(first)].item()} at {first}"
         )
     return whole
 
@@ -104,8 +105,8 @@ def checked_levels(x: Tensor, level: Tensor) -> Tensor:
     differs = torch.nonzero(aligned_levels(whole) != whole)
     if len(differs):
         raise ArgumentError(
-            f"level {whole[tuple(differs[0])].item()} at {differs[0].tolist()} is not constant on its aligned block"
-            f" ({len(differs)} such pixels)",
+            f"level {whole[tuple(differs[0])].item()} at {differs[0].tolist()} is not constant"
+            f" on its aligned block ({len(differs)} such pixels)",
             hint="use aligned_levels(level)",
         )
     return whole.expand(x.shape[0], -1, *whole.shape[2:])

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.layers.dynamic_stride import DynamicStrideConv2d, DynamicStrideConv3d
 from meshconv.nn.layers.windows import Window, response_grid
+from meshconv.nn.precision import without_autocast
 from meshconv.nn.sample import area_splat, full_precision, splat
 
 _DYNAMIC = (DynamicStrideConv2d, DynamicStrideConv3d)
@@ -132,7 +133,7 @@ def landing_map(
     seen = tuple(size) if sampling_grid is None else tuple(sampling_grid.shape[1:-1])
     sizes = _sizes(chain, seen)
     landings = _start(chain, sizes[-1], sampling_grid, counts)
-    with torch.autocast(landings.device.type, enabled=False):
+    with without_autocast(landings):
         for record, before in zip(chain[::-1], sizes[-2::-1], strict=True):
             landings = _pull_back(landings, record, before)
         if sampling_grid is not None:
@@ -208,7 +209,7 @@ def _spread(
 ) -> Tensor:
     """Give each window's count to its k taps along one axis of n pixels."""
     size, span = list(density.shape), stride * (density.shape[axis] - 1) + 1
-    size[axis] = n + 2 * padding
+    size[axis] = max(padding + n, span + dilation * (k - 1))
     line, before = density.new_zeros(size), [slice(None)] * axis
     share = density / k
     for j in range(0, k * dilation, dilation):
@@ -262,8 +263,5 @@ def _keep(records: list[Landing], window: Window, *, moved: bool) -> Any:
 
 
 def _window(layer: Any) -> Window:
-    dilation, padding = getattr(layer, "dilation", 1), layer.padding
-    if isinstance(padding, str):
-        kernel = Window(layer.kernel_size, 1, 0, dilation).axes(len(layer.kernel_size))
-        padding = [d * (k - 1) // 2 if padding == "same" else 0 for k, _, _, d in kernel]
-    return Window(layer.kernel_size, layer.stride, padding, dilation)
+    dilation = getattr(layer, "dilation", 1)
+    return Window(layer.kernel_size, layer.stride, layer.padding, dilation)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from torch.nn import functional
 from meshconv._check import in_range, one_of
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.layers.windows import Window
+from meshconv.nn.precision import free, without_autocast
 from meshconv.nn.sample import full_precision
 
 VARIANTS = ("offset", "monotone")
@@ -33,10 +35,19 @@ class OffsetHead(nn.Module):
     every node sees nearly the whole input, which a window needs in order to be called from afar.
     """
 
-    def __init__(self, in_channels: int, dims: int, *, nodes: int = 8, width: int = 16) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        dims: int,
+        *,
+        nodes: int = 8,
+        width: int = 16,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         self.dims, self.nodes = dims, nodes
-        conv = _CONV[dims]
+        conv = partial(_CONV[dims], device=device, dtype=dtype)
         self.body = nn.Sequential(
             conv(in_channels + dims, width, 3, padding=1),
             nn.SiLU(),
@@ -83,6 +94,8 @@ class OffsetField(nn.Module):
         max_offset: float | None,
         min_stride: float,
         nodes: int,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__()
         self.variant = one_of(variant, VARIANTS, "variant")
@@ -92,11 +105,16 @@ class OffsetField(nn.Module):
                 f"nodes and max_offset must be positive, found {nodes!r} and {max_offset!r}"
             )
         self.head, self.window, self.dims, self.max_offset = head, window, dims, max_offset
-        self.register_buffer("edit", torch.zeros(1, dims, *[nodes] * dims))
+        self.register_buffer(
+            "edit", torch.zeros(1, dims, *[nodes] * dims, device=device, dtype=dtype)
+        )
 
     def extra_repr(self) -> str:
         """Return the options for printing."""
-        return f"variant={self.variant!r}, max_offset={self.max_offset}, min_stride={self.min_stride:g}"
+        return (
+            f"variant={self.variant!r}, max_offset={self.max_offset},"
+            f" min_stride={self.min_stride:g}"
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the displacements (B, d, *out), at least in single precision."""
@@ -106,27 +124,26 @@ class OffsetField(nn.Module):
             raise ArrayTypeError(
                 f"input {tuple(x.shape)} is smaller than one window of {self.window}"
             )
-        with torch.autocast(
-            x.device.type, enabled=False
-        ):  # a displacement of 8 bits misses the pixel
+        with without_autocast(x):  # a displacement of 8 bits misses the pixel
             raw = full_precision(self.head(x.to(next(self.head.parameters(), x).dtype)))
             if raw.ndim != x.ndim or raw.shape[1] != self.dims:
                 raise ArrayTypeError(
                     f"the head must give (B, {self.dims}, ...), found {tuple(raw.shape)}"
                 )
             raw, edit = _resize(raw, out), _resize(self.edit.to(raw.dtype), out)
-            sides = raw.new_tensor(list(size)).reshape(1, -1, *[1] * self.dims)
-            bound = (
-                sides / 2 if self.max_offset is None else torch.full_like(sides, self.max_offset)
-            )
-            if self.variant == "offset":
-                free, place = bound * torch.tanh((raw + sides * edit) / bound), _in_order
-            else:
-                free, place = raw + edit, partial(_monotone, bound=bound[0])
-            strides = [stride for _, stride, _, _ in self.window.axes(self.dims)]
-            return torch.stack(
-                [place(free[:, a], a, strides[a], self.min_stride) for a in range(self.dims)], dim=1
-            )
+            axes = enumerate(zip(size, self.window.axes(self.dims), strict=True))
+            along = [
+                self._along(a, raw, edit, side, stride) for a, (side, (_, stride, _, _)) in axes
+            ]
+            return torch.stack(along, dim=1)
+
+    def _along(self, axis: int, raw: Tensor, edit: Tensor, side: int, stride: int) -> Tensor:
+        """Return the bounded displacements (B, *out) along one axis."""
+        bound = side / 2 if self.max_offset is None else self.max_offset
+        if self.variant == "monotone":
+            return _monotone(raw[:, axis] + edit[:, axis], axis, stride, self.min_stride, bound)
+        free = bound * torch.tanh((raw[:, axis] + side * edit[:, axis]) / bound)
+        return _in_order(free, axis, stride, self.min_stride)
 
 
 def _in_order(delta: Tensor, axis: int, stride: int, min_stride: float) -> Tensor:
@@ -140,7 +157,7 @@ def _in_order(delta: Tensor, axis: int, stride: int, min_stride: float) -> Tenso
     return delta * (limit / steepest.clamp_min(limit)).reshape(-1, *[1] * (delta.ndim - 1))
 
 
-def _monotone(g: Tensor, axis: int, stride: int, min_stride: float, bound: Tensor) -> Tensor:
+def _monotone(g: Tensor, axis: int, stride: int, min_stride: float, bound: float) -> Tensor:
     """Return displacements (B, *out) along one axis whose local strides are positive and fill the
     span.
 
@@ -156,11 +173,12 @@ def _monotone(g: Tensor, axis: int, stride: int, min_stride: float, bound: Tenso
     mean = first + (t - first).mean(dim=dim, keepdim=True)
     longer = (1 - min_stride) * stride * (t - mean) / mean
     delta = torch.cat([torch.zeros_like(first), longer.cumsum(dim=dim)], dim=dim)
-    largest = torch.maximum(delta.abs().amax(dim=dim, keepdim=True), bound[axis])
-    return (delta * (bound[axis] / largest)).expand_as(g)  # a part of it stays monotone
+    largest = delta.abs().amax(dim=dim, keepdim=True).clamp_min(bound)
+    return (delta * (bound / largest)).expand_as(g)  # a part of it stays monotone
 
 
 def _resize(field: Tensor, size: Sequence[int]) -> Tensor:
-    if field.shape[2:] == torch.Size(size):
+    fits = not free([*field.shape, *size]) and tuple(field.shape[2:]) == tuple(size)
+    if fits:
         return field
     return functional.interpolate(field, size=list(size), mode=_MODE[len(size)], align_corners=True)

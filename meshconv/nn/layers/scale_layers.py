@@ -7,6 +7,8 @@ equivariance.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -37,13 +39,17 @@ class ScaleInstanceNorm(nn.Module):
     channels : int
     eps : float
         Added to the variance.
+    device, dtype
+        As in `torch.nn.InstanceNorm3d`.
     """
 
-    def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
+    def __init__(
+        self, channels: int, eps: float = 1e-5, *, device: Any = None, dtype: Any = None
+    ) -> None:
         super().__init__()
         self.eps = eps
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
+        self.weight = nn.Parameter(torch.ones(channels, device=device, dtype=dtype))
+        self.bias = nn.Parameter(torch.zeros(channels, device=device, dtype=dtype))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalised features, same shape."""
@@ -84,7 +90,7 @@ class ScaleMaxPool(nn.Module):
         As in `torch.nn.MaxPool3d`; the stride is the kernel's size unless given.
     """
 
-    def __init__(self, kernel_size: int, *, stride: int | None = None, padding: int = 0) -> None:
+    def __init__(self, kernel_size: int, stride: int | None = None, padding: int = 0) -> None:
         super().__init__()
         self.kernel_size, self.stride, self.padding = kernel_size, stride or kernel_size, padding
 

@@ -9,37 +9,49 @@ import torch
 from torch import Tensor
 
 from meshconv.errors import ArgumentError
+from meshconv.nn.precision import free
 
 PerAxis = int | Sequence[int]
 
 
 @dataclass(frozen=True)
 class Window:
-    """The geometry of a convolution or pooling: integers for all axes, or one per axis; padding is
-    zeros.
+    """The geometry of a convolution or pooling: integers for all axes, or one per axis.
+
+    Padding is 'valid', 'same' (an odd rest goes to the end, as in torch), or what stands on both
+    sides.
     """
 
     kernel_size: PerAxis
     stride: PerAxis = 1
-    padding: PerAxis = 0
+    padding: PerAxis | str = 0
     dilation: PerAxis = 1
 
     def axes(self, dims: int) -> list[tuple[int, int, int, int]]:
-        """Return (kernel_size, stride, padding, dilation) of each axis."""
-        columns = []
-        for name, least in (("kernel_size", 1), ("stride", 1), ("padding", 0), ("dilation", 1)):
-            value = getattr(self, name)
-            column = (value,) * dims if isinstance(value, int) else tuple(value)
-            if len(column) != dims or any(v < least for v in column):
-                raise ArgumentError(
-                    f"{name} must be at least {least}, one or {dims} of them, found {value!r}"
-                )
-            columns.append(column)
-        return list(zip(*columns, strict=True))
+        """Return (kernel_size, stride, padding before the first pixel, dilation) of each axis."""
+        kernel, stride, dilation = (
+            self._column(name, dims, 1) for name in ("kernel_size", "stride", "dilation")
+        )
+        if self.padding == "same":
+            padding = tuple(d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True))
+        else:
+            padding = (0,) * dims if self.padding == "valid" else self._column("padding", dims, 0)
+        return list(zip(kernel, stride, padding, dilation, strict=True))
+
+    def _column(self, name: str, dims: int, least: int) -> tuple[int, ...]:
+        value = getattr(self, name)
+        column = (value,) * dims if isinstance(value, int) else tuple(value)
+        if len(column) != dims or not all(isinstance(v, int) and v >= least for v in column):
+            raise ArgumentError(
+                f"{name} must be at least {least}, one or {dims} of them, found {value!r}"
+            )
+        return column
 
     def out_size(self, size: Sequence[int]) -> tuple[int, ...]:
         """Return how many windows there are along each axis."""
-        axes = zip(size, self.axes(len(size)), strict=True)
+        axes = list(zip(size, self.axes(len(size)), strict=True))
+        if self.padding == "same":
+            return tuple((n - 1) // s + 1 for n, (_, s, _, _) in axes)
         return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, (k, s, p, d) in axes)
 
 
@@ -70,9 +82,8 @@ def response_grid(offset: Tensor, window: Window, size: Sequence[int]) -> tuple[
     for a, (wide, (k, s, p, d)) in enumerate(zip(nodes, axes, strict=True)):
         step = 2.0 / (wide - 1)
         n, first = offset.shape[2 + a], (d * (k - 1) - p) * step - 1
-        plain = torch.linspace(
-            first, first + (n - 1) * s * step, n, dtype=offset.dtype, device=offset.device
-        )
+        counted = torch.arange(n, dtype=offset.dtype, device=offset.device)
+        plain = counted * (s * step) + first
         along.append(
             torch.add(plain.view(-1, *[1] * (len(size) - 1 - a)), offset[:, a], alpha=step)
         )
@@ -83,12 +94,13 @@ def nodes_for(size: Sequence[int]) -> list[int]:
     """Return 2^m + 1 nodes, at least 3, for each side.
 
     On such a grid a pixel index to [-1, 1] and back is exact in floating point; on others a window
-    that should lie on the pixels lies 1e-6 beside them.
+    that should lie on the pixels lies 1e-6 beside them. A program exported for any size takes the
+    size itself.
     """
-    return [2 ** max(1, (n - 2).bit_length()) + 1 for n in size]
+    return [n if free([n]) else 2 ** max(1, (int(n) - 2).bit_length()) + 1 for n in size]
 
 
 def to_grid(positions: Tensor, nodes: Sequence[int]) -> Tensor:
     """Return pixel positions (..., d), ordered as the axes, as `meshconv.nn.sample` wants them."""
-    scale = positions.new_tensor([2.0 / (n - 1) for n in nodes])
-    return (positions * scale - 1).flip(-1)
+    along = zip(positions.unbind(-1), nodes, strict=True)
+    return torch.stack([at * (2.0 / (n - 1)) - 1 for at, n in along][::-1], dim=-1)

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from meshconv.errors import ArgumentError, ArrayTypeError, DensityError
-from meshconv.nn.layers.adaptive_downsampling import (
+from meshconv.nn import (
     AdaptiveBatchNorm,
     AdaptiveConv2d,
     AdaptiveConv3d,
@@ -215,8 +215,8 @@ def test_convolution_is_the_dilated_one_of_the_filled_image_at_the_anchors(data)
     # ways to take it
     for few, many in itertools.product((0, 2048), (0, 1024)):
         with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
-            patch.setattr("meshconv.nn.layers.adaptive_layers._FEW", few)
-            patch.setattr("meshconv.nn.layers.adaptive_layers._MANY", many)
+            patch.setattr("meshconv.nn.layers.adaptive_conv._FEW", few)
+            patch.setattr("meshconv.nn.layers.adaptive_conv._MANY", many)
             torch.testing.assert_close(layer(nodes).features, at_anchors(filled, level))
 
 

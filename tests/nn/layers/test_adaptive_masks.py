@@ -10,9 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from meshconv.errors import ArrayTypeError
-from meshconv.nn.decnn import DECNN
-from meshconv.nn.equalize import equalizing_grid
-from meshconv.nn.layers.adaptive_downsampling import (
+from meshconv.nn import (
     AdaptiveNodes,
     LearnedLevels,
     LevelChoice,
@@ -26,6 +24,8 @@ from meshconv.nn.layers.adaptive_downsampling import (
     make_adaptive,
     node_fraction,
 )
+from meshconv.nn.decnn import DECNN
+from meshconv.nn.equalize import equalizing_grid
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from meshconv.nn.layers.adaptive_downsampling import (
+from meshconv.nn import (
     AdaptiveBatchNorm,
     AdaptiveConv2d,
     AdaptiveNodes,

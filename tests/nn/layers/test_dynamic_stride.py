@@ -18,9 +18,8 @@ from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 from meshconv.nn.decnn import DECNN
-from meshconv.nn.layers.dynamic_stride import (
-    DynamicStrideConv2d,
-    DynamicStrideConv3d,
+from meshconv.nn.layers.dynamic_stride import DynamicStrideConv2d, DynamicStrideConv3d
+from meshconv.nn.layers.dynamic_stride_function import (
     _dense_is_cheaper,
     dynamic_stride_conv2d,
     dynamic_stride_conv3d,
@@ -72,7 +71,9 @@ def out_size(size, kernel, stride, padding, dilation):
 def way(request, monkeypatch):
     """Both ways to the same numbers; which one a layer takes is a matter of cost."""
     dense = request.param == "responses sampled"
-    monkeypatch.setattr("meshconv.nn.layers.dynamic_stride._dense_is_cheaper", lambda *_: dense)
+    monkeypatch.setattr(
+        "meshconv.nn.layers.dynamic_stride_function._dense_is_cheaper", lambda *_: dense
+    )
 
 
 @pytest.mark.parametrize("groups", [1, 2])
@@ -332,6 +333,34 @@ def test_export_with_a_dynamic_batch_and_tracing(variant):
     torch.testing.assert_close(
         torch.compile(layer, backend="aot_eager", fullgraph=True)(x), layer(x)
     )
+
+
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
+@pytest.mark.parametrize(
+    "geometry", [(3, 1, "same", 2), (4, 1, "same"), (5, 2, 2), (3, 2, "valid")]
+)
+def test_every_padding_of_torch(mode, geometry):
+    conv = nn.Conv2d(4, 6, *geometry, groups=2, padding_mode=mode)
+    layer = DynamicStrideConv2d(4, 6, *geometry, groups=2, padding_mode=mode)
+    x = torch.randn(2, 4, 13, 10)
+    assert layer.load_state_dict(conv.state_dict())
+    torch.testing.assert_close(layer(x), conv(x), atol=1e-6, rtol=0)
+    shared = DynamicStrideConv2d.from_conv(conv)
+    torch.testing.assert_close(shared(x), conv(x), atol=1e-6, rtol=0)
+    with torch.no_grad(), record_landings(layer) as records:
+        layer(x)
+    plain = Landing(Window(geometry[0], *geometry[1:]))
+    torch.testing.assert_close(landing_map(records, (13, 10))[:1], landing_map(plain, (13, 10)))
+
+
+def test_a_windows_response_is_the_padded_images_where_it_stands():
+    layer = DynamicStrideConv2d(1, 1, 3, padding=1, padding_mode="circular")
+    x = torch.randn(1, 1, 9, 9)
+    layer.offsets = nn.Identity()  # windows moved by (0, 1): the plain responses, one further on
+    layer.offsets.forward = lambda x: torch.tensor([0.0, 1.0]).view(1, 2, 1, 1).expand(1, 2, 9, 9)
+    conv = nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular")
+    conv.load_state_dict({"weight": layer.weight, "bias": layer.bias})
+    torch.testing.assert_close(layer(x)[..., :-1], conv(x)[..., 1:], atol=1e-6, rtol=0)
 
 
 @pytest.mark.slow
@@ -607,16 +636,16 @@ def test_refusals():
         dynamic_stride_conv3d(x, weight, None, offset)
     with pytest.raises(ArgumentError, match="stride must be at least 1, one or 2 of them, found 0"):
         dynamic_stride_conv2d(x, weight, None, offset, 0)
-    with pytest.raises(ArgumentError, match=r"padding must be .*found 'same'"):
-        DynamicStrideConv2d(2, 2, 3, padding="same")
+    with pytest.raises(ArgumentError, match=r"padding must be .*found 'full'"):
+        DynamicStrideConv2d(2, 2, 3, padding="full")
+    with pytest.raises(ValueError, match="not supported for strided"):
+        DynamicStrideConv2d(2, 2, 3, 2, padding="same")
     with pytest.raises(ArgumentError, match="variant must be one of"):
         DynamicStrideConv2d(2, 2, 3, variant="free")
     with pytest.raises(ArgumentError, match="max_offset must be positive, found 8 and 0"):
         DynamicStrideConv2d(2, 2, 3, max_offset=0)
     with pytest.raises(ArrayTypeError, match=r"head must give \(B, 2, ...\), found \(1, 3, 6, 6\)"):
         DynamicStrideConv2d(2, 2, 3, head=nn.Conv2d(2, 3, 1))(x)
-    with pytest.raises(ArgumentError, match="only zero padding"):
-        DynamicStrideConv2d.from_conv(nn.Conv2d(1, 1, 3, padding_mode="reflect"))
     with pytest.raises(ArgumentError, match="no layer was recorded"):
         landing_map([], (6, 6))
     with pytest.raises(

@@ -18,7 +18,7 @@ from torch.nn import functional
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.mesh.shapes import face, face_effect
-from meshconv.nn.layers.recalibration import PyramidPixelContext, add_recalibration, attention_maps
+from meshconv.nn import PyramidPixelContext, add_recalibration, attention_maps
 from meshconv.resample.resampler import Resampler
 from meshconv.saliency.evaluate import agreement
 from meshconv.saliency.project import to_vertices

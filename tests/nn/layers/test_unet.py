@@ -7,9 +7,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from meshconv.benchmark.plain_unet import PlainUNet
 from meshconv.errors import ArgumentError
 from meshconv.nn.layers.scale_conv import ScaleEquivariantConv
-from meshconv.nn.layers.scale_unet import PlainUNet, ScaleEquivariantUNet
+from meshconv.nn.layers.scale_unet import ScaleEquivariantUNet
 
 
 @pytest.fixture(autouse=True)

@@ -46,17 +46,14 @@ class DECNN(nn.Module):
     in_channels : int
         Channels of the image.
     n_classes : int or mapping of str to int
-        Classes, or classes of several tasks that share backbone and density: then logits come as a
-        dict.
+        Classes, or by task: tasks share backbone and density, and logits come as a dict.
     size : int
         Nodes per side of the density and the saliency; best that of the image.
     network_size : int
-        Nodes per side of the equalized grid the backbone sees. Coarser than the image is where this
-        saves cost.
+        Nodes per side of the equalized grid the backbone sees: coarser than the image saves cost.
     density : {'shared', 'task', 'sample', 'uniform'}
-        One density for the population, one for each task, one for each sample, or none (a plain
-        network at the same cost). With one for each task the backbone runs once a task, each time
-        on that task's grid.
+        One density for the population, one for each task (the backbone then runs once a task, on
+        that task's grid), one for each sample, or none (a plain network at the same cost).
     ratio : float
         Largest / smallest density, at least 1.
     backbone : 'small' or nn.Module
@@ -90,8 +87,7 @@ class DECNN(nn.Module):
         See `equalizing_grid`.
     seed : int, optional
         Of the initial weights; the global generator if None.
-    device, dtype
-        As in `torch.nn.Conv2d`; the weights are drawn on the CPU in single precision.
+    device, dtype : as in `torch.nn.Conv2d`
 
     Raises
     ------

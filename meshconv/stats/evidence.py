@@ -1,10 +1,11 @@
-"""`group_evidence`: where groups of images differ, and whether knowing it helps to tell new images
-apart.
+"""`find_evidence`: where and in what groups of images differ, and whether that is more than chance:
+their mean, their spread, their texture, patterns of small places, pairs of places.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,159 @@ from numpy.typing import NDArray
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import ArgumentError
-from meshconv.stats.folds import grouped_folds, rarest, subject_numbers
-from meshconv.stats.group_statistic import GroupStatistic, checked_groups, mean_images, one_hot
+from meshconv.stats.coarse import Coarse
+from meshconv.stats.group_statistic import checked_groups, group_statistic, image_stack
+from meshconv.stats.kinds import Kind, all_kinds
+from meshconv.stats.targets import Targets, targets
 
-_SHARPNESS = 7.0  # a pixel's weight is exp(sharpness * statistic), the statistic scaled to 0..1
-_LEAST_WEIGHT = 1e-2  # of the largest; what weighs less is left out
-_COLUMNS = 1024  # pixels worked on at once
-_RIDGE = 1e-2  # of the kernel's mean diagonal
 _BY_CHANCE, _CERTAIN = 2e-3, 1e-4  # p that is no evidence, and p that is full evidence
+_LEAST_PERMUTATIONS = 20
+_LEAST_P = 1e-9  # a tail fitted to so few permutations knows nothing of less
+_EULER = 0.5772156649015329
+_WORDS = {
+    "mean": "in their mean",
+    "everywhere": "in their mean, a little in many places",
+    "texture": "in texture",
+    "spread": "in spread",
+    "linear": "in a pattern",
+    "local": "in a pattern that is not linear",
+    "pair": "in how two places go together, these two:",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of difference, beyond chance.
+
+    Attributes
+    ----------
+    kind : str
+        ``mean``, ``everywhere`` (mean, all of the map taken together), ``spread``, ``texture``,
+        ``linear`` (a pattern of a small place), ``local`` (one that is not linear), ``pair`` (of
+        places).
+    task : int
+        Of several targets, which.
+    places : tuple of (u, v)
+        The peak, or both places of a pair, in the unit square (u along columns, v along rows).
+    p : float
+        Of a peak as high anywhere on the map of this kind by chance, if it were the only kind.
+    """
+
+    kind: str
+    task: int
+    places: tuple[tuple[float, float], ...]
+    p: float
+
+    def __str__(self) -> str:
+        where = " and ".join(f"({u:.2f}, {v:.2f})" for u, v in self.places)
+        if self.kind == "everywhere":
+            return _WORDS[self.kind]
+        return f"{_WORDS[self.kind]} {'' if self.kind == 'pair' else 'around '}{where}"
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Where images of different targets differ, and how sure that is.
+
+    Attributes
+    ----------
+    map : (N, N) float64
+        Large where they differ; NaN where hardly any image reaches. Kinds are weighted by the
+        square of what their own peak is above chance, in standard deviations of permuted peaks.
+    strength : float
+        0 for p of .002 and more, 1 for .0001 and less, linear in log p between.
+    p : float
+        Of a peak as high as the map's own, of any kind, of any task and anywhere, by chance.
+    findings : tuple of Finding
+        The kinds that are beyond chance, the surest first.
+    """
+
+    map: FloatArray
+    strength: float
+    p: float
+    findings: tuple[Finding, ...]
+
+    def __str__(self) -> str:
+        if not self.findings:
+            return f"nothing was found in which the groups differ (p = {self.p:.2g})"
+        several = len({found.task for found in self.findings}) > 1
+        said = [f"task {found.task}: {found}" if several else str(found) for found in self.findings]
+        return f"the groups differ {'; '.join(said)} (p = {self.p:.2g})"
+
+
+def find_evidence(
+    images: NDArray[Any],
+    values: NDArray[Any],
+    *,
+    subjects: Sequence[Any] | None = None,
+    permutations: int = 120,
+    seed: int = 0,
+) -> Evidence:
+    """Return where images differ with groups or scores, in whatever way, and whether that is more
+    than chance.
+
+    Images are averaged to 33 x 33 nodes. At each node, or every second or third, seven kinds of
+    statistics of the targets are compared with the same of permuted targets. The first half of the
+    permutations says what each place gives by chance, the second half what the largest place and
+    the best kind give: with the same for both, chance would look significant.
+
+    Parameters
+    ----------
+    images : (n, C, N, N) array
+        NaN outside each image's mask.
+    values : (n,) or (n, T) array
+        Whole numbers are groups (two or more), floating ones are scores; columns are tasks.
+    subjects : sequence of n, optional
+        Whom each image is of; an empty one is unknown, and another each time. A subject counts once
+        for each value, by the mean of its images. Values are exchanged between subjects, or within
+        them where a subject has images of several values.
+    permutations : int
+        At least 20. They cost most of the time; each half sets a scale, so few make p rough.
+    seed : int
+        Of the permutations.
+
+    Raises
+    ------
+    ArgumentError, ArrayTypeError
+        If the shapes do not belong together, a value is not finite, a task has one value alone, or
+        there are too few permutations.
+
+    Notes
+    -----
+    The tail of p is that of a Gumbel distribution, fitted to the second half's peaks. p is at
+    least one over the number of orders in which the values could lie. Where a density is meant to
+    help, this says *where*, not that it will: see held-out scans for that.
+
+    References
+    ----------
+    Kriegeskorte, Goebel, Bandettini, 2006, Information-based functional brain mapping,
+    doi:10.1073/pnas.0600244103 (searchlights); Nichols, Holmes, 2002, doi:10.1002/hbm.1058 (peaks
+    under permutations); Winkler et al., 2016, doi:10.1016/j.neuroimage.2016.05.068 (tails of few
+    permutations).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng, groups = np.random.default_rng(0), np.arange(60) % 2
+    >>> images = rng.normal(size=(60, 1, 17, 17))
+    >>> images[groups == 1, :, 4:7, 4:7] *= 4
+    >>> print(find_evidence(images, groups).findings[0].kind)
+    texture
+    """
+    if permutations < _LEAST_PERMUTATIONS:
+        raise ArgumentError(
+            f"evidence needs at least {_LEAST_PERMUTATIONS} permutations, found {permutations}"
+        )
+    if len(image_stack(images)) != len(values):
+        raise ArgumentError(f"values must be one for each of {len(images)} images")
+    found, row = targets(values, subjects)
+    size = images.shape[-1]
+    coarse = Coarse.of(images)
+    if not coarse.reached.any() or found.log_arrangements < -np.log(_BY_CHANCE):
+        return _nothing(coarse, size)
+    coarse = coarse.of_rows(row, found.subject, within=found.within)
+    kinds = all_kinds(coarse, found, permutations, seed)
+    return _together(kinds, coarse, found, size)
 
 
 def group_evidence(
@@ -27,15 +173,9 @@ def group_evidence(
     labels: IntArray,
     *,
     subjects: Sequence[Any] | None = None,
-    folds: int = 5,
     seed: int = 0,
 ) -> tuple[FloatArray, float]:
-    """Return `group_statistic`, and how surely places chosen by it tell images apart that it has
-    not seen, 0 to 1.
-
-    In each fold the statistic of the other folds weighs the pixels of a ridge regression of the
-    labels, which then judges the images of the fold. That sees a difference spread over many
-    pixels, none of which stands out.
+    """Return the map and the strength of `find_evidence`; without evidence, `group_statistic`.
 
     Parameters
     ----------
@@ -43,94 +183,50 @@ def group_evidence(
         NaN outside each image's mask.
     labels : (n,) int64
         Groups 0..K-1, none empty.
-    subjects : sequence of n, optional
-        Whom each image is of; an empty one is unknown, and another each time. Every subject counts
-        once in a group, by the mean of its images, and is in one fold.
-    folds : int
-        At least 2; fewer are made if the rarest group has fewer subjects.
-    seed : int
-        Of the folds.
-
-    Returns
-    -------
-    statistic : (N, N) float64
-        Of all images.
-    evidence : float
-        From the probability p that a group's images are ranked above the others' as far by chance
-        (rank sums; the least of the groups, times their number): 0 for p of .002 and more, 1 for
-        .0001 and less, linear in log p between. 0 too if a group has a single subject; two groups
-        of six that are told apart without a fault give .2, two of eight 1. As each fold's labels
-        taught the other folds, ranks are not quite independent: of sets of pure noise 1 to 3 in 100
-        gave any evidence, none or 1 in 400 full evidence.
+    subjects, seed
+        See `find_evidence`.
 
     Raises
     ------
     ArgumentError, ArrayTypeError
-        As `group_statistic`, or if there are fewer than 2 folds.
-
-    References
-    ----------
-    Mann and Whitney, 1947, doi:10.1214/aoms/1177730491 (the probability of a sum of ranks).
+        As `group_statistic` and `find_evidence`.
     """
-    if folds < 2:
-        raise ArgumentError(f"evidence needs at least 2 folds, found {folds}")
     y = checked_groups(images, labels)
-    statistic, whom = GroupStatistic(images), subject_numbers(len(y), subjects)
-    found = statistic(y)
-    each, member = np.unique(np.stack([whom, y]), axis=1, return_inverse=True)
-    if each.shape[1] < len(y):
-        statistic, (whom, y) = GroupStatistic(mean_images(images, member.ravel())), each
-    folds = min(folds, rarest(y, whom.tolist())[0])
-    if folds < 2 or not np.nan_to_num(found).any():
-        return found, 0.0
-    scores = np.zeros((len(y), int(y.max()) + 1))
-    for learn, held in grouped_folds(y, whom.tolist(), folds=folds, seed=seed):
-        scores[held] = _judged(statistic, y, learn, held)
-    log_p = np.log(_by_chance(scores, y))
-    return found, float(
-        np.clip((np.log(_BY_CHANCE) - log_p) / np.log(_BY_CHANCE / _CERTAIN), 0.0, 1.0)
+    found = find_evidence(images, y, subjects=subjects, seed=seed)
+    return (found.map, found.strength) if found.strength else (group_statistic(images, y), 0.0)
+
+
+def _nothing(coarse: Coarse, size: int) -> Evidence:
+    return Evidence(coarse.enlarged(np.zeros(coarse.reached.shape), size), 0.0, 1.0, ())
+
+
+def _together(kinds: list[Kind], coarse: Coarse, found: Targets, size: int) -> Evidence:
+    """Return the evidence of all kinds and tasks."""
+    peaks = np.concatenate([kind.peaks for kind in kinds], axis=1)  # (1 + half, kinds * T)
+    top = peaks.max(axis=1)
+    scale = max(float(top[1:].std()), 1e-9)
+    p = max(_gumbel((top[0] - top[1:].mean()) / scale), np.exp(-found.log_arrangements))
+    strength = np.clip((np.log(_BY_CHANCE) - np.log(p)) / np.log(_BY_CHANCE / _CERTAIN), 0, 1)
+    weights = np.maximum(peaks[0], 0.0) ** 2 + 1e-9
+    maps = [kind.on_grid(coarse, task) for kind in kinds for task in range(kind.peaks.shape[1])]
+    total = np.tensordot(weights / weights.sum(), np.stack(maps), 1)
+    total -= np.nanmin(total)
+    certain = sorted(
+        (kind.peaks[0, task], k, task)
+        for k, kind in enumerate(kinds)
+        for task in range(kind.peaks.shape[1])
+        if _gumbel(kind.peaks[0, task]) * peaks.shape[1] <= _BY_CHANCE
+    )
+    findings = tuple(
+        Finding(kinds[k].name, task, kinds[k].where(task, len(coarse.reached)), _gumbel(peak))
+        for peak, k, task in reversed(certain)
+    )
+    return Evidence(
+        coarse.enlarged(total, size), float(strength), float(p), findings if strength else ()
     )
 
 
-def _by_chance(scores: FloatArray, labels: IntArray) -> float:
-    """Return the probability that some group's own scores (n, K) rank as high by chance."""
-    from scipy.stats import mannwhitneyu
-
-    n_groups = scores.shape[1]
-    p = [
-        mannwhitneyu(scores[labels == k, k], scores[labels != k, k], alternative="greater").pvalue
-        for k in range(n_groups)
-    ]
-    return float(
-        np.clip(min(p) * (n_groups if n_groups > 2 else 1), np.finfo(np.float64).tiny, 1.0)
-    )
-
-
-def _judged(
-    statistic: GroupStatistic, labels: IntArray, learn: IntArray, held: IntArray
-) -> FloatArray:
-    """Return scores (held, K) of a ridge regression on the other images' pixels, weighted by their
-    statistic.
-    """
-    weight = np.broadcast_to(_weight(statistic(labels, learn)), statistic.shape).ravel()
-    used = np.flatnonzero((weight > _LEAST_WEIGHT) & (statistic.total > 0))
-    scale = np.sqrt(weight[used] / statistic.total[used]).astype(np.float32)
-    kernel = np.zeros((len(labels), len(learn)))
-    for k in range(0, len(used), _COLUMNS):  # a block at a time: no further copy of the images
-        pixels = statistic.centred[:, used[k : k + _COLUMNS]] * scale[k : k + _COLUMNS]
-        pixels -= pixels[learn].mean(axis=0)
-        kernel += pixels @ pixels[learn].T
-    own = kernel[learn]
-    if not np.trace(own) > 0:  # what differs in the others differs nowhere among these
-        return np.zeros((len(held), int(labels.max()) + 1))
-    target = one_hot(labels)[:, learn].T.astype(np.float64)
-    target -= target.mean(axis=0)
-    ridge = _RIDGE * np.trace(own) / len(learn) * np.eye(len(learn))
-    return np.asarray(kernel[held] @ np.linalg.solve(own + ridge, target))
-
-
-def _weight(statistic: FloatArray) -> FloatArray:
-    """Return weights 0..1 of the pixels, 1 at the peak, 0 where hardly any image reaches."""
-    low, high = np.nanmin(statistic), np.nanmax(statistic)
-    below = (high - statistic) / (high - low) if high > low else 0 * statistic
-    return np.nan_to_num(np.exp(-_SHARPNESS * below))
+def _gumbel(standardized: float) -> float:
+    """Return how probable a larger value is, of a Gumbel distribution of mean 0 and variance 1."""
+    p = -np.expm1(-np.exp(-(np.pi / np.sqrt(6) * standardized + _EULER)))
+    return float(max(p, _LEAST_P))

@@ -6,10 +6,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
+from sklearn.metrics import roc_auc_score
 
 from meshconv.errors import ArgumentError, ArrayTypeError
-from meshconv.stats import evidence as evidence_module
-from meshconv.stats.evidence import group_evidence
+from meshconv.stats.evidence import find_evidence, group_evidence
 from meshconv.stats.group_statistic import GroupStatistic, group_statistic
 
 
@@ -20,12 +21,21 @@ def _images(n=24, size=16, seed=0, effect=0.0, site=slice(4, 7)):
     return images, labels
 
 
+def _auc(found, inside):
+    """How well a map tells a site from what is around it."""
+    return roc_auc_score(inside[np.isfinite(found)], found[np.isfinite(found)])
+
+
 def test_evidence_is_full_for_a_true_effect_and_little_for_chance():
     images, labels = _images(effect=2.0)
-    statistic, evidence = group_evidence(images, labels)
-    np.testing.assert_array_equal(statistic, group_statistic(images, labels))
+    found, evidence = group_evidence(images, labels)
     assert evidence == 1.0
-    by_chance = np.array([group_evidence(*_images(size=8, seed=seed))[1] for seed in range(200)])
+    inside = np.zeros((16, 16), dtype=bool)
+    inside[4:7, 4:7] = True
+    assert _auc(found, inside) > 0.99
+    by_chance = np.array(
+        [group_evidence(*_images(size=6, site=slice(2, 4), seed=seed))[1] for seed in range(200)]
+    )
     assert (by_chance > 0).mean() < 0.06 and (
         by_chance == 1
     ).mean() < 0.02  # .025 and .0025 of 400 sets
@@ -37,18 +47,18 @@ def test_few_images_are_little_evidence_however_large_the_difference(n, expected
     assert group_evidence(*_images(n=n, effect=50.0))[1] == pytest.approx(expected, abs=0.01)
 
 
-def test_a_small_site_is_found_among_much_else(monkeypatch):
-    """Without the weights by the statistic, 9 pixels are lost among 2,304 that vary as much."""
+def test_a_small_site_is_found_among_much_else():
+    """All pixels taken together, 9 are lost among 2,304 that vary as much."""
     images, labels = _images(n=60, size=48, effect=1.0)
-    assert group_evidence(images, labels)[1] == 1.0
-    monkeypatch.setattr(evidence_module, "_SHARPNESS", 0.0)
-    assert group_evidence(images, labels)[1] < 0.5
+    found = find_evidence(images, labels)
+    assert found.strength == 1.0
+    assert "everywhere" not in {one.kind for one in found.findings}
 
 
 def test_a_difference_that_stands_out_nowhere_is_evidence():
     """Many pixels that each say little: none of them is larger than what shuffled labels give."""
     images, labels = _images(n=120, size=24, effect=0.12, site=slice(0, 24))
-    statistic, evidence = group_evidence(images, labels)
+    evidence, statistic = group_evidence(images, labels)[1], group_statistic(images, labels)
     rng = np.random.default_rng(0)
     peaks = [group_statistic(images, rng.permutation(labels)).max() for _ in range(40)]
     assert statistic.max() < np.mean(peaks) + 2 * np.std(peaks)
@@ -142,7 +152,7 @@ def test_evidence_needs_little_more_than_a_second_copy_of_the_images():
     group_evidence(images, np.arange(60) % 2)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 1.7 * images.nbytes
+    assert peak < 1.55 * images.nbytes
 
 
 def test_impossible_calls_are_refused():
@@ -153,8 +163,10 @@ def test_impossible_calls_are_refused():
         group_evidence(images[:, 0], labels)
     with pytest.raises(ArgumentError, match=r"no group empty, found groups \[0\]"):
         group_evidence(images, 0 * labels)
-    with pytest.raises(ArgumentError, match="at least 2 folds, found 1"):
-        group_evidence(images, labels, folds=1)
+    with pytest.raises(ArgumentError, match="at least 20 permutations, found 19"):
+        find_evidence(images, labels, permutations=19)
+    with pytest.raises(ArgumentError, match="one for each of 24 images"):
+        find_evidence(images, labels[:5])
     with pytest.raises(ArgumentError, match="one entry for each of 24 scans, found 3"):
         group_evidence(images, labels, subjects=["a", "b", "c"])
 
@@ -163,3 +175,105 @@ def test_images_that_are_alike_but_for_the_fold_held_out_are_no_evidence():
     images = np.zeros((10, 1, 5, 5))
     images[0, 0, 2, 2] = 1
     assert group_evidence(images, np.arange(10) % 2)[1] == 0.0
+
+
+def _site(size=16, at=(4, 4)):
+    inside = np.zeros((size, size), dtype=bool)
+    inside[at[0] : at[0] + 3, at[1] : at[1] + 3] = True
+    return inside
+
+
+def _smooth(n, size, seed):
+    """Images that vary smoothly, as shapes do."""
+    noise = np.random.default_rng(seed).normal(size=(n, 2, size, size))
+    smooth = gaussian_filter(noise, (0, 0, 1.5, 1.5))
+    return smooth / smooth.std()
+
+
+def _two_places(images, labels, rng):
+    """Both places in or out alike in group 1, opposite in group 0."""
+    first = rng.choice([-2.5, 2.5], len(images))
+    second = np.where(labels == 1, first, -first)
+    images[:, :, 3:6, 3:6] += first[:, None, None, None]
+    images[:, :, 10:13, 11:14] += second[:, None, None, None]
+    return _site(at=(3, 3)) | _site(at=(10, 11))
+
+
+def _either_sign(images, labels, rng):
+    bump = gaussian_filter(np.eye(16)[:, 8, None] * np.eye(16)[8], 1.5)
+    height = np.where(labels == 1, rng.choice([-5.0, 5.0], len(images)), 0.0)
+    images += height[:, None, None, None] * bump / bump.max()
+    return _site(at=(7, 7))
+
+
+def _rough(images, labels, rng):
+    images[:, :, 4:7, 4:7] += rng.normal(size=(len(images), 2, 3, 3)) * labels[:, None, None, None]
+    return _site()
+
+
+def _shift(images, labels, rng):
+    images[labels == 1, :, 4:7, 4:7] += 1.0
+    return _site()
+
+
+@pytest.mark.parametrize(
+    ("effect", "kinds"),
+    [
+        (_shift, {"mean", "linear"}),
+        (_either_sign, {"spread", "local"}),
+        (_rough, {"texture", "spread"}),
+        (_two_places, {"pair"}),
+    ],
+)
+def test_every_kind_of_difference_is_found_where_it_is_and_called_by_its_name(effect, kinds):
+    labels = np.arange(200) % 2
+    images = _smooth(200, 16, seed=3)
+    inside = effect(images, labels, np.random.default_rng(4))
+    found = find_evidence(images, labels)
+    assert found.strength == 1.0
+    assert _auc(found.map, inside) > 0.95
+    assert found.findings[0].kind in kinds
+    for u, v in found.findings[0].places:
+        nearest = np.argwhere(inside) / 15 - [v, u]
+        assert np.linalg.norm(nearest, axis=1).min() < 0.15
+    assert str(found).startswith("the groups differ in")
+
+
+def test_a_score_is_a_target_like_groups():
+    rng = np.random.default_rng(0)
+    score, images = rng.normal(size=120), _smooth(120, 16, seed=5)
+    images[:, :, 4:7, 4:7] += 0.8 * score[:, None, None, None]
+    found = find_evidence(images, score)
+    assert found.strength == 1.0 and _auc(found.map, _site()) > 0.95
+    assert find_evidence(images, rng.permutation(score)).strength < 1.0
+    assert find_evidence(images, 3 - 2 * score).p == found.p
+
+
+def test_of_several_tasks_each_is_found_and_named():
+    rng = np.random.default_rng(1)
+    values, images = rng.integers(0, 2, (200, 3)), _smooth(200, 16, seed=6)
+    images[values[:, 0] == 1, :, 2:5, 2:5] += 1.5
+    images[values[:, 2] == 1, :, 10:13, 10:13] += 1.5
+    found = find_evidence(images, values)
+    assert {one.task for one in found.findings} == {0, 2}
+    assert _auc(found.map, _site(at=(2, 2)) | _site(at=(10, 10))) > 0.95
+    assert "task 0: in" in str(found) and "task 2: in" in str(found)
+
+
+def test_the_names_of_groups_and_the_order_of_images_do_not_matter():
+    labels, images = np.arange(60) % 3, _smooth(60, 12, seed=7)
+    images[labels == 2, :, 4:7, 4:7] += 1.5
+    once = find_evidence(images, labels)
+    renamed = find_evidence(images, np.array([7, 3, 5])[labels])
+    np.testing.assert_allclose(renamed.map, once.map, rtol=0.05, atol=0.05)
+    assert find_evidence(images[:, ::-1] * 10, labels).strength == once.strength
+
+
+def test_nothing_found_is_said_plainly():
+    images, _ = _images(n=40, size=10)
+    found = find_evidence(images, np.random.default_rng(5).permutation(np.arange(40) % 2))
+    assert found.strength == 0.0 and found.findings == () and found.p > 0.002
+    assert str(found).startswith("nothing was found in which the groups differ (p = ")
+    statistic, strength = group_evidence(images, np.arange(40) % 2)
+    assert strength == 0.0
+    np.testing.assert_array_equal(statistic, group_statistic(images, np.arange(40) % 2))

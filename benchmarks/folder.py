@@ -73,7 +73,7 @@ def command(*words: object) -> tuple[dict[str, Any], str]:
     """Run one command of meshconv; return its times and memory, and what it printed."""
     start = time.perf_counter()
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        argv = [sys.executable, "-m", "meshconv.cli", *map(str, words), "--json"]
+        argv = [sys.executable, "-m", "meshconv", *map(str, words), "--json"]
         process = subprocess.Popen(argv, stdout=out, stderr=err)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -161,7 +161,7 @@ def test_wrong_usage_exits_two() -> None:
 
 
 def test_closed_pipe_ends_quietly(scan: Path) -> None:
-    program = f"{sys.executable} -m meshconv.cli check {scan} --json | true"
+    program = f"{sys.executable} -m meshconv check {scan} --json | true"
     done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
 

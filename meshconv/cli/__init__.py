@@ -5,25 +5,36 @@ wrong usage.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import meshconv as mc
-from meshconv.cli import compare, learn, maps, surfaces, tools
+from meshconv.cli import compare, maps, scans, studies, surfaces, tools
+from meshconv.cli.output import as_json, lead_nowhere, open_streams, refuse, say
 from meshconv.errors import MeshConvError, MeshConvWarning
 
 
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage is said as JSON too, where that was asked for."""
+
+    as_data = False
+
+    def error(self, message: str) -> NoReturn:
+        if _Parser.as_data:
+            say(as_json({"error": {"type": "UsageError", "message": message}}))
+        super().error(message)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="meshconv",
         description="From a scan to a class, and to the place on the surface where one sees it.",
     )
     parser.add_argument("--version", action="version", version=f"meshconv {mc.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in (surfaces, maps, learn, compare, tools):
+    for group in (surfaces, maps, studies, scans, compare, tools):
         group.add_commands(commands)
     return parser
 
@@ -32,7 +43,7 @@ def _warn_on_stderr(
     message: Warning | str, category: type[Warning], *rest: Any, **more: Any
 ) -> None:
     if issubclass(category, MeshConvWarning):
-        print(f"meshconv: warning: {message}", file=sys.stderr)
+        say(f"meshconv: warning: {message}", aside=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,20 +55,46 @@ def main(argv: Sequence[str] | None = None) -> int:
         Arguments without the program's name; the process's own by default. Wrong usage ends with
         `SystemExit` 2.
     """
-    args = _parser().parse_args(argv)
+    open_streams()
+    words = list(sys.argv[1:] if argv is None else argv)
+    _Parser.as_data = "--json" in words
+    try:
+        return _run(_parser().parse_args(words))
+    finally:
+        _finish()
+
+
+def _run(args: argparse.Namespace) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("always", MeshConvWarning)
         warnings.showwarning = _warn_on_stderr
         try:
             code: int = args.run(args)
-            sys.stdout.flush()
-        except BrokenPipeError:  # the reader went away: end quietly
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except (MeshConvError, OSError, MemoryError) as error:
+            refuse(error, as_data=args.json)
             return 1
-        except (MeshConvError, OSError) as error:
-            print(f"meshconv: {error}", file=sys.stderr)
+        except ModuleNotFoundError as error:
+            missing = MeshConvError(
+                f"{args.command} needs the package {error.name}", hint=_install(error.name)
+            )
+            refuse(missing, as_data=args.json)
             return 1
         except KeyboardInterrupt:
-            print("meshconv: stopped", file=sys.stderr)
+            refuse(KeyboardInterrupt("stopped"), as_data=args.json)
             return 130
     return code
+
+
+def _install(package: str | None) -> str:
+    """The line that brings a package which is not installed."""
+    extra = "view" if package in {"pyvista", "vtk", "matplotlib", "jinja2"} else "learn"
+    return f"pip install 'meshconv[{extra}]'"
+
+
+def _finish() -> None:
+    """Write what is still held back, for the interpreter would complain of a reader that left."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            lead_nowhere(stream)

@@ -6,7 +6,8 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from meshconv.cli._common import Commands, add, emit
+from meshconv.cli.options import Commands, add
+from meshconv.cli.output import emit
 
 _MODELS = (
     "DECNN 33",

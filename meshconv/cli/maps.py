@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 import meshconv as mc
-from meshconv.cli._common import Commands, add, add_input, add_output, emit, refuse_existing
+from meshconv.cli.options import (
+    Commands,
+    add,
+    add_input,
+    add_output,
+    read_input,
+    refuse_existing,
+)
+from meshconv.cli.output import as_json, emit
 from meshconv.errors import ArgumentError
-from meshconv.io import write_bytes_atomic
-from meshconv.maps.equalize.density_map import density_equalizing_map
-from meshconv.maps.files import load_parameterization, save_parameterization
-from meshconv.maps.parameterization import Parameterization
-from meshconv.resample.files import save_image
+
+if TYPE_CHECKING:
+    from meshconv import Parameterization, Surface
 
 _OUTPUT = ".npz (the map with its surface) or a mesh format (the flattened mesh)"
 
@@ -42,9 +45,7 @@ def add_commands(commands: Commands) -> None:
         _equalize,
         "move area to where a density wants it (default: keep areas)",
     )
-    equalize.add_argument(
-        "file", type=Path, help="a map (.npz of flatten), or a surface, which is flattened first"
-    )
+    add_input(equalize, "a map (.npz of flatten), or a surface, which is flattened first")
     _add_map_output(equalize)
     equalize.add_argument(
         "--density", metavar="FIELD", help="vertex field of the surface file; without it, areas"
@@ -65,9 +66,7 @@ def add_commands(commands: Commands) -> None:
     register.add_argument("--repair", action="store_true", help="repair the scan first")
 
     image = add(commands, "image", _image, "shape channels of a surface on a square grid")
-    image.add_argument(
-        "file", type=Path, help="a map (.npz of flatten or register), or a surface, flattened first"
-    )
+    add_input(image, "a map (.npz of flatten or register), or a surface, flattened first")
     add_output(image, ".npz with channels (C, N, N), names and mask")
     image.add_argument("--size", type=int, default=129, help="nodes per side")
     image.add_argument(
@@ -85,8 +84,8 @@ def _add_map_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _surface(args: argparse.Namespace) -> mc.Surface:
-    surface = mc.load(args.file)
+def _surface(args: argparse.Namespace) -> Surface:
+    surface = read_input(args).surface
     return mc.repair(surface).surface if args.repair else surface
 
 
@@ -99,6 +98,8 @@ def _flatten(args: argparse.Namespace) -> int:
 
 
 def _equalize(args: argparse.Namespace) -> int:
+    from meshconv.maps.files import load_parameterization
+
     refuse_existing(args)
     density: Any = None
     if args.file.suffix == ".npz":
@@ -108,12 +109,12 @@ def _equalize(args: argparse.Namespace) -> int:
             )
         flat = load_parameterization(args.file)
     else:
-        file = mc.read(args.file)
+        file = read_input(args)
         flat = mc.conformal_map(
             file.surface, domain="disk" if file.surface.boundary_loops else "sphere"
         )
         density = _field(file, args.density) if args.density else None
-    even = density_equalizing_map(flat, density, rounds=args.rounds)
+    even = mc.density_equalizing_map(flat, density, rounds=args.rounds)
     return _finish(args, even, {"misplaced_mass": even.misplaced_mass})
 
 
@@ -141,11 +142,14 @@ def _register(args: argparse.Namespace) -> int:
 
 
 def _image(args: argparse.Namespace) -> int:
+    from meshconv.maps.files import load_parameterization
+    from meshconv.resample.files import save_image
+
     refuse_existing(args)
     if args.file.suffix == ".npz":
         flat = load_parameterization(args.file)
     else:
-        surface = mc.load(args.file)
+        surface = read_input(args).surface
         flat = mc.conformal_map(surface, domain="disk" if surface.boundary_loops else "sphere")
     image = mc.Resampler(flat, args.size).to_image(mc.channels(flat.surface, flat))
     save_image(args.output, image)
@@ -164,6 +168,8 @@ def _image(args: argparse.Namespace) -> int:
 
 
 def _landmarks(path: Path) -> Any:
+    import numpy as np
+
     try:
         table = np.loadtxt(path, ndmin=2)
     except ValueError as error:
@@ -175,6 +181,11 @@ def _landmarks(path: Path) -> Any:
 
 def _finish(args: argparse.Namespace, flat: Parameterization, figures: dict[str, Any]) -> int:
     """Write what was asked for and print the figures of the delivered map."""
+    import numpy as np
+
+    from meshconv.io import write_bytes_atomic
+    from meshconv.maps.files import save_parameterization
+
     report = {
         "output": str(args.output),
         "domain": flat.domain,
@@ -188,7 +199,7 @@ def _finish(args: argparse.Namespace, flat: Parameterization, figures: dict[str,
         space[:, : flat.coordinates.shape[1]] = flat.coordinates
         mc.save(args.output, mc.Surface(space, flat.surface.faces), overwrite=args.force)
     if args.report:
-        write_bytes_atomic(args.report, (json.dumps(report, indent=2) + "\n").encode())
+        write_bytes_atomic(args.report, (as_json(report) + "\n").encode())
     if args.picture:
         from meshconv.viz.map_picture import map_figure
         from meshconv.viz.picture import save_figure

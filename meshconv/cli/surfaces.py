@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 
 import meshconv as mc
-from meshconv.cli._common import Commands, add, add_input, add_output, emit, refuse_existing
+from meshconv.cli.options import (
+    Commands,
+    add,
+    add_input,
+    add_output,
+    read_input,
+    refuse_existing,
+)
+from meshconv.cli.output import emit, one_line
 
 
 def add_commands(commands: Commands) -> None:
@@ -43,7 +51,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _info(args: argparse.Namespace) -> int:
-    file = mc.read(args.file)
+    file = read_input(args)
     surface = file.surface
     data = {
         "file": str(args.file),
@@ -61,7 +69,7 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    report = mc.check(mc.load(args.file))
+    report = mc.check(read_input(args).surface)
     emit(args, report.to_dict(), str(report))
     return 1 if report.problems else 0
 
@@ -69,7 +77,7 @@ def _check(args: argparse.Namespace) -> int:
 def _repair(args: argparse.Namespace) -> int:
     refuse_existing(args)
     repaired = mc.repair(
-        mc.load(args.file),
+        read_input(args).surface,
         weld=True if args.weld is None else args.weld,
         keep="all" if args.keep_all else "largest",
         fill_holes=not args.keep_holes,
@@ -85,14 +93,16 @@ def _repair(args: argparse.Namespace) -> int:
     emit(
         args,
         data,
-        "\n".join([*(repaired.changes or ("nothing to change",)), f"written: {args.output}"]),
+        "\n".join(
+            [*(repaired.changes or ("nothing to change",)), f"written: {one_line(args.output)}"]
+        ),
     )
     return 0
 
 
 def _convert(args: argparse.Namespace) -> int:
     refuse_existing(args)
-    file = mc.read(args.file)
+    file = read_input(args)
     mc.save(
         args.output,
         file.surface,
@@ -100,5 +110,5 @@ def _convert(args: argparse.Namespace) -> int:
         face_fields=file.face_fields,
         overwrite=args.force,
     )
-    emit(args, {"output": str(args.output)}, f"written: {args.output}")
+    emit(args, {"output": str(args.output)}, f"written: {one_line(args.output)}")
     return 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from meshconv.cli._common import Commands, add, emit
+from meshconv.cli.options import Commands, add
+from meshconv.cli.output import emit
 
 
 def add_commands(commands: Commands) -> None:

@@ -2,47 +2,39 @@
 
 from __future__ import annotations
 
-import csv
-import math
-import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 
+from meshconv.datasets.entries import entries_of, hear_columns, number
 from meshconv.datasets.scan import Population, Scan
-from meshconv.errors import BadFormatError, EmptyFileError, FolderError, MissingFileError
+from meshconv.datasets.table import read_table
+from meshconv.errors import BadFormatError, FolderError, MeshConvWarning, MissingFileError
 from meshconv.io import FORMATS, load
 
-_TRUE, _FALSE = {"1", "true", "yes", "y"}, {"", "0", "false", "no", "n"}
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One row of the table."""
-
-    path: Path
-    label: str
-    subject: str
-    mirrored: bool
-    name: str
+_TABLES = ("csv", "tsv", "xlsx")
 
 
 class FolderDataset(Population):
-    """The scans that a CSV table names: columns ``file, label`` and, if there, ``subject,
-    mirrored``.
+    """The scans that a table names: columns ``file, label`` and, if there, ``subject, mirrored``.
 
     Files are relative to the folder, or absolute; they are read when asked for. Labels may be any
-    text but ``nan``; `classes` are those found, sorted (as numbers if all are, and then as text),
-    and ``Scan.label`` is the index into them. A subject that is not said is the file: however a row
-    spells it, one file is one subject.
+    text but ``NA`` and its like; `classes` are those found, sorted (as numbers if all are, and then
+    as text), and ``Scan.label`` is the index into them. A subject that is not said is the file.
+    Names of columns are heard whatever their case and the blanks around them; accents are one,
+    however a system spells them.
 
     Parameters
     ----------
     folder : str or PathLike
         Where the scans lie.
     table : str or PathLike, optional
-        The CSV file; ``labels.csv`` in the folder, or its only ``*.csv``.
+        A table as `meshconv.datasets.table.read_table` reads it: CSV (commas, semicolons or tabs),
+        or an Excel workbook; ``labels.csv`` (.tsv, .xlsx) in the folder, or its only table.
+    file_column, label_column, subject_column : str
+        What these columns are called.
 
     Attributes
     ----------
@@ -52,11 +44,11 @@ class FolderDataset(Population):
     Raises
     ------
     MissingFileError, FolderError
-        If the folder, the table or a file in it is not there, or the folder holds no scan at all;
-        names the pattern looked for.
+        If the folder, the table or files in it are not there, or the folder holds no scan at all;
+        names the pattern looked for, and every file.
     EmptyFileError, BadFormatError
-        If the table has no rows, lacks a column, a row lacks its label, or a file is of two
-        subjects; names the line.
+        If the table has no rows, lacks a column or has it twice, rows lack a file or a label, or
+        name a file again; names the lines.
 
     Examples
     --------
@@ -71,7 +63,13 @@ class FolderDataset(Population):
     """
 
     def __init__(
-        self, folder: str | PathLike[str], table: str | PathLike[str] | None = None
+        self,
+        folder: str | PathLike[str],
+        table: str | PathLike[str] | None = None,
+        *,
+        file_column: str = "file",
+        label_column: str = "label",
+        subject_column: str = "subject",
     ) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
@@ -85,17 +83,34 @@ class FolderDataset(Population):
                 + ", each also as .gz",
             )
         self.table = Path(table) if table is not None else _find_table(self.folder)
-        self.entries = tuple(_read_table(self.table, self.folder))
+        found = read_table(self.table, (file_column, label_column, subject_column, "mirrored"))
+        columns = hear_columns(found, file_column, label_column, subject_column)
+        self.entries = tuple(entries_of(found, columns, self.folder))
         self.classes = tuple(_sorted({entry.label for entry in self.entries}))
-        missing = [entry for entry in self.entries if not entry.path.is_file()]
-        if missing:
-            raise MissingFileError(
-                f"{len(missing)} of {len(self.entries)} files in the table are not there,"
-                f" first {missing[0].name}",
-                path=self.table,
-                indices=[str(entry.path) for entry in missing],
-                count=len(missing),
-            )
+        _warn_of_case(self.table, self.classes)
+
+    def check_classes(self) -> None:
+        """Refuse labels that are a measure, not classes.
+
+        Raises
+        ------
+        BadFormatError
+            If they are numbers, not all of them whole, and hardly any comes twice.
+        """
+        values = [number(entry.label) for entry in self.entries]
+        broken = [k for k, value in enumerate(values) if value is None or value % 1 != 0]
+        if None in values or not broken or len(set(values)) < 0.8 * len(values):
+            return
+        first = self.entries[broken[0]]
+        raise BadFormatError(
+            f"Unknown label type: continuous. The label of {first.name} is {first.label!r}, and"
+            f" {len(set(values))} of {len(values)} labels differ: a measure, not classes",
+            path=self.table,
+            line=first.line,
+            indices=[entry.line for entry in self.entries],
+            count=len(values),
+            hint="name the classes, such as 'low' and 'high'",
+        )
 
     @property
     def labels(self) -> list[str]:
@@ -127,89 +142,36 @@ def _is_scan(path: Path) -> bool:
 
 
 def _find_table(folder: Path) -> Path:
-    if (folder / "labels.csv").is_file():
-        return folder / "labels.csv"
-    tables = sorted(folder.glob("*.csv"))
-    if len(tables) != 1:
+    tables = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower().lstrip(".") in _TABLES and not path.name.startswith(("~$", "."))
+    )
+    named = [path for path in tables if path.stem.lower() == "labels"]
+    chosen = named if len(named) == 1 else tables
+    if len(chosen) != 1:
         found = "none" if not tables else ", ".join(path.name for path in tables)
         raise MissingFileError(
-            f"needs labels.csv or exactly one *.csv, found {found}",
+            "needs labels.csv or exactly one "
+            + ", ".join(f"*.{kind}" for kind in _TABLES)
+            + f", found {found}",
             path=folder,
             hint="columns: file, label[, subject][, mirrored]",
         )
-    return tables[0]
+    return chosen[0]
 
 
-def _read_table(table: Path, folder: Path) -> Iterator[Entry]:
-    try:
-        with open(table, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, skipinitialspace=True))
-    except FileNotFoundError as error:
-        raise MissingFileError("no such table", path=table) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadFormatError(f"not a CSV table in UTF-8 ({error})", path=table) from error
-    if not rows:
-        raise EmptyFileError(
-            "the table has no rows", path=table, hint="columns: file, label[, subject][, mirrored]"
-        )
-    lacking = [name for name in ("file", "label") if name not in rows[0]]
-    if lacking:
-        found = ", ".join(str(name) for name in rows[0])
-        raise BadFormatError(
-            f"the table lacks the column {' and '.join(lacking)}; it has {found}",
-            path=table,
-            line=1,
-        )
-    whose: dict[Path, tuple[str, int]] = {}  # of each file, its subject and the line that says so
-    for line, row in enumerate(rows, start=2):
-        cells = {
-            key: (value or "").strip()
-            for key, value in row.items()
-            if isinstance(value, str | None)
-        }
-        if not cells["file"] or not cells["label"]:
-            raise BadFormatError("a row without a file or without a label", path=table, line=line)
-        if _is_nan(cells["label"]):
-            raise BadFormatError(
-                f"Input y contains NaN: the label of {cells['file']} is {cells['label']!r}",
-                path=table,
-                line=line,
-                hint="say what the scan is, or leave its row out",
+def _warn_of_case(table: Path, classes: Sequence[str]) -> None:
+    alike = defaultdict(list)
+    for name in classes:
+        alike[" ".join(name.split()).casefold()].append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            warnings.warn(
+                f"{table}: {' and '.join(map(repr, names))} are taken for {len(names)} classes",
+                MeshConvWarning,
+                stacklevel=3,
             )
-        path = folder / cells["file"]
-        name = _name(path, folder)
-        known, before = whose.setdefault(path.resolve(), (cells.get("subject") or name, line))
-        subject = cells.get("subject") or known
-        if subject != known:
-            raise BadFormatError(
-                f"{name} is of subject {subject!r}, in line {before} of {known!r}",
-                path=table,
-                line=line,
-            )
-        yield Entry(
-            path, cells["label"], subject, _flag(cells.get("mirrored", ""), table, line), name
-        )
-
-
-def _name(path: Path, folder: Path) -> str:
-    """Return the path within the folder without detours; of a scan that lies elsewhere, the whole
-    path.
-    """
-    there, base = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
-    return str(there.relative_to(base) if there.is_relative_to(base) else there)
-
-
-def _flag(text: str, table: Path, line: int) -> bool:
-    if text.lower() not in _TRUE | _FALSE:
-        raise BadFormatError(f"mirrored must be yes or no, found {text!r}", path=table, line=line)
-    return text.lower() in _TRUE
-
-
-def _is_nan(label: str) -> bool:
-    try:
-        return math.isnan(float(label))
-    except ValueError:
-        return False
 
 
 def _sorted(labels: Iterable[str]) -> list[str]:

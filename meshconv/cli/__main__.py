@@ -1,7 +1,0 @@
-"""`python -m meshconv.cli`."""
-
-import sys
-
-from meshconv.cli import main
-
-sys.exit(main())

@@ -1,0 +1,215 @@
+"""Commands on a folder of scans and its table: prepare, train, evaluate, report."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import meshconv as mc
+from meshconv.cli.options import (
+    Commands,
+    add,
+    add_output,
+    add_preparation,
+    add_study,
+    refuse_existing,
+    study,
+)
+from meshconv.cli.output import emit
+from meshconv.cli.scans import add_model, images, texts, with_skipped
+from meshconv.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from meshconv import FolderDataset, Template
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands of this file."""
+    ready = add_study(add(commands, "prepare", _prepare, "scans -> registered images, cached"))
+    _add_frame(ready, needs_cache=True)
+    train = add_study(
+        add(commands, "train", _train, "learn from a folder of scans and a table of labels")
+    )
+    add_output(train, "the classifier, one file")
+    _add_frame(train)
+    _add_network(train)
+    tested = add_model(add(commands, "evaluate", _evaluate, "test figures with intervals"))
+    add_preparation(add_study(tested))
+    report = add_model(add(commands, "report", _report, "one HTML file: figures, maps, every scan"))
+    add_study(report)
+    add_output(report)
+    add_preparation(report)
+    report.add_argument("--scans", type=int, default=12, help="how many scans are shown")
+
+
+def _add_frame(parser: argparse.ArgumentParser, *, needs_cache: bool = False) -> None:
+    parser.add_argument(
+        "--template", type=Path, help="the frame (.npz); by default the mean of the first scans"
+    )
+    parser.add_argument(
+        "--turn",
+        type=float,
+        default=0.0,
+        metavar="DEGREES",
+        help=(
+            "turn the frame counter-clockwise, as seen from the front: 180 if the report"
+            " shows it upside down"
+        ),
+    )
+    parser.add_argument("--size", type=int, default=129, help="nodes per side of the images")
+    add_preparation(parser, needs_cache=needs_cache)
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--checkpoint", type=Path, help="written after every epoch; training goes on from it"
+    )
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument(
+        "--network-size", type=int, default=33, help="nodes per side that the network sees"
+    )
+    parser.add_argument("--density", choices=("shared", "sample", "uniform"), default="shared")
+    parser.add_argument(
+        "--head",
+        choices=("flatten", "mean", "mean+max", "auto"),
+        default="flatten",
+        help="tell places apart (flatten), pool over them, or try both on held-out scans (auto)",
+    )
+    parser.add_argument("--mirror", action="store_true", help="also learn from mirror images")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, ...")
+
+
+def _frame(args: argparse.Namespace, scans: FolderDataset) -> Template:
+    """The frame that was given, or the mean of the first scans; turned if asked for."""
+    from meshconv.train.frames import population_template
+
+    given = None if args.template is None else mc.Template.load(args.template)
+    template = given or population_template(scans, on_error=args.on_error)
+    return template.turned(args.turn) if args.turn else template
+
+
+def _untaught(model: Any) -> list[str]:
+    """What training had to leave out, a line each."""
+    return [f"left out of training: {one.name} ({one.reason})" for one in model.skipped_]
+
+
+def _prepare(args: argparse.Namespace) -> int:
+    from meshconv.train.config import PrepareConfig
+    from meshconv.train.prepare import prepare
+
+    scans = study(args)
+    template = _frame(args, scans)
+    if args.template is None:
+        args.cache.mkdir(parents=True, exist_ok=True)
+        template.save(args.cache / "template.npz")
+    done = prepare(
+        scans,
+        template,
+        config=PrepareConfig(size=args.size),
+        cache=args.cache,
+        workers=args.workers,
+        on_error=args.on_error,
+    )
+    data = {
+        "prepared": len(done),
+        "channels": list(done.channel_names),
+        "skipped": texts(done.skipped),
+    }
+    emit(args, data)
+    return 0
+
+
+def _train(args: argparse.Namespace) -> int:
+    refuse_existing(args)
+    scans = study(args)
+    scans.check_classes()
+    model = mc.SurfaceClassifier(
+        size=args.size,
+        network_size=args.network_size,
+        density=args.density,
+        head=args.head,
+        mirror=args.mirror,
+        template=_frame(args, scans),
+        epochs=args.epochs,
+        on_error=args.on_error,
+        cache=args.cache,
+        workers=args.workers,
+        checkpoint=args.checkpoint,
+        device=args.device,
+        seed=args.seed,
+        progress=True,
+    ).fit(scans, scans.labels)
+    model.save(args.output)
+    data = {
+        "output": str(args.output),
+        "classes": model.classes_.tolist(),
+        "head": model.head_,
+        "parameters": sum(p.numel() for p in model.model_.parameters()),
+        "training_loss": model.progress_.losses[-1],
+        "skipped": texts(model.skipped_),
+    }
+    emit(args, data)
+    return 0
+
+
+def _tested(args: argparse.Namespace, scans: FolderDataset) -> tuple[Any, Any, Any, Any, Any]:
+    """Classifier, images of the scans, their true classes (as indices) and probabilities, and the
+    figures.
+    """
+    import numpy as np
+
+    from meshconv.stats.folds import warn_shared_subjects
+    from meshconv.stats.metrics import evaluate
+
+    model = mc.SurfaceClassifier.load(args.model)
+    classes = [str(value) for value in model.classes_]
+    unknown = sorted(set(scans.labels) - set(classes))
+    if unknown:
+        raise ArgumentError(
+            f"labels {unknown} in the table, the classifier knows {classes}", path=scans.table
+        )
+    warn_shared_subjects(model.subjects_, scans.subjects)
+    done = images(args, model, scans)
+    truth = np.array([classes.index(scans.labels[k]) for k in done.kept])
+    shares = model.predict_proba(done)
+    subjects = [scans.subjects[k] for k in done.kept]
+    return model, done, truth, shares, evaluate(truth, shares, subjects=subjects)
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    model, done, _truth, _shares, found = _tested(args, study(args))
+    skipped = texts(done.skipped)
+    data = {
+        "classes": [str(c) for c in model.classes_],
+        **found.as_dict(),
+        "skipped": skipped,
+        "left_out_of_training": texts(model.skipped_),
+    }
+    emit(args, data, with_skipped([str(found), *_untaught(model)], skipped))
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
+    refuse_existing(args)
+    scans = study(args)
+    model, done, truth, shares, figures = _tested(args, scans)
+    shown = [int(k) for k in done.kept[: args.scans]]
+    mc.report(
+        [model.explain(scans[k]) for k in shown],
+        args.output,
+        title=f"{args.folder.name}: {len(scans)} scans",
+        names=[scans.name(k) for k in shown],
+        class_names=[str(value) for value in model.classes_],
+        true_labels=[scans.labels[k] for k in shown],
+        metrics=figures,
+        predictions=(truth, shares),
+        # with its map: drawn upright like the scans
+        group_map=(model.template_, model.template_saliency()),
+        skipped=done.skipped,
+        note="; ".join(_untaught(model)),
+        overwrite=args.force,
+    )
+    emit(args, {"output": str(args.output), "scans": len(shown), "skipped": texts(done.skipped)})
+    return 0

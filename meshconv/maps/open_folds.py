@@ -9,11 +9,12 @@ from scipy import sparse
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import AccuracyWarning, FoldError
-from meshconv.maps.equalize.flow import INTERIOR, corner_sum, face_vectors, stiffness
+from meshconv.maps.equalize.flow import corner_sum, face_vectors, stiffness
 from meshconv.maps.face_maps import beltrami_between
 from meshconv.maps.folds import folded as folds_of
 from meshconv.maps.locate import lift
 from meshconv.maps.parameterization import Parameterization
+from meshconv.maps.stay import INTERIOR
 from meshconv.maps.untangle import untangle
 from meshconv.operators.solve import FixedValueSolver
 

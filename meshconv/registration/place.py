@@ -7,10 +7,10 @@ import numpy as np
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.errors import FoldError, TopologyError
 from meshconv.maps.conformal.conformal_map import conformal_map
-from meshconv.maps.equalize.flow import INTERIOR, SPHERE
 from meshconv.maps.folds import signed_areas
 from meshconv.maps.locate import lift
 from meshconv.maps.parameterization import Parameterization
+from meshconv.maps.stay import INTERIOR, SPHERE
 from meshconv.maps.untangle import advance, untangle
 from meshconv.mesh import connectivity
 from meshconv.mesh.closest import closest_points, plane_coordinates

@@ -71,6 +71,14 @@ class Border:
             flux[self.loop, :2] = np.where(self.held, 0.0, flux[self.loop, :2])
         return flux
 
+    def in_turn(self, points: FloatArray) -> bool:
+        """Return whether the vertices on a circle (n, 3) follow each other by less than half a turn
+        each.
+        """
+        if self.held is not None or not len(self.loop):
+            return True
+        return bool((np.angle(_turns(points[self.loop, :2])) > 0.0).all())
+
     def in_order(self, before: FloatArray, after: FloatArray) -> FloatArray:
         """Return `after` (n, 3) with the border vertices in their order, none on top of another."""
         if not len(self.loop):

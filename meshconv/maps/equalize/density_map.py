@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 
 from meshconv._check import FloatArray, require_kind
 from meshconv.errors import AccuracyWarning, ArgumentError
+from meshconv.maps.equalize.driver import FlowMesh, equalized
 from meshconv.maps.equalize.population import populations, positive
-from meshconv.maps.equalize.rounds import FlowMesh, equalized
 from meshconv.maps.locate import lift
 from meshconv.maps.parameterization import Parameterization
 
@@ -86,7 +86,7 @@ def density_equalizing_map(
         Positive population per unit of *present* area in the domain: a face's population is its
         density times its present area. Per vertex: a face has the mean of its corners (also where V
         == F). None or 'area': the population is the surface area of the face, which makes the map
-        area-preserving.
+        area-preserving; a face with less than a millionth of the mean area is given that much.
     rounds : int
         Rounds of flow, each from where the last one ended; the best is delivered.
     steps : int
@@ -94,7 +94,8 @@ def density_equalizing_map(
     tolerance : float
         Misplaced mass above which an `AccuracyWarning` is given.
     max_ratio : float
-        Density / its area-weighted median is clipped to 1 / max_ratio .. max_ratio, with a warning.
+        A given density / its area-weighted median is clipped to 1 / max_ratio .. max_ratio, with a
+        warning.
 
     Returns
     -------
@@ -113,10 +114,12 @@ def density_equalizing_map(
 
     Notes
     -----
-    Each round is one finite-element Moser flow; then folded faces are opened by a barrier energy on
-    a patch around them, and a few sweeps of the same energy even out what varies from face to face.
-    Should the patch have to become the whole mesh in vain, every vertex goes from where it was
-    towards its goal only as far as its faces allow; the warning says so and gives the figures.
+    Each round is one finite-element Moser flow, over a factor of 20 in area at most: where more is
+    asked for, further rounds go on from there. After each, folded faces are opened by a barrier
+    energy on a patch around them, and a few sweeps of the same energy even out what varies from
+    face to face. What cannot be opened goes back, vertex by vertex, towards where it was before the
+    round, so that there is no fold after any round; the warning says so. Where the tolerance is not
+    met, single vertices are moved for up to 500 sweeps.
 
     References
     ----------
@@ -127,15 +130,17 @@ def density_equalizing_map(
     require_kind(parameterization, "parameterization", Parameterization)
     _check_options(rounds, steps, tolerance, max_ratio)
     mesh = FlowMesh(parameterization)
-    wanted, population, clipped = populations(parameterization, density, max_ratio)
+    wanted, population, changed = populations(parameterization, density, max_ratio)
     start = lift(parameterization.coordinates)[mesh.used]
-    best, notes = equalized(mesh, start, population, rounds=rounds, steps=steps)
+    best, notes = equalized(
+        mesh, start, population, rounds=rounds, steps=steps, tolerance=tolerance
+    )
     coordinates = parameterization.coordinates.copy()
     coordinates[mesh.used] = best[:, : coordinates.shape[1]]
     result = EqualizedMap(
         parameterization.surface, coordinates, parameterization.domain, population=wanted
     )
-    _report(result, [*clipped, *notes], tolerance)
+    _report(result, changed, notes, tolerance)
     return result
 
 
@@ -148,13 +153,13 @@ def _check_options(rounds: int, steps: int, tolerance: float, max_ratio: float) 
             raise ArgumentError(f"{name} must be a number, {least:g} or more, found {number!r}")
 
 
-def _report(result: EqualizedMap, notes: list[str], tolerance: float) -> None:
+def _report(result: EqualizedMap, changed: list[str], notes: list[str], tolerance: float) -> None:
     error = result.misplaced_mass
-    if error > tolerance and not notes:
+    if error > tolerance and not changed and not notes:
         notes = ["the density is too steep for these triangles; refine the surface there"]
-    if notes and (error > tolerance or "clipped" in notes[0]):
+    if changed or error > tolerance:
         warnings.warn(
-            f"misplaced mass {error:.3g}, tolerance {tolerance:g}: {'; '.join(notes)}",
+            f"misplaced mass {error:.3g}, tolerance {tolerance:g}: {'; '.join([*changed, *notes])}",
             AccuracyWarning,
             stacklevel=3,
         )

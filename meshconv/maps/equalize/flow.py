@@ -13,11 +13,13 @@ import numpy as np
 from scipy import sparse
 
 from meshconv._check import FloatArray, IntArray
+from meshconv.errors import SolverError
+from meshconv.maps.conformal.edge_weights import tame
 from meshconv.maps.locate import walk
+from meshconv.maps.stay import stay
 from meshconv.operators.laplacian import assemble
 from meshconv.operators.solve import FixedValueSolver
 
-INTERIOR, CIRCLE, SPHERE = 0, 1, 2  # where a traced vertex has to stay
 _THINNEST = 1e-7  # area / longest side^2 below which a face's stiffness is capped
 
 
@@ -47,24 +49,43 @@ def corner_sum(faces: IntArray, per_face: FloatArray, n: int) -> FloatArray:
     return np.column_stack([corner_sum(faces, column, n) for column in per_face.T])
 
 
-def flux_and_density(
-    points: FloatArray, faces: IntArray, population: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return F (V, 3) with div F = rho - mean, and rho / mean (V,), at the vertices.
+class Poisson:
+    """The Neumann problem of one triangulation, factored once for as many densities as are tried.
 
-    rho = population of the faces around a vertex / their area. L phi = -m (rho - mean), natural
-    border; F = area-weighted mean of grad phi over the faces around a vertex.
+    Parameters
+    ----------
+    points : (n, 3)
+        On the sphere, or of the plane at height 1.
+    faces : (F, 3)
     """
-    n = len(points)
-    sides, normal, area = face_vectors(points, faces)
-    mass = corner_sum(faces, area, n)
-    people = corner_sum(faces, population, n) * (area.sum() / population.sum())
-    solver = FixedValueSolver(stiffness(faces, sides, area, n), np.array([0]), coordinates=points)
-    phi = solver.solve(np.zeros(1), (mass - people) / 3.0)
-    slope = (
-        sum(phi[faces[:, k], None] * np.cross(normal, sides[k]) for k in range(3)) / 2.0
-    )  # area * gradient
-    return corner_sum(faces, np.asarray(slope), n) / mass[:, None], people / mass
+
+    def __init__(self, points: FloatArray, faces: IntArray) -> None:
+        self.faces, self.n = faces, len(points)
+        self._sides, self._normal, self.area = face_vectors(points, faces)
+        self.mass = corner_sum(faces, self.area, self.n)
+        matrix = stiffness(faces, self._sides, self.area, self.n)
+        try:
+            self._solver = FixedValueSolver(matrix, np.array([0]), coordinates=points)
+        except SolverError:  # angles too extreme for the solver
+            self._solver = FixedValueSolver(tame(matrix), np.array([0]), coordinates=points)
+
+    def density(self, population: FloatArray) -> FloatArray:
+        """Return rho / mean (n,): population of the faces around a vertex / their area."""
+        people = corner_sum(self.faces, population, self.n)
+        return np.asarray(people * (self.area.sum() / population.sum()) / self.mass)
+
+    def flux(self, density: FloatArray) -> FloatArray:
+        """Return F (n, 3) with div F = density - 1 at the vertices, natural border.
+
+        L phi = mass (1 - density); F = area-weighted mean of grad phi over the faces around a
+        vertex.
+        """
+        phi = self._solver.solve(np.zeros(1), self.mass * (1.0 - density) / 3.0)
+        corner = [
+            phi[self.faces[:, k], None] * np.cross(self._normal, self._sides[k]) for k in (0, 1, 2)
+        ]
+        slope = np.asarray(sum(corner) / 2.0)  # area * gradient
+        return corner_sum(self.faces, np.asarray(slope), self.n) / self.mass[:, None]
 
 
 @nb.njit(cache=True)
@@ -77,18 +98,6 @@ def _velocity(x, y, z, time, face, points, faces, across, flux, density, limit):
     v = scale * (w0 * flux[i, 1] + w1 * flux[j, 1] + w2 * flux[k, 1])
     w = scale * (w0 * flux[i, 2] + w1 * flux[j, 2] + w2 * flux[k, 2])
     return face, u, v, w
-
-
-@nb.njit(cache=True)
-def stay(x, y, z, kind):  # type: ignore[no-untyped-def]
-    """Return the nearest point where this vertex may be."""
-    if kind == CIRCLE:
-        r = np.sqrt(x * x + y * y)
-        return x / r, y / r, z
-    if kind == SPHERE:
-        r = np.sqrt(x * x + y * y + z * z)
-        return x / r, y / r, z / r
-    return x, y, z
 
 
 @nb.njit(cache=True)

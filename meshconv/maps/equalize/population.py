@@ -10,12 +10,10 @@ from meshconv.errors import ArrayTypeError, DensityError
 from meshconv.maps.parameterization import Parameterization
 
 _REPLACE = "replace it, for example by the smallest positive value"
-_REPAIR = "meshconv.repair removes faces without area; or give a density"
+_NO_AREA = 1e-6  # of the mean area: what a face of a surface is taken to have at least
 
 
-def positive(
-    value: ArrayLike, name: str, lengths: tuple[int, ...], per: str, hint: str = _REPLACE
-) -> FloatArray:
+def positive(value: ArrayLike, name: str, lengths: tuple[int, ...], per: str) -> FloatArray:
     """Return `value` as positive numbers (n,), n one of `lengths`, or raise DensityError."""
     try:
         array = np.ascontiguousarray(as_array(value, name), dtype=np.float64)
@@ -33,7 +31,7 @@ def positive(
             f" ({len(bad)} of {len(array)})",
             indices=bad[:10].tolist(),
             count=len(bad),
-            hint=hint,
+            hint=_REPLACE,
         )
     return array
 
@@ -46,28 +44,24 @@ def populations(
     """
     if density is None or isinstance(density, str):
         one_of("area" if density is None else density, ("area",), "density")
-        rho = positive(
-            p.surface.face_areas, "the surface's face area", (p.surface.n_faces,), "face", _REPAIR
+        area = p.surface.face_areas / p.surface.face_areas.mean()
+        count = int((area < _NO_AREA).sum())
+        note = (
+            f"{count} faces of the surface have no area and were given {_NO_AREA:g} of the mean "
+            "(meshconv.repair removes them)"
         )
-        rho = rho / p.face_areas
-    else:
-        rho = positive(
-            density, "density", (p.surface.n_vertices, p.surface.n_faces), "vertex or face"
-        )
-        rho = rho[p.surface.faces].mean(axis=1) if len(rho) == p.surface.n_vertices else rho
+        area = np.maximum(area, _NO_AREA)
+        return area, area, [note] * (count > 0)
+    rho = positive(density, "density", (p.surface.n_vertices, p.surface.n_faces), "vertex or face")
+    rho = rho[p.surface.faces].mean(axis=1) if len(rho) == p.surface.n_vertices else rho
     if rho.min() == rho.max():
         return p.face_areas, p.face_areas, []
-    rho = np.maximum(
-        rho / rho.max(), 1e-300
-    )  # a smaller share is no share, and would underflow to 0
+    rho = np.maximum(rho / rho.max(), 1e-300)  # a smaller share would underflow to 0
     order = np.argsort(rho, kind="stable")
     cumulated = np.cumsum(p.face_areas[order])
     median = rho[order[np.searchsorted(cumulated, 0.5 * cumulated[-1])]]
     used = np.clip(rho / median, 1.0 / max_ratio, max_ratio)
     count = int((used != rho / median).sum())
-    note = (
-        f"the density of {count} faces was clipped to within {max_ratio:g} times the median"
-        if count
-        else ""
-    )
-    return rho * p.face_areas, used * p.face_areas, [note] if count else []
+    note = f"the density of {count} faces was clipped to within {max_ratio:g} times the median"
+    wanted, population = (np.maximum(r * p.face_areas, 1e-300) for r in (rho, used))
+    return wanted, population, [note] * (count > 0)

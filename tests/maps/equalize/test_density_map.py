@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from meshconv.errors import AccuracyWarning, ArgumentError, DensityError, FoldError, TopologyError
 from meshconv.io import load
 from meshconv.maps.conformal.conformal_map import conformal_map
-from meshconv.maps.equalize import rounds as density_module
+from meshconv.maps.equalize import driver as density_module
 from meshconv.maps.equalize.density_map import density_equalizing_map, misplaced_mass
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh import shapes
@@ -322,12 +322,16 @@ def test_densities_at_both_ends_of_floating_point_are_clipped_not_divided_to_nan
         assert_unfolded(density_equalizing_map(p, rho))
 
 
-def test_a_surface_face_without_area_is_sent_to_repair():
+def test_a_surface_face_without_area_is_mapped_and_said_to_be_one_for_repair():
     surface = Surface(
         [[0, 0, 0], [1, 0, 0], [2, 0, 0], [1, 1, 0]], [[0, 1, 3], [1, 2, 3], [0, 2, 1]]
     )
-    with pytest.raises(DensityError, match=r"found 0.0 at index 2 .* meshconv.repair"):
-        density_equalizing_map(conformal_map(surface))
+    with pytest.warns(
+        AccuracyWarning, match=r"1 faces of the surface have no area.*meshconv.repair"
+    ):
+        q = density_equalizing_map(conformal_map(surface))
+    assert_unfolded(q)
+    assert q.population[2] == pytest.approx(1e-6)
 
 
 def test_a_folded_start_is_refused():

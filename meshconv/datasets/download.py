@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshconv.errors import BadFormatError, MeshConvError, MissingDependencyError, MissingFileError
-from meshconv.io._source import from_os_error
 from meshconv.io.atomic import atomic_write
+from meshconv.io.source import from_os_error
 
 _TIMEOUT = 20.0  # seconds without a byte
 Arrays = dict[str, NDArray[Any]]

@@ -12,7 +12,7 @@ from os import PathLike
 from typing import BinaryIO
 
 from meshconv.errors import AccessError, FolderError, MeshConvError, MeshIOError
-from meshconv.io._source import from_os_error
+from meshconv.io.source import from_os_error
 
 
 @contextlib.contextmanager

@@ -19,11 +19,11 @@ from meshconv.errors import (
     TruncatedError,
     UnsupportedFormatError,
 )
-from meshconv.io._gltf_access import Document, number_of
-from meshconv.io._gltf_nodes import placed_meshes
-from meshconv.io._raw import Fields, RawMesh
-from meshconv.io._source import Source
-from meshconv.io._strips import strip_triangles, without_repeats
+from meshconv.io.gltf_accessors import Document, number_of
+from meshconv.io.gltf_nodes import placed_meshes
+from meshconv.io.raw_mesh import Fields, RawMesh
+from meshconv.io.source import Source
+from meshconv.io.strips import strip_triangles, without_repeats
 from meshconv.io.vtp import join_fields
 
 _JSON, _BIN = 0x4E4F534A, 0x004E4942

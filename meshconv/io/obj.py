@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import BadFormatError, BadNumberError, IndexOutOfRangeError, TruncatedError
-from meshconv.io import _numbers
-from meshconv.io._raw import RawMesh
-from meshconv.io._source import Source
-from meshconv.io._text import Tokens, clip, code, scan, spread
+from meshconv.io import scanners
+from meshconv.io.raw_mesh import RawMesh
+from meshconv.io.source import Source
+from meshconv.io.tokens import Tokens, clip, code, scan, spread
 
 KEYWORDS = frozenset(
     [
@@ -109,7 +109,7 @@ def _note_unknown(tokens: Tokens, codes: NDArray[np.uint64]) -> list[str]:
         return []
     starts = tokens.rows[strange]
     row = int(strange[0])
-    numeric = (tokens.kind[starts] != _numbers.WORD) | (_numbers_after(tokens, strange) >= 2)
+    numeric = (tokens.kind[starts] != scanners.WORD) | (_numbers_after(tokens, strange) >= 2)
     lost = len(strange) == len(codes)
     if numeric.any() or lost:
         row = row if lost else int(strange[numeric.argmax()])
@@ -123,7 +123,7 @@ def _note_unknown(tokens: Tokens, codes: NDArray[np.uint64]) -> list[str]:
 
 
 def _numbers_after(tokens: Tokens, rows: IntArray) -> IntArray:
-    total = np.append(0, np.cumsum(tokens.kind != _numbers.WORD))
+    total = np.append(0, np.cumsum(tokens.kind != scanners.WORD))
     return total[tokens.rows[rows + 1]] - total[tokens.rows[rows]]
 
 
@@ -179,13 +179,13 @@ def _corners(tokens: Tokens, rows: IntArray, counts: IntArray) -> IntArray:
     where = spread(tokens.rows[rows] + 1, counts)
     out = np.empty((len(where), 3), np.int64)
     data = np.frombuffer(tokens.raw, np.uint8)
-    bad, fault = _numbers.scan_corners(data, tokens.begin[where], tokens.length[where], out)
+    bad, fault = scanners.scan_corners(data, tokens.begin[where], tokens.length[where], out)
     if bad >= 0:
         token = int(where[bad])
         line, text = tokens.line_at(token), clip(tokens.text(token))
-        if fault == _numbers.OVERFLOW:
+        if fault == scanners.OVERFLOW:
             raise IndexOutOfRangeError(f"face index {text} is beyond any vertex", line=line)
-        kind = "a fraction" if fault == _numbers.FRACTION else "not an index"
+        kind = "a fraction" if fault == scanners.FRACTION else "not an index"
         raise BadNumberError(f"face corner {text} is {kind}", line=line)
     return out
 
@@ -216,7 +216,7 @@ def _texture(
     tokens: Tokens, rows: IntArray, index: IntArray, seen: IntArray, warnings: list[str]
 ) -> FloatArray | None:
     """Return texture coordinates per corner (C, 2), or None if a corner has none."""
-    given = index != _numbers.MISSING
+    given = index != scanners.MISSING
     if not len(rows) or not given.all():
         if given.any():
             warnings.append(
@@ -243,7 +243,7 @@ def _normals(
     """
     if (
         len(rows) != n
-        or (index == _numbers.MISSING).any()
+        or (index == scanners.MISSING).any()
         or (np.diff(tokens.rows)[rows] != 4).any()
     ):
         return None

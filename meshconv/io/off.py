@@ -10,9 +10,9 @@ import numpy as np
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import BadHeaderError, EmptyMeshError, TruncatedError, UnsupportedFormatError
-from meshconv.io._raw import Fields, RawMesh
-from meshconv.io._source import Source
-from meshconv.io._text import Tokens, clip, scan, spread
+from meshconv.io.raw_mesh import Fields, RawMesh
+from meshconv.io.source import Source
+from meshconv.io.tokens import Tokens, clip, scan, spread
 
 MAGIC = re.compile(rb"(?:#[^\r\n]*[\r\n]\s*)*(ST)?(C)?(N)?(4)?(n)?OFF(?=\s|$)")
 

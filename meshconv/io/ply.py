@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import BadFormatError, BadHeaderError, TruncatedError, UnsupportedFormatError
-from meshconv.io._ply_body import AsciiBody, BinaryBody, Column, Element, ListColumn, Property
-from meshconv.io._raw import Fields, RawMesh
-from meshconv.io._source import Source
-from meshconv.io._strips import strip_triangles
-from meshconv.io._text import clip
+from meshconv.io.ply_body import AsciiBody, BinaryBody, Column, Element, ListColumn, Property
+from meshconv.io.raw_mesh import Fields, RawMesh
+from meshconv.io.source import Source
+from meshconv.io.strips import strip_triangles
+from meshconv.io.tokens import clip
 
 _TYPES = {
     "char": "i1",

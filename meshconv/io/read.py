@@ -20,13 +20,13 @@ from meshconv.errors import (
     MeshIOError,
     UnsupportedFormatError,
 )
-from meshconv.io._raw import Fields, RawMesh, mend
-from meshconv.io._source import Source, gunzip, read_file, refuse_foreign, to_utf8
 from meshconv.io.gltf import read_glb, read_gltf
 from meshconv.io.obj import looks_like_obj, read_obj
 from meshconv.io.off import MAGIC as OFF_MAGIC
 from meshconv.io.off import read_off
 from meshconv.io.ply import read_ply
+from meshconv.io.raw_mesh import Fields, RawMesh, mend
+from meshconv.io.source import Source, gunzip, read_file, refuse_foreign, to_utf8
 from meshconv.io.stl import is_binary_stl, read_stl
 from meshconv.io.vtk_legacy import read_vtk
 from meshconv.io.vtp import read_vtp

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.errors import BadFormatError, NoFacesError, NonFiniteError, TruncatedError
-from meshconv.io import _numbers
-from meshconv.io._raw import RawMesh
-from meshconv.io._source import Source
-from meshconv.io._text import Tokens, clip, code, scan
+from meshconv.io import scanners
+from meshconv.io.raw_mesh import RawMesh
+from meshconv.io.source import Source
+from meshconv.io.tokens import Tokens, clip, code, scan
 
 _HEADER, _RECORD = 84, 50
 _TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
@@ -56,7 +56,7 @@ def weld(points: FloatArray) -> tuple[FloatArray, IntArray]:
     points = np.ascontiguousarray(points) + 0.0  # -0 becomes 0
     table = np.full(1 << max(4, (2 * len(points)).bit_length()), -1, np.int64)
     label, origin = np.empty(len(points), np.int64), np.empty(len(points), np.int64)
-    n = _numbers.weld_rows(points.view(np.uint64), table, label, origin)
+    n = scanners.weld_rows(points.view(np.uint64), table, label, origin)
     return points[origin[:n]], label
 
 
@@ -103,7 +103,7 @@ def _ascii(data: bytes) -> tuple[FloatArray, IntArray]:
     begun, ended = starts == code("solid"), starts == code("endsolid")
     named: BoolArray = begun | ended
     row = np.cumsum(tokens.first) - 1
-    words = np.flatnonzero((tokens.kind == _numbers.WORD) & ~named[row])
+    words = np.flatnonzero((tokens.kind == scanners.WORD) & ~named[row])
     codes = tokens.codes(words)
     known = np.isin(codes, [code(word) for word in _PATTERN])
     words, codes = (

@@ -19,10 +19,10 @@ from meshconv.errors import (
     TruncatedError,
     UnsupportedFormatError,
 )
-from meshconv.io._raw import Fields, RawMesh
-from meshconv.io._source import Source
-from meshconv.io._text import clip, scan
-from meshconv.io._vtk_cells import Cells, polygons
+from meshconv.io.raw_mesh import Fields, RawMesh
+from meshconv.io.source import Source
+from meshconv.io.tokens import clip, scan
+from meshconv.io.vtk_cells import Cells, polygons
 
 _TYPES = {
     "unsigned_char": "u1",

@@ -20,11 +20,11 @@ from meshconv.errors import (
     TruncatedError,
     UnsupportedFormatError,
 )
-from meshconv.io._raw import Fields, RawMesh
-from meshconv.io._source import FREE_SIZE, MAX_RATIO, Source, inflate
-from meshconv.io._text import clip, scan
-from meshconv.io._vtk_cells import Cells, polygons
-from meshconv.io._xml import Node, parse_xml
+from meshconv.io.raw_mesh import Fields, RawMesh
+from meshconv.io.source import FREE_SIZE, MAX_RATIO, Source, inflate
+from meshconv.io.tokens import clip, scan
+from meshconv.io.vtk_cells import Cells, polygons
+from meshconv.io.xml_tree import Node, parse_xml
 
 _TYPES = {
     "Int8": "i1",

@@ -19,11 +19,11 @@ from meshconv.errors import (
     MeshConvWarning,
     UnsupportedFormatError,
 )
-from meshconv.io._raw import Fields
-from meshconv.io._write_binary import glb_bytes, gltf_bytes, ply_bytes, stl_bytes
-from meshconv.io._write_text import obj_bytes, off_bytes
-from meshconv.io._write_vtk import vtk_bytes, vtp_bytes
 from meshconv.io.atomic import write_bytes_atomic
+from meshconv.io.raw_mesh import Fields
+from meshconv.io.write_binary import glb_bytes, gltf_bytes, ply_bytes, stl_bytes
+from meshconv.io.write_text import obj_bytes, off_bytes
+from meshconv.io.write_vtk import vtk_bytes, vtp_bytes
 from meshconv.mesh.surface import Surface
 
 _Writer = Callable[[Surface, Fields, Fields, bool], bytes]

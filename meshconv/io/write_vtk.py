@@ -11,8 +11,8 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
-from meshconv.io._raw import Fields
-from meshconv.io._write_text import rows_text
+from meshconv.io.raw_mesh import Fields
+from meshconv.io.write_text import rows_text
 from meshconv.mesh.surface import Surface
 
 _XML = {

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meshconv.io._raw import Fields
-from meshconv.io._write_text import mixed_rows, unit_colors
+from meshconv.io.raw_mesh import Fields
+from meshconv.io.write_text import mixed_rows, unit_colors
 from meshconv.mesh.surface import Surface
 
 _PLY_TYPES = {

@@ -9,7 +9,7 @@ import numpy as np
 
 from meshconv._check import FloatArray
 from meshconv.errors import BadFormatError, SecurityError
-from meshconv.io._gltf_access import Document, number_of
+from meshconv.io.gltf_accessors import Document, number_of
 
 MAX_NODES = 10_000
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from meshconv._check import IntArray
 from meshconv.errors import BadNumberError, TruncatedError
-from meshconv.io import _numbers
-from meshconv.io._text import scan, spread
+from meshconv.io import scanners
+from meshconv.io.tokens import scan, spread
 
 Column = NDArray[np.generic]
 
@@ -198,7 +198,7 @@ class BinaryBody:
         signed = np.array([p.count.startswith("i") for p in props])
         item_size = np.array([_size(p.kind) for p in props])
         starts = np.empty(element.count + 1, np.int64)
-        bad = _numbers.walk_rows(
+        bad = scanners.walk_rows(
             self._data, self._at, self._big, count_size, signed, item_size, starts
         )
         if bad >= 0:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meshconv.io._raw import Fields
+from meshconv.io.raw_mesh import Fields
 from meshconv.mesh.surface import Surface
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.errors import BadFormatError, BadNumberError, IndexOutOfRangeError, TruncatedError
-from meshconv.io import _numbers
+from meshconv.io import scanners
 
 _NOT_FINITE = re.compile(
     r"[+-]?(nan|inf|infinity|nan\(.*\)|\d\.#(qnan|snan|ind|inf)\d*)", re.IGNORECASE
@@ -72,7 +72,7 @@ class Tokens:
             If one is no number; names its line and text.
         """
         values, kinds = self.value[where], self.kind[where]
-        long, words = kinds == _numbers.LONG, kinds == _numbers.WORD
+        long, words = kinds == scanners.LONG, kinds == scanners.WORD
         if long.any():
             begin = self.begin[where[long]]
             ends = begin + self.length[where[long]]
@@ -96,7 +96,7 @@ class Tokens:
         refused.
         """
         kinds = self.kind[where]
-        bad = kinds != _numbers.INTEGER
+        bad = kinds != scanners.INTEGER
         if bad.any():
             token = int(where[bad].ravel()[0])
             text = self.text(token)
@@ -171,11 +171,11 @@ def scan(raw: bytes, *, first_line: int = 1, comment: str = "", continued: bool 
             f"NUL byte at offset {nul} in a text file", hint="the file is damaged or binary"
         )
     data = np.frombuffer(raw, np.uint8)
-    n = _numbers.count_tokens(data)
+    n = scanners.count_tokens(data)
     begin, length, line = np.empty(n, np.int64), np.empty(n, np.int32), np.empty(n, np.int32)
     value, kind, first = np.empty(n), np.empty(n, np.uint8), np.empty(n, np.bool_)
     arrays: tuple[NDArray[Any], ...] = (begin, length, line, value, kind, first)
-    used = _numbers.scan_tokens(
+    used = scanners.scan_tokens(
         data, first_line, ord(comment) if comment else 0, continued, *arrays
     )
     return Tokens(raw, *(a[:used] for a in arrays))

@@ -8,8 +8,8 @@ import numpy as np
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import BadFormatError
-from meshconv.io._raw import Fields, RawMesh
-from meshconv.io._strips import strip_triangles, without_repeats
+from meshconv.io.raw_mesh import Fields, RawMesh
+from meshconv.io.strips import strip_triangles, without_repeats
 
 _ORDER = ("verts", "lines", "polys", "strips")  # in which cell data follow each other
 

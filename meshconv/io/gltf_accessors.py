@@ -20,8 +20,8 @@ from meshconv.errors import (
     TruncatedError,
     UnsupportedFormatError,
 )
-from meshconv.io._source import Source, read_file
-from meshconv.io._text import clip
+from meshconv.io.source import Source, read_file
+from meshconv.io.tokens import clip
 
 _COMPONENTS = {5120: "i1", 5121: "u1", 5122: "i2", 5123: "u2", 5125: "u4", 5126: "f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.errors import EmptyMeshError, IndexOutOfRangeError, NoFacesError, NonFiniteError
-from meshconv.io._triangulate import triangulate
+from meshconv.io.triangulate import triangulate
 from meshconv.mesh.surface import Surface
 
 Fields = dict[str, NDArray[Any]]

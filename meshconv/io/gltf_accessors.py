@@ -1,12 +1,8 @@
-"""Guarded access to the parts of a glTF document: objects, buffers, views and accessors."""
+"""Guarded access to the parts of a glTF document: objects, views and accessors."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import os
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +11,11 @@ from meshconv.errors import (
     BadFormatError,
     BadHeaderError,
     IndexOutOfRangeError,
-    MeshIOError,
-    SecurityError,
     TruncatedError,
     UnsupportedFormatError,
 )
-from meshconv.io.source import Source, read_file
+from meshconv.io.gltf_buffers import open_address
+from meshconv.io.source import Source
 from meshconv.io.tokens import clip
 
 _COMPONENTS = {5120: "i1", 5121: "u1", 5122: "i2", 5123: "u2", 5125: "u4", 5126: "f4"}
@@ -38,11 +33,10 @@ def number_of(parent: dict[str, Any], key: str, default: int | None = None) -> i
 class Document:
     """A parsed glTF file and its buffers, read on first use."""
 
-    def __init__(self, root: dict[str, Any], source: Source, binary: bytes | None) -> None:
+    def __init__(self, root: dict[str, Any], source: Source, binary: memoryview | None) -> None:
         self.root, self.source, self._binary = root, source, binary
-        self._buffers: dict[int, bytes] = {}
+        self._buffers: dict[int, memoryview] = {}
         self._checked: set[tuple[int, str]] = set()
-        self.external_size = 0
 
     def items(self, parent: dict[str, Any], key: str) -> list[dict[str, Any]]:
         """Return a list of JSON objects, empty if there is none."""
@@ -71,52 +65,73 @@ class Document:
             )
         return entries[index]
 
-    def accessor(self, index: int) -> dict[str, Any]:
-        """Return an accessor whose count is known to be a number."""
-        accessor = self.pick("accessors", index)
-        number_of(accessor, "count")
-        return accessor
-
     def array(self, index: int, kind: str, what: str) -> NDArray[Any]:
-        """Return the values of an accessor, (n,) or (n, k); normalised integers become floats.
+        """Return the values of an accessor, (n,) or (n, k); normalised integers become floats, but
+        for colours of one byte.
 
         Raises
         ------
         TruncatedError
             If the accessor reaches beyond its view, or the view beyond its buffer.
         """
-        accessor = self.accessor(index)
-        if "sparse" in accessor or "bufferView" not in accessor:
+        accessor = self.pick("accessors", index)
+        count, name = number_of(accessor, "count"), f"{what}: accessor {index}"
+        if "sparse" not in accessor and "bufferView" not in accessor:
             raise UnsupportedFormatError(
-                f"{what}: accessor {index} is sparse or compressed (as by Draco)",
-                hint="export it plain",
+                f"{name} has no data (compressed, as by Draco?)", hint="export it plain"
             )
-        width, component = (
-            _WIDTHS.get(str(accessor.get("type"))),
-            _COMPONENTS.get(number_of(accessor, "componentType", 0)),
-        )
+        width = _WIDTHS.get(str(accessor.get("type")))
+        component = _COMPONENTS.get(number_of(accessor, "componentType", 0))
         if width is None or component is None or (kind and accessor["type"] != kind):
             found = f"{accessor.get('type')} of {accessor.get('componentType')}"
-            raise BadHeaderError(
-                f"{what}: accessor {index} is {clip(found)}, expected {kind or 'a known type'}"
-            )
-        count, item = accessor["count"], width * int(component[1])
-        view, stride = self._view(number_of(accessor, "bufferView"), item)
-        start = number_of(accessor, "byteOffset", 0)
-        needed = start + stride * (count - 1) + item if count else start
-        if needed > len(view):
-            raise TruncatedError(
-                f"{what}: accessor {index} expected {needed} bytes, found {len(view)}"
-            )
-        if not count:
-            return np.empty((0, width) if width > 1 else 0, component)
-        shape, strides = (count, width), (stride, int(component[1]))
-        values = np.ndarray(shape, "<" + component, view, start, strides).astype(component)
-        if accessor.get("normalized") is True and component[0] in "iu":
+            raise BadHeaderError(f"{name} is {clip(found)}, expected {kind or 'a known type'}")
+        if "bufferView" in accessor:
+            values = self._block(accessor, count, width, component, name)
+        else:
+            self.source.spend(count * width * int(component[1]), name)
+            values = np.zeros((count, width), component)
+        if "sparse" in accessor:
+            self._replace(values, self.table(accessor, "sparse"), name)
+        whole = component[0] in "iu" and not (what == "COLOR_0" and component == "u1")
+        if whole and accessor.get("normalized") is True:
             values = np.maximum(values / np.iinfo(component).max, -1.0)
         return values if width > 1 else values[:, 0]
 
-    def _view(self, index: int, item: int) -> tuple[bytes, int]:
+    def _block(
+        self, parent: dict[str, Any], count: int, width: int, component: str, name: str
+    ) -> NDArray[Any]:
+        """Return `count` rows of a buffer view, (count, width), as a copy."""
+        item = width * int(component[1])
+        view, stride = self._view(number_of(parent, "bufferView"), item)
+        start = number_of(parent, "byteOffset", 0)
+        needed = start + stride * (count - 1) + item if count else start
+        if needed > len(view):
+            raise TruncatedError(f"{name} expected {needed} bytes, found {len(view)}")
+        self.source.spend(count * item, name)
+        if not count:
+            return np.empty((0, width), component)
+        shape, strides = (count, width), (stride, int(component[1]))
+        return np.ndarray(shape, "<" + component, view, start, strides).astype(component)
+
+    def _replace(self, values: NDArray[Any], sparse: dict[str, Any], name: str) -> None:
+        """Put the values of a sparse accessor where its indices say."""
+        count, where, what = (
+            number_of(sparse, "count"),
+            self.table(sparse, "indices"),
+            self.table(sparse, "values"),
+        )
+        component = _COMPONENTS.get(number_of(where, "componentType", 0), "")
+        if not component.startswith("u"):
+            raise BadHeaderError(f"{name}: sparse indices of an unknown type")
+        rows = self._block(where, count, 1, component, f"{name}, sparse indices")[:, 0]
+        if (np.diff(rows.astype(np.int64)) <= 0).any() or (count and rows[-1] >= len(values)):
+            raise IndexOutOfRangeError(
+                f"{name}: sparse indices do not climb within 0..{len(values) - 1}"
+            )
+        kind = values.dtype.str[1:]
+        values[rows] = self._block(what, count, values.shape[1], kind, f"{name}, sparse values")
+
+    def _view(self, index: int, item: int) -> tuple[memoryview, int]:
         """Return the bytes of a buffer view and the step from one item to the next."""
         view = self.pick("bufferViews", index)
         stride = number_of(view, "byteStride", item)
@@ -132,14 +147,14 @@ class Document:
             )
         return buffer[start : start + length], stride
 
-    def _buffer(self, index: int) -> bytes:
+    def _buffer(self, index: int) -> memoryview:
         if index not in self._buffers:
             entry = self.pick("buffers", index)
             uri = entry.get("uri")
             if uri is None and index == 0 and self._binary is not None:
                 data = self._binary
             elif isinstance(uri, str):
-                data = self._open(uri)
+                data = memoryview(open_address(uri, self.source))
             else:
                 raise TruncatedError(f"buffer {index} has neither an address nor a binary chunk")
             declared = number_of(entry, "byteLength")
@@ -149,45 +164,3 @@ class Document:
                 )
             self._buffers[index] = data[:declared]
         return self._buffers[index]
-
-    def _open(self, uri: str) -> bytes:
-        """Return the bytes behind a data: address or a file in the same folder; nothing else is
-        opened.
-        """
-        if uri.startswith("data:"):
-            head, comma, text = uri.partition(",")
-            if not comma or not head.endswith(";base64"):
-                raise BadFormatError("a data: address that is not base64")
-            try:
-                return base64.b64decode(text, validate=True)
-            except (binascii.Error, ValueError) as error:
-                raise BadFormatError(f"damaged base64 in a data: address ({error})") from error
-        name = unquote(uri)
-        if ":" in name or name.startswith(("//", "\\\\")):
-            raise SecurityError(
-                f"asks for the address {clip(uri, 80)}: not opened",
-                hint="only local files are read",
-            )
-        folder = os.path.realpath(os.path.dirname(self.source.path) or ".")
-        if "\0" in name or name != name.encode("utf-8", "replace").decode():
-            raise BadFormatError(f"{clip(ascii(name))} is no possible name of a buffer file")
-        path = os.path.realpath(os.path.join(folder, name.replace("\\", "/")))
-        inside = os.path.commonpath([folder, path]) == folder
-        if not inside and not self.source.allow_outside:
-            raise SecurityError(
-                f"asks for {clip(name, 80)} outside its folder: not opened",
-                hint="read(..., on_security='allow') opens local files anywhere",
-            )
-        try:
-            data = read_file(path)
-        except MeshIOError as error:
-            raise type(error)(
-                f"buffer file {clip(name, 80)}: {error.message}", hint=error.hint
-            ) from error
-        self.external_size += len(data)
-        return data
-
-    def check_total(self, total: int, allowed: int) -> None:
-        """Refuse scenes that place the same mesh so often that the memory fills."""
-        if total > max(allowed, self.external_size):
-            raise SecurityError(f"the scene unfolds to more than {allowed} vertices and faces")

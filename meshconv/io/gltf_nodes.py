@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,9 +14,18 @@ from meshconv.io.gltf_accessors import Document, number_of
 MAX_NODES = 10_000
 
 
-def placed_meshes(document: Document) -> Iterator[tuple[dict[str, Any], FloatArray]]:
-    """Yield each mesh of the default scene with its 4x4 matrix; without scenes, every mesh as it
-    stands.
+class PlacedMesh(NamedTuple):
+    """A mesh of the scene, the 4x4 matrix that places it, and its morph weights."""
+
+    mesh: dict[str, Any]
+    matrix: FloatArray
+    weights: list[float]
+
+
+def placed_meshes(document: Document) -> Iterator[PlacedMesh]:
+    """Yield each mesh of the default scene; without scenes, every mesh as it stands.
+
+    A skinned mesh stands where its skeleton does: the transform of its own node is not applied.
 
     Raises
     ------
@@ -26,7 +35,7 @@ def placed_meshes(document: Document) -> Iterator[tuple[dict[str, Any], FloatArr
     scenes = document.items(document.root, "scenes")
     if not scenes:
         for mesh in document.items(document.root, "meshes"):
-            yield mesh, np.eye(4)
+            yield PlacedMesh(mesh, np.eye(4), _weights(mesh))
         return
     scene = document.pick("scenes", number_of(document.root, "scene", 0))
     waiting = [(node, np.eye(4)) for node in reversed(_children(scene, "nodes"))]
@@ -41,7 +50,9 @@ def placed_meshes(document: Document) -> Iterator[tuple[dict[str, Any], FloatArr
         node = document.pick("nodes", index)
         matrix = parent @ _matrix(node, index)
         if "mesh" in node:
-            yield document.pick("meshes", number_of(node, "mesh")), matrix
+            mesh = document.pick("meshes", number_of(node, "mesh"))
+            weights = _weights(node if "weights" in node else mesh)
+            yield PlacedMesh(mesh, np.eye(4) if "skin" in node else matrix, weights)
         waiting += [(child, matrix) for child in reversed(_children(node, "children"))]
 
 
@@ -50,6 +61,17 @@ def _children(parent: dict[str, Any], key: str) -> list[int]:
     if not isinstance(value, list) or not all(type(child) is int for child in value):
         raise BadFormatError(f"glTF: {key!r} is not a list of node numbers")
     return value
+
+
+def _weights(parent: dict[str, Any]) -> list[float]:
+    value = parent.get("weights", [])
+    if not isinstance(value, list) or not all(_is_number(x) for x in value):
+        raise BadFormatError("glTF: 'weights' is not a list of numbers")
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < 1e300
 
 
 def _matrix(node: dict[str, Any], index: int) -> FloatArray:
@@ -74,9 +96,7 @@ def _vector(node: dict[str, Any], key: str, default: FloatArray, index: int) -> 
     value = node.get(key)
     if value is None:
         return default
-    numeric = isinstance(value, list) and all(
-        type(x) in (int, float) and abs(x) < 1e300 for x in value
-    )
+    numeric = isinstance(value, list) and all(_is_number(x) for x in value)
     if not numeric or len(value) != len(default):
         raise BadFormatError(f"node {index}: {key} is not {len(default)} numbers")
     return np.array(value, np.float64)

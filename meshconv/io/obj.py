@@ -4,6 +4,7 @@ indices.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 
 import numpy as np
@@ -14,52 +15,14 @@ from meshconv.errors import BadFormatError, BadNumberError, IndexOutOfRangeError
 from meshconv.io import scanners
 from meshconv.io.raw_mesh import RawMesh
 from meshconv.io.source import Source
-from meshconv.io.tokens import Tokens, clip, code, scan, spread
+from meshconv.io.tokens import Lines, Tokens, clip, code, scan
 
-KEYWORDS = frozenset(
-    [
-        "v",
-        "vt",
-        "vn",
-        "vp",
-        "f",
-        "fo",
-        "l",
-        "p",
-        "g",
-        "o",
-        "s",
-        "mg",
-        "usemtl",
-        "mtllib",
-        "usemap",
-        "maplib",
-        "cstype",
-        "deg",
-        "bmat",
-        "step",
-        "curv",
-        "curv2",
-        "surf",
-        "parm",
-        "trim",
-        "hole",
-        "scrv",
-        "sp",
-        "end",
-        "con",
-        "bevel",
-        "c_interp",
-        "d_interp",
-        "lod",
-        "shadow_obj",
-        "trace_obj",
-        "ctech",
-        "stech",
-        "call",
-        "csh",
-    ]
+_STATEMENTS = (
+    "v vt vn vp f fo l p g o s mg usemtl mtllib usemap maplib cstype deg bmat step curv curv2 surf"
+    " parm trim hole scrv sp end con bevel c_interp d_interp lod shadow_obj trace_obj ctech stech"
+    " call csh"
 )
+KEYWORDS = frozenset(_STATEMENTS.split())
 _CODES = np.array(sorted(code(word) for word in KEYWORDS), np.uint64)
 
 
@@ -72,32 +35,46 @@ def read_obj(source: Source) -> RawMesh:
     tokens = scan(source.data, comment="#", continued=True)
     starts = tokens.rows[:-1]
     codes = tokens.codes(starts)
-    rows = {
-        word: np.flatnonzero(codes == code(word))
-        for word in ("v", "vt", "vn", "f", "l", "p", "mtllib")
-    }
-    fo = np.flatnonzero(codes == code("fo"))  # the old spelling of f
-    rows["f"] = np.sort(np.concatenate([rows["f"], fo])) if len(fo) else rows["f"]
+    rows = {word: np.flatnonzero(codes == code(word)) for word in ("v", "vt", "vn", "mtllib")}
+    rows["f"] = np.flatnonzero((codes == code("f")) | (codes == code("fo")))  # the old spelling
     warnings = _note_unknown(tokens, codes) + _note_libraries(tokens, rows["mtllib"], source)
     vertices, colors = _vertices(tokens, rows["v"], warnings)
     counts = np.diff(tokens.rows)[rows["f"]] - 1
-    corners = _corners(tokens, rows["f"], counts)
-    seen = {k: np.cumsum(codes == code(k))[rows["f"]] for k in ("v", "vt", "vn")}
-    face_line = tokens.line[starts[rows["f"]]].astype(np.int64)
-    index = _resolve(corners[:, 0], np.repeat(seen["v"], counts), len(vertices), face_line, counts)
-    raw = RawMesh(vertices, index, counts, warnings=warnings, face_line=face_line)
-    raw.vertex_line = tokens.line[starts[rows["v"]]].astype(np.int64)
+    corners = _corners(tokens, tokens.rows[rows["f"]] + 1, counts)
+    lines = tokens.lines(starts[rows["f"]])
+    index = _Index(rows["f"], counts)
+    used = _resolve(
+        index.from_zero(corners[:, 0], rows["v"]), corners[:, 0], index, rows["v"], lines
+    )
+    raw = RawMesh(vertices, used, counts, warnings=warnings, face_line=lines)
+    raw.vertex_line = tokens.lines(starts[rows["v"]])
     if colors is not None:
         raw.vertex_fields["colors"] = colors
-    raw.corner_uv = _texture(
-        tokens, rows["vt"], corners[:, 1], np.repeat(seen["vt"], counts), warnings
-    )
-    normals = _normals(
-        tokens, rows["vn"], corners[:, 2], np.repeat(seen["vn"], counts), index, len(vertices)
-    )
-    if normals is not None:
-        raw.vertex_fields["normals"] = normals
+    if corners.shape[1] == 3:
+        texture = index.from_zero(corners[:, 1], rows["vt"])
+        raw.corner_uv = _texture(tokens, rows["vt"], corners[:, 1], texture, warnings)
+        normal = index.from_zero(corners[:, 2], rows["vn"])
+        normals = _normals(tokens, rows["vn"], corners[:, 2], normal, used, len(vertices))
+        if normals is not None:
+            raw.vertex_fields["normals"] = normals
     return raw
+
+
+@dataclass(frozen=True)
+class _Index:
+    """Which rows are faces, and how many corners each has."""
+
+    rows: IntArray
+    counts: IntArray
+
+    def from_zero(self, index: IntArray, of: IntArray) -> IntArray:
+        """Return OBJ indices of the rows `of` counted from 0; negative ones count back from those
+        that stand before the face.
+        """
+        if index.min(initial=0) >= 0:
+            return index - 1
+        seen = np.repeat(np.searchsorted(of, self.rows), self.counts)
+        return np.where(index < 0, index + seen, index - 1)
 
 
 def _note_unknown(tokens: Tokens, codes: NDArray[np.uint64]) -> list[str]:
@@ -118,7 +95,8 @@ def _note_unknown(tokens: Tokens, codes: NDArray[np.uint64]) -> list[str]:
         raise BadFormatError(f"{clip(text)} is no OBJ statement", line=tokens.line_at(start))
     first, line = clip(tokens.text(int(starts[0]))), tokens.line_at(int(starts[0]))
     return [
-        f"ignored {len(strange)} lines that are no OBJ statement (the first is {first}, line {line})"
+        f"ignored {len(strange)} lines that are no OBJ statement"
+        f" (the first is {first}, line {line})"
     ]
 
 
@@ -162,6 +140,9 @@ def _vertices(
         )
     start = tokens.rows[rows] + 1
     vertices = tokens.numbers(start[:, None] + np.arange(3), "coordinate")
+    weighted = np.flatnonzero(sizes == 4)
+    if len(weighted) and (tokens.numbers(start[weighted] + 3, "weight") != 1).any():
+        warnings.append("weights of vertices ignored: only curves have a use for them")
     coloured = sizes >= 6
     if not coloured.any():
         return vertices, None
@@ -170,19 +151,18 @@ def _vertices(
             f"only {coloured.sum()} of {len(rows)} vertices have a colour: colours dropped"
         )
         return vertices, None
-    colour = start + sizes - 3 if (sizes == 6).all() else start + 3
-    return vertices, tokens.numbers(colour[:, None] + np.arange(3), "colour")
+    return vertices, tokens.numbers((start + 3)[:, None] + np.arange(3), "colour")
 
 
-def _corners(tokens: Tokens, rows: IntArray, counts: IntArray) -> IntArray:
-    """Return vertex, texture and normal index of every corner as written, (C, 3)."""
-    where = spread(tokens.rows[rows] + 1, counts)
-    out = np.empty((len(where), 3), np.int64)
+def _corners(tokens: Tokens, start: IntArray, counts: IntArray) -> IntArray:
+    """Return vertex, texture and normal index of every corner as written, (C, 3); (C, 1) if the
+    file has none but the first.
+    """
+    out = np.empty((int(counts.sum()), 3 if b"/" in tokens.raw else 1), np.int64)
     data = np.frombuffer(tokens.raw, np.uint8)
-    bad, fault = scanners.scan_corners(data, tokens.begin[where], tokens.length[where], out)
+    bad, fault = scanners.scan_corners(data, tokens.begin, tokens.length, start, counts, out)
     if bad >= 0:
-        token = int(where[bad])
-        line, text = tokens.line_at(token), clip(tokens.text(token))
+        line, text = tokens.line_at(bad), clip(tokens.text(bad))
         if fault == scanners.OVERFLOW:
             raise IndexOutOfRangeError(f"face index {text} is beyond any vertex", line=line)
         kind = "a fraction" if fault == scanners.FRACTION else "not an index"
@@ -191,20 +171,21 @@ def _corners(tokens: Tokens, rows: IntArray, counts: IntArray) -> IntArray:
 
 
 def _resolve(
-    index: IntArray, seen: IntArray, n: int, lines: IntArray, counts: IntArray
+    out: IntArray, index: IntArray, faces: _Index, vertices: IntArray, lines: Lines
 ) -> IntArray:
-    """Return vertex indices from 0; negative ones count back from the vertices seen so far."""
-    out = _from_zero(index, seen)
+    """Return the vertex indices `out`, if all of them exist."""
+    n = len(vertices)
     if _usable(out, n):
         return out
     bad = np.flatnonzero((out < 0) | (out >= n))
     if len(bad):
-        face = int(np.searchsorted(np.cumsum(counts), bad[0], side="right"))
-        value, back = index[bad[0]], int(seen[bad[0]])
+        face = int(np.searchsorted(np.cumsum(faces.counts), bad[0], side="right"))
+        value, back = index[bad[0]], int(np.searchsorted(vertices, faces.rows[face]))
         allowed = f"-{back}..-1 (vertices so far)" if value < 0 else f"1..{n}"
         raise IndexOutOfRangeError(
-            f"face {face} has the index {value}, allowed are {allowed} ({len(bad)} bad indices in all)",
-            line=int(lines[face]),
+            f"face {face} has the index {value}, allowed are {allowed}"
+            f" ({len(bad)} bad indices in all)",
+            line=lines[face],
             indices=[face],
             count=len(bad),
             hint="OBJ counts from 1" if value == 0 else "",
@@ -213,7 +194,7 @@ def _resolve(
 
 
 def _texture(
-    tokens: Tokens, rows: IntArray, index: IntArray, seen: IntArray, warnings: list[str]
+    tokens: Tokens, rows: IntArray, index: IntArray, where: IntArray, warnings: list[str]
 ) -> FloatArray | None:
     """Return texture coordinates per corner (C, 2), or None if a corner has none."""
     given = index != scanners.MISSING
@@ -223,7 +204,6 @@ def _texture(
                 f"only {given.sum()} of {len(index)} corners have a texture coordinate: dropped"
             )
         return None
-    where = _from_zero(index, seen)
     sizes = np.diff(tokens.rows)[rows] - 1
     if not _usable(where, len(rows)) or (sizes < 2).any():
         warnings.append("texture coordinates dropped: indices out of range or lines cut short")
@@ -236,7 +216,7 @@ def _texture(
 
 
 def _normals(
-    tokens: Tokens, rows: IntArray, index: IntArray, seen: IntArray, corners: IntArray, n: int
+    tokens: Tokens, rows: IntArray, index: IntArray, where: IntArray, corners: IntArray, n: int
 ) -> FloatArray | None:
     """Return normals per vertex (V, 3) if each vertex has its own; normals per corner are not
     kept.
@@ -247,14 +227,9 @@ def _normals(
         or (np.diff(tokens.rows)[rows] != 4).any()
     ):
         return None
-    if not np.array_equal(_from_zero(index, seen), corners):
+    if not np.array_equal(where, corners):
         return None
     return tokens.numbers((tokens.rows[rows] + 1)[:, None] + np.arange(3), "normal")
-
-
-def _from_zero(index: IntArray, seen: IntArray) -> IntArray:
-    """Return OBJ indices counted from 0; negative ones count back from those seen so far."""
-    return index - 1 if index.min(initial=0) >= 0 else np.where(index < 0, index + seen, index - 1)
 
 
 def _usable(index: IntArray, n: int) -> bool:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from meshconv._check import FloatArray, IntArray
+from meshconv._check import FloatArray
 from meshconv.errors import BadFormatError, BadHeaderError, TruncatedError, UnsupportedFormatError
 from meshconv.io.ply_body import AsciiBody, BinaryBody, Column, Element, ListColumn, Property
 from meshconv.io.raw_mesh import Fields, RawMesh
 from meshconv.io.source import Source
 from meshconv.io.strips import strip_triangles
-from meshconv.io.tokens import clip
+from meshconv.io.tokens import Lines, clip
 
 _TYPES = {
     "char": "i1",
@@ -68,16 +68,13 @@ def read_ply(source: Source) -> RawMesh:
     else:
         body = BinaryBody(source.data, header.size, big=header.format == "binary_big_endian")
     columns: dict[str, dict[str, Column | ListColumn]] = {}
-    lines: dict[str, IntArray | None] = {}
+    lines: dict[str, Lines | None] = {}
     for element in header.elements:
         columns[element.name], lines[element.name] = body.read(element)
     source.warnings += body.leftover()
     raw = _faces(columns, source.warnings)
     raw.vertices, raw.vertex_fields = _vertices(columns.get("vertex", {}), source.warnings)
-    raw.vertex_line, raw.face_line = (
-        lines.get("vertex"),
-        lines.get("face") if "face" in columns else None,
-    )
+    raw.vertex_line, raw.face_line = lines.get("vertex"), lines.get("face")
     return raw
 
 
@@ -124,9 +121,8 @@ def _header(data: bytes) -> _Header:
     names = [element.name for element in elements]
     if len(set(names)) < len(names):
         raise BadHeaderError(f"an element is declared twice: {', '.join(names)[:80]}")
-    bare = (
-        end[1] == b"\r\n" and b"\n" not in data[: end.start()]
-    )  # lines end in CR: the LF is the first byte of data
+    # where lines end in CR, a LF is the first byte of data
+    bare = end[1] == b"\r\n" and b"\n" not in data[: end.start()]
     return _Header(form, elements, end.end() - bare, len(lines) + 1)
 
 
@@ -139,9 +135,9 @@ def _format(words: list[str]) -> str:
 
 
 def _element(words: list[str]) -> Element:
-    if len(words) != 3 or not re.fullmatch(r"\d{1,18}", words[2]):
+    if len(words) != 3 or not re.fullmatch(r"[0-9]{1,18}", words[2]):
         raise BadHeaderError(f"{clip(' '.join(words))}: expected a name and a possible count")
-    return Element(words[1], int(words[2]), [])
+    return Element(words[1], int(words[2]))
 
 
 def _add_property(element: Element, words: list[str]) -> None:
@@ -153,11 +149,12 @@ def _add_property(element: Element, words: list[str]) -> None:
             raise BadHeaderError(
                 f"unknown type {clip(word)}", hint=f"known are {', '.join(list(_TYPES)[:8])}"
             )
-    if any(known.name == words[-1] for known in element.properties):
+    if words[-1] in element.names:
         raise BadHeaderError(f"property {clip(words[-1])} is declared twice")
     count = _TYPES[words[2]] if is_list else ""
     if count.startswith("f"):
         raise BadHeaderError(f"a list length of type {clip(words[2])}")
+    element.names.add(words[-1])
     element.properties.append(Property(words[-1], _TYPES[words[-2]], count))
 
 

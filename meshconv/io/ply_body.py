@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from meshconv._check import IntArray
 from meshconv.errors import BadNumberError, TruncatedError
 from meshconv.io import scanners
-from meshconv.io.tokens import scan, spread
+from meshconv.io.ragged import spread, take_counts, take_items, walk_rows
+from meshconv.io.tokens import Lines, scan
 
 Column = NDArray[np.generic]
 
@@ -31,7 +33,8 @@ class Element:
 
     name: str
     count: int
-    properties: list[Property]
+    properties: list[Property] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,8 @@ class ListColumn:
             )
             if len(bad):
                 raise BadNumberError(f"{what} {self.items[bad[0]]} is not a whole number")
-        return self.items.astype(
-            np.int64
-        )  # a uint64 too large turns negative, and is refused as such
+        # a uint64 too large turns negative, and is refused as such
+        return self.items.astype(np.int64, copy=False)
 
 
 class AsciiBody:
@@ -61,7 +63,7 @@ class AsciiBody:
         self._tokens = scan(raw, first_line=first_line)
         self._row = 0
 
-    def read(self, element: Element) -> tuple[dict[str, Column | ListColumn], IntArray | None]:
+    def read(self, element: Element) -> tuple[dict[str, Column | ListColumn], Lines | None]:
         """Return the columns of the next element and the line of each row."""
         tokens, n = self._tokens, element.count if element.properties else 0
         found = len(tokens.rows) - 1 - self._row
@@ -74,8 +76,12 @@ class AsciiBody:
         bounds = tokens.rows[self._row : self._row + n + 1]
         at, stop = bounds[:-1].copy(), bounds[1:]
         columns: dict[str, Column | ListColumn] = {}
+        plain = not any(prop.count for prop in element.properties)
+        if plain:
+            self._check_room(element.name, at, stop, len(element.properties))
         for prop in element.properties:
-            self._check_room(element.name, at, stop, 1)
+            if not plain:
+                self._check_room(element.name, at, stop, 1)
             if not prop.count:
                 columns[prop.name] = self._cast(at, prop, element.name)
                 at += 1
@@ -96,18 +102,28 @@ class AsciiBody:
         if len(long):
             k = int(long[0])
             tokens.refuse_row(self._row + k, f"{element.name} {k}", int(at[k] - bounds[k]))
-        lines = tokens.line[bounds[:-1]].astype(np.int64)
         self._row += n
-        return columns, lines
+        return columns, tokens.lines(bounds[:-1])
 
     def _cast(self, where: IntArray, prop: Property, name: str) -> Column:
         """Return values in the property's type where they fit it, else as read."""
-        if prop.kind[0] in "iu" and prop.count:
-            return self._tokens.integers(where, f"{name} {prop.name}")
-        values = self._tokens.numbers(where, f"{name} {prop.name}")
-        if prop.kind == "u1" and len(values) and (values == np.floor(values)).all():
-            return values.astype(np.uint8) if values.min() >= 0 and values.max() <= 255 else values
-        return values
+        what = f"{name} {prop.name}"
+        if prop.kind[0] in "iu":
+            whole = (self._tokens.kind[where] == scanners.INTEGER).all()
+            if whole or prop.count:
+                return self._fitting(self._tokens.integers(where, what), prop.kind)
+            if prop.kind in ("i8", "u8") and (self._tokens.kind[where] != scanners.REAL).all():
+                return self._tokens.integers(where, what, prop.kind)
+        return self._fitting(self._tokens.numbers(where, what), prop.kind)
+
+    @staticmethod
+    def _fitting(values: NDArray[Any], kind: str) -> NDArray[Any]:
+        if not len(values) or values.dtype == np.dtype(kind):
+            return values.astype(kind)
+        with np.errstate(invalid="ignore", over="ignore"):
+            cast = values.astype(kind)
+            same = np.array_equal(cast.astype(values.dtype), values, equal_nan=kind[0] == "f")
+        return cast if same else values
 
     def _check_room(self, name: str, at: IntArray, stop: IntArray, needed: IntArray | int) -> None:
         short = np.flatnonzero(stop - at < needed)
@@ -146,8 +162,8 @@ class BinaryBody:
         found = len(self._data) - self._at
         if needed > found:
             raise TruncatedError(
-                f"the header declares {element.count} rows of {element.name}: expected {needed} bytes for the"
-                f" {element.name} list, found {found}",
+                f"the header declares {element.count} rows of {element.name}: expected {needed}"
+                f" bytes for the {element.name} list, found {found}",
                 hint="the file is cut, or the header is wrong",
             )
 
@@ -174,8 +190,8 @@ class BinaryBody:
             if len(raw) < _size(prop.count):
                 return None
             length = int(raw.view(self._type(prop.count))[0])
-            if not 0 <= length <= len(self._data):
-                return None
+            if not 0 <= length * _size(prop.kind) <= len(self._data) - at:
+                return None  # before a row type of that length is made
             layout += [
                 (f"count{k}", self._type(prop.count)),
                 (f"item{k}", self._type(prop.kind), (length,)),
@@ -197,35 +213,35 @@ class BinaryBody:
         count_size = np.array([_size(p.count) if p.count else 0 for p in props])
         signed = np.array([p.count.startswith("i") for p in props])
         item_size = np.array([_size(p.kind) for p in props])
-        starts = np.empty(element.count + 1, np.int64)
-        bad = scanners.walk_rows(
-            self._data, self._at, self._big, count_size, signed, item_size, starts
-        )
+        at = np.empty(element.count, np.int64)
+        bad, end = walk_rows(self._data, self._at, self._big, count_size, signed, item_size, at)
         if bad >= 0:
             raise TruncatedError(
                 f"{element.name} {bad}: its list does not fit into the"
-                f" {len(self._data) - starts[bad]} bytes left",
+                f" {len(self._data) - at[bad]} bytes left",
                 indices=[bad],
                 hint="the file is cut or damaged",
             )
-        self._at, at = int(starts[-1]), starts[:-1].copy()
+        self._at = end
         columns: dict[str, Column | ListColumn] = {}
+        one = np.ones(1, np.int64)
         for prop in props:
             if not prop.count:
-                columns[prop.name] = self._gather(at, prop.kind)
-                at += _size(prop.kind)
+                columns[prop.name] = self._items(at, one, len(at), prop.kind)
                 continue
-            counts = self._gather(at, prop.count).astype(np.int64)
-            at += _size(prop.count)
-            first = np.repeat(at, counts)
-            where = first + spread(np.zeros_like(counts), counts) * _size(prop.kind)
-            columns[prop.name] = ListColumn(counts, self._gather(where, prop.kind))
-            at += counts * _size(prop.kind)
+            counts = np.empty(len(at), np.int64)
+            take_counts(self._data, at, _size(prop.count), self._big, counts)
+            columns[prop.name] = ListColumn(
+                counts, self._items(at, counts, int(counts.sum()), prop.kind)
+            )
         return columns
 
-    def _gather(self, where: IntArray, kind: str) -> NDArray[Any]:
-        raw = self._data[where[:, None] + np.arange(_size(kind))]
-        return raw.view(self._type(kind)).reshape(-1).astype(kind)
+    def _items(self, at: IntArray, counts: IntArray, total: int, kind: str) -> NDArray[Any]:
+        """Take items of every row, whose places `at` move on."""
+        out = np.empty(total, kind)
+        swap = self._big == (sys.byteorder == "little")
+        take_items(self._data, at, counts, _size(kind), swap, out.view(np.uint8))
+        return out
 
     def leftover(self) -> list[str]:
         """Return a warning if there are bytes after the last element."""

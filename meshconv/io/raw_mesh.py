@@ -4,7 +4,7 @@ Surface.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.errors import EmptyMeshError, IndexOutOfRangeError, NoFacesError, NonFiniteError
+from meshconv.io.tokens import Lines
 from meshconv.io.triangulate import triangulate
 from meshconv.mesh.surface import Surface
 
@@ -29,8 +30,8 @@ class RawMesh:
     face_fields: Fields = field(default_factory=dict)  # (P,) or (P, k)
     corner_uv: FloatArray | None = None  # (C, 2)
     warnings: list[str] = field(default_factory=list)
-    vertex_line: IntArray | None = None  # (V,) line of each vertex in a text file
-    face_line: IntArray | None = None  # (P,)
+    vertex_line: Lines | None = None  # of each vertex, in a text file
+    face_line: Lines | None = None
 
     @classmethod
     def of_triangles(cls, vertices: FloatArray, faces: IntArray, **details: Any) -> RawMesh:
@@ -112,8 +113,8 @@ def _frozen(array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
-def _line(lines: IntArray | None, index: int) -> int | None:
-    return None if lines is None else int(lines[index])
+def _line(lines: Lines | None, index: int) -> int | None:
+    return None if lines is None else lines[index]
 
 
 def _check_range(raw: RawMesh) -> None:
@@ -123,7 +124,8 @@ def _check_range(raw: RawMesh) -> None:
     bad = np.flatnonzero((raw.corners < 0) | (raw.corners >= n))
     face = int(np.searchsorted(np.cumsum(raw.counts), bad[0], side="right"))
     raise IndexOutOfRangeError(
-        f"face {face} has the index {raw.corners[bad[0]]}, allowed are 0..{n - 1} ({len(bad)} bad in all)",
+        f"face {face} has the index {raw.corners[bad[0]]}, allowed are 0..{n - 1}"
+        f" ({len(bad)} bad in all)",
         line=_line(raw.face_line, face),
         indices=[face],
         count=len(bad),
@@ -142,13 +144,15 @@ def _drop_small(raw: RawMesh, warnings: list[str]) -> None:
         )
     where = f"face {first}" if raw.face_line is None else f"line {raw.face_line[first]}"
     warnings.append(
-        f"dropped {k} faces of fewer than 3 vertices (the first has {raw.counts[first]} vertices, {where})"
+        f"dropped {k} faces of fewer than 3 vertices (the first has {raw.counts[first]} vertices,"
+        f" {where})"
     )
     keep = np.repeat(~small, raw.counts)
     raw.corners, raw.counts = raw.corners[keep], raw.counts[~small]
     raw.corner_uv = None if raw.corner_uv is None else raw.corner_uv[keep]
     raw.face_fields = {name: value[~small] for name, value in raw.face_fields.items()}
-    raw.face_line = None if raw.face_line is None else raw.face_line[~small]
+    if raw.face_line is not None:
+        raw.face_line = replace(raw.face_line, begin=raw.face_line.begin[~small])
 
 
 def _drop_not_finite(raw: RawMesh, warnings: list[str]) -> IntArray | None:
@@ -161,7 +165,8 @@ def _drop_not_finite(raw: RawMesh, warnings: list[str]) -> IntArray | None:
     bad = np.unique(raw.corners[~finite[raw.corners]])
     if len(bad):
         raise NonFiniteError(
-            f"vertex {bad[0]} is {raw.vertices[bad[0]].tolist()}, {len(bad)} used vertices are not finite",
+            f"vertex {bad[0]} is {raw.vertices[bad[0]].tolist()}, {len(bad)} used vertices are not"
+            " finite",
             line=_line(raw.vertex_line, int(bad[0])),
             indices=bad[:10].tolist(),
             count=len(bad),
@@ -170,7 +175,8 @@ def _drop_not_finite(raw: RawMesh, warnings: list[str]) -> IntArray | None:
     kept = np.flatnonzero(finite)
     dropped = len(finite) - len(kept)
     warnings.append(
-        f"dropped {dropped} unused vertices that are not finite (the first is {int(finite.argmin())})"
+        f"dropped {dropped} unused vertices that are not finite"
+        f" (the first is {int(finite.argmin())})"
     )
     raw.vertices, raw.corners = raw.vertices[kept], (np.cumsum(finite) - 1)[raw.corners]
     return kept
@@ -201,3 +207,13 @@ def _sound_fields(fields: Fields, per: str, warnings: list[str]) -> Fields:
         if not dropped:
             out[name] = value
     return out
+
+
+def join_fields(parts: list[Fields]) -> Fields:
+    """Return the fields that every part has in the same shape, one after the other."""
+    names = [
+        k
+        for k in parts[0]
+        if all(k in part and part[k].shape[1:] == parts[0][k].shape[1:] for part in parts)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 
+import numpy as np
+
 from meshconv._check import FloatArray, one_of
 from meshconv.errors import (
     ArrayTypeError,
@@ -20,13 +22,14 @@ from meshconv.errors import (
     MeshIOError,
     UnsupportedFormatError,
 )
+from meshconv.io.decompress import gunzip
 from meshconv.io.gltf import read_glb, read_gltf
 from meshconv.io.obj import looks_like_obj, read_obj
 from meshconv.io.off import MAGIC as OFF_MAGIC
 from meshconv.io.off import read_off
 from meshconv.io.ply import read_ply
 from meshconv.io.raw_mesh import Fields, RawMesh, mend
-from meshconv.io.source import Source, gunzip, read_file, refuse_foreign, to_utf8
+from meshconv.io.source import Source, read_file, refuse_foreign, to_utf8
 from meshconv.io.stl import is_binary_stl, read_stl
 from meshconv.io.vtk_legacy import read_vtk
 from meshconv.io.vtp import read_vtp
@@ -150,7 +153,8 @@ def read(
     name = os.fsdecode(path)
     source = Source(name, read_file(name), on_security == "allow")
     try:
-        return _read(source, format)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            return _read(source, format)
     except MeshConvError as error:
         raise error.at(name).with_traceback(error.__traceback__) from error.__cause__
     except MemoryError as error:

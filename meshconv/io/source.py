@@ -7,7 +7,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import zlib
 from dataclasses import dataclass, field
 
 from meshconv.errors import (
@@ -19,13 +18,10 @@ from meshconv.errors import (
     MeshIOError,
     MissingFileError,
     SecurityError,
-    TruncatedError,
     UnsupportedFormatError,
 )
 
-MAX_RATIO = 200  # meshes pack 3 to 20 times; a bomb 1000 times
-FREE_SIZE = 32 << 20  # below this, no ratio is dangerous
-_CHUNK = 4 << 20
+_FREE, _SHARE = 64 << 20, 8  # bytes that arrays may fill, whatever the file's size; times its size
 
 _FOREIGN = (
     (b"\x1f\x8b", "gzip data", "rename it to .gz, or decompress it"),
@@ -57,6 +53,25 @@ class Source:
     data: bytes
     allow_outside: bool = False
     warnings: list[str] = field(default_factory=list)
+    spent: int = 0
+    beside_files: dict[str, bytes] = field(default_factory=dict)  # that belong to this one
+
+    def spend(self, size: int, what: str) -> None:
+        """Count bytes that are about to be allocated; what is read many times counts many times.
+
+        Raises
+        ------
+        SecurityError
+            If all of them are more than a file of this size can mean.
+        """
+        self.spent += size
+        beside = sum(len(data) for data in self.beside_files.values())
+        allowed = _FREE + _SHARE * (len(self.data) + beside)
+        if self.spent > allowed:
+            raise SecurityError(
+                f"{what}: the file unfolds to more than {allowed} bytes",
+                hint="one block is used many times, or much is declared that is not there",
+            )
 
     def beside(self, name: str) -> bool:
         """Tell whether a file of that name lies in the same folder."""
@@ -113,57 +128,6 @@ def read_file(path: str) -> bytes:
     if not data:
         raise EmptyFileError(f"{os.path.basename(path)} is empty (0 bytes)", path=path)
     return data
-
-
-def inflate(data: bytes, wbits: int, what: str, limit: int | None = None) -> tuple[bytes, bytes]:
-    """Return one unpacked zlib or gzip stream and the bytes after it.
-
-    Raises
-    ------
-    SecurityError
-        If it unpacks to more than MAX_RATIO times its size.
-    BadFormatError, TruncatedError
-        If the stream is damaged or ends early.
-    """
-    engine = zlib.decompressobj(wbits)
-    allowed = max(FREE_SIZE, MAX_RATIO * len(data)) if limit is None else limit
-    parts, total, rest = [], 0, data
-    try:
-        while not engine.eof:
-            part = engine.decompress(rest, _CHUNK)
-            rest = engine.unconsumed_tail
-            parts.append(part)
-            total += len(part)
-            if total > allowed:
-                raise SecurityError(
-                    f"{what}: {len(data)} bytes decompress to more than {allowed}",
-                    hint="a decompression bomb?",
-                )
-            if not part and not rest and not engine.eof:
-                raise TruncatedError(
-                    f"{what} ends early: {total} bytes decompressed from {len(data)}"
-                )
-    except zlib.error as error:
-        raise BadFormatError(f"{what} is damaged: it cannot be decompressed") from error
-    return b"".join(parts), engine.unused_data
-
-
-def gunzip(data: bytes, warnings: list[str]) -> bytes:
-    """Return what a .gz file of one or more members holds."""
-    parts, rest, total = [], data, 0
-    while rest[:2] == b"\x1f\x8b":
-        part, rest = inflate(
-            rest, 31, "the gzip data", max(FREE_SIZE, MAX_RATIO * len(data)) - total
-        )
-        parts.append(part)
-        total += len(part)
-        rest = rest.lstrip(b"\0")
-    if rest:
-        warnings.append(f"ignored {len(rest)} bytes after the gzip data")
-    out = b"".join(parts)
-    if not out:
-        raise EmptyFileError("the gzip data holds an empty file (0 bytes)")
-    return out
 
 
 def to_utf8(data: bytes, warnings: list[str]) -> bytes:

@@ -14,11 +14,13 @@ from meshconv.errors import BadFormatError, NoFacesError, NonFiniteError, Trunca
 from meshconv.io import scanners
 from meshconv.io.raw_mesh import RawMesh
 from meshconv.io.source import Source
-from meshconv.io.tokens import Tokens, clip, code, scan
+from meshconv.io.stl_weld import note_soup, weld
+from meshconv.io.tokens import Lines, Tokens, clip, code, scan
 
 _HEADER, _RECORD = 84, 50
 _TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 _PATTERN = ["facet", "normal", "outer", "loop", "vertex", "vertex", "vertex", "endloop", "endfacet"]
+_TWO_WORDS = ("loop", "facet", "solid")  # after "end"
 
 
 def is_binary_stl(data: bytes) -> bool:
@@ -28,15 +30,10 @@ def is_binary_stl(data: bytes) -> bool:
 
 def read_stl(source: Source) -> RawMesh:
     """Read an STL file of either kind; corners with exactly equal coordinates become one vertex."""
-    head = source.data[:4096].lower()
-    if (
-        not is_binary_stl(source.data)
-        and head.lstrip().startswith(b"solid")
-        and _reads_as_text(head)
-    ):
-        points, lines = _ascii(source.data)
-    else:
+    if is_binary_stl(source.data) or not _is_text(source.data):
         points, lines = _binary(source), None
+    else:
+        points, lines = _ascii(source.data)
     bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
     if len(bad):
         raise NonFiniteError(
@@ -44,28 +41,22 @@ def read_stl(source: Source) -> RawMesh:
             f" {len(bad)} corners are not finite",
             count=len(bad),
             indices=(bad[:10] // 3).tolist(),
-            line=None if lines is None else int(lines[bad[0]]),
+            line=None if lines is None else lines[int(bad[0])],
             hint="remove these facets",
         )
     vertices, label = weld(points)
-    return RawMesh.of_triangles(vertices, label.reshape(-1, 3))
-
-
-def weld(points: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Return the distinct points in order of first appearance, (V, 3), and which each became."""
-    points = np.ascontiguousarray(points) + 0.0  # -0 becomes 0
-    table = np.full(1 << max(4, (2 * len(points)).bit_length()), -1, np.int64)
-    label, origin = np.empty(len(points), np.int64), np.empty(len(points), np.int64)
-    n = scanners.weld_rows(points.view(np.uint64), table, label, origin)
-    return points[origin[:n]], label
+    faces = label.reshape(-1, 3)
+    note_soup(vertices, faces, source.warnings)
+    return RawMesh.of_triangles(vertices, faces)
 
 
 def _declared(data: bytes) -> int:
     return int(struct.unpack_from("<I", data, 80)[0])
 
 
-def _reads_as_text(head: bytes) -> bool:
-    return b"facet" in head or b"endsolid" in head or (b"\0" not in head and len(head) < _HEADER)
+def _is_text(data: bytes) -> bool:
+    """Tell whether it begins as text does, and no NUL is near: every binary triangle has some."""
+    return data[:64].lstrip()[:5].lower() == b"solid" and b"\0" not in data[:512]
 
 
 def _binary(source: Source) -> FloatArray:
@@ -94,31 +85,26 @@ def _binary(source: Source) -> FloatArray:
     return records["corners"].reshape(-1, 3).astype(np.float64)
 
 
-def _ascii(data: bytes) -> tuple[FloatArray, IntArray]:
+def _ascii(data: bytes) -> tuple[FloatArray, Lines]:
     """Return all corners (3F, 3) and their lines; the order of keywords is checked facet by
     facet.
     """
     tokens = scan(data)
-    starts = tokens.codes(tokens.rows[:-1])
-    begun, ended = starts == code("solid"), starts == code("endsolid")
-    named: BoolArray = begun | ended
-    row = np.cumsum(tokens.first) - 1
-    words = np.flatnonzero((tokens.kind == scanners.WORD) & ~named[row])
-    codes = tokens.codes(words)
+    words = np.flatnonzero(tokens.kind == scanners.WORD)
+    words, codes = _joined_ends(words, tokens.codes(words))
+    words, codes, begun, ended = _without_names(tokens, words, codes)
     known = np.isin(codes, [code(word) for word in _PATTERN])
-    words, codes = (
-        words[known],
-        codes[known],
-    )  # the rest stands where numbers belong, and fails there
+    words, codes = words[known], codes[known]  # the rest is a NaN, or stands where numbers belong
     expected = np.tile([code(word) for word in _PATTERN], len(codes) // 9 + 1)[: len(codes)]
     wrong = np.flatnonzero(codes != expected)
     if len(wrong):
         k = int(wrong[0])
         raise BadFormatError(
-            f"facet {k // 9}: found {clip(tokens.text(int(words[k])))} where {_PATTERN[k % 9]!r} belongs",
+            f"facet {k // 9}: found {clip(tokens.text(int(words[k])))} where {_PATTERN[k % 9]!r}"
+            " belongs",
             line=tokens.line_at(int(words[k])),
         )
-    if len(codes) % 9 or ended.sum() < max(1, begun.sum()):
+    if len(codes) % 9 or ended < max(1, begun):
         raise TruncatedError(
             f"facet {len(codes) // 9} ends early: no endsolid", line=tokens.line_at(len(tokens))
         )
@@ -127,7 +113,51 @@ def _ascii(data: bytes) -> tuple[FloatArray, IntArray]:
     where = words[codes == code("vertex")]
     _check_gaps(tokens, words, codes)
     points = tokens.numbers(where[:, None] + np.arange(1, 4), "coordinate")
-    return points, tokens.line[where].astype(np.int64)
+    return points, tokens.lines(where)
+
+
+def _joined_ends(words: IntArray, codes: NDArray[np.uint64]) -> tuple[IntArray, NDArray[np.uint64]]:
+    """Read ``end loop`` as ``endloop``, and so on."""
+    end = np.flatnonzero((codes[:-1] == code("end")) & (words[1:] == words[:-1] + 1))
+    codes = codes.copy()
+    drop = np.zeros(len(codes), np.bool_)
+    for word in _TWO_WORDS:
+        second = end[codes[end + 1] == code(word)]
+        codes[second] = code("end" + word)
+        drop[second + 1] = True
+    return words[~drop], codes[~drop]
+
+
+def _without_names(
+    tokens: Tokens, words: IntArray, codes: NDArray[np.uint64]
+) -> tuple[IntArray, NDArray[np.uint64], int, int]:
+    """Return the words without solid, endsolid and the names after them, and how many there were.
+
+    A name is the rest of its line, but ends where ``facet normal`` or, after solid, ``endsolid``
+    follows: all may stand on one line.
+    """
+    facet = (codes[:-1] == code("facet")) & (codes[1:] == code("normal"))
+    facet &= words[1:] == words[:-1] + 1
+    starts, ends = np.flatnonzero(facet), np.flatnonzero(codes == code("endsolid"))
+    marks = np.flatnonzero((codes == code("solid")) | (codes == code("endsolid")))
+    row_end = np.searchsorted(
+        words, tokens.rows[np.searchsorted(tokens.rows, words[marks], side="right")]
+    )
+    keep: BoolArray = np.ones(len(words), np.bool_)
+    begun = ended = behind = 0
+    for mark, stop in zip(marks.tolist(), row_end.tolist(), strict=True):
+        if mark < behind:  # a word of a name
+            continue
+        is_end = codes[mark] == code("endsolid")
+        begun, ended = begun + (not is_end), ended + is_end
+        behind = min(stop, _next(starts, mark), stop if is_end else _next(ends, mark))
+        keep[mark:behind] = False
+    return words[keep], codes[keep], begun, ended
+
+
+def _next(places: IntArray, after: int) -> int:
+    k = int(np.searchsorted(places, after, side="right"))
+    return int(places[k]) if k < len(places) else 1 << 62
 
 
 def _check_gaps(tokens: Tokens, words: IntArray, codes: NDArray[np.uint64]) -> None:

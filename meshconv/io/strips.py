@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from meshconv._check import IntArray
-from meshconv.io.tokens import spread
+from meshconv.io.ragged import spread
 
 
 def strip_triangles(items: IntArray, starts: IntArray, sizes: IntArray) -> IntArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NoReturn
@@ -17,8 +18,14 @@ from meshconv.io import scanners
 _NOT_FINITE = re.compile(
     r"[+-]?(nan|inf|infinity|nan\(.*\)|\d\.#(qnan|snan|ind|inf)\d*)", re.IGNORECASE
 )
+_WHOLE = re.compile(rb"[+-]?[0-9]+")
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _FORTRAN = re.compile(r"[+-]?[\d.]+[dD][+-]?\d+")
+
+
+def count_lines(text: bytes) -> int:
+    """Return how many line ends a text has: LF, CRLF and CR."""
+    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
 
 
 def clip(text: str, limit: int = 40) -> str:
@@ -27,15 +34,27 @@ def clip(text: str, limit: int = 40) -> str:
 
 
 @dataclass(frozen=True)
+class Lines:
+    """The lines in which some tokens stand; looked up only when one has to be named."""
+
+    raw: bytes
+    first_line: int
+    begin: NDArray[Any]
+
+    def __getitem__(self, k: int) -> int:
+        return self.first_line + count_lines(self.raw[: int(self.begin[k])])
+
+
+@dataclass(frozen=True)
 class Tokens:
-    """Every token of a text in order: where it lies, its line, its value; rows are lines that hold
+    """Every token of a text in order: where it lies, and its value; rows are lines that hold
     tokens.
     """
 
     raw: bytes
-    begin: IntArray
+    first_line: int
+    begin: NDArray[np.int32] | IntArray
     length: NDArray[np.int32]
-    line: NDArray[np.int32]
     value: FloatArray
     kind: NDArray[np.uint8]
     first: BoolArray
@@ -59,9 +78,15 @@ class Tokens:
         """Return the tokens start..stop-1 as text; meant for short rows such as headers."""
         return [self.text(k) for k in range(start, min(stop, len(self)))]
 
+    def lines(self, where: IntArray) -> Lines:
+        """Return where to look up the lines of the tokens `where`, without keeping the others."""
+        return Lines(self.raw, self.first_line, self.begin[where])
+
     def line_at(self, token: int) -> int:
         """Return the line of a token, or of the last one if there is no such token."""
-        return int(self.line[min(token, len(self) - 1)]) if len(self) else 1
+        if not len(self):
+            return self.first_line
+        return Lines(self.raw, self.first_line, self.begin)[min(token, len(self) - 1)]
 
     def numbers(self, where: IntArray, what: str) -> FloatArray:
         """Return the values of the tokens `where` (any shape); NaN and infinity are let through.
@@ -72,40 +97,64 @@ class Tokens:
             If one is no number; names its line and text.
         """
         values, kinds = self.value[where], self.kind[where]
-        long, words = kinds == scanners.LONG, kinds == scanners.WORD
+        long = kinds == scanners.LONG
         if long.any():
-            begin = self.begin[where[long]]
-            ends = begin + self.length[where[long]]
-            values[long] = [
-                float(self.raw[a:b]) for a, b in zip(begin.tolist(), ends.tolist(), strict=True)
-            ]
+            values[long] = [float(text) for text in self._texts(where[long])]
+        words = kinds == scanners.WORD
         if words.any():
-            values[words] = [self._not_finite(k, what) for k in where[words].tolist()]
+            values[words] = self._not_finite(where[words], what)
         return values
 
-    def _not_finite(self, token: int, what: str) -> float:
-        text = self.text(token).lower()
-        if not _NOT_FINITE.fullmatch(text):
-            self.refuse_number(token, what)
-        if "nan" in text or "ind" in text:
-            return float("nan")
-        return float("-inf" if text[0] == "-" else "inf")
+    def _texts(self, where: IntArray) -> Iterator[bytes]:
+        begin = self.begin[where]
+        ends = begin + self.length[where]
+        return (self.raw[a:b] for a, b in zip(begin.tolist(), ends.tolist(), strict=True))
 
-    def integers(self, where: IntArray, what: str) -> IntArray:
-        """Return the values of the tokens `where` as int64; fractions, words and huge numbers are
-        refused.
+    def _not_finite(self, where: IntArray, what: str) -> FloatArray:
+        """Return NaN or an infinity for each word that says so; refuse others."""
+        known: dict[bytes, float] = {}
+        out = np.empty(len(where))
+        for k, text in enumerate(self._texts(where)):
+            if text not in known:
+                word = text.decode("ascii", "replace").lower()
+                if len(word) > 40 or not _NOT_FINITE.fullmatch(word):
+                    self.refuse_number(int(where[k]), what)
+                infinite = -np.inf if word[0] == "-" else np.inf
+                known[text] = np.nan if "nan" in word or "ind" in word else infinite
+            out[k] = known[text]
+        return out
+
+    def integers(self, where: IntArray, what: str, dtype: str = "i8") -> NDArray[Any]:
+        """Return the values of the tokens `where` as whole numbers of `dtype`; fractions, words and
+        what lies beyond it are refused.
         """
-        kinds = self.kind[where]
-        bad = kinds != scanners.INTEGER
-        if bad.any():
-            token = int(where[bad].ravel()[0])
-            text = self.text(token)
-            if re.fullmatch(r"[+-]?\d+", text):
-                raise IndexOutOfRangeError(
-                    f"{what} {clip(text)} is beyond any index", line=self.line_at(token)
-                )
-            self.refuse_number(token, what, whole=True)
-        return self.value[where].astype(np.int64)
+        limits, odd = np.iinfo(dtype), self.kind[where] != scanners.INTEGER
+        out = self.value[where].astype(np.int64)
+        beyond = np.flatnonzero((out < limits.min) | (out > limits.max))
+        if len(beyond):
+            self._refuse_beyond(int(where.ravel()[beyond[0]]), what, dtype)
+        out = out.astype(dtype, copy=False)
+        if odd.any():
+            tokens = where[odd]
+            texts = self._texts(tokens)
+            whole = [self._whole(k, text, what) for k, text in zip(tokens, texts, strict=True)]
+            for token, number in zip(tokens, whole, strict=True):
+                if not limits.min <= number <= limits.max:
+                    self._refuse_beyond(int(token), what, dtype)
+            out[odd] = np.array(whole, dtype)
+        return out
+
+    def _whole(self, token: int, text: bytes, what: str) -> int:
+        if not _WHOLE.fullmatch(text):
+            self.refuse_number(int(token), what, whole=True)
+        return int(text) if len(text) < 40 else 1 << 99
+
+    def _refuse_beyond(self, token: int, what: str, dtype: str) -> NoReturn:
+        limits = np.iinfo(dtype)
+        raise IndexOutOfRangeError(
+            f"{what} {clip(self.text(token))} is beyond {limits.min}..{limits.max}",
+            line=self.line_at(token),
+        )
 
     def refuse_number(self, token: int, what: str, *, whole: bool = False) -> NoReturn:
         """Raise the BadNumberError for a token that is no number (or no whole one)."""
@@ -172,19 +221,9 @@ def scan(raw: bytes, *, first_line: int = 1, comment: str = "", continued: bool 
         )
     data = np.frombuffer(raw, np.uint8)
     n = scanners.count_tokens(data)
-    begin, length, line = np.empty(n, np.int64), np.empty(n, np.int32), np.empty(n, np.int32)
-    value, kind, first = np.empty(n), np.empty(n, np.uint8), np.empty(n, np.bool_)
-    arrays: tuple[NDArray[Any], ...] = (begin, length, line, value, kind, first)
-    used = scanners.scan_tokens(
-        data, first_line, ord(comment) if comment else 0, continued, *arrays
-    )
-    return Tokens(raw, *(a[:used] for a in arrays))
-
-
-def spread(starts: IntArray, counts: IntArray) -> IntArray:
-    """Return the indices start, start+1, ... (count of them) for every start, one after the
-    other.
-    """
-    ends = np.cumsum(counts)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) + np.repeat(starts - (ends - counts), counts)
+    begin = np.empty(n, np.int32 if len(raw) < 2**31 else np.int64)
+    length, value, kind = np.empty(n, np.int32), np.empty(n), np.empty(n, np.uint8)
+    first = np.empty(n, np.bool_)
+    arrays: tuple[NDArray[Any], ...] = (begin, length, value, kind, first)
+    used = scanners.scan_tokens(data, ord(comment) if comment else 0, continued, *arrays)
+    return Tokens(raw, first_line, *(a[:used] for a in arrays))

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import BadFormatError
 
-MAX_CONCAVE_CORNERS = 4000  # ear clipping is quadratic, and cubic for spirals and tangles:
-_TESTS, _TESTS_PER_CORNER = (
-    60_000_000,
-    200,
-)  # so what one file may cost is bounded, to about a second
+# ear clipping is quadratic, and cubic for spirals and tangles: what one file may cost is bounded,
+# to about a second
+MAX_CONCAVE_CORNERS = 4000
+_TESTS, _TESTS_PER_CORNER = 60_000_000, 200
+_AT_ONCE = 100_000  # corners: each takes 300 bytes on the way
 _FLAT = 1e-12  # of the polygon's area
 
 
@@ -35,13 +35,14 @@ def triangulate(
     crossing, budget = 0, np.array([_TESTS + _TESTS_PER_CORNER * len(corners)])
     for size in np.unique(counts):
         chosen = np.flatnonzero(counts == size)
-        positions = starts[chosen][:, None] + np.arange(size)
-        local, crossed = _split(vertices[corners[positions]], budget)
-        crossing += crossed
-        rows = out_starts[chosen][:, None] + np.arange(size - 2)
-        triangles[rows] = np.take_along_axis(positions, local.reshape(len(chosen), -1), 1).reshape(
-            local.shape
-        )
+        at_once = max(1, _AT_ONCE // int(size))
+        for some in np.split(chosen, range(at_once, len(chosen), at_once)):
+            positions = starts[some][:, None] + np.arange(size)
+            local, crossed = _split(vertices[corners[positions]], budget)
+            crossing += crossed
+            rows = out_starts[some][:, None] + np.arange(size - 2)
+            flat = np.take_along_axis(positions, local.reshape(len(some), -1), 1)
+            triangles[rows] = flat.reshape(local.shape)
     return triangles, np.repeat(np.arange(n), counts - 2), crossing
 
 
@@ -62,18 +63,16 @@ def _split(points: FloatArray, budget: IntArray) -> tuple[IntArray, int]:
     )
     if len(concave) and n > MAX_CONCAVE_CORNERS:
         raise BadFormatError(
-            f"a concave face of {n} corners, at most {MAX_CONCAVE_CORNERS} are split into triangles",
+            f"a concave face of {n} corners, at most {MAX_CONCAVE_CORNERS} are split into"
+            " triangles",
             hint="triangulate it in the program that wrote the file",
         )
-    crossed = 0
-    if n > 3:
-        for j in concave:
-            crossed += not _clip_ears(flat[j], triangles[j], budget)
-            if budget[0] < 0:
-                raise BadFormatError(
-                    f"concave faces too intricate to split (one has {n} corners)",
-                    hint="triangulate them in the program that wrote the file",
-                )
+    crossed = _clip_all(flat, triangles, concave, budget) if n > 3 else 0
+    if budget[0] < 0:
+        raise BadFormatError(
+            f"concave faces too intricate to split (one has {n} corners)",
+            hint="triangulate them in the program that wrote the file",
+        )
     return triangles, crossed
 
 
@@ -149,3 +148,17 @@ def _clip_ears(q: NDArray[Any], out: NDArray[Any], budget: NDArray[Any]) -> bool
         after[a], before[c] = c, a
         b = c
     return clean
+
+
+@njit(cache=True)
+def _clip_all(
+    flat: NDArray[Any], triangles: NDArray[Any], concave: NDArray[Any], budget: NDArray[Any]
+) -> int:
+    """Clip the polygons `concave` of flat (k, n, 2); return how many of them cross themselves."""
+    crossed = 0
+    for j in concave:
+        if not _clip_ears(flat[j], triangles[j], budget):
+            crossed += 1
+        if budget[0] < 0:
+            break
+    return crossed

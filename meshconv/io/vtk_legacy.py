@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,166 +19,40 @@ from meshconv.errors import (
     TruncatedError,
     UnsupportedFormatError,
 )
+from meshconv.io.ragged import split_counted
 from meshconv.io.raw_mesh import Fields, RawMesh
 from meshconv.io.source import Source
-from meshconv.io.tokens import clip, scan
+from meshconv.io.tokens import clip
 from meshconv.io.vtk_cells import Cells, polygons
+from meshconv.io.vtk_cursor import TEXTS, Cursor, count_of, kind_of, name_of
 
-_TYPES = {
-    "unsigned_char": "u1",
-    "char": "i1",
-    "unsigned_short": "u2",
-    "short": "i2",
-    "unsigned_int": "u4",
-    "int": "i4",
-    "unsigned_long": "u8",
-    "long": "i8",
-    "float": "f4",
-    "double": "f8",
-    "vtkidtype": "i4",
-    "vtktypeint64": "i8",
-    "vtktypeuint64": "u8",
-    "vtktypeint32": "i4",
-    "vtktypeuint32": "u4",
-    "vtktypeint8": "i1",
-    "vtktypeuint8": "u1",
-    "vtktypefloat32": "f4",
-    "vtktypefloat64": "f8",
-}
 _CELLS = {"VERTICES": "verts", "LINES": "lines", "POLYGONS": "polys", "TRIANGLE_STRIPS": "strips"}
 _VECTORS = {"VECTORS": 3, "NORMALS": 3, "TENSORS": 9, "TENSORS6": 6}
-
-
-class _Body(Protocol):
-    def words(self) -> tuple[list[str], int]:
-        """Return the words of the next line that has any, and its number; none at the end."""
-
-    def array(self, count: int, kind: str, what: str) -> NDArray[Any]:
-        """Return the next `count` numbers."""
-
-    def take(self, word: str) -> list[str]:
-        """Return the words of the next line if it begins with `word`, else none, and stay before
-        it.
-        """
-
-
-class _Cursor:
-    _at = 0
-
-    def words(self) -> tuple[list[str], int]:
-        raise NotImplementedError
-
-    def take(self, word: str) -> list[str]:
-        before = self._at
-        words, _ = self.words()
-        if words and words[0].upper() == word:
-            return words
-        self._at = before
-        return []
-
-
-class _Text(_Cursor):
-    def __init__(self, raw: bytes, first_line: int) -> None:
-        self._tokens = scan(raw, first_line=first_line)
-
-    def words(self) -> tuple[list[str], int]:
-        if self._at >= len(self._tokens):
-            return [], 0
-        row = int(np.searchsorted(self._tokens.rows, self._at, side="right"))
-        start, self._at = self._at, int(self._tokens.rows[row])
-        return self._tokens.words(start, min(self._at, start + 64)), self._tokens.line_at(start)
-
-    def array(self, count: int, kind: str, what: str) -> NDArray[Any]:
-        found = len(self._tokens) - self._at
-        if count > found:
-            raise TruncatedError(f"expected {count} numbers of {what}, found {found}")
-        where = np.arange(self._at, self._at + count)
-        self._at += count
-        if kind[0] in "iu":
-            return self._tokens.integers(where, what)
-        return self._tokens.numbers(where, what)
-
-
-class _Binary(_Cursor):
-    def __init__(self, data: bytes, at: int) -> None:
-        self._data, self._at = data, at
-
-    def words(self) -> tuple[list[str], int]:
-        while self._at < len(self._data):
-            end = self._data.find(b"\n", self._at, self._at + 4096)
-            if end < 0:
-                end = min(len(self._data), self._at + 4096)
-            words = self._data[self._at : end].decode("utf-8", "replace").split()
-            self._at = end + 1
-            if words:
-                return words, 0
-        return [], 0
-
-    def array(self, count: int, kind: str, what: str) -> NDArray[Any]:
-        needed, found = count * int(kind[1]), len(self._data) - self._at
-        if needed > found:
-            raise TruncatedError(f"expected {needed} bytes of {what}, found {max(found, 0)}")
-        out = np.frombuffer(self._data, ">" + kind, count, self._at)
-        self._at += needed
-        return out.astype(kind)
+_IDS = ("GLOBAL_IDS", "PEDIGREE_IDS", "EDGE_FLAGS")
 
 
 def read_vtk(source: Source) -> RawMesh:
     """Read a legacy VTK file that holds POLYDATA."""
-    body, parts = _open(source.data), _Parts()
+    body, text = _open(source.data)
+    parts = _Parts(text, source.warnings)
     while True:
-        words, line = body.words()
+        words = body.words()
         if not words:
             break
+        behind = body.place
         try:
             parts.add(body, words)
         except (BadFormatError, TruncatedError) as error:
-            if error.line is None and line:
+            if error.line is None:
+                line = body.line_at(behind - 1)
                 raise type(error)(error.message, line=line, hint=error.hint) from error
             raise
-    return polygons(parts.vertices, parts.cells, parts.points, parts.faces, source.warnings)
+    vertices = np.empty((0, 3)) if parts.vertices is None else parts.vertices
+    return polygons(vertices, parts.cells, parts.points, parts.faces, source.warnings)
 
 
-@dataclass
-class _Parts:
-    """What the sections of a file have given so far; attributes belong to the last POINT_DATA or
-    CELL_DATA.
-    """
-
-    vertices: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
-    cells: dict[str, Cells] = field(default_factory=dict)
-    points: Fields = field(default_factory=dict)
-    faces: Fields = field(default_factory=dict)
-    current: Fields | None = None
-    length: int = 0
-
-    def add(self, body: _Body, words: list[str]) -> None:
-        """Read the section that begins with the line `words`."""
-        key = words[0].upper()
-        if key == "POINTS":
-            n = _count(words, 1)
-            self.vertices = (
-                body.array(3 * n, _kind(words, 2), "POINTS").astype(np.float64).reshape(n, 3)
-            )
-        elif key in _CELLS:
-            self.cells[_CELLS[key]] = _cells(body, words)
-        elif key in ("POINT_DATA", "CELL_DATA"):
-            self.current, self.length = (
-                self.points if key == "POINT_DATA" else self.faces,
-                _count(words, 1),
-            )
-        elif key == "METADATA":
-            _skip_metadata(body)
-        elif self.current is not None:
-            self.current.update(_attribute(body, words, self.length))
-        elif key == "FIELD":
-            self.points.update(_field(body, words))
-        else:
-            raise BadFormatError(f"{clip(' '.join(words))} is no part of POLYDATA")
-
-
-def _open(data: bytes) -> _Body:
-    """Check the four header lines and return the body after them."""
+def _open(data: bytes) -> tuple[Cursor, bool]:
+    """Check the four header lines; return the body after them, and whether it is text."""
     head = re.match(
         rb"# vtk DataFile Version[ \t]+([\d.]+)[^\r\n]*(\r\n|\n|\r)[^\r\n]*(\r\n|\n|\r)", data
     )
@@ -202,111 +76,148 @@ def _open(data: bytes) -> _Body:
         raise UnsupportedFormatError(
             f"holds {clip(dataset)}; only POLYDATA is read", hint="extract the surface first"
         )
-    if form == b"BINARY":
-        return _Binary(data, match.end())
-    lines = data[: match.end()].replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n")
-    return _Text(data[match.end() :], lines + 1)
+    text = form == b"ASCII"
+    return Cursor(data, match.end(), text=text), text
 
 
-def _count(words: list[str], k: int) -> int:
-    text = words[k] if k < len(words) else ""
-    if not re.fullmatch(r"\d{1,18}", text):
-        raise BadHeaderError(f"{clip(' '.join(words))}: {clip(text)} is not a possible count")
-    return int(text)
+@dataclass
+class _Parts:
+    """What the sections of a file have given so far; attributes belong to the last POINT_DATA or
+    CELL_DATA.
+    """
+
+    text: bool
+    warnings: list[str]
+    vertices: FloatArray | None = None
+    cells: dict[str, Cells] = field(default_factory=dict)
+    points: Fields = field(default_factory=dict)
+    faces: Fields = field(default_factory=dict)
+    current: Fields | None = None
+    length: int = 0
+
+    def add(self, body: Cursor, words: list[str]) -> None:
+        """Read the section that begins with the line `words`."""
+        key = words[0].upper()
+        if key == "POINTS":
+            if self.vertices is not None:
+                raise BadFormatError("POINTS stand there twice")
+            n = count_of(words, 1)
+            rows = body.array(3 * n, kind_of(words, 2), "POINTS")
+            self.vertices = rows.astype(np.float64).reshape(n, 3)
+        elif key in _CELLS:
+            if _CELLS[key] in self.cells:
+                raise BadFormatError(f"{key} stand there twice")
+            self.cells[_CELLS[key]] = _cells(body, words)
+        elif key in ("POINT_DATA", "CELL_DATA"):
+            self.current = self.points if key == "POINT_DATA" else self.faces
+            self.length = count_of(words, 1)
+        elif key == "METADATA":
+            body.skip_block()
+        elif key == "FIELD":  # before POINT_DATA, it is of the whole data set
+            found = self._field(body, words)
+            self._keep({} if self.current is None else found)
+        elif self.current is not None:
+            self._keep(self._attribute(body, words))
+        else:
+            raise BadFormatError(f"{clip(' '.join(words))} is no part of POLYDATA")
+
+    def _keep(self, found: Fields) -> None:
+        if self.current is None:
+            return
+        twice = sorted({*found} & {*self.current})
+        if twice:
+            self.warnings.append(f"two fields are named {clip(', '.join(twice))}: the last is kept")
+        self.current.update(found)
+
+    def _attribute(self, body: Cursor, words: list[str]) -> Fields:
+        """Return one named attribute of POINT_DATA or CELL_DATA."""
+        key, name, n = words[0].upper(), name_of(words, 1), self.length
+        byte = "f4" if self.text else "u1"
+        if key == "SCALARS":
+            columns = count_of(words, 3) if len(words) > 3 else 1
+            if not 1 <= columns <= 1000:
+                raise BadHeaderError(f"{clip(' '.join(words))}: {columns} components")
+            body.take("LOOKUP_TABLE")
+            return self._values(body, n, columns, kind_of(words, 2), name)
+        if key == "COLOR_SCALARS":
+            return {"colors": _shaped(body.array(n * count_of(words, 2), byte, name), n)}
+        if key == "LOOKUP_TABLE":
+            body.array(4 * count_of(words, 2), byte, key)
+            return {}
+        if key == "TEXTURE_COORDINATES":
+            values = body.array(n * count_of(words, 2), kind_of(words, 3), name)
+            return {"uv": _shaped(values, n)}
+        if key in _IDS:
+            return self._values(body, n, 1, kind_of(words, 2), name)
+        if key in _VECTORS:
+            values = _shaped(body.array(n * _VECTORS[key], kind_of(words, 2), name), n)
+            return {"normals" if key == "NORMALS" else name: values}
+        raise BadFormatError(f"{clip(' '.join(words))} is no attribute that legacy VTK knows")
+
+    def _field(self, body: Cursor, words: list[str]) -> Fields:
+        out: Fields = {}
+        for _ in range(count_of(words, 2)):
+            while body.take("METADATA"):
+                body.skip_block()
+            head = body.words()
+            if len(head) < 4:
+                raise TruncatedError(f"FIELD {clip(' '.join(words[1:2]))} ends early")
+            columns, rows, kind = count_of(head, 1), count_of(head, 2), kind_of(head, 3)
+            out.update(self._values(body, rows, columns, kind, name_of(head, 0)))
+        return out
+
+    def _values(self, body: Cursor, n: int, columns: int, kind: str, name: str) -> Fields:
+        if kind in TEXTS:
+            body.skip_texts(n * columns, name)
+            if self.current is not None:
+                self.warnings.append(f"ignored the text field {clip(name)}")
+            return {}
+        values = body.array(n * columns, kind, name)
+        return {name: values if columns == 1 else _shaped(values, n)}
 
 
-def _kind(words: list[str], k: int) -> str:
-    kind = _TYPES.get(words[k].lower(), "") if k < len(words) else ""
-    if not kind:
-        raise BadHeaderError(f"{clip(' '.join(words))}: unknown type")
-    return kind
+def _shaped(values: NDArray[Any], n: int) -> NDArray[Any]:
+    return values.reshape(n, len(values) // n if n else 0)
 
 
-def _cells(body: _Body, words: list[str]) -> Cells:
+def _cells(body: Cursor, words: list[str]) -> Cells:
     """Return corners and counts of one kind of cell."""
-    n, size = _count(words, 1), _count(words, 2)
+    n, size = count_of(words, 1), count_of(words, 2)
     head = body.take("OFFSETS")
     if not head:
         return _counted(body.array(size, "i4", words[0]).astype(np.int64), n, words[0])
-    offsets = body.array(n, _kind(head, 1), words[0] + " OFFSETS").astype(np.int64)
+    offsets = _whole(body, n, head, words[0] + " OFFSETS")
     head = body.take("CONNECTIVITY")
     if not head or (n and offsets[0] != 0):
         raise BadFormatError(f"{words[0]}: expected OFFSETS from 0, then CONNECTIVITY")
-    corners = body.array(size, _kind(head, 1), words[0] + " CONNECTIVITY").astype(np.int64)
+    corners = _whole(body, size, head, words[0] + " CONNECTIVITY")
+    if n and offsets[-1] != size:
+        raise BadFormatError(f"{words[0]}: the OFFSETS end at {offsets[-1]} of {size} corners")
     return Cells.from_offsets(corners, offsets[1:])
+
+
+def _whole(body: Cursor, count: int, head: list[str], what: str) -> IntArray:
+    kind = kind_of(head, 1)
+    if kind[0] not in "iu":
+        raise BadHeaderError(f"{what} of the type {clip(head[1])}")
+    return body.array(count, kind, what).astype(np.int64)
 
 
 def _counted(flat: IntArray, n: int, what: str) -> Cells:
     """Split count, corner, corner, ..., count, ... into corners and counts."""
     if n > len(flat):
         raise BadHeaderError(f"{what} declares {n} cells in {len(flat)} numbers")
-    if n and len(flat) % n == 0 and (flat.reshape(n, -1)[:, 0] == len(flat) // n - 1).all():
-        return Cells(flat.reshape(n, -1)[:, 1:].reshape(-1), np.full(n, len(flat) // n - 1))
-    counts, at, values = [], 0, flat.tolist()
+    counts = np.empty(n, np.int64)
+    bad, used = split_counted(flat, counts)
+    if bad >= 0:
+        raise BadNumberError(
+            f"cell {bad} of {what} does not fit into the {len(flat)} numbers declared"
+        )
+    if used != len(flat):
+        raise BadHeaderError(
+            f"{what} declares {n} cells in {len(flat)} numbers, but they use {used}",
+            hint="half a surface may be hidden: write the file again",
+        )
     keep = np.ones(len(flat), np.bool_)
-    for cell in range(n):
-        if at >= len(values) or not 0 <= values[at] < len(values) - at:
-            raise BadNumberError(
-                f"cell {cell} of {what} does not fit into the {len(flat)} numbers declared"
-            )
-        keep[at] = False
-        counts.append(values[at])
-        at += values[at] + 1
-    keep[at:] = False
-    return Cells(flat[keep], np.array(counts, np.int64))
-
-
-def _attribute(body: _Body, words: list[str], n: int) -> Fields:
-    """Return one named attribute of POINT_DATA or CELL_DATA."""
-    key = words[0].upper()
-    name = words[1] if len(words) > 1 else ""
-    if key == "FIELD":
-        return _field(body, words)
-    if key == "SCALARS":
-        kind, columns = _kind(words, 2), _count(words, 3) if len(words) > 3 else 1
-        if not 1 <= columns <= 1000:
-            raise BadHeaderError(f"{clip(' '.join(words))}: {columns} components")
-        table, _ = body.words()
-        if not table or table[0].upper() != "LOOKUP_TABLE":
-            raise BadFormatError(f"SCALARS {clip(name)}: expected LOOKUP_TABLE")
-        return {name: _shaped(body.array(n * columns, kind, name), n, columns)}
-    if key == "COLOR_SCALARS":
-        columns = _count(words, 2)
-        kind = "f4" if isinstance(body, _Text) else "u1"
-        return {"colors": _shaped(body.array(n * columns, kind, name), n, columns)}
-    if key == "LOOKUP_TABLE":
-        body.array(4 * _count(words, 2), "f4" if isinstance(body, _Text) else "u1", "LOOKUP_TABLE")
-        return {}
-    if key == "TEXTURE_COORDINATES":
-        columns = _count(words, 2)
-        return {"uv": _shaped(body.array(n * columns, _kind(words, 3), name), n, columns)}
-    if key in _VECTORS:
-        values = _shaped(body.array(n * _VECTORS[key], _kind(words, 2), name), n, _VECTORS[key])
-        return {"normals" if key == "NORMALS" else name: values}
-    raise BadFormatError(f"{clip(' '.join(words))} is no attribute that legacy VTK knows")
-
-
-def _field(body: _Body, words: list[str]) -> Fields:
-    out = {}
-    for _ in range(_count(words, 2)):
-        head, _line = body.words()
-        if head and head[0].upper() == "METADATA":
-            _skip_metadata(body)
-            head, _line = body.words()
-        if len(head) < 4:
-            raise TruncatedError(f"FIELD {clip(' '.join(words[1:2]))} ends early")
-        columns, rows = _count(head, 1), _count(head, 2)
-        out[head[0]] = _shaped(body.array(rows * columns, _kind(head, 3), head[0]), rows, columns)
-    return out
-
-
-def _shaped(values: NDArray[Any], n: int, columns: int) -> NDArray[Any]:
-    return values if columns == 1 else values.reshape(n, columns)
-
-
-def _skip_metadata(body: _Body) -> None:
-    """Pass over what VTK writes behind an array: INFORMATION n, and two lines for each."""
-    words, _ = body.words()
-    if words and words[0].upper() == "INFORMATION":
-        for _ in range(2 * _count(words, 1)):
-            body.words()
+    keep[np.cumsum(counts + 1) - counts - 1] = False
+    return Cells(flat[keep], counts)

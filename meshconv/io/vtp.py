@@ -4,8 +4,6 @@ zlib-compressed.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meshconv._check import IntArray
 from meshconv.errors import (
     BadFormatError,
     BadHeaderError,
@@ -20,10 +19,12 @@ from meshconv.errors import (
     TruncatedError,
     UnsupportedFormatError,
 )
-from meshconv.io.raw_mesh import Fields, RawMesh
-from meshconv.io.source import FREE_SIZE, MAX_RATIO, Source, inflate
+from meshconv.io.decompress import FREE_SIZE, MAX_RATIO, inflate
+from meshconv.io.raw_mesh import Fields, RawMesh, join_fields
+from meshconv.io.source import Source
 from meshconv.io.tokens import clip, scan
 from meshconv.io.vtk_cells import Cells, polygons
+from meshconv.io.vtp_bytes import Packed
 from meshconv.io.xml_tree import Node, parse_xml
 
 _TYPES = {
@@ -40,6 +41,8 @@ _TYPES = {
 }
 _KINDS = {"Verts": "verts", "Lines": "lines", "Polys": "polys", "Strips": "strips"}
 _MAX_PIECES = 10_000
+_MAX_BLOCKS = 1_000_000
+_COST_OF_BLOCK = 500  # bytes of memory of a block, however small
 _APPENDED = re.compile(rb"<AppendedData\b([^>]*)>\s*_")
 
 
@@ -50,8 +53,9 @@ class _File:
     order: str
     header: str
     compressed: bool
-    appended: bytes
+    appended: memoryview
     raw: bool
+    source: Source
 
 
 def read_vtp(source: Source) -> RawMesh:
@@ -63,7 +67,7 @@ def read_vtp(source: Source) -> RawMesh:
     kind = root.attributes.get("type", "")
     if kind != "PolyData":
         raise UnsupportedFormatError(f"VTKFile of type {clip(kind)}; only PolyData is read")
-    file = _packing(root.attributes, appended, raw)
+    file = _packing(root.attributes, appended, raw, source)
     body = root.first("PolyData")
     nodes = body.all("Piece") if body else []
     if len(nodes) > _MAX_PIECES:
@@ -76,16 +80,19 @@ def read_vtp(source: Source) -> RawMesh:
     return pieces[0] if len(pieces) == 1 else _joined(pieces, source.warnings)
 
 
-def _cut_appended(data: bytes) -> tuple[bytes, bytes, bool]:
+def _cut_appended(data: bytes) -> tuple[bytes, memoryview, bool]:
     """Return the XML without the appended block, the block, and whether it is raw bytes."""
-    match = _APPENDED.search(data)
+    match = _APPENDED.match(data, max(0, data.find(b"<AppendedData")))
     if match is None:
-        return data, b"", False
+        return data, memoryview(b""), False
     raw = re.search(rb"encoding\s*=\s*[\"']raw[\"']", match[1]) is not None
-    return data[: match.start()] + b"</VTKFile>", data[match.end() :], raw
+    block = memoryview(data)[match.end() :]
+    if not raw:
+        block = memoryview(b"".join(bytes(block).split()))
+    return data[: match.start()] + b"</VTKFile>", block, raw
 
 
-def _packing(attributes: dict[str, str], appended: bytes, raw: bool) -> _File:
+def _packing(attributes: dict[str, str], appended: memoryview, raw: bool, source: Source) -> _File:
     order = attributes.get("byte_order", "LittleEndian")
     header = attributes.get("header_type", "UInt32")
     compressor = attributes.get("compressor", "")
@@ -97,9 +104,8 @@ def _packing(attributes: dict[str, str], appended: bytes, raw: bool) -> _File:
         raise UnsupportedFormatError(
             f"compressor {clip(compressor)}; only zlib is read", hint="save it without"
         )
-    return _File(
-        "<" if order == "LittleEndian" else ">", _TYPES[header], bool(compressor), appended, raw
-    )
+    sign = "<" if order == "LittleEndian" else ">"
+    return _File(sign, _TYPES[header], bool(compressor), appended, raw, source)
 
 
 def _piece(node: Node, file: _File, warnings: list[str]) -> RawMesh:
@@ -131,11 +137,18 @@ def _cells(part: Node, file: _File, n: int, tag: str, warnings: list[str]) -> Ce
     arrays = {array.attributes.get("Name", ""): array for array in part.all("DataArray")}
     if "connectivity" not in arrays or "offsets" not in arrays:
         raise BadFormatError(f"{tag} has no connectivity and offsets")
-    offsets = _array(arrays["offsets"], file, n, f"{tag} offsets", warnings).astype(np.int64)
-    corners = _array(
+    offsets = _whole(arrays["offsets"], file, n, f"{tag} offsets", warnings)
+    corners = _whole(
         arrays["connectivity"], file, int(offsets[-1]), f"{tag} connectivity", warnings
     )
-    return Cells.from_offsets(corners.astype(np.int64), offsets)
+    return Cells.from_offsets(corners, offsets)
+
+
+def _whole(node: Node, file: _File, count: int, what: str, warnings: list[str]) -> IntArray:
+    values = _array(node, file, count, what, warnings)
+    if values.dtype.kind not in "iu":
+        raise BadHeaderError(f"{what} of the type {clip(node.attributes['type'])}")
+    return values.astype(np.int64)
 
 
 def _fields(part: Node | None, file: _File, n: int, warnings: list[str]) -> Fields:
@@ -151,14 +164,17 @@ def _fields(part: Node | None, file: _File, n: int, warnings: list[str]) -> Fiel
             continue
         columns = _attribute(array, "NumberOfComponents", 1)
         values = _array(array, file, n * columns, name, warnings)
-        key = "normals" if name in ("Normals", part.attributes.get("Normals")) else name
-        out[key] = values.reshape(n, columns) if columns > 1 else values
+        if name == part.attributes.get("Normals", "Normals" if columns == 3 else ""):
+            name = "normals"
+        if name in out:
+            warnings.append(f"two fields are named {clip(name)}: the last is kept")
+        out[name] = values.reshape(n, columns) if columns > 1 else values
     return out
 
 
 def _attribute(node: Node, name: str, default: int = 0) -> int:
     text = node.attributes.get(name, str(default)).strip()
-    if not re.fullmatch(r"\d{1,18}", text):
+    if not re.fullmatch(r"[0-9]{1,18}", text):
         raise BadHeaderError(f"{name}={clip(text)} is not a possible count")
     return int(text)
 
@@ -194,81 +210,37 @@ def _ascii(text: str, kind: np.dtype[Any], what: str, count: int) -> NDArray[Any
     if len(tokens) < count:
         raise TruncatedError(f"{what}: expected {count} numbers, found {len(tokens)}")
     where = np.arange(len(tokens))
-    return (
-        tokens.integers(where, what)
-        if kind.kind in "iu"
-        else tokens.numbers(where, what).astype(kind)
-    )
+    if kind.kind in "iu":
+        return tokens.integers(where, what, kind.str[1:])
+    return tokens.numbers(where, what).astype(kind)
 
 
 def _bytes(node: Node, file: _File, appended: bool, what: str, expected: int) -> bytes:
     """Return the unpacked bytes of a binary array."""
-    data = node.text.encode() if not appended else file.appended[_attribute(node, "offset") :]
-    reader = _Raw(data, what) if appended and file.raw else _Base64(data, what)
-    size = int(file.header[1])
+    if appended:
+        reader = Packed(file.appended, _attribute(node, "offset"), what, raw=file.raw)
+    else:
+        reader = Packed(memoryview(b"".join(node.text.encode().split())), 0, what, raw=False)
+    size, kind = int(file.header[1]), file.order + file.header
     if not file.compressed:
-        (total,) = np.frombuffer(reader.peek(size), file.order + file.header).tolist()
+        (total,) = np.frombuffer(reader.peek(size), kind).tolist()
+        file.source.spend(total if total < 1 << 62 else 0, what)
         return reader.take(size + total)[size:]
-    blocks, _, _ = np.frombuffer(reader.peek(3 * size), file.order + file.header).tolist()
-    if blocks > len(data) // size:
+    blocks, _, _ = np.frombuffer(reader.peek(3 * size), kind).tolist()
+    if blocks > reader.left // size or blocks > _MAX_BLOCKS:
         raise TruncatedError(
-            f"{what}: expected {blocks} compressed blocks, found room for {len(data) // size}"
+            f"{what}: expected {blocks} compressed blocks, found room for {reader.left // size}"
         )
-    sizes = np.frombuffer(reader.take((3 + blocks) * size), file.order + file.header).tolist()[3:]
+    sizes = np.frombuffer(reader.take((3 + blocks) * size), kind)[3:].tolist()
     packed, out, at = reader.take(sum(sizes)), [], 0
-    limit = max(FREE_SIZE, MAX_RATIO * len(packed), 0)
+    limit = max(FREE_SIZE, MAX_RATIO * len(packed))
     for k in sizes:
-        out.append(inflate(packed[at : at + k], 15, what, limit)[0])
+        file.source.spend(k + _COST_OF_BLOCK, what)
+        out.append(inflate(packed[at : at + k], what, limit=limit)[0])
+        file.source.spend(len(out[-1]), what)
         limit -= len(out[-1])
         at += k
     return b"".join(out)
-
-
-class _Raw:
-    """Bytes taken as they are."""
-
-    def __init__(self, data: bytes, what: str) -> None:
-        self._data, self._at, self._what = data, 0, what
-
-    def peek(self, n: int) -> bytes:
-        out = self._data[self._at : self._at + n]
-        if len(out) < n:
-            raise TruncatedError(f"{self._what}: expected {n} bytes, found {len(out)}")
-        return out
-
-    def take(self, n: int) -> bytes:
-        out = self.peek(n)
-        self._at += n
-        return out
-
-
-class _Base64:
-    """Bytes of one or more base64 runs, each padded to four letters."""
-
-    def __init__(self, data: bytes, what: str) -> None:
-        self._data, self._at, self._what = b"".join(data.split()), 0, what
-
-    def _decode(self, n: int) -> tuple[bytes, int]:
-        letters = -(-n // 3) * 4
-        text = self._data[self._at : self._at + letters]
-        if len(text) < letters:
-            raise TruncatedError(f"{self._what}: expected {n} bytes, found {len(text) * 3 // 4}")
-        try:
-            out = base64.b64decode(text, validate=True)
-        except binascii.Error as error:
-            raise BadFormatError(f"{self._what}: damaged base64 ({error})") from error
-        return out, letters
-
-    def peek(self, n: int) -> bytes:
-        whole = n // 3 * 3 + 3 * (n % 3 > 0)
-        return self._decode(whole)[0].ljust(n, b"\0")[:n]
-
-    def take(self, n: int) -> bytes:
-        out, letters = self._decode(n)
-        if len(out) < n:
-            raise TruncatedError(f"{self._what}: expected {n} bytes, found {len(out)}")
-        self._at += letters
-        return out[:n]
 
 
 def _joined(pieces: list[RawMesh], warnings: list[str]) -> RawMesh:
@@ -283,13 +255,3 @@ def _joined(pieces: list[RawMesh], warnings: list[str]) -> RawMesh:
     raw.vertex_fields = join_fields([piece.vertex_fields for piece in pieces])
     raw.face_fields = join_fields([piece.face_fields for piece in pieces])
     return raw
-
-
-def join_fields(parts: list[Fields]) -> Fields:
-    """Return the fields that every part has in the same shape, one after the other."""
-    names = [
-        k
-        for k in parts[0]
-        if all(k in part and part[k].shape[1:] == parts[0][k].shape[1:] for part in parts)
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in names}

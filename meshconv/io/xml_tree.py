@@ -10,6 +10,7 @@ from xml.parsers import expat
 from meshconv.errors import BadFormatError, MeshConvError, SecurityError
 
 MAX_DEPTH = 64
+MAX_NODES = 300_000  # elements and attributes: each takes hundreds of bytes of memory
 _UTF16 = re.compile(rb"\s*<\?xml[^>]*encoding\s*=\s*[\"']utf-?16", re.IGNORECASE)
 
 
@@ -42,7 +43,7 @@ def parse_xml(data: bytes) -> Node:
         If it is not well formed; names the line.
     """
     top = Node("", {})
-    stack, texts = [top], [list[str]()]
+    stack, texts, nodes = [top], [list[str]()], [0]
 
     def refuse(*_: object) -> NoReturn:
         raise SecurityError(
@@ -54,6 +55,9 @@ def parse_xml(data: bytes) -> Node:
             raise BadFormatError(
                 f"XML nested more than {MAX_DEPTH} deep", line=parser.CurrentLineNumber
             )
+        nodes[0] += 1 + len(attributes)
+        if nodes[0] > MAX_NODES:
+            raise SecurityError(f"XML of more than {MAX_NODES} elements and attributes")
         node = Node(tag, attributes)
         stack[-1].children.append(node)
         stack.append(node)

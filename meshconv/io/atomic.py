@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import secrets
+import signal
 import stat
 import tempfile
+import threading
 from collections.abc import Iterator
 from os import PathLike
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from meshconv.errors import AccessError, FolderError, MeshConvError, MeshIOError
 from meshconv.io.source import from_os_error
@@ -17,12 +21,13 @@ from meshconv.io.source import from_os_error
 
 @contextlib.contextmanager
 def atomic_write(path: str | PathLike[str], *, overwrite: bool = True) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path` that takes its place when the block ends without an
-    error.
+    """Open a temporary file on the disk of `path` that takes its place when the block ends without
+    an error.
 
     The data are on the disk (fsync) before the name changes. A symbolic link is followed and stays
-    a link; the mode of an existing file is kept. After any failure, a full disk or Ctrl-C included,
-    the old file is as it was and the temporary one is gone.
+    a link; the mode of an existing file is kept. After any failure, a full disk, Ctrl-C or a killed
+    process included, the old file is as it was and the temporary one is gone (after kill -9, where
+    the file system can hold a file without a name; nearly all of Linux can).
 
     Parameters
     ----------
@@ -53,24 +58,23 @@ def atomic_write(path: str | PathLike[str], *, overwrite: bool = True) -> Iterat
     try:
         target = os.path.realpath(name)
         mode = _mode_of(target, name, overwrite)
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{os.path.basename(target)[:50]}.", dir=os.path.dirname(target)
-        )
+        new = _nameless(target) or _Named(target)
     except (OSError, ValueError) as error:
         raise _named(error, name) from error
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(new.handle, "wb") as file:
             yield file
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        _put(temporary, target, overwrite)
+            with _signals_wait():
+                new.put(target, overwrite)
     except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
         if isinstance(error, OSError) and not isinstance(error, MeshConvError):
             raise _named(error, name) from error
         raise
+    finally:
+        new.close()
     _sync_folder(os.path.dirname(target))
 
 
@@ -124,18 +128,102 @@ def _exists(name: str) -> MeshIOError:
     )
 
 
-def _put(temporary: str, target: str, overwrite: bool) -> None:
-    """Give the finished file its name; without `overwrite` a file that came meanwhile is left
-    alone.
+class _Nameless:
+    """A new file that has no name before it is finished: nothing of it is left, however the process
+    ends (Linux, on most file systems).
     """
-    if overwrite:
-        os.replace(temporary, target)
-        return
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+
+    def put(self, target: str, overwrite: bool) -> None:
+        """Give the finished file its name."""
+        with contextlib.suppress(FileExistsError):
+            self._link(target)
+            return
+        if not overwrite:
+            raise _exists(target)
+        beside = f"{_prefix(target)}{os.getpid()}.{secrets.token_hex(4)}"
+        self._link(beside)  # no call links over a file: a name for the blink of a rename
+        try:
+            os.replace(beside, target)
+        except BaseException:
+            os.unlink(beside)
+            raise
+
+    def _link(self, name: str) -> None:
+        # the folder, unused beside an absolute path, makes Python call linkat, which follows links
+        os.link(f"/proc/self/fd/{self.handle}", name, src_dir_fd=self.handle)
+
+    def close(self) -> None:
+        """Nothing is left to clean up."""
+
+
+class _Named:
+    """A new file beside the target, removed by a handler if SIGTERM ends the process."""
+
+    def __init__(self, target: str) -> None:
+        folder, prefix = os.path.split(_prefix(target))
+        self._before: Any = None
+        self.handle, self._path = tempfile.mkstemp(prefix=prefix, dir=folder)
+        main = threading.current_thread() is threading.main_thread()
+        if main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            self._before = signal.signal(signal.SIGTERM, self._end)
+
+    def put(self, target: str, overwrite: bool) -> None:
+        """Give the finished file its name; without `overwrite` a file that came meanwhile is left
+        alone.
+        """
+        if overwrite:
+            os.replace(self._path, target)
+            return
+        try:
+            os.link(self._path, target)  # fails if the name is taken, where replace would not
+        except FileExistsError as error:
+            raise _exists(target) from error
+
+    def close(self) -> None:
+        """Remove what is left, and the handler."""
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+            self._before = None
+
+    def _end(self, number: int, _: Any) -> None:
+        self.close()
+        os.kill(os.getpid(), number)
+
+
+def _prefix(target: str) -> str:
+    folder, base = os.path.split(target)
+    return os.path.join(folder, f".{base[:50]}.")
+
+
+def _nameless(target: str) -> _Nameless | None:
+    """Return a file without a name in the target's folder, or None where the system has none."""
+    flag = getattr(os, "O_TMPFILE", None)
+    if flag is None or not os.path.isdir("/proc/self/fd"):
+        return None
     try:
-        os.link(temporary, target)  # fails if the name is taken, where replace would not
-    except FileExistsError as error:
-        raise _exists(target) from error
-    os.unlink(temporary)
+        return _Nameless(os.open(os.path.dirname(target), flag | os.O_WRONLY, 0o600))
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):  # this file system
+            return None
+        raise
+
+
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Hold SIGTERM and SIGINT back for the few calls that must not be parted."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _sync_folder(folder: str) -> None:

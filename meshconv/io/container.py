@@ -6,8 +6,8 @@ A container is an ``.npz`` file as NumPy knows it (a ZIP of uncompressed ``.npy`
 first member, ``head.json``, names every array with its dtype and shape; the archive's comment is
 the SHA-256 of all bytes before it. The reader trusts nothing else: sizes follow from the head and
 must add up to the file's before anything is allocated, and every byte that is no array must be the
-one that the writer would have put there. So no flipped, added or left-out byte is accepted, and neither
-is a file that is signed but odd. There is no pickle, and nothing is run.
+one that the writer would have put there. So no flipped, added or left-out byte is accepted, and
+neither is a file that is signed but odd. There is no pickle, and nothing is run.
 """
 
 from __future__ import annotations

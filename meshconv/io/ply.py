@@ -8,11 +8,11 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from meshconv._check import FloatArray
 from meshconv.errors import BadFormatError, BadHeaderError, TruncatedError, UnsupportedFormatError
 from meshconv.io.ply_body import AsciiBody, BinaryBody, Column, Element, ListColumn, Property
+from meshconv.io.ply_names import group_fields
 from meshconv.io.raw_mesh import Fields, RawMesh
 from meshconv.io.source import Source
 from meshconv.io.strips import strip_triangles
@@ -39,16 +39,6 @@ _TYPES = {
     "float64": "f8",
 }
 _FORMATS = ("ascii", "binary_little_endian", "binary_big_endian")
-_GROUPS = {
-    "colors": (
-        ("red", "green", "blue", "alpha"),
-        ("red", "green", "blue"),
-        ("r", "g", "b"),
-        ("diffuse_red", "diffuse_green", "diffuse_blue"),
-    ),
-    "normals": (("nx", "ny", "nz"),),
-    "uv": (("s", "t"), ("u", "v"), ("texture_u", "texture_v")),
-}
 _MAX_HEADER = 1 << 20
 
 
@@ -173,24 +163,6 @@ def _vertices(
     for k, axis in enumerate("xyz"):
         vertices[:, k] = scalars.pop(axis)
     return vertices, group_fields(scalars)
-
-
-def group_fields(scalars: dict[str, NDArray[np.generic]]) -> Fields:
-    """Gather properties into fields: colours, normals, uv, and name_0, name_1, ... into one of k
-    columns.
-    """
-    left, fields = dict(scalars), {}
-    for field, choices in _GROUPS.items():
-        for names in choices:
-            if field not in fields and all(name in left for name in names):
-                fields[field] = np.stack([left.pop(name) for name in names], axis=1)
-    for name in [name[:-2] for name in left if name.endswith("_0")]:
-        k = 0
-        while f"{name}_{k}" in left:
-            k += 1
-        if k > 1 and name not in left:
-            fields[name] = np.stack([left.pop(f"{name}_{j}") for j in range(k)], axis=1)
-    return {**fields, **left}
 
 
 def _faces(columns: dict[str, dict[str, Column | ListColumn]], warnings: list[str]) -> RawMesh:

@@ -13,7 +13,7 @@ from meshconv._check import IntArray
 from meshconv.errors import BadNumberError, TruncatedError
 from meshconv.io import scanners
 from meshconv.io.ragged import spread, take_counts, take_items, walk_rows
-from meshconv.io.tokens import Lines, scan
+from meshconv.io.tokens import Lines, in_type, scan
 
 Column = NDArray[np.generic]
 
@@ -111,19 +111,10 @@ class AsciiBody:
         if prop.kind[0] in "iu":
             whole = (self._tokens.kind[where] == scanners.INTEGER).all()
             if whole or prop.count:
-                return self._fitting(self._tokens.integers(where, what), prop.kind)
+                return in_type(self._tokens.integers(where, what), prop.kind)
             if prop.kind in ("i8", "u8") and (self._tokens.kind[where] != scanners.REAL).all():
                 return self._tokens.integers(where, what, prop.kind)
-        return self._fitting(self._tokens.numbers(where, what), prop.kind)
-
-    @staticmethod
-    def _fitting(values: NDArray[Any], kind: str) -> NDArray[Any]:
-        if not len(values) or values.dtype == np.dtype(kind):
-            return values.astype(kind)
-        with np.errstate(invalid="ignore", over="ignore"):
-            cast = values.astype(kind)
-            same = np.array_equal(cast.astype(values.dtype), values, equal_nan=kind[0] == "f")
-        return cast if same else values
+        return in_type(self._tokens.numbers(where, what), prop.kind)
 
     def _check_room(self, name: str, at: IntArray, stop: IntArray, needed: IntArray | int) -> None:
         short = np.flatnonzero(stop - at < needed)

@@ -227,3 +227,13 @@ def scan(raw: bytes, *, first_line: int = 1, comment: str = "", continued: bool 
     arrays: tuple[NDArray[Any], ...] = (begin, length, value, kind, first)
     used = scanners.scan_tokens(data, ord(comment) if comment else 0, continued, *arrays)
     return Tokens(raw, first_line, *(a[:used] for a in arrays))
+
+
+def in_type(values: NDArray[Any], kind: str) -> NDArray[Any]:
+    """Return values that were read from text in the type that the file declares, where they fit."""
+    if values.dtype == np.dtype(kind):
+        return values
+    with np.errstate(invalid="ignore", over="ignore"):
+        cast = values.astype(kind)
+        same = np.array_equal(cast.astype(values.dtype), values, equal_nan=kind[0] == "f")
+    return cast if same else values

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from meshconv._check import IntArray
 from meshconv.errors import BadHeaderError, TruncatedError
-from meshconv.io.tokens import clip, count_lines, scan
+from meshconv.io.tokens import clip, count_lines, in_type, scan
 
 _TYPES = {
     "unsigned_char": "u1",
@@ -144,7 +144,7 @@ class Cursor:
             self._at = self._start + int(tokens.begin[last]) + int(tokens.length[last])
         if kind[0] in "iu":
             return tokens.integers(where, what, kind)
-        return tokens.numbers(where, what)
+        return in_type(tokens.numbers(where, what), kind)
 
     def _bytes(self, size: int, what: str) -> bytes:
         found = len(self._data) - self._at

@@ -164,7 +164,7 @@ def _fields(part: Node | None, file: _File, n: int, warnings: list[str]) -> Fiel
             continue
         columns = _attribute(array, "NumberOfComponents", 1)
         values = _array(array, file, n * columns, name, warnings)
-        if name == part.attributes.get("Normals", "Normals" if columns == 3 else ""):
+        if name and name == part.attributes.get("Normals", "Normals" if columns == 3 else ""):
             name = "normals"
         if name in out:
             warnings.append(f"two fields are named {clip(name)}: the last is kept")

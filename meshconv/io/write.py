@@ -7,21 +7,25 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from os import PathLike
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from meshconv._check import as_array
 from meshconv.errors import (
-    AccuracyWarning,
     ArgumentError,
     ArrayTypeError,
     MeshConvWarning,
+    NonFiniteError,
     UnsupportedFormatError,
 )
 from meshconv.io.atomic import write_bytes_atomic
+from meshconv.io.ply_names import ESCAPED
 from meshconv.io.raw_mesh import Fields
-from meshconv.io.write_binary import glb_bytes, gltf_bytes, ply_bytes, stl_bytes
+from meshconv.io.single_precision import centre_of, check_fields, check_vertices
+from meshconv.io.write_gltf import glb_bytes, gltf_bytes
+from meshconv.io.write_ply import escaped, ply_bytes, stl_bytes
 from meshconv.io.write_text import obj_bytes, off_bytes
 from meshconv.io.write_vtk import vtk_bytes, vtp_bytes
 from meshconv.mesh.surface import Surface
@@ -51,6 +55,7 @@ _FACE_FIELDS: dict[str, object] = {
     "gltf": set(),
 }
 _SINGLE = ("stl", "glb", "gltf")
+_WIDTHS = {"colors": (3, 4), "normals": (3,), "uv": (2,)}
 
 
 def save(
@@ -74,7 +79,8 @@ def save(
         Ends in .obj, .ply, .stl, .off, .vtp, .vtk, .glb or .gltf, or one of these and .gz.
     surface : Surface
     vertex_fields : mapping of str to (V,) or (V, k) array_like, optional
-        ``colors`` (uint8, or float in 0..1), ``normals``, ``uv`` and any others.
+        ``colors`` (uint8, or float in 0..1; (V, 3) or (V, 4)), ``normals`` (V, 3), ``uv`` (V, 2)
+        and any others.
     face_fields : mapping of str to (F,) or (F, k) array_like, optional
     overwrite : bool
         Whether an existing file may be replaced.
@@ -84,14 +90,16 @@ def save(
     Warns
     -----
     MeshConvWarning
-        If the format has no place for a field, which is then not written.
+        If the format has no place for a field, which is then not written; or if PLY uses a field's
+        name itself (``x``, ``red``), and the field gets another in the file.
     AccuracyWarning
         If float32 rounds coordinates by more than 1e-5 of the surface's size.
 
     Raises
     ------
-    UnsupportedFormatError, ArrayTypeError, ArgumentError
-        If the extension is unknown, or a field has the wrong length or name.
+    UnsupportedFormatError, ArrayTypeError, ArgumentError, NonFiniteError
+        If the extension is unknown, a field has the wrong length, shape or name, or holds what the
+        format cannot.
     MeshIOError
         If the file cannot be written; see `atomic_write`.
     """
@@ -105,7 +113,7 @@ def save(
         vertex_fields, surface.n_vertices, "vertex", form, _VERTEX_FIELDS.get(form, _ALL)
     )
     faces = _fields(face_fields, surface.n_faces, "face", form, _FACE_FIELDS.get(form, _ALL))
-    _warn_rounding(surface, form)
+    _check_format(surface, points, faces, form if binary or form != "stl" else "text")
     data = _WRITERS[form](surface, points, faces, binary)
     write_bytes_atomic(
         name, gzip.compress(data, 6, mtime=0) if packed else data, overwrite=overwrite
@@ -132,31 +140,67 @@ def _fields(
     """
     out: Fields = {}
     for name, value in (given or {}).items():
-        array = np.ascontiguousarray(as_array(value, f"{per} field {name!r}"))
-        if not name or len(name.split()) != 1 or not name.isprintable():
-            raise ArgumentError(f"{per} field name {name!r} must be one printable word")
-        if array.ndim not in (1, 2) or len(array) != n:
-            raise ArrayTypeError(
-                f"{per} field {name!r} must have one row per {per} ({n}), found shape {array.shape}"
-            )
+        array = _checked(name, value, n, per)
         if allowed is _ALL or (isinstance(allowed, set) and name in allowed):
             out[name] = array
     lost = sorted(set(given or {}) - set(out))
     if lost:
-        text = f".{form} has no place for the {per} fields {', '.join(lost)}: not written; .ply and .vtp have"
-        warnings.warn(text, MeshConvWarning, stacklevel=3)
+        text = f".{form} has no place for the {per} fields {', '.join(lost)}: not written"
+        warnings.warn(f"{text}; .ply and .vtp have", MeshConvWarning, stacklevel=3)
     return out
 
 
-def _warn_rounding(surface: Surface, form: str) -> None:
-    if form not in _SINGLE:
-        return
-    vertices = surface.vertices
-    low, high = vertices.min(axis=0), vertices.max(axis=0)
-    size = float((high - low).max())
-    centre = (low + high) / 2 if form != "stl" else np.zeros(3)
-    with np.errstate(over="ignore"):
-        error = float(np.abs(vertices - centre - (vertices - centre).astype(np.float32)).max())
-    if error > 1e-5 * size:
-        text = f".{form} stores float32: coordinates move by up to {error:.3g} on a surface of size {size:.3g}"
-        warnings.warn(f"{text}; save as .ply or .vtp to keep them", AccuracyWarning, stacklevel=3)
+def _checked(name: str, value: ArrayLike, n: int, per: str) -> NDArray[Any]:
+    """Return a field as an array of rows, or say why it is none."""
+    what = f"{per} field {name!r}"
+    array = np.ascontiguousarray(as_array(value, what))
+    if not name or not name.isprintable():
+        raise ArgumentError(f"{per} field name {name!r} must be printable")
+    if array.ndim not in (1, 2) or len(array) != n:
+        raise ArrayTypeError(f"{what} must have one row per {per} ({n}), found shape {array.shape}")
+    widths = _WIDTHS.get(name)
+    width = array.shape[1] if array.ndim == 2 else 1
+    if widths and width not in widths:
+        wanted = " or ".join(map(str, widths))
+        raise ArrayTypeError(f"{what} must have {wanted} columns, found shape {array.shape}")
+    if array.ndim == 2 and width < 2:
+        raise ArrayTypeError(
+            f"{what} of shape {array.shape}: no format tells one column from a plain field",
+            hint=f"pass it as ({n},)" if width else "leave it out",
+        )
+    if array.dtype.itemsize > 8:
+        raise ArrayTypeError(f"{what} of {array.dtype}: no format stores it", hint="use float64")
+    if widths and not np.isfinite(array).all():
+        raise NonFiniteError(f"{what} has {int((~np.isfinite(array)).sum())} values not finite")
+    if name == "colors" and array.dtype.kind in "iu" and not _is_byte(array):
+        raise ArgumentError(f"{what}: whole numbers must lie in 0..255", hint="or floats in 0..1")
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+def _is_byte(array: NDArray[Any]) -> bool:
+    return int(array.min()) >= 0 and int(array.max()) <= 255
+
+
+def _check_format(surface: Surface, points: Fields, faces: Fields, form: str) -> None:
+    """Say what the format cannot keep as it is; refuse what it cannot keep at all."""
+    if form in _SINGLE:
+        centre = np.zeros(3) if form == "stl" else centre_of(surface)
+        check_vertices(surface, centre, form)
+        check_fields(points, form)
+    wide = [name for name, value in points.items() if value.ndim == 2 and value.shape[1] > 4]
+    if form in ("glb", "gltf") and wide:
+        raise ArrayTypeError(
+            f".{form} holds up to 4 columns a field, {', '.join(wide)} has more",
+            hint="save as .ply or .vtp",
+        )
+    if form == "obj" and points.get("colors", np.empty((0, 3))).shape[1] == 4:
+        warnings.warn(".obj has no place for alpha: not written", MeshConvWarning, stacklevel=3)
+    for fields in (points, faces) if form == "ply" else ():
+        other = escaped(fields)
+        if other:
+            warnings.warn(
+                f".ply uses the names {', '.join(other)} itself or cannot hold them: the columns"
+                f" are called {ESCAPED}..., which meshconv reads back",
+                MeshConvWarning,
+                stacklevel=3,
+            )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 from typing import Any
+from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -39,6 +40,7 @@ _LEGACY = {
     "f4": "float",
     "f8": "double",
 }
+_SAFE = "!#$&'()*+,/:;<=>?@[\\]^`{|}"  # all of ASCII but blanks, quotes and the percent sign
 
 
 def vtp_bytes(surface: Surface, points: Fields, faces: Fields, binary: bool) -> bytes:
@@ -47,13 +49,12 @@ def vtp_bytes(surface: Surface, points: Fields, faces: Fields, binary: bool) -> 
     cells = _xml_array("connectivity", surface.faces.reshape(-1), binary) + _xml_array(
         "offsets", ends, binary
     )
-    normals = ' Normals="Normals"' if "normals" in points else ""
     text = f"""<?xml version="1.0"?>
 <VTKFile type="PolyData" version="1.0" byte_order="LittleEndian" header_type="UInt64">
 <PolyData><Piece NumberOfPoints="{surface.n_vertices}" NumberOfVerts="0" NumberOfLines="0" \
 NumberOfStrips="0" NumberOfPolys="{surface.n_faces}">
-<PointData{normals}>{_xml_fields(points, binary)}</PointData>
-<CellData>{_xml_fields(faces, binary)}</CellData>
+<PointData{_normals(points)}>{_xml_fields(points, binary)}</PointData>
+<CellData{_normals(faces)}>{_xml_fields(faces, binary)}</CellData>
 <Points>{_xml_array("Points", surface.vertices, binary)}</Points>
 <Polys>{cells}</Polys>
 </Piece></PolyData></VTKFile>
@@ -61,20 +62,22 @@ NumberOfStrips="0" NumberOfPolys="{surface.n_faces}">
     return text.encode()
 
 
+def _normals(fields: Fields) -> str:
+    """Return the attribute that says which array holds normals, whatever others are called."""
+    return f' Normals="{"normals" if "normals" in fields else ""}"'
+
+
 def _xml_fields(fields: Fields, binary: bool) -> str:
-    names = {"normals": "Normals"}
-    return "".join(
-        _xml_array(names.get(name, name), value, binary) for name, value in fields.items()
-    )
+    return "".join(_xml_array(name, value, binary) for name, value in fields.items())
 
 
 def _xml_array(name: str, value: NDArray[Any], binary: bool) -> str:
     kind = value.dtype.str[1:]
     columns = value.shape[1] if value.ndim == 2 else 1
-    head = f'<DataArray type="{_XML.get(kind, "Float64")}" Name={quoteattr(name)} NumberOfComponents="{columns}"'
+    head = f'<DataArray type="{_XML[kind]}" Name={quoteattr(name)} NumberOfComponents="{columns}"'
     if not binary:
         return f'{head} format="ascii">\n{rows_text(value)}</DataArray>\n'
-    raw = np.ascontiguousarray(value, "<" + (kind if kind in _XML else "f8")).tobytes()
+    raw = np.ascontiguousarray(value, "<" + kind).tobytes()
     text = base64.b64encode(len(raw).to_bytes(8, "little") + raw).decode()
     return f'{head} format="binary">{text}</DataArray>\n'
 
@@ -84,7 +87,8 @@ def vtk_bytes(surface: Surface, points: Fields, faces: Fields, binary: bool) -> 
     n, f = surface.n_vertices, surface.n_faces
     cells = np.column_stack([np.full(f, 3), surface.faces]).astype(np.int32)
     form = "BINARY" if binary else "ASCII"
-    out = f"# vtk DataFile Version 3.0\nmeshconv\n{form}\nDATASET POLYDATA\nPOINTS {n} double\n".encode()
+    out = f"# vtk DataFile Version 3.0\nmeshconv\n{form}\nDATASET POLYDATA\n".encode()
+    out += f"POINTS {n} double\n".encode()
     out += _legacy_array(surface.vertices, binary)
     out += f"POLYGONS {f} {4 * f}\n".encode() + _legacy_array(cells, binary)
     for head, fields, count in (("POINT_DATA", points, n), ("CELL_DATA", faces, f)):
@@ -92,9 +96,15 @@ def vtk_bytes(surface: Surface, points: Fields, faces: Fields, binary: bool) -> 
             out += f"{head} {count}\nFIELD FieldData {len(fields)}\n".encode()
         for name, value in fields.items():
             kind, columns = value.dtype.str[1:], value.shape[1] if value.ndim == 2 else 1
-            out += f"{name} {columns} {count} {_LEGACY.get(kind, 'double')}\n".encode()
-            out += _legacy_array(value if kind in _LEGACY else value.astype(np.float64), binary)
+            out += f"{_word(name)} {columns} {count} {_LEGACY[kind]}\n".encode()
+            out += _legacy_array(value, binary)
     return out
+
+
+def _word(name: str) -> str:
+    """Return a name as VTK writes it: blanks and the like as %20; no keyword of the format."""
+    out = quote(name, safe=_SAFE)
+    return f"%{ord(out[0]):02X}{out[1:]}" if out.upper() == "METADATA" else out
 
 
 def _legacy_array(value: NDArray[Any], binary: bool) -> bytes:

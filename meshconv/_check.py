@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meshconv._types import BoolArray as BoolArray
+from meshconv._types import ComplexArray as ComplexArray
+from meshconv._types import FloatArray as FloatArray
+from meshconv._types import IntArray as IntArray
 from meshconv.errors import (
     ArgumentError,
     ArrayTypeError,
@@ -18,11 +22,6 @@ from meshconv.errors import (
     NoFacesError,
     NonFiniteError,
 )
-
-FloatArray = NDArray[np.float64]
-ComplexArray = NDArray[np.complex128]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 
 
 def read_only(array: NDArray[Any], dtype: type, like: Any = None) -> NDArray[Any]:

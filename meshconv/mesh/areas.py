@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from meshconv._check import FloatArray, IntArray
+from meshconv._types import FloatArray, IntArray
 from meshconv.mesh.vector import cross, dot, fixed, minus, row
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meshconv._check import FloatArray, IntArray
+from meshconv._types import FloatArray, IntArray
 from meshconv.mesh.connectivity import (
     EdgeGroups,
     boundary_half_edge_ids,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from meshconv._check import BoolArray, IntArray
+from meshconv._types import BoolArray, IntArray
 
 EdgeGroups = tuple[IntArray, IntArray, IntArray]
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from meshconv._check import FloatArray, IntArray, as_array, one_of
+from meshconv._check import as_array, one_of
+from meshconv._types import FloatArray, IntArray
 from meshconv.errors import ArgumentError
 from meshconv.mesh.planar import delaunay_disk, disk
 from meshconv.mesh.surface import Surface

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meshconv._check import FloatArray
+from meshconv._types import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

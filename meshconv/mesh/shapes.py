@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import ConvexHull
 
-from meshconv._check import FloatArray, IntArray
+from meshconv._types import FloatArray, IntArray
 from meshconv.errors import ArgumentError
 from meshconv.mesh.planar import (
     annulus,

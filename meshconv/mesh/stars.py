@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from meshconv._check import IntArray
+from meshconv._types import IntArray
 from meshconv.mesh.vector import fixed
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meshconv._check import FloatArray, IntArray, faces_array, vertices_array
+from meshconv._check import faces_array, vertices_array
+from meshconv._types import FloatArray, IntArray
 from meshconv.mesh.topology import Topology
 
 if TYPE_CHECKING:

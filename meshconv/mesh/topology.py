@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from meshconv._check import BoolArray, FloatArray, IntArray
+from meshconv._types import BoolArray, FloatArray, IntArray
 from meshconv.mesh import connectivity
 from meshconv.mesh.borders import boundary_loops, loop_length
 from meshconv.mesh.connectivity import EdgeGroups

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from meshconv._check import FloatArray, IntArray
+from meshconv._types import FloatArray, IntArray
 from meshconv.mesh.vector import Triple, fixed, row
 
 LEAF = 3

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from meshconv._check import FloatArray
+from meshconv._types import FloatArray
 
 Triple = tuple[float, float, float]
 

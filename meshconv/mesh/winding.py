@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meshconv._check import BoolArray, FloatArray, IntArray
+from meshconv._types import BoolArray, FloatArray, IntArray
 from meshconv.mesh import connectivity
 
 

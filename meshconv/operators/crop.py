@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from meshconv._check import BoolArray, FloatArray, IntArray, as_array, field_array
+from meshconv._check import as_array, field_array
+from meshconv._types import BoolArray, FloatArray, IntArray
 from meshconv.errors import ArgumentError, ArrayTypeError, IndexOutOfRangeError, NonFiniteError
 from meshconv.mesh import connectivity
 from meshconv.mesh.surface import Surface

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from meshconv._check import BoolArray, FloatArray, IntArray, one_of
+from meshconv._check import one_of
+from meshconv._types import BoolArray, FloatArray, IntArray
 from meshconv.errors import ArgumentError, ScaleError
 from meshconv.mesh import connectivity
 from meshconv.mesh.surface import Surface

@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from meshconv._check import FloatArray, IntArray, as_array, one_of
+from meshconv._check import as_array, one_of
+from meshconv._types import FloatArray, IntArray
 from meshconv.errors import (
     ArgumentError,
     ArrayTypeError,

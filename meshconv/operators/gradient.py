@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from meshconv._check import FloatArray
+from meshconv._types import FloatArray
 from meshconv.errors import DegenerateError
 from meshconv.mesh.surface import Surface
 

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from scipy import sparse
 
-from meshconv._check import FloatArray, IntArray
+from meshconv._types import FloatArray, IntArray
 from meshconv.errors import AccuracyWarning, DegenerateError
 from meshconv.mesh.surface import Surface
 from meshconv.operators.laplacian import laplacian_from_lengths

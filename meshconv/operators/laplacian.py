@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from scipy import sparse
 
-from meshconv._check import BoolArray, FloatArray, IntArray
+from meshconv._types import BoolArray, FloatArray, IntArray
 from meshconv.errors import DegenerateError
 from meshconv.mesh.surface import Surface
 

@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse import linalg as sla
 
-from meshconv._check import FloatArray, as_array
+from meshconv._check import as_array
+from meshconv._types import FloatArray
 from meshconv.errors import ArgumentError, SolverError
 from meshconv.mesh.surface import Surface
 from meshconv.operators.intrinsic import intrinsic_delaunay, unit_scale

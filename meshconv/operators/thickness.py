@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from meshconv._check import FloatArray, IntArray
+from meshconv._types import FloatArray, IntArray
 from meshconv.errors import TopologyError
 from meshconv.mesh.surface import Surface
 from meshconv.mesh.triangle_tree import DEPTH, box_distance, build_tree, divide, nearby_order

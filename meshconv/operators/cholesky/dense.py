@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import get_cython_function_address
 
-from meshconv._check import FloatArray, IntArray
+from meshconv._types import FloatArray, IntArray
 
 
 def _external(module: str, name: str, n_arguments: int) -> Any:

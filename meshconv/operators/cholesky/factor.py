@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from meshconv._check import FloatArray, IntArray
+from meshconv._types import FloatArray, IntArray
 from meshconv.operators.cholesky.dense import eliminate, tables
 from meshconv.operators.cholesky.fronts import Fronts, lay_out
 from meshconv.operators.cholesky.ordering import AnyInt, nested_dissection

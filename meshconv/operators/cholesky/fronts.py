@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import sparse
 
-from meshconv._check import IntArray
+from meshconv._types import IntArray
 
 _MOST_ROWS = 64  # per unknown, in the fronts together; surfaces take 3
 _MOST_ENTRIES = 5e8  # of a factor, 4 GB; a surface of a million vertices takes 1e8

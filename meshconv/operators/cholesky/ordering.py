@@ -21,7 +21,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from meshconv._check import FloatArray, IntArray
+from meshconv._types import FloatArray, IntArray
 
 AnyInt = NDArray[np.signedinteger[Any]]
 

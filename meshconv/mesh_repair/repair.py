@@ -19,9 +19,10 @@ from meshconv.mesh.surface import Surface
 from meshconv.mesh_repair import steps
 from meshconv.mesh_repair.check import check
 from meshconv.mesh_repair.degenerate import FLAT
-from meshconv.mesh_repair.report import SurfaceReport, listed
+from meshconv.mesh_repair.report import SurfaceReport, counted, listed
 from meshconv.mesh_repair.unit_frame import Frame
 from meshconv.mesh_repair.work import Work
+from meshconv.mesh_repair.wrap import FINENESS, Wrap, wrapped
 
 _PASSES = 10
 
@@ -39,14 +40,20 @@ class Repaired:
     report_after: SurfaceReport
     changes: tuple[str, ...]
     """One sentence with a count for each thing done; empty if nothing was."""
+    transfer: sparse.csr_array | None = None
+    """(V', V) weights of the input's vertices for each vertex of a wrap; None for other repairs."""
 
     def moved(self, field: ArrayLike) -> FloatArray:
         """Carry a vertex field (V, ...) of the input to the repaired surface, (V', ...) float64.
 
-        New vertices get the average of their neighbours (harmonic on the edge graph), so the values
-        stay within the range of the field.
+        New vertices get the average of their neighbours (harmonic on the edge graph), those of a
+        wrap the value at the nearest point of the input; the values stay within the range of the
+        field.
         """
         values = field_array(field, self.report_before.n_vertices, "field")
+        if self.transfer is not None:
+            flat = self.transfer @ values.reshape(len(values), -1)
+            return np.asarray(flat.reshape(-1, *values.shape[1:]))
         new = self.vertex_origin < 0
         out = values[self.vertex_origin]
         if new.any():
@@ -75,10 +82,11 @@ def repair(
     split_non_manifold: bool = True,
     remove_handles: bool = False,
     target: str | None = None,
+    wrap: bool | float = False,
 ) -> Repaired:
     """Return a manifold, oriented surface without duplicates, cracks, flat faces or small holes.
 
-    A clean surface comes back unchanged, vertex for vertex. No vertex is moved.
+    A clean surface comes back unchanged, vertex for vertex. No vertex is moved, unless by `wrap`.
 
     Parameters
     ----------
@@ -100,6 +108,11 @@ def repair(
         Cut each handle along a short loop and close both ends, until the genus is 0.
     target : {None, 'disk', 'sphere'}
         What must come out. 'sphere' also closes the longest border.
+    wrap : bool or float
+        Instead of all this, draw a new closed surface of genus 0 around the input, at this
+        resolution (True: a 128th of the diagonal of the bounding box): for soups, CT and scans of
+        thousands of pieces. Gaps up to twice that wide are closed, walls inside and loose pieces
+        are gone, membranes close the tunnels. ``changes`` gives the distances to the input.
 
     Returns
     -------
@@ -133,6 +146,11 @@ def repair(
     one_of(keep, ("largest", "all"), "keep")
     if target is not None:
         one_of(target, ("disk", "sphere"), "target")
+    if wrap is not False and (keep != "largest" or target == "disk"):
+        raise ArgumentError(
+            f"wrap gives one closed surface, asked for keep={keep!r}, target={target!r}",
+            hint="cut(...) opens the wrap to a disk",
+        )
     surface = as_surface(surface)
     before = check(surface)
     if len(before.degenerate_faces) == before.n_faces:
@@ -141,6 +159,10 @@ def repair(
             hint="nothing can be repaired; check the file's coordinates",
         )
     frame = Frame.of(surface)
+    if wrap is not False:
+        return _wrapped(
+            surface, frame, before, _length(wrap, frame, "wrap", everything=1 / FINENESS)
+        )
     options = steps.Options(
         weld=_length(weld, frame, "weld"),
         drop_degenerate=drop_degenerate,
@@ -161,6 +183,40 @@ def repair(
     if log.losses:
         warnings.warn("; ".join(log.losses), RepairWarning, stacklevel=2)
     return Repaired(mended, work.vertex_origin, work.face_origin, before, after, log.sentences)
+
+
+def _wrapped(surface: Surface, frame: Frame, before: SurfaceReport, resolution: float) -> Repaired:
+    if resolution <= 0:
+        raise ArgumentError("wrap must be True, False or a length > 0, found 0")
+    found = wrapped(frame.to_unit(surface.vertices), surface.faces, resolution)
+    mended = Surface(frame.from_unit(found.unit), found.faces)
+    after = check(mended)
+    _require(after, "sphere")
+    losses = [
+        f"{counted(count, noun)} {done}"
+        for count, noun, done in (
+            (found.pieces, "piece", "left out"),
+            (found.tunnels, "tunnel", "closed by membranes"),
+        )
+        if count
+    ]
+    if losses:
+        warnings.warn("; ".join(losses), RepairWarning, stacklevel=3)
+    new = np.full(mended.n_vertices, -1), np.full(mended.n_faces, -1)
+    changes = (*_distances(found, frame.scale, resolution), *losses)
+    return Repaired(mended, *new, before, after, changes, found.transfer)
+
+
+def _distances(found: Wrap, scale: float, resolution: float) -> tuple[str, str]:
+    """How far the wrap is from the input, and the input from the wrap."""
+    middle, most, largest = np.quantile(found.distance, [0.5, 0.99, 1.0]) * scale
+    deep = int((found.depth > 2 * resolution).sum())
+    return (
+        f"wrapped at a resolution of {resolution * scale:.4g}: distance of the wrap to the input "
+        f"{middle:.4g} (median), {most:.4g} (99 %), {largest:.4g} (largest)",
+        f"{counted(deep, 'vertex')} of {len(found.depth)} inside, left out or deeper than "
+        f"{2 * resolution * scale:.4g} below the wrap",
+    )
 
 
 def _length(value: bool | float, frame: Frame, name: str, *, everything: float = 0.0) -> float:

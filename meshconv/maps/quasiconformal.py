@@ -25,7 +25,7 @@ from meshconv.errors import (
 from meshconv.maps.folds import refuse_folds
 from meshconv.maps.open_folds import opened
 from meshconv.maps.parameterization import Parameterization
-from meshconv.operators.laplacian import assemble
+from meshconv.operators.cotangent import assemble
 from meshconv.operators.solve import FixedValueSolver
 
 

@@ -11,7 +11,7 @@ from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.errors import SolverError
 from meshconv.mesh import connectivity
 from meshconv.mesh.areas import face_shapes, thirds_of_area
-from meshconv.operators.laplacian import assemble
+from meshconv.operators.cotangent import assemble
 from meshconv.operators.solve import SPDSolver
 
 _ROUNDS = 12

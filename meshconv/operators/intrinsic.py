@@ -19,7 +19,7 @@ from scipy import sparse
 from meshconv._types import FloatArray, IntArray
 from meshconv.errors import AccuracyWarning, DegenerateError
 from meshconv.mesh.surface import Surface
-from meshconv.operators.laplacian import laplacian_from_lengths
+from meshconv.operators.cotangent import laplacian_from_lengths
 
 _FLIPS_PER_FACE = 200  # far beyond what any mesh needs; stops a cycle made of rounding
 

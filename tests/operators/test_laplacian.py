@@ -11,12 +11,8 @@ from scipy import sparse
 
 from meshconv.errors import DegenerateError
 from meshconv.mesh.surface import Surface
-from meshconv.operators.laplacian import (
-    cotangent_laplacian,
-    half_cotangents,
-    laplacian_from_lengths,
-    mass_matrix,
-)
+from meshconv.operators.cotangent import half_cotangents, laplacian_from_lengths
+from meshconv.operators.laplacian import cotangent_laplacian, mass_matrix
 
 seeds = st.integers(0, 2**32 - 1)
 

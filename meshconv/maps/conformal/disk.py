@@ -23,7 +23,7 @@ from meshconv.maps.folds import folded
 from meshconv.maps.moebius import centring, upright
 from meshconv.mesh.areas import thirds_of_area
 from meshconv.mesh.surface import Surface
-from meshconv.operators.robust_laplacian import robust_laplacian
+from meshconv.operators.laplacian import robust_laplacian
 from meshconv.operators.solve import FixedValueSolver
 
 # least share of the circle of a border vertex, relative to its share of the border's length

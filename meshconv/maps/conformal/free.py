@@ -14,7 +14,7 @@ from meshconv.maps.conformal.without_folds import as_complex, as_plane, unfolded
 from meshconv.maps.moebius import upright
 from meshconv.mesh.areas import thirds_of_area
 from meshconv.mesh.surface import Surface
-from meshconv.operators.robust_laplacian import robust_laplacian
+from meshconv.operators.laplacian import robust_laplacian
 from meshconv.operators.solve import FixedValueSolver, SPDSolver
 
 _SHIFT = 1e-9  # keeps the spectral matrix definite; far below the second eigenvalue of any border

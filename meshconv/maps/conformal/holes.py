@@ -27,7 +27,8 @@ from meshconv.maps.conformal.without_folds import as_complex, as_plane, unfolded
 from meshconv.maps.moebius import upright
 from meshconv.mesh.areas import thirds_of_area
 from meshconv.mesh.surface import Surface
-from meshconv.operators.robust_laplacian import laplacian_of_lengths, robust_laplacian
+from meshconv.operators.cotangent import laplacian_of_lengths
+from meshconv.operators.laplacian import robust_laplacian
 from meshconv.operators.solve import FixedValueSolver
 
 _SWEEPS = 12

@@ -13,7 +13,7 @@ from meshconv.maps.conformal.disk import dividing_sides
 from meshconv.maps.conformal.without_folds import unfolded
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
-from meshconv.operators.robust_laplacian import robust_laplacian
+from meshconv.operators.laplacian import robust_laplacian
 from meshconv.operators.solve import FixedValueSolver
 
 _CANDIDATES = 14  # sharpest border vertices among which four corners are looked for

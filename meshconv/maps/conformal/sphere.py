@@ -21,7 +21,7 @@ from meshconv.maps.folds import folded
 from meshconv.maps.moebius import centred_on_sphere, moebius_sphere, upright_on_sphere
 from meshconv.mesh.areas import thirds_of_area
 from meshconv.mesh.surface import Surface
-from meshconv.operators.robust_laplacian import robust_laplacian
+from meshconv.operators.laplacian import robust_laplacian
 from meshconv.operators.solve import FixedValueSolver
 
 _CAPS = (-0.3, -0.3)  # cosine of the rim of the cap around the pole, and of the opposite one

@@ -17,7 +17,7 @@ from meshconv.errors import SolverError
 from meshconv.maps.conformal.edge_weights import tame
 from meshconv.maps.locate import walk
 from meshconv.maps.stay import stay
-from meshconv.operators.laplacian import assemble
+from meshconv.operators.cotangent import assemble
 from meshconv.operators.solve import FixedValueSolver
 
 _THINNEST = 1e-7  # area / longest side^2 below which a face's stiffness is capped

@@ -13,7 +13,7 @@ from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.maps.conformal.without_folds import patched
 from meshconv.maps.folds import folded
 from meshconv.mesh.surface import Surface
-from meshconv.operators.robust_laplacian import robust_laplacian
+from meshconv.operators.laplacian import robust_laplacian
 from meshconv.operators.solve import FixedValueSolver
 
 

@@ -6,7 +6,11 @@ neither torch nor VTK.
 
 import lazy_loader
 
+from meshconv.compiled_cache import provide_cache
+
 __version__ = "0.1.0"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __all__ += ["__version__"]
+
+provide_cache()

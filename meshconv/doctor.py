@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 import meshconv
+from meshconv.compiled_cache import cache_folder
 from meshconv.errors import MeshConvError
 from meshconv.operators.solve import SPDSolver
 from meshconv.viz.rendering import rendering_backend
@@ -40,12 +41,12 @@ def diagnose(*, rendering: bool = True) -> dict[str, Any]:
         "meshconv": meshconv.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": _cores(),
         "packages": {name: _version(name) for name in _PACKAGES},
         "solver": _solver(),
         "gpu": _gpu(),
+        "compiled code": cache_folder()
+        or "compiled anew: NUMBA_CACHE_DIR says where it may be kept",
         "data": os.environ.get("MESHCONV_DATA", "not set"),
     }
     if rendering:
@@ -54,6 +55,13 @@ def diagnose(*, rendering: bool = True) -> dict[str, Any]:
         except MeshConvError as error:
             report["rendering"] = f"unavailable: {error}"
     return report
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _version(name: str) -> str:

@@ -173,4 +173,5 @@ def test_doctor_names_versions_and_solver(capsys: pytest.CaptureFixture[str]) ->
         code == 0
         and data["packages"]["numpy"] == np.__version__
         and "multifrontal" in data["solver"]
+        and data["compiled code"]
     )

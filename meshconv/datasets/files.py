@@ -12,10 +12,14 @@ from meshconv.errors import MissingFileError
 
 
 def data_folders() -> list[Path]:
-    """Return the folders searched, in order; the last one is where downloads go."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "meshconv" / "data"
+    """Return the folders searched, in order; the last one is where downloads go.
+
+    Without a home, and nothing that says where else, there may be none.
+    """
     given = os.environ.get("MESHCONV_DATA")
-    return ([Path(given)] if given else []) + [cache]
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    own = [Path(cache) / "meshconv" / "data"] if os.path.isabs(cache) else []
+    return ([Path(given)] if given else []) + own
 
 
 def find_data(name: str) -> Path:
@@ -36,9 +40,10 @@ def find_data(name: str) -> Path:
     for folder in data_folders():
         if (folder / name).is_file():
             return folder / name
-    if name in ORIGINS and not os.environ.get("MESHCONV_OFFLINE"):
-        return download(name, data_folders()[-1])
-    searched = ", ".join(map(str, data_folders()))
+    folders = data_folders()
+    if name in ORIGINS and folders and not os.environ.get("MESHCONV_OFFLINE"):
+        return download(name, folders[-1])
+    searched = ", ".join(map(str, folders)) or "no folder, for there is no home"
     why = (
         "MESHCONV_OFFLINE forbids a download"
         if name in ORIGINS

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from meshconv._check import one_of
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.layers.adaptive_nodes import AdaptiveNodes
 from meshconv.nn.layers.node_layout import NodeLayout
 
+ANCHORS = ("first", "centre")
 # up to so many nodes one product for all is faster than a convolution of most, a product for the
 # others
 _FEW = 2048
@@ -87,6 +89,7 @@ class _NodeConv(nn.modules.conv._ConvNd):
         dtype: Any = None,
         *,
         levels: int | None = None,
+        anchor: str = "first",
     ) -> None:
         sizes: Any = kernel_size if isinstance(kernel_size, int) else tuple(kernel_size)
         steps: Any = dilation if isinstance(dilation, int) else tuple(dilation)
@@ -116,7 +119,7 @@ class _NodeConv(nn.modules.conv._ConvNd):
                 f"nodes need zero padding {self.padding}, which keeps the size,"
                 f" found {padding!r} and padding_mode={padding_mode!r}"
             )
-        self.levels = levels
+        self.levels, self.anchor = levels, one_of(anchor, ANCHORS, "anchor")
         self.store_channels_last()
 
     def forward(self, nodes: Any) -> Any:
@@ -129,7 +132,7 @@ class _NodeConv(nn.modules.conv._ConvNd):
             return nodes.with_features(
                 functional.linear(nodes.features, self.weight.flatten(1), self.bias)
             )
-        form = self.kernel_size, self.dilation, depth, out.depth
+        form = self.kernel_size, self.dilation, depth, out.depth, self.anchor
         if self._on_grid(depth, out) < len(out) <= _FEW and not torch.is_grad_enabled():
             index = nodes.layout.once(
                 ("taps", *form), lambda: self._taps(nodes.layout, depth, out.anchors)
@@ -140,11 +143,11 @@ class _NodeConv(nn.modules.conv._ConvNd):
         grid, index, order = nodes.layout.once(
             ("conv", *form), lambda: self._plan(nodes.layout, depth, out)
         )
-        coarse = (
-            nodes.features.index_select(0, grid.flatten())
-            .view(*grid.shape, self.in_channels)
-            .movedim(-1, 1)
-        )
+        features = nodes.features
+        if self.anchor == "centre":  # cells' middles may lie outside
+            features = functional.pad(features, (0, 0, 0, 1))
+        seen = features.index_select(0, grid.flatten()).view(*grid.shape, self.in_channels)
+        coarse = seen.movedim(-1, 1)
         convolve: Any = self._conv_forward
         rows = convolve(coarse, self.weight, self.bias).movedim(1, -1).flatten(0, -2)
         if len(index):
@@ -170,14 +173,17 @@ class _NodeConv(nn.modules.conv._ConvNd):
             Each output node's row among the grid's outputs, then the others.
         """
         order = out.lattice_rows(self._coarsest(depth))
+        if self.anchor == "centre":  # finer nodes do not stand at the middles of the grid's cells
+            order = torch.where(layout.level[layout.node_of[out.anchors]] == depth, order, -1)
         off = torch.nonzero(order < 0).flatten()
         index = self._taps(layout, depth, out.anchors[off])
         grid = self._on_grid(depth, out)
         order[off] = torch.arange(grid, grid + len(off), device=order.device)
-        return layout.lattice(depth), index, order
+        return layout.lattice(depth, self.anchor), index, order
 
     def _taps(self, layout: NodeLayout, depth: int, centres: Tensor) -> Tensor:
-        return layout.neighbours(self.kernel_size, [d << depth for d in self.dilation], centres)
+        step = [d << depth for d in self.dilation]
+        return layout.neighbours(self.kernel_size, step, centres, self.anchor)
 
     def _coarsest(self, depth: int) -> int:
         return depth + self.stride[0].bit_length() - 1
@@ -205,7 +211,7 @@ class _NodeConv(nn.modules.conv._ConvNd):
     def extra_repr(self) -> str:
         """Return the options, for `repr`."""
         options: Any = super()
-        return f"{options.extra_repr()}, levels={self.levels}"
+        return f"{options.extra_repr()}, levels={self.levels}, anchor={self.anchor!r}"
 
 
 class AdaptiveConv2d(_NodeConv, nn.Conv2d):
@@ -231,6 +237,10 @@ class AdaptiveConv2d(_NodeConv, nn.Conv2d):
     levels : int, optional
         n, the times that the ordinary network is downsampled at this layer's input; the nodes' own
         depth.
+    anchor : {"first", "centre"}
+        Where in its block a node reads its taps from: the first pixel, which is where an ordinary
+        network's strides land, or, as the published code, the middle (first pixel + 2**m // 2 at
+        level m). The same where all nodes have one level. Train with the one you test with.
 
     Attributes
     ----------

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from meshconv._check import one_of
 from meshconv.errors import ArgumentError
+from meshconv.nn.layers.adaptive_conv import ANCHORS
 from meshconv.nn.layers.adaptive_nodes import AdaptiveNodes
 
 
@@ -26,20 +27,22 @@ class AdaptivePool(nn.Module):
         A power of two.
     mode : {'max', 'mean'}
         Outside the image is left out of the maximum, and counts as zero in the mean (as in torch).
+    anchor : {'first', 'centre'}
+        As in `AdaptiveConv2d`.
     """
 
-    def __init__(self, kernel_size: int, *, stride: int = 1, mode: str = "max") -> None:
+    def __init__(
+        self, kernel_size: int, stride: int = 1, *, mode: str = "max", anchor: str = "first"
+    ) -> None:
         super().__init__()
         if kernel_size < 1 or stride < 1 or stride & (stride - 1):
             raise ArgumentError(
                 "window must be positive and stride a power of two,"
                 f" found {kernel_size!r}, {stride!r}"
             )
-        self.kernel_size, self.stride, self.mode = (
-            kernel_size,
-            stride,
-            one_of(mode, ("max", "mean"), "mode"),
-        )
+        self.kernel_size, self.stride = kernel_size, stride
+        self.mode = one_of(mode, ("max", "mean"), "mode")
+        self.anchor = one_of(anchor, ANCHORS, "anchor")
 
     def forward(self, nodes: AdaptiveNodes) -> AdaptiveNodes:
         """Return the pooled features, on the nodes that the stride leaves."""
@@ -48,8 +51,10 @@ class AdaptivePool(nn.Module):
         dims = len(layout.size)
         step = 1 << layout.depth
         index = layout.once(
-            ("pool", self.kernel_size, out.depth),
-            lambda: layout.neighbours([self.kernel_size] * dims, [step] * dims, out.anchors),
+            ("pool", self.kernel_size, out.depth, self.anchor),
+            lambda: layout.neighbours(
+                [self.kernel_size] * dims, [step] * dims, out.anchors, self.anchor
+            ),
         )
         outside = -math.inf if self.mode == "max" else 0.0
         rows = functional.pad(nodes.features, (0, 0, 0, 1), value=outside).index_select(

@@ -8,14 +8,19 @@ from typing import Any
 
 from torch import nn
 
+from meshconv._check import one_of
 from meshconv.errors import ArgumentError
-from meshconv.nn.layers.adaptive_conv import AdaptiveConv2d, AdaptiveConv3d
+from meshconv.nn.layers.adaptive_conv import ANCHORS, AdaptiveConv2d, AdaptiveConv3d
 from meshconv.nn.layers.adaptive_layers import AdaptiveBatchNorm, AdaptiveGroupNorm, AdaptivePool
 from meshconv.nn.layers.adaptive_network import AdaptiveNetwork, Mask
 
 
 def make_adaptive(
-    model: nn.Module, stages: str | Sequence[str], *, mask: Mask | None = None
+    model: nn.Module,
+    stages: str | Sequence[str],
+    *,
+    mask: Mask | None = None,
+    anchor: str = "first",
 ) -> AdaptiveNetwork:
     """Return a copy of an ordinary network whose last stages run on adaptive nodes, with its own
     weights.
@@ -38,6 +43,8 @@ def make_adaptive(
         ``mask(image, size)`` returns the level map for features of sides `size`: a `LearnedLevels`,
         or e.g. ``lambda image, size: levels_from_edges(image, 2, size=size)``. Else pass level maps
         to `forward`.
+    anchor : {"first", "centre"}
+        See `AdaptiveConv2d`; as the published code: "centre".
 
     Raises
     ------
@@ -64,7 +71,10 @@ def make_adaptive(
         for inner, layer in list(network.get_submodule(name).named_modules(prefix=name)):
             if not list(layer.children()):
                 parent, _, leaf = inner.rpartition(".")
-                setattr(network.get_submodule(parent), leaf, _adaptive(layer, inner))
+                made = _adaptive(layer, inner)
+                if isinstance(made, AdaptiveConv2d | AdaptiveConv3d | AdaptivePool):
+                    made.anchor = one_of(anchor, ANCHORS, "anchor")
+                setattr(network.get_submodule(parent), leaf, made)
     if not names:
         raise ArgumentError("make_adaptive needs at least one stage")
     return AdaptiveNetwork(network, names, mask).train(model.training)

@@ -94,7 +94,9 @@ class NodeLayout:
         made: NodeLayout = self.once(("at", depth), lambda: NodeLayout(self.target, depth))
         return made
 
-    def neighbours(self, kernel: Sequence[int], step: Sequence[int], centres: Tensor) -> Tensor:
+    def neighbours(
+        self, kernel: Sequence[int], step: Sequence[int], centres: Tensor, anchor: str = "first"
+    ) -> Tensor:
         """Return the node under each tap of a kernel centred on each of some pixels.
 
         Parameters
@@ -104,28 +106,49 @@ class NodeLayout:
             forward.
         centres : (M,) int64
             Pixels to stand on, as `anchors`.
+        anchor : {'first', 'centre'}
+            Stand on the pixel itself, or at the middle of the block of the node that covers it.
 
         Returns
         -------
         index : (M, prod(kernel)) int64
             Taps in raster order; N for a tap outside the image.
         """
-        flat = (centres - centres % math.prod(self.size))[:, None]
-        inside = torch.ones_like(flat, dtype=torch.bool)
-        for axis, start in enumerate(self._coordinates(centres)):
-            taps = torch.arange(kernel[axis], device=start.device) - (kernel[axis] - 1) // 2
-            at = start[:, None] + taps * step[axis]
-            ok = (at >= 0) & (at < self.size[axis])
-            flat = (flat[:, :, None] + (at * self.strides[axis])[:, None]).flatten(1)
-            inside = (inside[:, :, None] & ok[:, None]).flatten(1)
-        return torch.where(inside, self.node_of[flat * inside], len(self))
+        sides = zip(kernel, step, strict=True)
+        taps = [(torch.arange(k, device=centres.device) - (k - 1) // 2) * s for k, s in sides]
+        offsets = torch.cartesian_prod(*taps).reshape(-1, len(self.size))
+        half = (1 << self.level[self.node_of[centres]]) >> 1 if anchor == "centre" else 0
+        starts = [(along + half)[:, None] for along in self._coordinates(centres)]
+        at = [start + offset for start, offset in zip(starts, offsets.unbind(1), strict=True)]
+        return self._under(at, centres // math.prod(self.size), anchor)
 
-    def lattice(self, depth: int) -> Tensor:
-        """Return the nodes on the grid of every 2**depth-th pixel, (B, *G)."""
-        grid = self.node_of.view(self.batch, *self.size)
-        for axis in range(len(self.size)):
-            grid = grid[(slice(None),) * (axis + 1) + (slice(None, None, 1 << depth),)]
-        return grid
+    def _under(self, at: list[Tensor], sample: Tensor, anchor: str) -> Tensor:
+        """Return the nodes under coordinates that may lie outside, which then are N.
+
+        Where a block is cut by the image's end, its middle may lie beyond: a node read there covers
+        its whole block.
+        """
+        held = [a.clamp(0, side - 1) for a, side in zip(at, self.size, strict=True)]
+        flat = sample.view(-1, *[1] * (at[0].ndim - 1)) * math.prod(self.size)
+        for along, stride in zip(held, self.strides, strict=True):
+            flat = flat + along * stride
+        node = self.node_of[flat]
+        reach = self.level[node] if anchor == "centre" else 0
+        inside = torch.ones_like(node, dtype=torch.bool)
+        for a, h in zip(at, held, strict=True):
+            inside &= (a >> reach) == (h >> reach)
+        return torch.where(inside, node, len(self))
+
+    def lattice(self, depth: int, anchor: str = "first") -> Tensor:
+        """Return the nodes on the grid of every 2**depth-th pixel, (B, *G), or of the middles of
+        these cells; N outside the image.
+        """
+        dims, half = len(self.size), (1 << depth) >> 1 if anchor == "centre" else 0
+        at = []
+        for axis, side in enumerate(self.size):
+            along = torch.arange(half, side + half, 1 << depth, device=self.level.device)
+            at.append(along.view(*[1] * (axis + 1), -1, *[1] * (dims - axis - 1)))
+        return self._under(at, torch.arange(self.batch, device=self.level.device), anchor)
 
     def lattice_rows(self, depth: int) -> Tensor:
         """Return each anchor's place on that grid, flattened, (N,); -1 off the grid."""

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from meshconv.errors import ArgumentError
 from meshconv.nn import (
     AdaptiveBatchNorm,
     AdaptiveConv2d,
@@ -149,3 +150,80 @@ def test_batch_norm_counts_each_node_once() -> None:
     expected = (rows - rows.mean(0)) / np.sqrt(rows.var(0) + 1e-5)
     found = AdaptiveBatchNorm(3).double()(AdaptiveNodes.from_image(x, mask)).features
     np.testing.assert_allclose(found.detach(), expected, atol=1e-12)
+
+
+# --- the published code's anchor -----------------------------------------------------------------
+
+
+def at_the_middles(layer: AdaptiveConv2d, nodes: AdaptiveNodes, n: int) -> torch.Tensor:
+    """conv2d(fill, dilation = padding = 2^n), read at top-left + 2^m // 2 of every node."""
+    step = tuple(d * 2**n for d in layer.dilation)
+    pad = tuple(s * (k // 2) for s, k in zip(step, layer.kernel_size, strict=True))
+    dense = nn.functional.conv2d(nodes.to_image(), layer.weight, layer.bias, 1, pad, step)
+    y, x = nodes.layout.coordinates().unbind(1)
+    half = 2**nodes.layout.level // 2
+    return dense[nodes.layout.sample, :, y + half, x + half]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("few", [True, False], ids=["gathered", "on the grid"])
+@pytest.mark.parametrize(("kernel", "dilation"), [(3, 1), (3, 2), (5, 1), (1, 1)])
+def test_at_the_middles_of_mixed_levels(n, few, kernel, dilation, monkeypatch):
+    monkeypatch.setattr("meshconv.nn.layers.adaptive_conv._FEW", 10**6 if few else 0)
+    torch.manual_seed(n)
+    size = (32, 24)
+    x, level = torch.randn(2, 3, *size), torch.cat([a_mask(size, n, 1), a_mask(size, n, 2)])
+    assert len(level.unique()) == n + 1
+    layer = AdaptiveConv2d(3, 4, kernel, dilation=dilation, levels=n, anchor="centre")
+    nodes = AdaptiveNodes.from_image(x, level)
+    with torch.no_grad():
+        found, expected = layer(nodes).features, at_the_middles(layer, nodes, n)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+        if kernel > 1:
+            first = AdaptiveConv2d(3, 4, kernel, dilation=dilation, levels=n)
+            first.load_state_dict(layer.state_dict())
+            assert (first(nodes).features - expected).abs().max() > 0.1
+
+
+def stage() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3, 2, 1),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 1, 1),
+        nn.Conv2d(6, 6, 3, 1, 2, dilation=2),
+        nn.Conv2d(6, 5, 3, 2, 1),
+        nn.MaxPool2d(3, 1, 1),
+    )
+
+
+@pytest.mark.parametrize("size", [(32, 24), (33, 22), (21, 19), (5, 7)])
+@pytest.mark.parametrize("anchor", ["first", "centre"])
+@pytest.mark.parametrize("few", [True, False], ids=["gathered", "on the grid"])
+def test_all_low_is_the_network_and_all_high_the_dilated_one(size, anchor, few, monkeypatch):
+    monkeypatch.setattr("meshconv.nn.layers.adaptive_conv._FEW", 10**6 if few else 0)
+    torch.manual_seed(0)
+    plain = nn.Sequential(stage()).eval()
+    network = make_adaptive(plain, "0", anchor=anchor)
+    x = torch.randn(2, 3, *size)
+    with torch.no_grad():
+        torch.testing.assert_close(network(x, 2)[..., ::4, ::4], plain(x), rtol=1e-4, atol=1e-5)
+        other = make_adaptive(plain, "0", anchor="first" if anchor == "centre" else "centre")
+        torch.testing.assert_close(network(x, 0), other(x, 0), rtol=0, atol=1e-5)
+
+
+def test_a_strided_layer_stands_at_the_middle_of_the_node_that_stays():
+    """Twice downsampled in one step from mixed nodes: by the definition, node after node."""
+    torch.manual_seed(4)
+    x, level = torch.randn(1, 3, 16, 16), a_mask((16, 16), 2, 5)
+    start = AdaptiveNodes.from_image(x, level, depth=1)
+    layer = AdaptiveConv2d(3, 4, 3, stride=2, anchor="centre")
+    found = layer(start)
+    dense = nn.functional.conv2d(start.to_image(), layer.weight, layer.bias, 1, 2, 2)
+    y, x_ = found.layout.coordinates().unbind(1)
+    half = 2 ** level[0, 0, y, x_].clamp(max=1) // 2  # of the block it stood for before
+    torch.testing.assert_close(
+        found.features, dense[0, :, y + half, x_ + half].T, rtol=0, atol=1e-5
+    )
+    with pytest.raises(ArgumentError, match="anchor must be one of 'first', 'centre'"):
+        AdaptiveConv2d(3, 4, 3, anchor="corner")

@@ -25,6 +25,7 @@ from meshconv.nn.layers.adaptive_masks import (
 from meshconv.nn.layers.adaptive_network import AdaptiveNetwork
 from meshconv.nn.layers.adaptive_nodes import AdaptiveNodes
 from meshconv.nn.layers.add_recalibration import add_recalibration, attention_maps
+from meshconv.nn.layers.conversion import convert
 from meshconv.nn.layers.dynamic_stride import DynamicStrideConv2d, DynamicStrideConv3d
 from meshconv.nn.layers.dynamic_stride_function import (
     dynamic_stride_conv2d,
@@ -85,6 +86,7 @@ __all__ = [
     "attention_maps",
     "bounded_density",
     "clear_edits",
+    "convert",
     "cost_penalty",
     "density_error",
     "dynamic_stride_conv2d",

@@ -23,7 +23,8 @@ class AdaptiveNetwork(nn.Module):
     Attributes
     ----------
     model : Module
-        The network, its parameters under their own names.
+        The network; its parameters have their own names in the state dict, which is the ordinary
+        network's.
     mask : callable or None
         ``mask(image, size)`` returns a level map of sides `size`, or a `LevelChoice`.
     """
@@ -34,6 +35,9 @@ class AdaptiveNetwork(nn.Module):
         self._pass = _Pass()
         model.get_submodule(stages[0]).register_forward_pre_hook(self._enter)
         model.get_submodule(stages[-1]).register_forward_hook(self._leave)
+        hooks: Any = self  # torch gives these two no types
+        hooks.register_state_dict_post_hook(_without_model)
+        hooks.register_load_state_dict_pre_hook(_with_model)
 
     def forward(self, x: Tensor, level: Tensor | LevelChoice | int | None = None) -> Tensor:
         """Return the model's output.
@@ -128,3 +132,15 @@ class _Pass:
     level: Tensor | LevelChoice | int | None = None
     constant: list[Tensor] = field(default_factory=list)
     used: Tensor | LevelChoice | None = None
+
+
+def _without_model(_network: nn.Module, state: dict[str, Any], prefix: str, _local: Any) -> None:
+    inner = f"{prefix}model."
+    for key in [key for key in state if key.startswith(inner)]:
+        state[prefix + key.removeprefix(inner)] = state.pop(key)
+
+
+def _with_model(network: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    for key in network.get_submodule("model").state_dict():
+        if prefix + key in state:
+            state[f"{prefix}model.{key}"] = state.pop(prefix + key)

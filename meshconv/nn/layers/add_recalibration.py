@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from meshconv.errors import ArgumentError
+from meshconv.nn.layers.plain_state import keep_own
 from meshconv.nn.layers.recalibration import PyramidPixelContext
 
 _BLOCK_WORDS = ("block", "bottleneck", "residual")
@@ -24,8 +25,9 @@ def add_recalibration(
 ) -> nn.Module:
     """Put a recalibration layer after the last norm of every residual block of `model`, in place.
 
-    The last norm becomes ``Sequential(norm, layer)``; load pretrained weights before. Norms on a
-    block's side path (named downsample, shortcut, skip, ...) are passed over.
+    The layer becomes the norm's submodule ``recalibration`` and acts on its output, so that every
+    parameter keeps its name and the network's own state still loads. Norms on a block's side path
+    (named downsample, shortcut, skip, ...) are passed over.
 
     Parameters
     ----------
@@ -66,11 +68,17 @@ def add_recalibration(
         for module, mode in training.items():
             module.training = mode
     for name, shape in shapes.items():
-        parent, _, leaf = name.rpartition(".")
         norm = model.get_submodule(name)
         layer = make(shape[1], tuple(shape[2:])).to(example.device)
-        setattr(model.get_submodule(parent), leaf, nn.Sequential(norm, layer).train(norm.training))
+        norm.add_module("recalibration", layer.train(norm.training))
+        norm.register_forward_hook(_recalibrate)
+        keep_own(norm, "recalibration.")
     return model
+
+
+def _recalibrate(norm: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    recalibrated: Tensor = norm.get_submodule("recalibration")(output)
+    return recalibrated
 
 
 def _last_norms(

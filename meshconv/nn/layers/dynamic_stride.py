@@ -16,6 +16,7 @@ from torch.nn import functional
 from meshconv.errors import ArrayTypeError
 from meshconv.nn.layers.dynamic_stride_function import moved_convolution
 from meshconv.nn.layers.offset_field import OffsetField, OffsetHead
+from meshconv.nn.layers.plain_state import keep_own
 from meshconv.nn.layers.windows import Window
 
 
@@ -68,6 +69,7 @@ class _DynamicStrideConv(nn.Module):
             device=device,
             dtype=dtype,
         )
+        keep_own(self, "offsets.")
 
     @classmethod
     def from_conv(cls, conv: nn.Conv2d | nn.Conv3d, **options: Any) -> Self:
@@ -102,14 +104,6 @@ class _DynamicStrideConv(nn.Module):
             x = functional.pad(x, conv._reversed_padding_repeated_twice, mode=conv.padding_mode)
             window = replace(window, padding=0)
         return moved_convolution(self._dims, x, self.weight, self.bias, offset, window, self.groups)
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **options: Any
-    ) -> None:
-        """Take a plain convolution's state too: where it names no displacement, ours stay."""
-        if not any(key.startswith(f"{prefix}offsets.") for key in state_dict):
-            state_dict |= self.offsets.state_dict(prefix=f"{prefix}offsets.")
-        super()._load_from_state_dict(state_dict, prefix, *args, **options)
 
 
 class DynamicStrideConv2d(_DynamicStrideConv, nn.Conv2d):

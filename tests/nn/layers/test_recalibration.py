@@ -230,7 +230,7 @@ def test_one_call_puts_the_layer_after_each_blocks_last_norm():
 
     assert add_recalibration(model, x, make=identity) is model
     sizes = {n: m.size for n, m in model.named_modules() if isinstance(m, PyramidPixelContext)}
-    assert sizes == {"1.bn2.1": (12, 8), "2.bn2.1": (6, 4)}
+    assert sizes == {"1.bn2.recalibration": (12, 8), "2.bn2.recalibration": (6, 4)}
     after = [m.training for n, m in model.named_modules() if "bn2." not in n]
     assert after == before
     assert isinstance(model[1].downsample[1], nn.BatchNorm2d)
@@ -242,17 +242,19 @@ def test_one_call_puts_the_layer_after_each_blocks_last_norm():
 def test_attention_maps_are_those_that_were_applied():
     x = torch.randn(2, 1, 14, 10)
     model = add_recalibration(backbone(), x).eval()
-    nn.init.normal_(model[2].bn2[1].weight)
+    nn.init.normal_(model[2].bn2.recalibration.weight)
     maps = attention_maps(model, x)
     assert {name: tuple(m.shape) for name, m in maps.items()} == {
-        "1.bn2.1": (2, 1, 12, 8),
-        "2.bn2.1": (2, 1, 6, 4),
+        "1.bn2.recalibration": (2, 1, 12, 8),
+        "2.bn2.recalibration": (2, 1, 6, 4),
     }
-    assert (maps["1.bn2.1"] == 0.5).all()
-    inside = model[2].bn2[0](model[2].conv2(model[2].bn1(model[2].conv1(model[:2](x))).relu()))
+    assert (maps["1.bn2.recalibration"] == 0.5).all()
+    block = model[2]
+    before = block.conv2(block.bn1(block.conv1(model[:2](x))).relu())
+    inside = nn.BatchNorm2d.forward(block.bn2, before)  # without what was put behind it
     torch.testing.assert_close(
-        maps["2.bn2.1"] * inside,
-        model[2].bn2(model[2].conv2(model[2].bn1(model[2].conv1(model[:2](x))).relu())),
+        maps["2.bn2.recalibration"] * inside,
+        block.bn2(before),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from meshconv._check import FloatArray
 from meshconv.benchmark.seeds import Row, over_seeds, with_half_width
 from meshconv.benchmark.task import Task
-from meshconv.io import write_bytes_atomic
+from meshconv.io.atomic import write_bytes_atomic
 from meshconv.saliency.attribute import unit_range
 from meshconv.viz.picture import FieldStyle, pyplot, render_views
 

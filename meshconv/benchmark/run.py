@@ -20,7 +20,7 @@ from meshconv.benchmark.models import DETERMINISTIC, model_named
 from meshconv.benchmark.seeds import Row
 from meshconv.benchmark.task import Part, Task, mass_in_boxes
 from meshconv.errors import CheckpointError
-from meshconv.io import write_bytes_atomic
+from meshconv.io.atomic import write_bytes_atomic
 from meshconv.stats.metrics import evaluate
 
 

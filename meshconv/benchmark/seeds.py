@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from meshconv.errors import CheckpointError
-from meshconv.io import write_bytes_atomic
+from meshconv.io.atomic import write_bytes_atomic
 
 Row = dict[str, Any]
 _HALF = " +-"  # behind the name of a figure: the key of its half-width

@@ -18,7 +18,7 @@ from meshconv.datasets.images import LabelledImages, cluttered_mnist, mnist, pne
 from meshconv.datasets.morphable import EFFECTS, Acquisition, MorphableFaces, face_model
 from meshconv.datasets.scan import Population
 from meshconv.errors import ArgumentError
-from meshconv.io import write_bytes_atomic
+from meshconv.io.atomic import write_bytes_atomic
 from meshconv.registration.template import Template
 from meshconv.stats.folds import hold_out
 from meshconv.stats.split import PARTS

@@ -8,12 +8,15 @@ import argparse
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
 import meshconv as mc
-from meshconv.cli import compare, maps, scans, studies, surfaces, tools
 from meshconv.cli.output import as_json, lead_nowhere, open_streams, refuse, say
 from meshconv.errors import MeshConvError, MeshConvWarning
+
+# files of this room, each with the commands of one kind, in the order of the help
+_GROUPS = ("surfaces", "maps", "studies", "scans", "compare", "tools")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -34,8 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"meshconv {mc.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in (surfaces, maps, studies, scans, compare, tools):
-        group.add_commands(commands)
+    for group in _GROUPS:
+        import_module(f"meshconv.cli.{group}").add_commands(commands)
     return parser
 
 

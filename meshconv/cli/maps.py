@@ -183,7 +183,7 @@ def _finish(args: argparse.Namespace, flat: Parameterization, figures: dict[str,
     """Write what was asked for and print the figures of the delivered map."""
     import numpy as np
 
-    from meshconv.io import write_bytes_atomic
+    from meshconv.io.atomic import write_bytes_atomic
     from meshconv.maps.files import save_parameterization
 
     report = {

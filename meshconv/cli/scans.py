@@ -122,7 +122,7 @@ def _explain(args: argparse.Namespace) -> int:
                 "written": f"{target.name}.vtp",
             }
         )
-    from meshconv.io import write_bytes_atomic
+    from meshconv.io.atomic import write_bytes_atomic
 
     write_bytes_atomic(args.out / "explanations.json", (as_json(rows) + "\n").encode())
     lines = [f"{one_line(row['file'])}\t{one_line(row['label'])}" for row in rows]

@@ -12,7 +12,7 @@ from meshconv.datasets.entries import entries_of, hear_columns, number
 from meshconv.datasets.scan import Population, Scan
 from meshconv.datasets.table import read_table
 from meshconv.errors import BadFormatError, FolderError, MeshConvWarning, MissingFileError
-from meshconv.io import FORMATS, load
+from meshconv.io.read import FORMATS, load
 
 _TABLES = ("csv", "tsv", "xlsx")
 

@@ -21,7 +21,8 @@ from torch_geometric.data import Data, InMemoryDataset
 from meshconv._check import IntArray, one_of
 from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import ArgumentError, ArrayTypeError, CheckpointError
-from meshconv.io import as_surface, write_bytes_atomic
+from meshconv.io.atomic import write_bytes_atomic
+from meshconv.io.convert import as_surface
 from meshconv.mesh.connectivity import edges as face_edges
 from meshconv.mesh.surface import Surface
 from meshconv.resample.geometry_image import GeometryImage

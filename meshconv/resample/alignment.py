@@ -79,7 +79,7 @@ def _on_template(
 ) -> tuple[FloatArray, BoolArray]:
     """Return the template's position (V, 3) at each vertex's place, and whether it has one."""
     grid, image = _template_image(template)
-    places = square_coordinates(parameterization)
+    places = square_coordinates(parameterization.coordinates, parameterization.domain)
     target = pixel_to_point(places, grid.mask) @ image.channels.reshape(3, -1).T
     nearest = np.rint(np.clip(places, 0, 1) * (grid.size - 1)).astype(np.int64)
     return np.asarray(target), grid.mask[nearest[:, 1], nearest[:, 0]]

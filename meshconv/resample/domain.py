@@ -1,13 +1,13 @@
 """How each domain of a `Parameterization` lies in the unit square (u, v).
 
-- ``disk``: its bounding square, so the disk is the inscribed circle and the four corners are outside; or,
-  with ``disk_to_square='conformal'``, the whole square by the Schwarz-Christoffel map: angles are
-  kept except at the four corners of the square, and no node is wasted.
+- ``disk``: its bounding square, so the disk is the inscribed circle and the four corners are
+  outside; or, with ``disk_to_square='conformal'``, the whole square by the Schwarz-Christoffel map:
+  angles are kept except at the four corners of the square, and no node is wasted.
 - ``rectangle`` [0, 1] x [0, h]: stretched onto the square, v = y / h.
 - ``plane``: the bounding box, centred and scaled evenly; what it does not reach is outside.
-- ``sphere``: the octahedral map: central projection onto the octahedron, whose upper half is the inner
-  diamond of the square and whose lower half is folded out into the corners. The whole border is
-  glued to itself, and the areas vary far less than on a latitude-longitude picture. Each side is
+- ``sphere``: the octahedral map: central projection onto the octahedron, whose upper half is the
+  inner diamond of the square and whose lower half is folded out into the corners. The whole border
+  is glued to itself, and the areas vary far less than on a latitude-longitude picture. Each side is
   its own mirror image about its middle, so what lies on the seam is seen twice; convolutions do not
   know of the seam, they see their padding beyond it.
 """
@@ -18,28 +18,26 @@ import numpy as np
 from scipy.special import ellipk, elliprf
 
 from meshconv._check import ComplexArray, FloatArray, one_of
-from meshconv.maps.parameterization import Parameterization
 
 DISK_TO_SQUARE = ("inscribed", "conformal")
 
 
 def square_coordinates(
-    parameterization: Parameterization, *, disk_to_square: str = "inscribed"
+    coordinates: FloatArray, domain: str, *, disk_to_square: str = "inscribed"
 ) -> FloatArray:
-    """Return where each vertex lies in the unit square, (V, 2) = (u, v)."""
+    """Return where points (V, 2 or 3) of a `Parameterization`'s domain lie in the unit square,
+    (V, 2) = (u, v).
+    """
     one_of(disk_to_square, DISK_TO_SQUARE, "disk_to_square")
-    xy = parameterization.coordinates
-    if parameterization.domain == "sphere":
+    xy = coordinates
+    if domain == "sphere":
         return sphere_to_square(xy)
-    if parameterization.domain == "rectangle":
+    if domain == "rectangle":
         height = float(xy[:, 1].max())
         return np.clip(xy / [1.0, height if height > 0 else 1.0], 0.0, 1.0)
-    if parameterization.domain == "disk":
-        return (
-            disk_conformal(parameterization.z)
-            if disk_to_square == "conformal"
-            else (xy + 1.0) / 2.0
-        )
+    if domain == "disk":
+        inscribed = disk_to_square == "inscribed"
+        return (xy + 1.0) / 2.0 if inscribed else disk_conformal(xy[:, 0] + 1j * xy[:, 1])
     low, high = xy.min(axis=0), xy.max(axis=0)
     width = float((high - low).max())
     return (xy - (low + high) / 2) / (width if width > 0 else 1.0) + 0.5

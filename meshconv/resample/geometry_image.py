@@ -32,7 +32,8 @@ class GeometryImage:
 
     Examples
     --------
-    >>> image = GeometryImage([[[0.0, 1.0], [2.0, np.nan]]], ["height"], [[True, True], [True, False]])
+    >>> mask = [[True, True], [True, False]]
+    >>> image = GeometryImage([[[0.0, 1.0], [2.0, np.nan]]], ["height"], mask)
     >>> image.size, image["height"][1, 0], image.filled(-1.0).channels[0, 1, 1]
     (2, np.float64(2.0), np.float64(-1.0))
     """
@@ -60,8 +61,8 @@ class GeometryImage:
         if bad.any():
             c, i, j = (int(k) for k in np.argwhere(bad)[0])
             raise NonFiniteError(
-                f"channel {names[c]!r} is {channels[c, i, j]} at row {i}, column {j}, inside the mask"
-                f" ({int(bad.sum())} such values)",
+                f"channel {names[c]!r} is {channels[c, i, j]} at row {i}, column {j}, inside the"
+                f" mask ({int(bad.sum())} such values)",
                 count=int(bad.sum()),
             )
         object.__setattr__(self, "channels", read_only(channels, np.float64, self.channels))

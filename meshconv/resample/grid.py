@@ -1,12 +1,13 @@
 """The grid convention. It is stated here and nowhere else.
 
-- Nodes lie **on the border**: a grid of size N has N x N nodes, node k at k / (N - 1), from 0 to 1 inclusive.
-- **Row = v, column = u**: ``image[i, j]`` is the value at u = j / (N - 1), v = i / (N - 1). A picture of it
-  is drawn with the origin in the lower left corner.
-- In torch this is ``align_corners=True`` with x = 2 u - 1 along columns and y = 2 v - 1 along rows, last
-  axis (x, y).
-- N = 2^k + 1 (33, 65, 129, 257) nests: every other node of one grid is the next coarser grid. Other sizes
-  work.
+- Nodes lie **on the border**: a grid of size N has N x N nodes, node k at k / (N - 1), from 0 to 1
+  inclusive.
+- **Row = v, column = u**: ``image[i, j]`` is the value at u = j / (N - 1), v = i / (N - 1). A
+  picture of it is drawn with the origin in the lower left corner.
+- In torch this is ``align_corners=True`` with x = 2 u - 1 along columns and y = 2 v - 1 along rows,
+  last axis (x, y).
+- N = 2^k + 1 (33, 65, 129, 257) nests: every other node of one grid is the next coarser grid. Other
+  sizes work.
 
 (A grid of pixel centres was measured at 14 times the error on the border.)
 """

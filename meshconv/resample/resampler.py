@@ -81,7 +81,9 @@ class Resampler:
     ) -> None:
         self.parameterization = parameterization
         self.size = grid_size(size)
-        self.coordinates = square_coordinates(parameterization, disk_to_square=disk_to_square)
+        self.coordinates = square_coordinates(
+            parameterization.coordinates, parameterization.domain, disk_to_square=disk_to_square
+        )
         faces = parameterization.surface.faces
         if parameterization.domain == "sphere":
             face, weights = scan_sphere(parameterization.coordinates, faces, self.size)
@@ -100,7 +102,8 @@ class Resampler:
 
     def __repr__(self) -> str:
         n_vertices = self.parameterization.surface.n_vertices
-        return f"Resampler({n_vertices} vertices <-> {self.size}^2 nodes, {self.mask.mean():.0%} inside)"
+        inside = f"{self.mask.mean():.0%} inside"
+        return f"Resampler({n_vertices} vertices <-> {self.size}^2 nodes, {inside})"
 
     def to_image(
         self, fields: ArrayLike | Mapping[str, ArrayLike], *, fill: float = np.nan

@@ -64,8 +64,9 @@ class FrameMirror:
         """
         size = standardizer.mean.shape[-1]
         flat = fit_template(template.surface, template, mirror=True).parameterization()
+        frame = template.parameterization
         there = Resampler(flat, size)  # from the mirrored template to the frame
-        places = _filled(there, square_coordinates(template.parameterization))
+        places = _filled(there, square_coordinates(frame.coordinates, frame.domain))
         fields = channels(flat.surface, flat, template)
         before, after = (
             template.surface.vertices,

@@ -13,7 +13,8 @@ from typing import Any
 
 from meshconv.datasets.scan import Scan
 from meshconv.errors import ArgumentError, ArrayTypeError, MeshConvError
-from meshconv.io import as_surface, load
+from meshconv.io.convert import as_surface
+from meshconv.io.read import load
 from meshconv.mesh.surface import Surface
 
 # what a bad scan may lead to, in our own code or in a library's; all else is a fault of the program

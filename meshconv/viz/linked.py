@@ -66,7 +66,7 @@ class LinkedViews:
 
     def __init__(self, parameterization: Parameterization, size: int = 65) -> None:
         self.parameterization, self.size = parameterization, grid_size(size)
-        self.square = square_coordinates(parameterization)
+        self.square = square_coordinates(parameterization.coordinates, parameterization.domain)
 
     def from_surface(self, face: int, point: FloatArray) -> Place:
         """Return the place of a point picked on a face, moved into it if it lies beside or above

@@ -264,7 +264,7 @@ def save_figure(fig: Figure, path: str | PathLike[str], *, dpi: int = 150) -> No
     """Write a figure whole or not at all; the format follows the name (.png, .svg, .pdf)."""
     from pathlib import Path
 
-    from meshconv.io import atomic_write
+    from meshconv.io.atomic import atomic_write
 
     buffer = io.BytesIO()
     fig.savefig(

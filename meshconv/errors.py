@@ -225,5 +225,9 @@ class AccuracyWarning(MeshConvWarning):
     """A result is valid but less accurate than asked for; both figures in the text."""
 
 
+class RegistrationWarning(MeshConvWarning):
+    """A scan was brought into a frame, and it is doubtful whether it lies right; look at it."""
+
+
 class CacheWarning(MeshConvWarning):
     """A cached file was stale or damaged and has been recomputed."""

@@ -1,11 +1,13 @@
-"""Where a vertex stays while a map is changed: in the plane, on the circle or on the sphere."""
+"""Where a vertex stays while a map is changed: in the plane, on the circle, on the sphere or in the
+disk.
+"""
 
 from __future__ import annotations
 
 import numba as nb
 import numpy as np
 
-INTERIOR, CIRCLE, SPHERE = 0, 1, 2
+INTERIOR, CIRCLE, SPHERE, DISK = 0, 1, 2, 3
 
 
 @nb.njit(cache=True)
@@ -17,4 +19,7 @@ def stay(x, y, z, kind):  # type: ignore[no-untyped-def]
     if kind == SPHERE:
         r = np.sqrt(x * x + y * y + z * z)
         return x / r, y / r, z / r
+    if kind == DISK:
+        r = max(np.sqrt(x * x + y * y), 1.0)
+        return x / r, y / r, z
     return x, y, z

@@ -75,7 +75,8 @@ def untangle(
     points: FloatArray, faces: IntArray, target: FloatArray, kinds: IntArray, free: BoolArray
 ) -> tuple[FloatArray, bool]:
     """Unfold the folded faces by moving only vertices near them; return points (V, 3) and whether
-    it worked.
+    it worked. `kinds` (V,) says where each vertex has to stay: anywhere in the plane, within the
+    unit disk, on its circle, or on the sphere.
 
     The patch is 3, then 9, then 27 rings of faces around what is folded. Vertices are visited from
     dense to sparse, so that the result does not depend on how they are numbered.

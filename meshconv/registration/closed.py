@@ -18,6 +18,7 @@ from meshconv.registration.matching import COMPLETE
 _POINTS = 500  # of each surface, for equal areas
 # (poses kept, points of each surface, iterations): from many rough trials to few finer ones
 _STAGES = ((20, 100, 5), (6, 200, 6), (3, 300, 8))
+_OTHER = 1 + 2 * np.cos(np.radians(30))  # trace of a turn by 30 degrees: another pose
 _TILT = 0.6  # radians, of the trials about each of the four principal positions
 _FIRST_MODES = 16
 # points with which the last poses are compared, and those of the last bending
@@ -25,8 +26,10 @@ _TRIAL = (250, Schedule(6, _FIRST_MODES, 20))
 _LAST = (500, Schedule(14, _FIRST_MODES, 100))
 
 
-def fit_closed(surface: Surface, frame: Frame) -> Bent:
-    """Return the template bent onto `surface`: in any pose, or little turned if it says so."""
+def fit_closed(surface: Surface, frame: Frame) -> tuple[Bent, float]:
+    """Return the template bent onto `surface`, in any pose, or little turned if it says so; and how
+    much worse the best other pose is.
+    """
     rows, chosen = (even_subset(s, _POINTS) for s in (surface, frame.surface))
     scale = frame.size / float(np.sqrt(surface.area))
     middle = surface.vertices[rows].mean(axis=0)
@@ -38,14 +41,15 @@ def fit_closed(surface: Surface, frame: Frame) -> Bent:
         _bend(frame, chosen, scan, pose, *_TRIAL)
         for pose in _poses(scan, target, frame.orientation)
     ]
-    start = min(tried, key=lambda bent: bent.residual).pose
-    bent = _bend(frame, chosen, scan, start, *_LAST)
+    best = min(tried, key=lambda bent: bent.residual)
+    others = [
+        one.residual for one in tried if np.trace(one.pose.rotation @ best.pose.rotation.T) < _OTHER
+    ]
+    bent = _bend(frame, chosen, scan, best.pose, *_LAST)
     turned = bent.pose.rotation
-    return Bent(
-        bent.vertices,
-        Pose(turned, bent.pose.translation - scale * (turned @ middle), scale),
-        bent.residual,
-    )
+    moved = Pose(turned, bent.pose.translation - scale * (turned @ middle), scale)
+    rival = min(others) / best.residual if others and best.residual > 0 else np.inf
+    return Bent(bent.vertices, moved, bent.residual), float(rival)
 
 
 def _bend(

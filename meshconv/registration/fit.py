@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 from numpy.typing import ArrayLike
 
 from meshconv._check import require_kind
-from meshconv.errors import ArgumentError
+from meshconv.errors import ArgumentError, RegistrationWarning
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 from meshconv.registration.landmarks import find_landmarks
@@ -46,6 +48,12 @@ def fit_template(
     DegenerateError
         If the scan has no area, or the template too few vertices to be matched.
 
+    Warns
+    -----
+    RegistrationWarning
+        If it is doubtful whether the scan lies right: unlike the scans the frame is made for, in a
+        pose that the shape does not determine, or wound inside out (which is put right).
+
     References
     ----------
     Besl, McKay, 1992, A method for registration of 3-D shapes. doi:10.1109/34.121791
@@ -56,7 +64,11 @@ def fit_template(
     require_kind(surface, "surface", Surface)
     require_kind(template, "template", Template)
     marks = find_landmarks(surface, template.landmarks, landmarks)
-    return fit_frame(surface, template, marks, mirror)
+    fit = fit_frame(surface, template, marks, mirror)
+    if fit.doubts:
+        text = f"the scan may lie wrong in the frame: {'; '.join(fit.doubts)}"
+        warnings.warn(text, RegistrationWarning, stacklevel=2)
+    return fit
 
 
 def register(
@@ -97,6 +109,11 @@ def register(
         template is a disk.
     FoldError
         If no map without folds was found.
+
+    Warns
+    -----
+    RegistrationWarning
+        As `fit_template` does.
 
     Examples
     --------

@@ -32,13 +32,14 @@ class Frame:
 
     Parameters
     ----------
-    parameterization, landmarks, orientation
+    parameterization, landmarks, orientation, population
         As of `meshconv.Template`.
     """
 
     parameterization: Parameterization
     landmarks: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     orientation: str = "any"
+    population: FloatArray = field(default_factory=lambda: np.zeros((0, 5)))
 
     def __post_init__(self) -> None:
         require_kind(self.parameterization, "parameterization", Parameterization)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from meshconv._check import BoolArray, FloatArray, IntArray
-from meshconv.errors import FoldError, TopologyError
+from meshconv.errors import FoldError, SolverError, TopologyError
 from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.maps.folds import signed_areas
 from meshconv.maps.locate import lift
 from meshconv.maps.parameterization import Parameterization
-from meshconv.maps.stay import INTERIOR, SPHERE
+from meshconv.maps.stay import DISK, SPHERE
 from meshconv.maps.untangle import advance, untangle
 from meshconv.mesh import connectivity
 from meshconv.mesh.closest import closest_points, plane_coordinates
@@ -25,6 +25,8 @@ _FAR = 0.03  # a scan vertex farther than this from the template does not count 
 _REACH = 4.0  # how far beyond a border face its plane is believed, in barycentric coordinates
 _AVERAGING = 3  # rounds of averaging for the local area ratio
 _LEAST_AREA = 0.2  # of what the surroundings suggest, for a face that is to be unfolded
+_NO_WAY = "the scan cannot be laid into the frame without folds"
+_KIND = "is it the same kind of surface?"
 _SQUEEZE = 0.97  # from this radius on the plane is squeezed into the unit disk
 
 
@@ -34,9 +36,9 @@ def place(
     bent: Bent,
     landmarks: Landmarks,
     start: Parameterization | None,
-) -> Parameterization:
-    """Return `surface` (the scan, mirrored if it was) in the frame that was bent onto it, without
-    folds.
+) -> FloatArray:
+    """Return the coordinates of `surface` (the scan, mirrored if it was) in the frame that was bent
+    onto it, without folds.
     """
     pieces = int(connectivity.face_components(surface.faces).max()) + 1
     if pieces > 1:
@@ -57,10 +59,7 @@ def place(
         weights, touching = _beyond_border(frame, bent, points, corners, weights, near)
         target = np.einsum("vk,vkd->vd", weights, flat.coordinates[corners])
         wanted = _squeezed(_extended(surface, points / frame.size, target, touching))
-    coordinates = _one_to_one(surface, flat.domain, wanted, landmarks, start)
-    if flat.domain == "disk":
-        coordinates = _brought_home(coordinates, wanted, surface)
-    return Parameterization(surface, coordinates, flat.domain)
+    return _one_to_one(surface, flat.domain, wanted, landmarks, start)
 
 
 def _reach(frame: Frame, bent: Bent) -> float:
@@ -105,7 +104,7 @@ def _extended(
     if not touching.any():
         raise FoldError(
             "no vertex of the scan touches the fitted template",
-            hint="is it the same kind of surface?",
+            hint=_KIND,
         )
     x = places - places[touching].mean(axis=0)
     powers = [(i, j, k) for i in range(4) for j in range(4 - i) for k in range(4 - i - j)]
@@ -131,20 +130,6 @@ def _squeezed(uv: FloatArray) -> FloatArray:
     return uv * (new / np.maximum(r, _SQUEEZE * 1e-3))[:, None] if (r > _SQUEEZE).any() else uv
 
 
-def _brought_home(uv: FloatArray, wanted: FloatArray, surface: Surface) -> FloatArray:
-    """Move vertices that left the disk back to where they were wanted, as far as their faces allow.
-
-    Areas alone do not hold a vertex of the border whose faces stand on nearly parallel sides: while
-    its surroundings are unfolded it may slide along them, far beyond the disk.
-    """
-    outside = (uv**2).sum(axis=1) > 1.0
-    if not outside.any():
-        return uv
-    goal = np.where(outside[:, None], wanted, uv)
-    kinds, any_area = np.full(len(uv), INTERIOR), np.ones(surface.n_faces)
-    return advance(lift(uv), lift(goal), surface.faces, any_area, kinds)[:, :2]
-
-
 def _one_to_one(
     surface: Surface,
     domain: str,
@@ -159,7 +144,7 @@ def _one_to_one(
     out; at last the scan's own conformal map is moved towards what is wanted, each vertex as far as
     its faces allow.
     """
-    kinds = np.full(surface.n_vertices, SPHERE if domain == "sphere" else INTERIOR)
+    kinds = np.full(surface.n_vertices, SPHERE if domain == "sphere" else DISK)
     points = wanted if domain == "sphere" else lift(wanted)
     free = np.ones(surface.n_vertices, dtype=bool)
     corners = marks.corners[marks.weights > 1 - 1e-9]
@@ -171,10 +156,33 @@ def _one_to_one(
         if clean:
             break
     else:
-        own = start or conformal_map(surface, domain=domain)
-        begin = own.coordinates if domain == "sphere" else lift(_similar(own.coordinates, wanted))
+        begin = _start(surface, domain, wanted, start)
         settled = advance(begin, points, surface.faces, target, kinds)
     return settled if domain == "sphere" else settled[:, :2]
+
+
+def _start(
+    surface: Surface, domain: str, wanted: FloatArray, own: Parameterization | None
+) -> FloatArray:
+    """Return points without folds from which to reach what is wanted: the scan's own map, moved
+    near it but not out of the disk.
+    """
+    try:
+        own = own or conformal_map(surface, domain=domain)
+        begin = own.coordinates
+    except (SolverError, FoldError) as error:
+        raise FoldError(f"{_NO_WAY}, and it has no map of its own: {error}", hint=_KIND) from error
+    if domain == "disk":
+        near = _similar(begin, wanted)
+        begin = lift(near / max(1.0, float(np.linalg.norm(near, axis=1).max())))
+    folds = int((signed_areas(begin, surface.faces) <= 0).sum())
+    if folds:
+        raise FoldError(
+            f"{_NO_WAY}, and {folds} faces of its own map are smaller than rounding",
+            count=folds,
+            hint=_KIND,
+        )
+    return begin
 
 
 def _wanted_areas(points: FloatArray, surface: Surface, least: float) -> FloatArray:

@@ -13,9 +13,22 @@ from meshconv._check import FloatArray, IntArray
 from meshconv.mesh.rigid import Pose, nearest_rotation
 from meshconv.registration.cloud import NORMAL, Cloud
 
-# (poses kept, scan points, template points, iterations): many rough trials, then fewer and finer
-# ones. Any rotation is within about 30 degrees of one of 120.
-_STAGES = ((120, 60, 400, 2), (24, 120, 800, 4), (4, 300, 2500, 15), (1, 300, 2500, 100))
+
+class Stage(NamedTuple):
+    """How many motions are tried, at how many points of scan and target, for how many rounds."""
+
+    kept: int
+    points: int
+    target: int
+    iterations: int
+
+
+# Many rough trials, then fewer and finer ones. Any rotation is within about 30 degrees of one of
+# 120. The last few are unlike each other.
+_STAGES = (Stage(120, 60, 400, 2), Stage(24, 120, 800, 4), Stage(4, 300, 2500, 15))
+_LAST = Stage(1, 300, 2500, 100)  # of the best
+_POSES = 3  # returned, at most
+_UNLIKE = np.cos(np.radians(30))  # two poses nearer than this are one
 _STILL = 1e-9  # change of the rotations at which they have converged
 _SLIDES = 20
 
@@ -32,27 +45,53 @@ class Motions(NamedTuple):
 
 
 def find_pose(scan: Cloud, target: Cloud, scale: float) -> Pose:
-    """Return the pose of `scan` on `target`, by closest points from many rotations at once.
+    """Return the pose of `scan` on `target` that brings them nearest, see `find_poses`."""
+    return find_poses(scan, target, scale)[0]
 
-    Positions and normals are matched together. `scale` is the ratio of units, kept fixed here.
-    Points without a counterpart weigh little (Cauchy weights), so that the surfaces may be cropped
-    differently.
+
+def find_poses(scan: Cloud, target: Cloud, scale: float) -> list[Pose]:
+    """Return the few poses, unlike each other, that bring `scan` nearest to `target`, best first.
+
+    By closest points from many rotations at once; positions and normals are matched together.
+    `scale` is the ratio of units, kept fixed here. Points without a counterpart weigh little
+    (Cauchy weights), so that the surfaces may be cropped differently.
     """
     middle = scan.points.mean(axis=0)
     centred = Cloud(scale * (scan.points - middle), scan.normals, target.size)
-    turns = _starts(centred.points, _STAGES[0][0])
+    turns = _starts(centred.points, _STAGES[0].kept)
     motions = Motions(turns, np.tile(target.points.mean(axis=0), (len(turns), 1)))
     cost = np.zeros(len(turns))
-    for kept, n_points, n_target, iterations in _STAGES:
-        motions = motions.take(np.argsort(cost, kind="stable")[:kept])
-        few, some = centred.few(n_points), target.few(n_target)
-        for _ in range(iterations):
-            before, motions = motions, _improved(few, some, motions)
-            if np.abs(motions.turns - before.turns).max() < _STILL:
-                break
-        cost = _cost(few, some, motions)
-    turns, shifts = _slid(centred, some, motions.take(slice(1)))
-    return Pose(turns[0], shifts[0] - scale * (turns[0] @ middle), scale)
+    for stage in _STAGES:
+        best = np.argsort(cost, kind="stable")
+        best = _unlike(motions, best) if stage is _STAGES[-1] else best
+        motions, cost = _converged(centred, target, motions.take(best[: stage.kept]), stage)
+    best = _unlike(motions, np.argsort(cost, kind="stable"))[:_POSES]
+    first = _converged(centred, target, motions.take(best[:1]), _LAST)[0]
+    first = _slid(centred, target.few(_LAST.target), first)
+    ends = [first, *(motions.take(best[k : k + 1]) for k in range(1, len(best)))]
+    return [Pose(t[0], s[0] - scale * (t[0] @ middle), scale) for t, s in ends]
+
+
+def _converged(
+    scan: Cloud, target: Cloud, motions: Motions, stage: Stage
+) -> tuple[Motions, FloatArray]:
+    """Return the motions after a stage's rounds of closest points, and what each costs."""
+    few, some = scan.few(stage.points), target.few(stage.target)
+    for _ in range(stage.iterations):
+        before, motions = motions, _improved(few, some, motions)
+        if np.abs(motions.turns - before.turns).max() < _STILL:
+            break
+    return motions, _cost(few, some, motions)
+
+
+def _unlike(motions: Motions, order: IntArray) -> IntArray:
+    """Return the rows of `order` whose rotation is not near that of an earlier one."""
+    kept: list[int] = []
+    for k in order:
+        turned = np.einsum("ij,sij->s", motions.turns[k], motions.turns[kept])
+        if not kept or turned.max() < 1 + 2 * _UNLIKE:
+            kept.append(int(k))
+    return np.array(kept)
 
 
 def _slid(scan: Cloud, target: Cloud, start: Motions) -> Motions:

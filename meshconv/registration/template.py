@@ -30,6 +30,10 @@ class Template(Frame):
         How the scans are turned in space: anyhow, or about as the template is, as organs are that
         were cut out of scanner images. Then only what is left of the turn, some 40 degrees, is
         sought and taken away. Closed surfaces only.
+    population : (n, 5) float64, optional
+        How well each scan that the frame is made of lies in it, rows of
+        `meshconv.registration.score.Measures`: what later scans are judged by. Without it they are
+        judged by what is usual for faces and organs.
 
     See Also
     --------
@@ -74,7 +78,7 @@ class Template(Frame):
         TopologyError
             If the surface is neither of the two.
         """
-        return cls._of(surface_frame(surface, domain, landmarks, margin, orientation))
+        return cls.of(surface_frame(surface, domain, landmarks, margin, orientation))
 
     @classmethod
     def from_population(
@@ -111,7 +115,7 @@ class Template(Frame):
             first.
         """
         options = Options(domain, rounds, orientation, pose)
-        return cls._of(mean_frame(surfaces, landmarks, options))
+        return cls.of(mean_frame(surfaces, landmarks, options))
 
     def standing(self) -> Template:
         """Return the same frame in a standard pose, whichever it was in; `turned` corrects what
@@ -123,7 +127,7 @@ class Template(Frame):
         nowhere (closed, or nearly so), the longest principal axis points up and the shortest to +z;
         which of their ends is in front or up is arbitrary.
         """
-        return self._of(stood(self))
+        return self.of(stood(self))
 
     def turned(self, degrees: float) -> Template:
         """Return the frame turned counter-clockwise in its picture: by 180 where it came out upside
@@ -152,6 +156,7 @@ class Template(Frame):
             "faces": self.surface.faces,
             "coordinates": self.parameterization.coordinates,
             "landmarks": self.landmarks,
+            "population": self.population,
         }
         head = {"domain": self.parameterization.domain, "orientation": self.orientation}
         write_container(path, "template", head, arrays)
@@ -162,8 +167,9 @@ class Template(Frame):
         with read_container(path, "template") as (head, arrays):
             surface = Surface(arrays["vertices"], arrays["faces"])
             flat = Parameterization(surface, arrays["coordinates"], head["domain"])
-            return cls(flat, arrays["landmarks"], head["orientation"])
+            return cls(flat, arrays["landmarks"], head["orientation"], arrays["population"])
 
     @classmethod
-    def _of(cls, frame: Frame) -> Template:
-        return cls(frame.parameterization, frame.landmarks, frame.orientation)
+    def of(cls, frame: Frame) -> Template:
+        """Return a frame with its doors."""
+        return cls(frame.parameterization, frame.landmarks, frame.orientation, frame.population)

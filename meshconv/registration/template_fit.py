@@ -28,10 +28,13 @@ from meshconv.registration.frame import Frame, blurred_curvature
 from meshconv.registration.landmarks import Landmarks
 from meshconv.registration.matching import CROPPED
 from meshconv.registration.place import place
-from meshconv.registration.pose import find_pose
+from meshconv.registration.pose import find_poses
+from meshconv.registration.score import LEVEL, FitScore, measure, score
 
 _POSE_POINTS, _BEND_POINTS = 300, 1200
-_BENDING = Schedule(iterations=20)
+_BENDING, _TRIAL = Schedule(20), Schedule(6, 16, 20)
+_TAME = 1e-100  # coordinates beyond this, or beyond its inverse, are measured in another unit
+_OTHER = 1 + 2 * np.cos(np.radians(30))  # trace of a turn by 30 degrees: another pose
 _LEAST_MATCHED = 4  # points not in one plane: fewer do not tell a pose
 Mirror = bool | Literal["auto"]
 
@@ -56,6 +59,10 @@ class TemplateFit:
         Median distance between the two surfaces, in the template's unit of length.
     landmarks : Landmarks
         Points of the scan that were matched to the template's landmarks.
+    inside_out : bool
+        Whether the faces were reversed because the scan fits only that way.
+    score : FitScore
+        How good the fit is: ``score.value`` from 0 to 1, doubtful below 0.5.
     """
 
     surface: Surface
@@ -65,11 +72,21 @@ class TemplateFit:
     fitted: FloatArray
     residual: float
     landmarks: Landmarks
+    inside_out: bool
+    score: FitScore
 
     @cached_property
     def upright(self) -> Surface:
-        """The scan, mirrored if it was: same vertices, in its own unit and place."""
-        return self.surface.mirrored() if self.mirrored else self.surface
+        """The scan, mirrored if it was, its faces reversed if it was inside out: same vertices, in
+        its own unit and place.
+        """
+        return _seen(self.surface, self.mirrored, self.inside_out)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What a person should look at, in words; nothing if nothing is doubtful."""
+        turned = ("it is inside out: its faces are taken the other way round",)
+        return (turned if self.inside_out else ()) + self.score.doubts
 
     def aligned(self) -> Surface:
         """Return the scan in the template's pose, size kept (mirrored if it was)."""
@@ -92,8 +109,11 @@ class TemplateFit:
         start : Parameterization, optional
             A map of the scan without folds, from which to reach the frame where nothing else helps.
         """
-        bent = Bent(self.fitted, self.pose, self.residual)
-        return place(self.upright, self.template, bent, self.landmarks, start)
+        scan, unit = _tamed(self.upright)
+        pose = Pose(self.pose.rotation, self.pose.translation, self.pose.scale * unit)
+        bent = Bent(self.fitted, pose, self.residual)
+        coordinates = place(scan, self.template, bent, self.landmarks, start)
+        return Parameterization(self.upright, coordinates, self.template.parameterization.domain)
 
 
 def fit_frame(
@@ -104,40 +124,91 @@ def fit_frame(
     """
     tried = (False, True) if mirror == "auto" else (mirror,)
     with one_blas_thread():
-        return min(
-            (_fit(surface, frame, landmarks, mirrored) for mirrored in tried),
-            key=lambda fit: fit.residual,
-        )
+        fit = min((_fit(surface, frame, landmarks, one) for one in tried), key=_residual)
+        if fit.score.value >= LEVEL:
+            return fit
+        turned = (_fit(surface, frame, landmarks, one, inside_out=True) for one in tried)
+        other = min(turned, key=_residual)
+        return other if other.score.value > max(LEVEL, fit.score.value) else fit
 
 
-def _fit(surface: Surface, frame: Frame, landmarks: Landmarks, mirrored: bool) -> TemplateFit:
-    _check_topology(surface, frame)
-    upright = surface.mirrored() if mirrored else surface
+def _residual(fit: TemplateFit) -> float:
+    return fit.residual
+
+
+def _fit(
+    surface: Surface, frame: Frame, landmarks: Landmarks, mirrored: bool, inside_out: bool = False
+) -> TemplateFit:
+    scan, unit = _tamed(_seen(surface, mirrored, inside_out))
+    _check_topology(scan, frame)
+    many = even_subset(scan, _BEND_POINTS)
+    ratio = unit_ratio(scan, frame)
+    curvature = blurred_curvature(scan, frame.size / ratio)
+    cloud = _cloud(scan, frame, many, curvature)
     if frame.parameterization.domain == "sphere" and not len(landmarks):
-        bent = fit_closed(upright, frame)
+        bent, rival = fit_closed(scan, frame)
     else:
-        marks = Marks(landmarks.values(upright.vertices), landmarks.template_vertex)
-        pose = _first_pose(upright, frame, marks)
-        many = even_subset(upright, _BEND_POINTS)
-        curvature = blurred_curvature(upright, frame.size / pose.scale)[many]
-        normals = upright.vertex_normals[many]
-        cloud = Cloud(upright.vertices[many], normals, frame.size, curvature)
+        marks = Marks(landmarks.values(scan.vertices), landmarks.template_vertex)
+        pose, rival = _first_pose(scan, frame, marks, ratio, curvature)
+        if pose.scale != ratio:
+            curvature = blurred_curvature(scan, frame.size / pose.scale)
+            cloud = _cloud(scan, frame, many, curvature)
         bent = bend(frame, frame.matched, cloud, pose, CROPPED, _BENDING, marks)
-    return TemplateFit(surface, frame, bent.pose, mirrored, bent.vertices, bent.residual, landmarks)
+    found = score(measure(frame, bent, cloud), rival, frame)
+    pose = Pose(bent.pose.rotation, bent.pose.translation, bent.pose.scale / unit)
+    fitted, residual = bent.vertices, bent.residual
+    return TemplateFit(
+        surface, frame, pose, mirrored, fitted, residual, landmarks, inside_out, found
+    )
 
 
-def _first_pose(surface: Surface, frame: Frame, marks: Marks) -> Pose:
-    """Pose by the landmarks where three or more are not on a line, else by the shape."""
+def _seen(surface: Surface, mirrored: bool, inside_out: bool) -> Surface:
+    """Return the scan with x negated if mirrored, its faces reversed if it is inside out."""
+    scan = surface.mirrored() if mirrored else surface
+    return Surface(scan.vertices, scan.faces[:, ::-1]) if inside_out else scan
+
+
+def _tamed(surface: Surface) -> tuple[Surface, float]:
+    """Return the surface in a unit in which squares neither overflow nor vanish, and that unit."""
+    largest = float(np.abs(surface.vertices).max())
+    if _TAME < largest < 1 / _TAME or largest == 0:
+        return surface, 1.0
+    unit = 10.0 ** float(np.floor(np.log10(largest)))
+    return Surface(surface.vertices / unit, surface.faces), unit
+
+
+def _cloud(surface: Surface, frame: Frame, rows: IntArray, curvature: FloatArray) -> Cloud:
+    points, normals = surface.vertices[rows], surface.vertex_normals[rows]
+    return Cloud(points, normals, frame.size, curvature[rows])
+
+
+def _first_pose(
+    surface: Surface, frame: Frame, marks: Marks, ratio: float, curvature: FloatArray
+) -> tuple[Pose, float]:
+    """Pose by the landmarks where three or more are not on a line, else by the shape; and how much
+    worse the best other one is.
+
+    Poses that the rigid distance finds are bent a little, and the nearest after that is taken: a
+    face upside down has the same outline, but no nose where one should be.
+    """
     points, spread = marks.points, np.zeros(2)
     if len(points) >= 3:
         spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
     if spread[1] > 1e-3 * spread[0]:
         there = frame.surface.vertices[marks.vertex]
-        return fit_similarity(points, there, np.ones(len(points)), with_scale=True)
+        return fit_similarity(points, there, np.ones(len(points)), with_scale=True), np.inf
     few = even_subset(surface, _POSE_POINTS)
-    scan = Cloud.of(surface, few, float(np.sqrt(surface.area)))
     target = Cloud.of(frame.surface, frame.matched, frame.size)
-    return find_pose(scan, target, unit_ratio(surface, frame))
+    poses = find_poses(Cloud.of(surface, few, frame.size / ratio), target, ratio)
+    cloud = _cloud(surface, frame, few, curvature)
+    trials = [bend(frame, frame.matched, cloud, pose, CROPPED, _TRIAL, marks) for pose in poses]
+    cost = np.array([measure(frame, trial, cloud).mismatch for trial in trials])
+    best = int(cost.argmin())
+    turns = [trial.pose.rotation for trial in trials]
+    other = [
+        c for c, turn in zip(cost, turns, strict=True) if np.trace(turn @ turns[best].T) < _OTHER
+    ]
+    return poses[best], float(min(other) / cost[best]) if other else np.inf
 
 
 def unit_ratio(surface: Surface, frame: Frame) -> float:

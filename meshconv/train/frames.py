@@ -12,11 +12,13 @@ from meshconv.datasets.scan import Scan
 from meshconv.errors import ArgumentError
 from meshconv.mesh.surface import Surface
 from meshconv.mesh_repair.repair import repair
-from meshconv.registration.population import Options
+from meshconv.registration.population import Options, in_one_unit, mean_frame
 from meshconv.registration.template import Template
 from meshconv.resample.channels import channels
 from meshconv.resample.resampler import Resampler
 from meshconv.train.scans import EXPECTED, NumberedScan, ScanLike, Skipped, read
+
+_TRIED = 3  # scans whose triangles are tried, at most
 
 
 def population_template(
@@ -33,7 +35,9 @@ def population_template(
 
     They are spread evenly over the list, so that in a table sorted by class the frame is of all
     classes. Of open scans the one of the largest area is the most complete and lends its triangles;
-    of closed ones the one of median area.
+    of closed ones the one of median area; if the others do not lie well on it (it is broken, or of
+    something else), the next. Scans that are unlike the others are left out of the mean, and scans
+    in another unit of length are brought to that of most.
 
     Parameters
     ----------
@@ -67,15 +71,27 @@ def population_template(
             break
     if not surfaces:
         raise ArgumentError("no scan is sound enough to make a template of")
-    order = np.argsort([surface.area for surface in surfaces], kind="stable")
-    lender = (
-        int(order[len(order) // 2])
-        if shape == "sphere"
-        else int(np.argmax([s.area for s in surfaces]))
-    )
-    rest = [*surfaces[:lender], *surfaces[lender + 1 :]]
-    return Template.from_population(
-        [surfaces[lender], *rest], domain=shape, rounds=rounds, orientation=orientation, pose=pose
+    options = Options(shape, rounds, orientation, pose)
+    return Template.of(mean_frame(surfaces, None, options, _lenders(surfaces, shape)))
+
+
+def _lenders(surfaces: Sequence[Surface], domain: str) -> list[int]:
+    """Return which surfaces may lend the frame their triangles, the likeliest first: the largest of
+    open ones, for it is the most complete; of closed ones those of about median size.
+    """
+    sizes = [surface.area for surface in in_one_unit(surfaces, _median(surfaces))]
+    order = np.argsort(sizes, kind="stable")
+    if domain == "disk":
+        return order[::-1][:_TRIED].tolist()
+    middle = len(order) // 2
+    return order[np.argsort(np.abs(np.arange(len(order)) - middle), kind="stable")][
+        :_TRIED
+    ].tolist()
+
+
+def _median(surfaces: Sequence[Surface]) -> int:
+    return int(
+        np.argsort([surface.area for surface in surfaces], kind="stable")[len(surfaces) // 2]
     )
 
 

@@ -67,7 +67,8 @@ def test_a_bad_scan_is_named_and_stops_the_run_unless_skipping_is_asked_for(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, _, err = run(capsys, "prepare", folder, "--cache", tmp_path / "a", "--size", 33)
-    assert code == 1 and "empty.ply" in err
+    assert code == 1 and "3 of 23 scans cannot be used" in err and "--on-error skip" in err
+    assert all(name in err for name in ("empty.ply", "points.obj", "torn.stl"))
     code, out, _ = run(
         capsys,
         "prepare",

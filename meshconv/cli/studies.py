@@ -86,7 +86,8 @@ def _frame(args: argparse.Namespace, scans: FolderDataset) -> Template:
     from meshconv.train.frames import population_template
 
     given = None if args.template is None else mc.Template.load(args.template)
-    template = given or population_template(scans, on_error=args.on_error)
+    # bad scans are for preparation to name, all at once
+    template = given or population_template(scans, on_error="skip")
     return template.turned(args.turn) if args.turn else template
 
 

@@ -33,7 +33,7 @@ def surface_of_mask(mask: ArrayLike, *, smoothing: float = 1.25, n_vertices: int
     Parameters
     ----------
     mask : (I, J, K) array_like
-        Bool, or numbers: inside where not 0.
+        Bool, or numbers: inside where neither 0 nor NaN, nor masked.
     smoothing : float
         Standard deviation of the blur, voxels.
     n_vertices : int
@@ -71,7 +71,8 @@ def surface_of_mask(mask: ArrayLike, *, smoothing: float = 1.25, n_vertices: int
     >>> surface.euler_characteristic, bool(np.abs(surface.vertices.mean(axis=0) - 9.5).max() < 0.2)
     (2, True)
     """
-    inside = np.asarray(mask) != 0
+    values = np.ma.filled(mask, 0)
+    inside = (values != 0) & (values == values)  # noqa: PLR0124 - NaN, of any kind of number
     if inside.ndim != 3:
         raise ArrayTypeError(f"a mask must be (I, J, K), found {inside.shape}")
     if n_vertices < 4:

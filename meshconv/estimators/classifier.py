@@ -92,7 +92,8 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
         Where the network runs; the CPU if None.
     seed : int
     progress : bool
-        Show a bar while scans are prepared, on a terminal only.
+        Show a bar while scans are prepared and learned from; elsewhere than on a terminal, a line
+        a minute.
 
     Attributes
     ----------
@@ -201,6 +202,7 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
             template=frame,
             device=self.device,
             checkpoint=self.checkpoint,
+            progress=self.progress,
         )
         return self
 

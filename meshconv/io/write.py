@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meshconv._check import as_array
+from meshconv._check import as_array, require_kind
 from meshconv.errors import (
     ArgumentError,
     ArrayTypeError,
@@ -103,6 +103,9 @@ def save(
     MeshIOError
         If the file cannot be written; see `atomic_write`.
     """
+    if isinstance(path, Surface):
+        raise ArgumentError("the path comes first, then the surface", hint="save(path, surface)")
+    require_kind(path, "path", str, PathLike)
     name = os.fsdecode(path)
     form, packed = _form(name)
     if not isinstance(surface, Surface):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from meshconv._check import as_array, field_array
+from meshconv._check import as_array, field_array, require_kind
 from meshconv._types import BoolArray, FloatArray, IntArray
 from meshconv.errors import ArgumentError, ArrayTypeError, IndexOutOfRangeError, NonFiniteError
 from meshconv.mesh import connectivity
@@ -101,6 +101,7 @@ def crop(
     >>> part.n_boundary_loops, bool(abs(part.surface.area - np.pi / 4) < 0.03)
     (1, True)
     """
+    require_kind(surface, "surface", Surface)
     if not (np.isfinite(radius) and radius > 0):
         raise ArgumentError(f"radius must be positive and finite, found {radius!r}")
     middle = _centre_vertex(surface, centre)

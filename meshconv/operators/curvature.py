@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from meshconv._check import one_of
+from meshconv._check import one_of, require_kind
 from meshconv._types import BoolArray, FloatArray, IntArray
 from meshconv.errors import ArgumentError, ScaleError
 from meshconv.mesh import connectivity
@@ -64,6 +64,7 @@ def principal_curvatures(surface: Surface, *, rings: int = 2) -> tuple[FloatArra
     >>> bool(abs(k1 - 0.5).max() < 0.005), bool(abs(k2 - 0.5).max() < 0.005)
     (True, True)
     """
+    require_kind(surface, "surface", Surface)
     mean, gauss, scale = _fitted(surface, rings)
     spread = np.sqrt(np.maximum(mean**2 - gauss, 0.0))
     return (mean + spread) / scale, (mean - spread) / scale
@@ -93,6 +94,7 @@ def mean_curvature(surface: Surface, *, method: str = "fit", rings: int = 2) -> 
     Meyer, Desbrun, Schroeder, Barr, 2003, Discrete differential-geometry operators for triangulated
     2-manifolds, eq. (8). doi:10.1007/978-3-662-05105-4_2
     """
+    require_kind(surface, "surface", Surface)
     if one_of(method, ("fit", "cotangent"), "method") == "fit":
         mean, _, scale = _fitted(surface, rings)
         return mean / scale
@@ -121,6 +123,7 @@ def gaussian_curvature(surface: Surface, *, method: str = "fit", rings: int = 2)
     Meyer, Desbrun, Schroeder, Barr, 2003, Discrete differential-geometry operators for triangulated
     2-manifolds, eq. (9). doi:10.1007/978-3-662-05105-4_2
     """
+    require_kind(surface, "surface", Surface)
     if one_of(method, ("fit", "angle_defect"), "method") == "fit":
         _, gauss, scale = _fitted(surface, rings)
         return _per_area(gauss, scale)
@@ -164,6 +167,7 @@ def shape_index(surface: Surface, *, rings: int = 2) -> FloatArray:
     Koenderink, van Doorn, 1992, Surface shape and curvature scales.
     doi:10.1016/0262-8856(92)90076-F
     """
+    require_kind(surface, "surface", Surface)
     k1, k2 = principal_curvatures(surface, rings=rings)
     return np.asarray(2 / np.pi * np.arctan2(k1 + k2, k1 - k2))
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from meshconv._check import as_array, one_of
+from meshconv._check import as_array, one_of, require_kind
 from meshconv._types import FloatArray, IntArray
 from meshconv.errors import (
     ArgumentError,
@@ -92,6 +92,7 @@ class GeodesicSolver:
     """
 
     def __init__(self, surface: Surface, *, backend: str = "meshconv") -> None:
+        require_kind(surface, "surface", Surface)
         one_of(backend, ("meshconv", "potpourri3d"), "backend")
         used = np.unique(surface.faces)
         self._n = surface.n_vertices

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from meshconv._check import require_kind
 from meshconv._types import FloatArray
 from meshconv.errors import DegenerateError
 from meshconv.mesh.surface import Surface
@@ -49,6 +50,7 @@ def gradient(surface: Surface) -> sparse.csr_array:
     >>> (gradient(square) @ height).reshape(-1, 3).tolist()
     [[0.0, 2.0, 0.0], [0.0, 2.0, 0.0]]
     """
+    require_kind(surface, "surface", Surface)
     n = surface.n_faces
     columns = np.repeat(surface.faces, 3, axis=0)
     values = _hat_gradients(surface).transpose(0, 2, 1)
@@ -77,6 +79,7 @@ def divergence(surface: Surface) -> sparse.csr_array:
         -G' diag(A), A = ``repeat(face_areas, 3)``; columns as the rows of `gradient`; in units of
         length.
     """
+    require_kind(surface, "surface", Surface)
     areas = np.repeat(surface.face_areas, 3)
     return sparse.csr_array(-(gradient(surface).T @ sparse.diags_array(areas)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from meshconv._check import require_kind
 from meshconv.errors import DegenerateError
 from meshconv.mesh.surface import Surface
 from meshconv.operators.cotangent import assemble, corner_cotangents, half_cotangents, mollified
@@ -49,6 +50,7 @@ def cotangent_laplacian(surface: Surface) -> sparse.csr_array:
            [ 0. , -0.5,  1. , -0.5],
            [-0.5,  0. , -0.5,  1. ]])
     """
+    require_kind(surface, "surface", Surface)
     weights = corner_cotangents(surface.vertices, surface.faces)
     return assemble(surface.faces, weights, surface.n_vertices, -1.0)
 
@@ -96,6 +98,7 @@ def mass_matrix(surface: Surface, *, lumped: bool = True) -> sparse.dia_array | 
            [1., 2., 1.],
            [1., 1., 2.]])
     """
+    require_kind(surface, "surface", Surface)
     if lumped:
         third = np.repeat(surface.face_areas / 3.0, 3)
         return sparse.diags_array(np.bincount(surface.faces.ravel(), third, surface.n_vertices))

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse import linalg as sla
 
-from meshconv._check import as_array
+from meshconv._check import as_array, require_kind
 from meshconv._types import FloatArray
 from meshconv.errors import ArgumentError, SolverError
 from meshconv.mesh.surface import Surface
@@ -47,6 +47,7 @@ def laplacian_eigenpairs(surface: Surface, n_eigen: int = 64) -> tuple[FloatArra
     >>> np.round(values + 0.0, 2).tolist()
     [0.0, 2.0, 2.0, 2.0]
     """
+    require_kind(surface, "surface", Surface)
     used = np.unique(surface.faces)
     if int(n_eigen) != n_eigen or not 1 <= n_eigen < len(used):
         raise ArgumentError(f"n_eigen must be an integer in 1..{len(used) - 1}, found {n_eigen!r}")
@@ -92,6 +93,7 @@ def heat_kernel_signature(
     Sun, Ovsjanikov, Guibas, 2009, A concise and provably informative multi-scale signature based on
     heat diffusion, eq. (3). doi:10.1111/j.1467-8659.2009.01515.x
     """
+    require_kind(surface, "surface", Surface)
     available = len(np.unique(surface.faces)) - 1
     values, functions = laplacian_eigenpairs(surface, min(n_eigen, available))
     if times is None:

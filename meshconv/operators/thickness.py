@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from meshconv._check import require_kind
 from meshconv._types import FloatArray, IntArray
 from meshconv.errors import TopologyError
 from meshconv.mesh.surface import Surface
@@ -57,6 +58,7 @@ def local_thickness(surface: Surface) -> FloatArray:
     >>> bool(np.allclose(local_thickness(icosphere(3, 5.0)), 10.0, rtol=0.05))
     True
     """
+    require_kind(surface, "surface", Surface)
     if surface.boundary_loops:
         raise TopologyError(
             "local_thickness needs a closed surface, found "

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from meshconv._check import FloatArray
+from meshconv._check import FloatArray, require_kind
 from meshconv.errors import ArgumentError
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
@@ -72,6 +72,7 @@ def channels(
     >>> sorted(channels(icosphere(2)))[:3]
     ['gaussian_curvature', 'mean_curvature', 'normal_x']
     """
+    require_kind(surface, "surface", Surface)
     template = template.parameterization if isinstance(template, Frame) else template
     _check(surface, parameterization, template)
     alignment = None if parameterization is None else align(parameterization, template)

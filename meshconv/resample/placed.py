@@ -8,7 +8,7 @@ from functools import cached_property
 
 from numpy.typing import ArrayLike
 
-from meshconv._check import FloatArray, IntArray
+from meshconv._check import FloatArray, IntArray, require_kind
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 from meshconv.mesh_repair.repair import Repaired, repair
@@ -123,6 +123,7 @@ def place(
     >>> placed.image(["difference_z"]).channels.shape
     (1, 17, 17)
     """
+    require_kind(template, "template", Template)
     mended = repair(surface, target=template.parameterization.domain) if mend else None
     clean = surface if mended is None else mended.surface
     fit = fit_template(clean, template, landmarks=landmarks, mirror=mirror)

@@ -11,8 +11,8 @@ from scipy import sparse
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
-from meshconv._check import BoolArray, FloatArray, IntArray, as_array, field_array
-from meshconv.errors import ArrayTypeError
+from meshconv._check import BoolArray, FloatArray, IntArray, as_array, field_array, require_kind
+from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.maps.parameterization import Parameterization
 from meshconv.resample.domain import square_coordinates
 from meshconv.resample.geometry_image import GeometryImage
@@ -53,7 +53,7 @@ class Resampler:
     Raises
     ------
     ArgumentError
-        If the size or an option is out of range.
+        If the size or an option is out of range, or no node of the grid lies on the map.
 
     Notes
     -----
@@ -79,6 +79,7 @@ class Resampler:
         *,
         disk_to_square: str = "inscribed",
     ) -> None:
+        require_kind(parameterization, "parameterization", Parameterization)
         self.parameterization = parameterization
         self.size = grid_size(size)
         self.coordinates = square_coordinates(
@@ -95,6 +96,11 @@ class Resampler:
         self.degenerate = int((parameterization.face_areas == 0).sum())
         self.face = face.reshape(self.size, self.size)
         self.mask: BoolArray = self.face >= 0
+        if not self.mask.any():
+            raise ArgumentError(
+                f"no node of the grid of {self.size} x {self.size} lies on the map",
+                hint="a larger size; is it the same kind of surface as the template?",
+            )
         self.vertex_to_pixel = _vertex_to_pixel(
             faces, face, weights, parameterization.surface.n_vertices
         )

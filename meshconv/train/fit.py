@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import meshconv
 from meshconv._check import FloatArray, IntArray
+from meshconv._progress import Meter
 from meshconv.errors import ArgumentError
 from meshconv.nn.decnn import DECNN
 from meshconv.registration.template import Template
@@ -38,6 +39,7 @@ def fit(
     template: Template | None = None,
     device: Any = None,
     checkpoint: str | PathLike[str] | None = None,
+    progress: bool = False,
 ) -> Fitted:
     """Return what a network learns from images and their labels.
 
@@ -54,6 +56,8 @@ def fit(
         Where the network runs; the CPU if None.
     checkpoint : path, optional
         Written after every epoch; a run on the same data goes on from it.
+    progress : bool
+        Show a bar on a terminal, elsewhere a line a minute.
 
     Raises
     ------
@@ -78,7 +82,12 @@ def fit(
     classes, index = class_indices(labels, len(prepared))
     study = _Study(prepared, classes, index, settings, template, device)
     asked = settings.network.head
-    return _learned(study, _better_head(study) if asked == "auto" else asked, checkpoint)
+    head = _better_head(study) if asked == "auto" else asked
+    meter = Meter("train", "epoch", settings.train.epochs, shown=progress)
+    try:
+        return _learned(study, head, checkpoint, meter)
+    finally:
+        meter.close()
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +129,12 @@ def _loss(shares: FloatArray, study: _Study) -> float:
     return float(-np.log(np.maximum(own, 1e-12)).mean())
 
 
-def _learned(study: _Study, head: str, checkpoint: str | PathLike[str] | None = None) -> Fitted:
+def _learned(
+    study: _Study,
+    head: str,
+    checkpoint: str | PathLike[str] | None = None,
+    meter: Meter | None = None,
+) -> Fitted:
     """Return a network with this head, trained."""
     prepared, train_config = study.prepared, study.settings.train
     rows, held = np.arange(len(prepared)), np.zeros(0, dtype=np.int64)
@@ -140,6 +154,7 @@ def _learned(study: _Study, head: str, checkpoint: str | PathLike[str] | None = 
         augment=_augment(study, standardizer),
         checkpoint=checkpoint,
         identity=_identity(study, head),
+        on_epoch=None if meter is None else lambda state: meter.at(state.epoch),
     )
     return Fitted(
         network,

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshconv._check import one_of
+from meshconv._progress import Meter, metered
 from meshconv.datasets.scan import Scan
 from meshconv.errors import ArgumentError, CacheWarning, CheckpointError, MissingFileError
 from meshconv.registration.template import Template
@@ -25,7 +26,7 @@ from meshconv.resample.placed import Placed, place
 from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
 from meshconv.train.config import PrepareConfig
 from meshconv.train.prepared import Prepared
-from meshconv.train.scans import EXPECTED, NumberedScan, ScanLike, Skipped, read
+from meshconv.train.scans import EXPECTED, NumberedScan, ScanLike, Skipped, all_of, read
 
 _VERSION = 2  # of the images: raise it when preparation gives other values
 
@@ -62,12 +63,13 @@ def prepare(
     on_error : {'raise', 'skip'}
         What a scan that cannot be prepared leads to; with ``skip`` it is listed in ``skipped``.
     progress : bool
-        Show a bar, on a terminal only.
+        Show a bar on a terminal, elsewhere a line a minute.
 
     Raises
     ------
     MeshConvError
-        Of the first bad scan, with its name; or, where all were skipped, an `ArgumentError`.
+        Of the first bad scan, when all have been tried: names each bad one; or, where all were
+        skipped, an `ArgumentError`.
 
     Examples
     --------
@@ -77,24 +79,21 @@ def prepare(
     >>> prepare(faces, Template.from_surface(face(500)), config=PrepareConfig(size=17)).images.shape
     (2, 6, 17, 17)
     """
-    from tqdm import tqdm
-
     one_of(on_error, ("raise", "skip"), "on_error")
     if len(scans) == 0:
         raise ArgumentError("there are no scans to prepare")
     job = _Job(template, config or PrepareConfig(), None if cache is None else Path(cache))
     results = _run(job, read(scans), workers, client)
-    bar = tqdm(
-        results, total=len(scans), desc="prepare", unit="scan", disable=None if progress else True
-    )
-    done, skipped = [], []
-    for result in bar:
-        if not isinstance(result, Skipped):
-            done.append(result)
-        elif on_error == "raise":
-            raise result.as_error() from result.error
-        else:
+    meter = Meter("prepare", "scan", len(scans), shown=progress)
+    done: list[_Done] = []
+    skipped: list[Skipped] = []
+    for result in metered(results, meter):
+        if isinstance(result, Skipped):
             skipped.append(result)
+        else:
+            done.append(result)
+    if skipped and on_error == "raise":
+        raise all_of(skipped, len(scans)) from skipped[0].error
     if not done:
         raise ArgumentError(f"none of {len(scans)} scans could be prepared; first {skipped[0]}")
     return _stack(done, skipped, job.config)
@@ -113,14 +112,7 @@ def image_of(placed: Placed, config: PrepareConfig) -> GeometryImage:
     ArgumentError
         If there is no such channel, or no node lies on the scan.
     """
-    image = placed.image(config.channels)
-    if not image.mask.any():
-        raise ArgumentError(
-            f"no node of the frame lies on the scan: its image of {config.size} x {config.size}"
-            " nodes is empty",
-            hint="is it the same kind of surface? a larger size=, or another template",
-        )
-    return image
+    return placed.image(config.channels)
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,6 +31,7 @@ EXPECTED = (
     zlib.error,
 )
 UNLABELLED = -1
+_LISTED = 20  # bad scans in one message
 
 ScanLike = Scan | Surface | str | PathLike[str]
 NumberedScan = tuple[int, Scan]
@@ -57,6 +58,21 @@ class Skipped:
         if isinstance(self.error, MeshConvError):
             return self.error if self.error.path is not None else self.error.at(self.name)
         return MeshConvError(f"{type(self.error).__name__}: {self.error}", path=self.name)
+
+
+def all_of(skipped: Sequence[Skipped], count: int) -> Exception:
+    """Return what was wrong with each bad scan of so many, as one error of the first one's kind."""
+    first = skipped[0].as_error()
+    if len(skipped) == 1 or not isinstance(first, MeshConvError):
+        return first
+    listed = " | ".join(str(one.as_error()) for one in skipped[:_LISTED])
+    more = f" | and {len(skipped) - _LISTED} more" if len(skipped) > _LISTED else ""
+    return type(first)(
+        f"{len(skipped)} of {count} scans cannot be used: {listed}{more}",
+        indices=[one.index for one in skipped],
+        count=len(skipped),
+        hint="on_error='skip' (--on-error skip) leaves them out",
+    )
 
 
 def as_scan(given: Any, *, name: str = "scan") -> Scan:

@@ -62,3 +62,17 @@ def test_what_is_no_mask_is_refused():
         surface_of_mask(BALL, n_vertices=3)
     with pytest.raises(ArgumentError, match="smoothing"):
         surface_of_mask(BALL, smoothing=-1)
+
+
+def test_nothing_is_inside_where_a_volume_is_not_known():
+    """NaN, of a float or a complex, and masked voxels are outside, as 0 is."""
+    inside = ((np.indices((20, 20, 20)) - 9.5) ** 2).sum(axis=0) < 36
+    expected = surface_of_mask(inside, n_vertices=200)
+    for volume in (
+        np.where(inside, 1.0, np.nan),
+        np.where(inside, 1.0, np.nan).astype(np.float16),
+        np.ma.array(np.ones(inside.shape), mask=~inside),
+    ):
+        assert surface_of_mask(volume, n_vertices=200) == expected
+    with pytest.raises(EmptyMeshError):
+        surface_of_mask(np.full((5, 5, 5), np.nan))

@@ -59,7 +59,7 @@ def test_rows_sum_to_one_or_to_zero_outside_the_mask(name):
     assert not (abs(resampler.pixel_to_vertex[:, outside])).sum()  # nothing is read outside
 
 
-@given(seed=st.integers(0, 10**6), size=st.integers(2, 70), n=st.integers(50, 400))
+@given(seed=st.integers(0, 10**6), size=st.integers(3, 70), n=st.integers(50, 400))
 def test_linear_functions_are_reproduced_exactly_inside_the_mask(seed, size, n):
     resampler = Resampler(_disk(n, seed), size)
     a, b, c = np.random.default_rng(seed).normal(size=3)
@@ -257,3 +257,14 @@ def test_other_refusals():
     field[3] = np.nan
     with pytest.raises(NonFiniteError, match="not finite at vertex 3"):
         resampler.to_image(field)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_grid_without_a_node_on_the_map_is_refused(size):
+    """The corners of the square lie outside the disk; the promise of rows that sum to 1 is kept."""
+    flat = _disk(300)
+    if size == 2:
+        with pytest.raises(ArgumentError, match="no node of the grid of 2 x 2 lies on the map"):
+            Resampler(flat, size)
+    else:
+        assert np.allclose(Resampler(flat, size).pixel_to_vertex.sum(axis=1), 1)

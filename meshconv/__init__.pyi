@@ -63,7 +63,7 @@ from .datasets.adrenal import AdrenalSurfaces as AdrenalSurfaces
 from .datasets.mask import surface_of_mask as surface_of_mask
 from .datasets.blood import BloodCells as BloodCells
 from .datasets.volumes import Hippocampi as Hippocampi
-from .datasets.graph import SurfaceGraphs as SurfaceGraphs
+from .datasets.surface_graphs import SurfaceGraphs as SurfaceGraphs
 from .estimators.classifier import SurfaceClassifier as SurfaceClassifier
 from .viz.show import show as show
 from .viz.inspect import inspect as inspect

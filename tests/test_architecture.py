@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
 
 import meshconv
@@ -95,3 +96,27 @@ def test_the_stub_says_what_is_public() -> None:
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="No meshconv attribute nonsense"):
         _ = meshconv.nonsense
+
+
+def _sources() -> list[Path]:
+    return sorted((ROOT / "meshconv").rglob("*.py"))
+
+
+def test_no_circle_of_files() -> None:
+    """Imports for typing, and those inside functions, count too."""
+    graph = grimp.build_graph("meshconv", cache_dir=None)
+    left = {one: set(graph.find_modules_directly_imported_by(one)) for one in graph.modules}
+    while leaves := [one for one, needs in left.items() if not needs]:
+        for leaf in leaves:
+            del left[leaf]
+        for needs in left.values():
+            needs.difference_update(leaves)
+    left.pop("meshconv", None)
+    assert not left, sorted(left)
+
+
+def test_numba_caches_are_provided_before_numba_is_imported() -> None:
+    """One place decides where compiled code is kept, and no file sets it again."""
+    for path in _sources():
+        if path.name != "compiled_cache.py" and path.name != "doctor.py":
+            assert "NUMBA_CACHE_DIR" not in path.read_text(encoding="utf-8"), path

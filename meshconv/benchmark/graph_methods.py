@@ -19,7 +19,6 @@ from tqdm import tqdm
 from meshconv._check import FloatArray
 from meshconv.benchmark.fitted import Fitted
 from meshconv.benchmark.task import Part, Task
-from meshconv.datasets.graph import SurfaceGraphs
 from meshconv.datasets.graph_transforms import (
     FarthestPoints,
     NearestNeighbours,
@@ -27,6 +26,7 @@ from meshconv.datasets.graph_transforms import (
     VertexFeatures,
 )
 from meshconv.datasets.scan import Population
+from meshconv.datasets.surface_graphs import SurfaceGraphs
 from meshconv.errors import ArgumentError
 from meshconv.nn.seeding import seeded
 from meshconv.train.config import TrainConfig

@@ -16,13 +16,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+import meshconv as mc
 from meshconv._check import FloatArray
 from meshconv.benchmark.fitted import Fitted, Images, Model
 from meshconv.benchmark.linear import chosen_pixels, principal_components, t_map
 from meshconv.benchmark.opponents import ResNet, SaliencySampler
 from meshconv.benchmark.task import Part, Task
 from meshconv.errors import ArgumentError
-from meshconv.estimators.classifier import SurfaceClassifier
 from meshconv.nn.seeding import seeded
 from meshconv.saliency.attribute import attribute
 from meshconv.train.config import TrainConfig
@@ -41,7 +41,7 @@ def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Fitted:
         {"density": "shared"} if task.aligned else {"density": "sample", "ratio": 30.0}
     )
     chosen = own | options
-    model = SurfaceClassifier(
+    model = mc.SurfaceClassifier(
         size=task.size,
         template=task.template,
         seed=seed,
@@ -78,7 +78,7 @@ def point_sampled(
 ) -> Fitted:
     """The plain network on every so many-th pixel, instead of averages over area."""
     step = max(1, round((task.size - 1) / (network_size - 1)))
-    model = SurfaceClassifier(
+    model = mc.SurfaceClassifier(
         size=(task.size - 1) // step + 1,
         network_size=network_size,
         width=width,
@@ -105,7 +105,7 @@ def _prepared(images: Images) -> Prepared:
     return Prepared(images, names, ("",) * n, ("",) * n, np.full(n, -1), np.arange(n))
 
 
-def _size(model: SurfaceClassifier) -> int:
+def _size(model: mc.SurfaceClassifier) -> int:
     """Parameters that take part: a plain network has no density."""
     plain = model.density == "uniform"
     return sum(

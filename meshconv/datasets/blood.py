@@ -4,7 +4,7 @@ finding a place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshconv._check import BoolArray, FloatArray, IntArray, one_of
-from meshconv.datasets._blood_file import KINDS, read_cell_file
+from meshconv.datasets.blood_file import KINDS, read_cell_file
+from meshconv.datasets.cut_out import corners_and_boxes, cut_out
 from meshconv.datasets.files import find_data
 from meshconv.datasets.images import LabelledImages
 from meshconv.datasets.on_demand import OnDemand
@@ -209,7 +210,7 @@ class BloodCells(OnDemand[CellImage]):
                 (one.boxes[:, 2:] - one.boxes[:, :2]).max(axis=1),
             )
             side = 1.2 * sides if window is None else np.full(len(sides), float(window))
-            crops += _crops(one.image, middle - side[:, None] / 2, side, size)
+            crops += cut_out(one.image, middle - side[:, None] / 2, side, size)
             labels += one.labels.tolist()
         return LabelledImages(np.stack(crops), np.array(labels, dtype=np.int64), KINDS)
 
@@ -245,10 +246,10 @@ class BloodCells(OnDemand[CellImage]):
                     f"window must lie in 1..{min(one.image.shape[1:])} pixels, found {window}"
                 )
             rng = np.random.default_rng([seed, int(k)])
-            corners, boxes = _places(
+            corners, boxes = corners_and_boxes(
                 one.image.shape[1:], one.boxes[one.labels == wanted], window, rng
             )
-            crops = _crops(one.image, corners, np.full(len(corners), float(window)), size)
+            crops = cut_out(one.image, corners, np.full(len(corners), float(window)), size)
             found += list(zip(crops, boxes, strict=True))
         if not found:
             raise ArgumentError(f"no {kind} fits a window of {window} pixels")
@@ -267,47 +268,3 @@ def same_field(names: Sequence[str]) -> list[int]:
     first = {number: group[0] for group in _SAME_FIELD for number in group}
     numbers = [int(name.rpartition("_")[2].partition(".")[0]) for name in names]
     return [first.get(number, number) for number in numbers]
-
-
-def _places(
-    shape: tuple[int, ...], boxes: FloatArray, window: int, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray]:
-    """Corners of cut-outs and the box in each, first those around objects, then as many without
-    any.
-    """
-    room = np.array(shape) - window
-    corners, inside = [], []
-    for box in boxes:
-        low, high = np.maximum(np.ceil(box[2:] - window), 0), np.minimum(np.floor(box[:2]), room)
-        if (low <= high).all():
-            corner = rng.integers(low.astype(int), high.astype(int) + 1)
-            corners.append(corner)
-            inside.append(box - np.tile(corner, 2))
-    tried = rng.integers(0, room + 1, (50 * len(corners), 2))
-    touching = np.all(
-        (tried[:, None] < boxes[:, 2:]) & (tried[:, None] + window > boxes[:, :2]), axis=2
-    )
-    free = tried[~np.any(touching, axis=1)][: len(corners)]
-    return (
-        np.array([*corners, *free], dtype=np.float64).reshape(-1, 2),
-        np.array([*inside, *np.zeros((len(free), 4))]).reshape(-1, 4),
-    )
-
-
-def _crops(
-    image: NDArray[np.float32], corners: FloatArray, sides: FloatArray, size: int
-) -> Iterator[NDArray[np.float32]]:
-    """Squares of an image (3, H, W), each sampled on `size` x `size` pixels."""
-    from PIL import Image
-
-    if size < 1:
-        raise ArgumentError(f"size must be at least 1, found {size}")
-    margin = int(np.ceil(sides.max(initial=0))) + 1
-    padded = np.pad(image, ((0, 0), (margin, margin), (margin, margin)), mode="edge")
-    channels = [Image.fromarray(np.ascontiguousarray(channel)) for channel in padded]
-    for (row, column), side in zip(corners + margin, sides, strict=True):
-        box = (column, row, column + side, row + side)
-        planes = [
-            channel.resize((size, size), Image.Resampling.BILINEAR, box=box) for channel in channels
-        ]
-        yield np.clip(np.stack([np.asarray(plane) for plane in planes]), 0, 1)

@@ -211,9 +211,7 @@ class _Heat:
         return np.asarray(np.maximum(height - ground[self._component], 0.0))
 
     def _diffused(self, heat: FloatArray) -> FloatArray:
-        """Heat after a short time: the sum of free and held borders, which bend the flow in
-        opposite ways.
-        """
+        """Heat after a short time: free and held borders bend the flow in opposite ways."""
         free = self._free.solve(heat)
         if self._held is None:
             return free
@@ -222,9 +220,8 @@ class _Heat:
 
 class _Potpourri:
     def __init__(self, surface: Surface) -> None:
-        intrinsic_delaunay(
-            surface
-        )  # refuses a surface without area, on which the library does not return
+        # refuses a surface without area, on which the library does not return
+        intrinsic_delaunay(surface)
         try:
             import potpourri3d
         except ImportError as error:

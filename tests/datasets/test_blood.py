@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from meshconv.datasets._blood_file import read_cell_file
 from meshconv.datasets.blood import _SAME_FIELD, KINDS, BloodCells, CellImage, same_field
+from meshconv.datasets.blood_file import read_cell_file
 from meshconv.errors import ArgumentError, BadFormatError, MissingDependencyError, MissingFileError
 
 _COLOURS = np.array([[200, 60, 60], [60, 60, 200], [60, 160, 60]])

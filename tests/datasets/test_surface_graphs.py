@@ -13,11 +13,12 @@ from torch_geometric.loader import DataLoader
 from torch_geometric.transforms import Compose
 
 from meshconv.benchmark.graph_networks import EdgeNetwork
-from meshconv.datasets import graph as module
+from meshconv.datasets import surface_graphs as module
 from meshconv.datasets.folder import FolderDataset
-from meshconv.datasets.graph import SurfaceGraphs, image_graph, scan_graph
+from meshconv.datasets.graph import image_graph, scan_graph
 from meshconv.datasets.graph_transforms import NearestNeighbours, NormalizedPose, VertexFeatures
 from meshconv.datasets.procedural import ProceduralFaces
+from meshconv.datasets.surface_graphs import SurfaceGraphs
 from meshconv.errors import ArgumentError, ArrayTypeError, CheckpointError, MeshConvError
 from meshconv.io import save
 from meshconv.mesh.shapes import disk, face
@@ -219,6 +220,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 def test_nothing_of_it_is_imported_unasked():
-    code = "import sys, meshconv, meshconv.datasets, meshconv.nn; print('torch_geometric' in sys.modules)"
+    code = "import sys, meshconv, meshconv.datasets, meshconv.nn"
+    code += "; print('torch_geometric' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

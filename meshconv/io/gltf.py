@@ -133,16 +133,17 @@ def _placed(
     """Return a part in the coordinates of the scene; a mirroring transform turns the faces
     round.
     """
-    if np.array_equal(matrix, np.eye(4)):
-        return vertices, faces, fields
     linear = matrix[:3, :3]
+    if np.array_equal(linear, np.eye(3)):
+        moved = matrix[:3, 3]
+        return (vertices + moved if moved.any() else vertices), faces, fields
     determinant = float(np.linalg.det(linear))
     if "normals" in fields and determinant != 0:
         normals = fields["normals"] @ np.linalg.inv(linear)
         length = np.linalg.norm(normals, axis=1, keepdims=True)
         fields["normals"] = np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)
-    placed = vertices if np.array_equal(linear, np.eye(3)) else vertices @ linear.T
-    return placed + matrix[:3, 3], faces[:, ::-1] if determinant < 0 else faces, fields
+    placed = vertices @ linear.T + matrix[:3, 3]
+    return placed, faces[:, ::-1] if determinant < 0 else faces, fields
 
 
 def _joined(parts: list[tuple[FloatArray, IntArray, Fields]], warnings: list[str]) -> RawMesh:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import BadFormatError, BadHeaderError, TruncatedError
@@ -15,6 +16,7 @@ from meshconv.io.raw_mesh import Fields
 from meshconv.io.strips import strip_triangles, without_repeats
 
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
+_UNSIGNED_INT, _FLOAT = 5125, 5126
 _FIELDS = {"COLOR_0": "colors", "TEXCOORD_0": "uv", "NORMAL": "normals"}
 
 Part = tuple[FloatArray, IntArray, Fields]
@@ -43,13 +45,24 @@ def parts_of(
 def _part(document: Document, members: list[dict[str, Any]], weights: list[float]) -> Part:
     attributes = document.table(members[0], "attributes")
     position = number_of(attributes, "POSITION")
-    vertices = document.array(position, "VEC3", "POSITION").astype(np.float64)
+    vertices = _positions(document, position, "POSITION").astype(np.float64)
     faces = np.concatenate([_faces(document, member, len(vertices)) for member in members])
     fields = _fields(document, attributes, len(vertices))
     targets = document.items(members[0], "targets")
     if targets and any(weights):
         _morph(document, targets, weights, vertices, fields)
     return vertices, faces, fields
+
+
+def _positions(document: Document, index: int, what: str) -> NDArray[Any]:
+    """Return vectors; whole numbers mean lengths only where the file says that it is quantized."""
+    out = document.array(index, "VEC3", what)
+    component = document.pick("accessors", index)["componentType"]
+    used = document.root.get("extensionsUsed", [])
+    quantized = isinstance(used, list) and "KHR_mesh_quantization" in used
+    if component != _FLOAT and (component == _UNSIGNED_INT or not quantized):
+        raise BadHeaderError(f"{what}: accessor {index} holds whole numbers, expected floats")
+    return out
 
 
 def _morph(
@@ -66,7 +79,7 @@ def _morph(
         for key, name in (("POSITION", ""), ("NORMAL", "normals")):
             if weight == 0 or key not in target or (name and name not in fields):
                 continue
-            moved = document.array(number_of(target, key), "VEC3", f"morph target {key}")
+            moved = _positions(document, number_of(target, key), f"morph target {key}")
             if len(moved) != len(vertices):
                 raise BadFormatError(f"a morph target of {len(moved)} for {len(vertices)} vertices")
             if name:

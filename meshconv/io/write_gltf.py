@@ -23,42 +23,51 @@ def _gltf(surface: Surface, points: Fields) -> tuple[dict[str, Any], bytes]:
     surface.
     """
     centre = centre_of(surface)
-    blocks = [(surface.faces.astype("<u4").reshape(-1), "SCALAR", False)]
     positions = single(surface, centre).astype("<f4")
-    blocks.append((positions, "VEC3", False))
-    attributes = {"POSITION": 1}
+    buffer = _Buffer()
+    indices = buffer.add(surface.faces.astype("<u4").reshape(-1))
+    attributes = {"POSITION": buffer.add(positions)}
     for name, value in points.items():
         key, array, normalized = _attribute(name, value)
-        attributes[key] = len(blocks)
-        blocks.append((array, _SHAPES[1 if array.ndim == 1 else array.shape[1]], normalized))
-    views, accessors, data = [], [], b""
-    for k, (array, shape, normalized) in enumerate(blocks):
-        rows = _aligned(array)
-        views.append({"buffer": 0, "byteOffset": len(data), "byteLength": rows.nbytes})
-        if k and rows.ndim == 2:
-            views[-1]["byteStride"] = rows.strides[0]
-        data += rows.tobytes()
-        kind = array.dtype.str[1:]
-        accessor = {
-            "bufferView": k,
-            "componentType": _COMPONENTS.get(kind, 5125),
-            "count": len(array),
-            "type": shape,
-        }
-        accessors.append(accessor | ({"normalized": True} if normalized else {}))
-    accessors[1] |= {"min": positions.min(axis=0).tolist(), "max": positions.max(axis=0).tolist()}
-    primitive = {"attributes": attributes, "indices": 0, "mode": 4}
+        attributes[key] = buffer.add(array, normalized=normalized)
+    low, high = positions.min(axis=0).tolist(), positions.max(axis=0).tolist()
+    buffer.accessors[attributes["POSITION"]] |= {"min": low, "max": high}
+    primitive = {"attributes": attributes, "indices": indices, "mode": 4}
     document = {
         "asset": {"version": "2.0", "generator": "meshconv"},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
         "nodes": [{"mesh": 0, "translation": centre.tolist()}],
         "meshes": [{"primitives": [primitive]}],
-        "accessors": accessors,
-        "bufferViews": views,
-        "buffers": [{"byteLength": len(data)}],
+        "accessors": buffer.accessors,
+        "bufferViews": buffer.views,
+        "buffers": [{"byteLength": len(buffer.data)}],
     }
-    return document, data
+    return document, bytes(buffer.data)
+
+
+class _Buffer:
+    """Arrays one after the other, each with its view and accessor."""
+
+    def __init__(self) -> None:
+        self.views: list[dict[str, Any]] = []
+        self.accessors: list[dict[str, Any]] = []
+        self.data = bytearray()
+
+    def add(self, array: NDArray[Any], *, normalized: bool = False) -> int:
+        """Append an array; return the number of its accessor."""
+        rows = _aligned(array)
+        view = {"buffer": 0, "byteOffset": len(self.data), "byteLength": rows.nbytes}
+        self.views.append(view | ({"byteStride": rows.strides[0]} if rows.ndim == 2 else {}))
+        accessor = {
+            "bufferView": len(self.accessors),
+            "componentType": _COMPONENTS.get(array.dtype.str[1:], 5125),
+            "count": len(array),
+            "type": _SHAPES[1 if array.ndim == 1 else array.shape[1]],
+        }
+        self.accessors.append(accessor | ({"normalized": True} if normalized else {}))
+        self.data += rows.tobytes()
+        return len(self.accessors) - 1
 
 
 def _attribute(name: str, value: NDArray[Any]) -> tuple[str, NDArray[Any], bool]:
@@ -79,8 +88,10 @@ def _aligned(array: NDArray[Any]) -> NDArray[Any]:
     """Pad each row to a multiple of four bytes, as glTF asks for vertex attributes."""
     if array.dtype.itemsize % 4 == 0:
         return array
-    wide = np.zeros((len(array), -(-array.shape[1] // 4) * 4), array.dtype)
-    wide[:, : array.shape[1]] = array
+    rows = array.reshape(len(array), -1)
+    columns, step = rows.shape[1], 4 // array.dtype.itemsize
+    wide = np.zeros((len(rows), -(-columns // step) * step), array.dtype)
+    wide[:, :columns] = rows
     return wide
 
 

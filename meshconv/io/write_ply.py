@@ -57,7 +57,7 @@ def escaped(fields: Fields) -> list[str]:
     """Return the names of the fields that a PLY file cannot hold under plain column names, because
     they would be taken for something else, such as ``x``.
     """
-    bad = {name for name in fields if name in RESERVED or len(name.split()) != 1}
+    bad = {name for name in fields if name in RESERVED or name.split() != [name]}
     while True:
         columns = {name: _names(name, fields[name]) for name in fields if name not in bad}
         used = Counter(column for names in columns.values() for column in names)
@@ -103,11 +103,12 @@ def _typed(value: NDArray[Any], name: str) -> NDArray[Any]:
     """Return a field in a type that PLY has: 64-bit integers as 32-bit ones or as doubles."""
     if value.dtype.str[1:] in _PLY_TYPES:
         return value
-    for kind in ("i4", "u4", "f8"):
-        out = value.astype(kind)
-        exact = kind != "f8" or np.abs(out).max(initial=0) <= 2.0**53
-        if exact and np.array_equal(out.astype(value.dtype), value):
-            return out
+    low, high = int(value.min()), int(value.max())
+    for kind in ("i4", "u4"):
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+            return value.astype(kind)
+    if max(-low, high) <= 2**53:
+        return value.astype(np.float64)
     raise ArrayTypeError(
         f"field {name!r} holds integers beyond 2^53, which PLY has no type for",
         hint="save as .vtp or .vtk",

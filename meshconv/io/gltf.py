@@ -148,9 +148,7 @@ def _placed(
 
 def _joined(parts: list[tuple[FloatArray, IntArray, Fields]], warnings: list[str]) -> RawMesh:
     if not parts:
-        return RawMesh(
-            np.empty((0, 3)), np.empty(0, np.int64), np.empty(0, np.int64), warnings=warnings
-        )
+        return RawMesh(np.empty((0, 3)), np.empty(0, np.int64), np.empty(0, np.int64))
     for vertices, faces, _ in parts:
         flat = faces.reshape(-1)
         beyond = np.flatnonzero((flat < 0) | (flat >= len(vertices)))

@@ -57,7 +57,7 @@ def polygons(
         counts = np.concatenate([counts, np.full(len(unrolled), 3)])
     if (sizes["lines"] or sizes["verts"]) and len(counts):
         warnings.append(f"ignored {sizes['lines']} lines and {sizes['verts']} points")
-    raw = RawMesh(vertices, corners, counts, warnings=warnings)
+    raw = RawMesh(vertices, corners, counts)
     raw.vertex_fields = _of_length(points, len(vertices), "point", warnings)
     before, total = sizes["verts"] + sizes["lines"], sum(sizes.values())
     if faces and sizes["strips"]:

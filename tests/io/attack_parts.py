@@ -19,6 +19,15 @@ Attacks = Iterator[tuple[str, bytes, str | None]]
 ROWS = "0 0 0\n1 0 0\n1 1 0\n0 1 0\n"
 LISTS = "3 0 1 2\n3 0 2 3\n"
 
+# what Python, C or a spreadsheet takes for a number, and a mesh format does not
+NO_NUMBERS = (
+    "1_0 0x1 0x1p3 1e 1e+ 1d0 1,0 ١ １ ² ½ ∞ −1 +-1 --1 1.0.0 1f 1L 1e1e1 true None . e1 $1"
+)
+NOT_FINITE = "nan inf -inf NaN Infinity 1e400 -1e999 nan(ind) 1.#QNAN -1.#IND"
+NO_INDEX = "1.5 1e0 1.0 0x1 1_0 ١ １ ² +-1 -- - + nan inf 99999999999999999999 1e999 "
+NO_CORNER = "0 5 -5 1/ /1 1/1/1/1 1//1/ // / 1/x 1/1/x 1\\1 -9223372036854775808"
+NO_COUNT = "-1 1.0 4e0 0x4 1_0 ٤ ４ + 99999999999999999999 nan 4,0 4.5 -0"
+
 
 def obj() -> str:
     return "".join(f"v {row}\n" for row in ROWS.splitlines()) + "f 1 2 3\nf 1 3 4\n"

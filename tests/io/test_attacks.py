@@ -16,19 +16,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from attack_parts import CORNERS, FACES, REFUSED, SQUARE, obj
 from attacks_binary import glb_attacks, gzip_attacks, ply_attacks, stl_attacks
-from attacks_structured import gltf_attacks, vtp_attacks
+from attacks_gltf import gltf_attacks
 from attacks_text import (
     obj_attacks,
     off_attacks,
     ply_text_attacks,
     stl_text_attacks,
-    vtk_attacks,
 )
+from attacks_vtk import vtk_attacks
+from attacks_vtp import vtp_attacks
 
 from meshconv.errors import MeshConvError
 from meshconv.io import load, read

@@ -162,8 +162,9 @@ def extra_seeds(folder: Path) -> dict[str, bytes]:
     """Return kinds of files that our writers do not write."""
     import pyvista as pv
 
-    mixed = b"ply\nformat ascii 1.0\nelement vertex 5\nproperty float x\nproperty float y\nproperty float z\n"
-    mixed += b"element face 2\nproperty list uchar int vertex_indices\nproperty list uchar float texcoord\n"
+    mixed = b"ply\nformat ascii 1.0\nelement vertex 5\n"
+    mixed += b"property float x\nproperty float y\nproperty float z\nelement face 2\n"
+    mixed += b"property list uchar int vertex_indices\nproperty list uchar float texcoord\n"
     rows = b"0 0 0\n1 0 0\n1 1 0\n0 1 0\n2 2 1\n"
     out = {"mixed.ply": mixed + b"end_header\n" + rows + b"4 0 1 2 3 2 0 1\n3 1 4 2 0\n"}
     little = (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import meshconv as mc
 from meshconv.cli.options import (
@@ -14,6 +16,11 @@ from meshconv.cli.options import (
     refuse_existing,
 )
 from meshconv.cli.output import emit, one_line
+
+if TYPE_CHECKING:
+    from meshconv import MeshFile
+
+_GLTF = ("glb", "gltf")
 
 
 def add_commands(commands: Commands) -> None:
@@ -103,12 +110,42 @@ def _repair(args: argparse.Namespace) -> int:
 def _convert(args: argparse.Namespace) -> int:
     refuse_existing(args)
     file = read_input(args)
+    fields, corners = _texture(file, _form(args.output))
     mc.save(
         args.output,
         file.surface,
-        vertex_fields=file.vertex_fields,
+        vertex_fields=fields,
         face_fields=file.face_fields,
+        corner_uv=corners,
         overwrite=args.force,
     )
     emit(args, {"output": str(args.output)}, f"written: {one_line(args.output)}")
     return 0
+
+
+def _form(path: Path) -> str:
+    name = path.name.lower().removesuffix(".gz")
+    return name.rpartition(".")[2]
+
+
+def _texture(file: MeshFile, form: str) -> tuple[dict[str, Any], Any]:
+    """Vertex fields and texture coordinates of corners: OBJ has these, most others a field ``uv``.
+
+    Corners that meet in a vertex share its field unless a seam parts them. glTF counts v from the
+    top of the picture, all others from its bottom.
+    """
+    import numpy as np
+
+    fields, faces = dict(file.vertex_fields), file.surface.faces
+    corners = fields["uv"][faces] if "uv" in fields else file.corner_uv
+    if corners is None:
+        return fields, None
+    corners = np.array(corners, dtype=np.float64)
+    if (file.format in _GLTF) != (form in _GLTF):
+        corners[..., 1] = 1 - corners[..., 1]
+    fields.pop("uv", None)
+    if form == "obj":
+        return fields, corners
+    uv = np.zeros((file.surface.n_vertices, 2))
+    uv[faces] = corners
+    return ({**fields, "uv": uv}, None) if np.array_equal(uv[faces], corners) else (fields, corners)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meshconv._check import as_array, require_kind
+from meshconv._check import FloatArray, as_array, require_kind
 from meshconv.errors import (
     ArgumentError,
     ArrayTypeError,
@@ -64,6 +64,7 @@ def save(
     *,
     vertex_fields: Mapping[str, ArrayLike] | None = None,
     face_fields: Mapping[str, ArrayLike] | None = None,
+    corner_uv: ArrayLike | None = None,
     overwrite: bool = True,
     binary: bool = True,
 ) -> None:
@@ -82,6 +83,9 @@ def save(
         ``colors`` (uint8, or float in 0..1; (V, 3) or (V, 4)), ``normals`` (V, 3), ``uv`` (V, 2)
         and any others.
     face_fields : mapping of str to (F,) or (F, k) array_like, optional
+    corner_uv : (F, 3, 2) array_like, optional
+        Texture coordinates of the corners of each face, which may differ along a seam; OBJ has them
+        (``vt``).
     overwrite : bool
         Whether an existing file may be replaced.
     binary : bool
@@ -117,10 +121,36 @@ def save(
     )
     faces = _fields(face_fields, surface.n_faces, "face", form, _FACE_FIELDS.get(form, _ALL))
     _check_format(surface, points, faces, form if binary or form != "stl" else "text")
-    data = _WRITERS[form](surface, points, faces, binary)
+    corners = _corner_uv(corner_uv, surface, form)
+    data = (
+        _WRITERS[form](surface, points, faces, binary)
+        if corners is None
+        else obj_bytes(surface, points, faces, binary, corners)
+    )
     write_bytes_atomic(
         name, gzip.compress(data, 6, mtime=0) if packed else data, overwrite=overwrite
     )
+
+
+def _corner_uv(given: ArrayLike | None, surface: Surface, form: str) -> FloatArray | None:
+    if given is None:
+        return None
+    value = as_array(given, "corner_uv")
+    if value.shape != (surface.n_faces, 3, 2):
+        raise ArrayTypeError(
+            f"corner_uv must be (F, 3, 2) = ({surface.n_faces}, 3, 2), found {value.shape}"
+        )
+    if not np.isfinite(value).all():
+        raise NonFiniteError("corner_uv is not finite")
+    if form != "obj":
+        warnings.warn(
+            f".{form} is written without texture coordinates of corners; .obj has them, and a"
+            " vertex field uv where no seam parts them",
+            MeshConvWarning,
+            stacklevel=3,
+        )
+        return None
+    return value.astype(np.float64)
 
 
 def _form(name: str) -> tuple[str, bool]:

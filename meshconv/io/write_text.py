@@ -23,18 +23,32 @@ def unit_colors(colors: NDArray[Any]) -> NDArray[Any]:
     return colors / 255.0 if colors.dtype.kind in "iu" else colors.astype(np.float64)
 
 
-def obj_bytes(surface: Surface, points: Fields, faces: Fields, binary: bool) -> bytes:
-    """Return an OBJ file; colours follow the coordinates."""
+def obj_bytes(
+    surface: Surface,
+    points: Fields,
+    faces: Fields,
+    binary: bool,
+    corner_uv: NDArray[Any] | None = None,
+) -> bytes:
+    """Return an OBJ file; colours follow the coordinates, texture coordinates are of corners."""
     table = surface.vertices
     if "colors" in points:
         table = np.column_stack([table, unit_colors(points["colors"])[:, :3]])
     text = "# meshconv\n" + rows_text(table, "v ")
-    index = surface.faces + 1
-    if "normals" not in points:
-        return (text + rows_text(index, "f ")).encode()
-    text += rows_text(points["normals"].astype(np.float64), "vn ")
-    corners = np.repeat(index, 2, axis=1).ravel().tolist()
-    return (text + ("f %d//%d %d//%d %d//%d\n" * len(index)) % tuple(corners)).encode()
+    index = (surface.faces + 1).ravel()
+    columns, corner = [index], "%d"
+    if corner_uv is not None:
+        places, which = np.unique(corner_uv.reshape(-1, 2), axis=0, return_inverse=True)
+        text += rows_text(places, "vt ")
+        columns.append(which.ravel() + 1)
+        corner += "/%d"
+    if "normals" in points:
+        text += rows_text(points["normals"].astype(np.float64), "vn ")
+        columns.append(index)
+        corner += "//%d" if corner_uv is None else "/%d"
+    numbers = np.column_stack(columns).ravel().tolist()
+    line = f"f {corner} {corner} {corner}\n"
+    return (text + (line * surface.n_faces) % tuple(numbers)).encode()
 
 
 def off_bytes(surface: Surface, points: Fields, faces: Fields, binary: bool) -> bytes:

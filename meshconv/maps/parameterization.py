@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.maps.face_maps import Distortion, image_sides, measured
 from meshconv.maps.folds import folded, signed_areas
 from meshconv.mesh.surface import Surface
+
+if TYPE_CHECKING:
+    import trimesh
 
 DOMAINS = ("disk", "rectangle", "plane", "sphere")
 _SLACK = 1e-9  # rounding allowed outside a unit domain
@@ -109,6 +113,43 @@ class Parameterization:
     def image_sides(self) -> ComplexArray:
         """Return the images of sides 01 and 02 of each face as complex numbers (F, 2)."""
         return image_sides(self.coordinates, self.surface.faces, self.face_areas)
+
+    def uv(self) -> FloatArray:
+        """Return the coordinates in the unit square, (V, 2), as textures are addressed: the disk
+        touches its sides, a map of the plane keeps its shape.
+
+        Raises
+        ------
+        ArgumentError
+            On the sphere, which no square covers without a seam.
+        """
+        if self.domain == "sphere":
+            raise ArgumentError("a map on the sphere has no (u, v)", hint="cut the surface open")
+        low, high = self.coordinates.min(axis=0), self.coordinates.max(axis=0)
+        if self.domain == "disk":
+            low, high = np.full(2, -1.0), np.full(2, 1.0)
+        return np.clip((self.coordinates - low) / (high - low).max(), 0.0, 1.0)
+
+    def to_trimesh(self, image: Any = None) -> trimesh.Trimesh:
+        """Return a `trimesh.Trimesh` of the surface, textured by the map.
+
+        Its ``export`` writes OBJ with ``vt`` and a material, and GLB with the texture in it.
+
+        Parameters
+        ----------
+        image : PIL.Image, optional
+            Laid over the unit square, its lower left corner at (0, 0); a checkerboard, which shows
+            what the map does, if None.
+        """
+        from PIL import Image
+        from trimesh.visual import TextureVisuals
+
+        mesh = self.surface.to_trimesh()
+        if image is None:
+            tiles = np.indices((16, 16)).sum(axis=0) % 2
+            image = Image.fromarray(np.kron(tiles * 90 + 140, np.ones((32, 32))).astype(np.uint8))
+        mesh.visual = TextureVisuals(uv=self.uv(), image=image)
+        return mesh
 
     def with_coordinates(
         self, coordinates: FloatArray, domain: str | None = None

@@ -125,7 +125,9 @@ def conformal_map(
         if domain == "free":
             coordinates = free_coordinates(unit, method or "spectral") * _size(used, unit)
         elif holes == "circles":
-            coordinates = circular_holes(unit, polish)
+            coordinates = circular_holes(
+                unit, lambda whole, areas: disk_coordinates(whole, areas=areas, polish=polish)
+            )
         else:
             coordinates = _closed(unit, domain, chosen, polish)
     return _checked(

@@ -8,19 +8,14 @@ becomes a circle.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
 from meshconv._check import ComplexArray, FloatArray, IntArray
-from meshconv.maps.conformal.disk import (
-    centred,
-    disk_coordinates,
-    green_angles,
-    length_shares,
-    on_circle,
-)
+from meshconv.maps.conformal.circle import centred, green_angles, length_shares, on_circle
 from meshconv.maps.conformal.hole_ears import Peeled
 from meshconv.maps.conformal.preparation import in_faces
 from meshconv.maps.conformal.without_folds import as_complex, as_plane, unfolded
@@ -31,11 +26,12 @@ from meshconv.operators.cotangent import laplacian_of_lengths
 from meshconv.operators.laplacian import robust_laplacian
 from meshconv.operators.solve import FixedValueSolver
 
+ToDisk = Callable[[Surface, FloatArray], FloatArray]
+
 _SWEEPS = 12
 _ROUND = 1e-5  # deviation from a circle, in radii, at which the iteration rests
-_SETTLED = (
-    0.7  # ... or when a sweep leaves more than this share of the deviation: the grid's own error
-)
+# ... or when a sweep leaves more than this share of the deviation: the grid's own error
+_SETTLED = 0.7
 _GROWTH = 1.6  # each ring of a filling is so much wider than the one around it
 
 
@@ -56,9 +52,11 @@ def filled(surface: Surface) -> Surface:
     )
 
 
-def circular_holes(surface: Surface, polish: int | None) -> FloatArray:
+def circular_holes(surface: Surface, to_disk: ToDisk) -> FloatArray:
     """Return the conformal map (V, 2) onto the unit disk with round holes; centred, upright, no
     fold.
+
+    `to_disk` maps a surface with weights of its vertices onto the disk: the start, holes filled.
     """
     peeled = Peeled.of(surface)
     core, kept = in_faces(Surface(surface.vertices, peeled.core_faces))
@@ -66,7 +64,7 @@ def circular_holes(surface: Surface, polish: int | None) -> FloatArray:
     number[kept] = np.arange(len(kept))
     loops = tuple(number[loop] for loop in peeled.loops)
     laplacian = robust_laplacian(core)
-    z = _with_round_holes(core, laplacian, loops, polish)
+    z = _with_round_holes(core, laplacian, loops, to_disk)
     borders = np.concatenate(loops)
     values = _on_exact_circles(z, loops)[borders]
 
@@ -85,14 +83,14 @@ def circular_holes(surface: Surface, polish: int | None) -> FloatArray:
 
 
 def _with_round_holes(
-    surface: Surface, laplacian: sparse.csr_array, loops: tuple[IntArray, ...], polish: int | None
+    surface: Surface, laplacian: sparse.csr_array, loops: tuple[IntArray, ...], to_disk: ToDisk
 ) -> ComplexArray:
     """Koebe's iteration, from the map with filled holes."""
     outer, *holes = loops
     closed = filled(surface)
     areas = np.zeros(closed.n_vertices)
     areas[: surface.n_vertices] = thirds_of_area(surface.vertices, surface.faces)
-    z = as_complex(disk_coordinates(closed, areas=areas, polish=polish)[: surface.n_vertices])
+    z = as_complex(to_disk(closed, areas)[: surface.n_vertices])
     deviation = _deviation(z, holes)
     for _ in range(_SWEEPS if holes else 0):
         for k, hole in enumerate(holes):

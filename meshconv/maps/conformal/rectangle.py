@@ -9,7 +9,7 @@ from scipy import sparse
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import FoldError
-from meshconv.maps.conformal.disk import dividing_sides
+from meshconv.maps.conformal.dividing_edges import dividing_sides
 from meshconv.maps.conformal.without_folds import unfolded
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshconv.maps.conformal.circle import _positive
 from meshconv.maps.conformal.conformal_map import conformal_map
-from meshconv.maps.conformal.disk import _positive
 from meshconv.mesh.planar import delaunay_disk
 
 

@@ -1,69 +1,40 @@
-"""Group maps: where two or more groups of scans differ, and where that is more than chance over the
-whole map.
+"""Maps of a study: where groups differ or a score matters, by how many millimetres, and where that
+is more than chance over the whole map.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from math import isnan
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meshconv._check import BoolArray, FloatArray
+from meshconv._check import IntArray, one_of
 from meshconv.errors import ArgumentError
-from meshconv.stats.group_statistic import (
-    centred,
-    f_ratio,
-    f_ratio_of_known,
-    image_stack,
-    mean_images,
-    one_hot,
-)
-from meshconv.stats.split import numbered
-
-_BLOCK = 100  # permutations worked on at once
-
-
-@dataclass(frozen=True, eq=False)
-class GroupMap:
-    """Where groups differ, in the frame.
-
-    Attributes
-    ----------
-    statistic : (N, N) float64
-        Root of the mean F ratio over channels: |t| for one channel and two groups. Of the scans
-        that reach a pixel; NaN where too few do.
-    p : (N, N) float64
-        Probability of a statistic as large *anywhere on the map* if labels meant nothing (corrected
-        for the number of pixels); in (0, 1]; NaN likewise.
-    difference : (C, N, N) float64
-        Mean of the last group minus mean of the first, of the scans that reach a pixel; NaN
-        likewise.
-    """
-
-    statistic: FloatArray
-    p: FloatArray
-    difference: FloatArray
-
-    def significant(self, level: float = 0.05) -> BoolArray:
-        """Return where p is at most `level`, (N, N)."""
-        return np.asarray(np.nan_to_num(self.p, nan=1.0) <= level)
+from meshconv.stats.correction import CORRECTIONS
+from meshconv.stats.effect_map import EffectMap
+from meshconv.stats.group_statistic import image_stack
+from meshconv.stats.permuted_maps import Study, tested
+from meshconv.stats.targets import Targets, targets
 
 
 def group_map(
     images: NDArray[Any],
     labels: ArrayLike,
     *,
+    covariates: ArrayLike | None = None,
     subjects: Sequence[Any] | None = None,
+    channels: Sequence[str] | None = None,
+    components: int | str = "auto",
+    correction: str = "peak",
     permutations: int = 500,
-    seed: int = 0,
+    blur: float = 0.02,
     least_share: float = 0.5,
-) -> GroupMap:
-    """Return where groups of registered images differ, with a permutation test of the maximum.
+    seed: int = 0,
+) -> EffectMap:
+    """Return where groups of registered images differ, with a permutation test of the whole map.
 
     Parameters
     ----------
@@ -71,115 +42,184 @@ def group_map(
         NaN outside each image's mask (`Prepared.images`).
     labels : (n,) array_like
         Two groups or more.
+    covariates : (n,) or (n, Z) array_like, optional
+        Age, sex as 0 and 1, ...: what they explain is taken out first, and what is left is permuted
+        (Freedman and Lane).
     subjects : sequence of n, optional
-        Whom each scan is of; an empty one is unknown, and another each time. Every subject then
-        counts once, by the mean of its scans, and labels are permuted between subjects. Without it
-        each scan counts as a subject of its own, and several scans of one subject make chance look
-        significant.
+        Whom each scan is of; an empty one is unknown, and another each time. If every subject is in
+        one group, it counts once, by the mean of its scans, and groups are permuted between
+        subjects. If every subject has scans of several groups (before and after, left and right),
+        these are compared with each other, and permuted within subjects. Without subjects, several
+        scans of one make chance look significant.
+    channels : sequence of C str, optional
+        What the channels are. With ``difference_x, _y, _z`` (or ``x, y, z``) and ``normal_x, _y,
+        _z`` among them, the map has millimetres along the mean normal.
+    components : int or 'auto'
+        How many principal components of all scans, blind to the groups, are taken out of a second
+        copy of the images; a pixel's statistic is the larger of both, in its own standard
+        deviations under permutation (less 1 for the images as they are). Small local differences
+        are found that individual variation would hide; 0 tests the images alone.
+    correction : {'peak', 'fdr', 'cluster'}
+        ``peak``: p of a single pixel as significant *anywhere*. For the other two, and what they do
+        not say, see `meshconv.stats.correction`.
     permutations : int
         The smallest p is 1 / (permutations + 1).
-    seed : int
+    blur : float
+        Standard deviation of the Gaussian that pools neighbouring pixels' statistics, in sides of
+        the square; what is significant may reach as far beyond what differs.
     least_share : float
         Pixels reached by a smaller share of the scans, or by fewer than two of a group, are left
         out.
+    seed : int
+        Of the permutations.
 
     Raises
     ------
     ArgumentError
-        If there is only one group or a group of one subject, a label is missing, or a subject has
-        scans of two groups: the labels of its scans cannot be exchanged with those of others.
+        If there is only one group or a group of one subject, a label or covariate is missing, some
+        subjects alone have scans of two groups, or the covariates tell the groups apart for sure.
     ArrayTypeError
         If the images are not (n, C, N, N).
 
+    Notes
+    -----
+    Left and right: give each image and its mirror image in the frame as two scans of one subject,
+    with labels "as it is" and "mirrored".
+
     References
     ----------
-    Nichols, Holmes, 2002, Nonparametric permutation tests for functional neuroimaging.
-    doi:10.1002/hbm.1058
+    Nichols, Holmes, 2002, doi:10.1002/hbm.1058 (peaks). Freedman, Lane, 1983,
+    doi:10.1080/07350015.1983.10509354; Winkler et al., 2014, doi:10.1016/j.neuroimage.2014.01.060
+    (covariates).
     """
+    given = _known(labels, images)
+    values, index = np.unique(given, return_inverse=True)
+    if len(values) < 2:
+        raise ArgumentError(f"a group map needs two groups, found {values.tolist()}")
+    rows, row = targets(index, subjects)
+    of_row = np.zeros(len(rows.subject), dtype=np.int64)
+    of_row[row] = index
+    _exchangeable(rows, of_row, given, row, subjects)
+    columns = (of_row[:, None] == np.arange(1, len(values))).astype(np.float64)
+    study = Study.of(images, rows, row, columns, covariates, least_share, groups=of_row)
+    return _mapped(
+        study,
+        channels,
+        components,
+        correction,
+        permutations,
+        blur,
+        seed,
+        f"{values[-1]!s} - {values[0]!s}",
+    )
+
+
+def score_map(
+    images: NDArray[Any],
+    scores: ArrayLike,
+    *,
+    covariates: ArrayLike | None = None,
+    subjects: Sequence[Any] | None = None,
+    channels: Sequence[str] | None = None,
+    components: int | str = "auto",
+    correction: str = "peak",
+    permutations: int = 500,
+    blur: float = 0.02,
+    least_share: float = 0.5,
+    seed: int = 0,
+) -> EffectMap:
+    """Return where registered images go with a score (age, severity), with a permutation test.
+
+    All is as in `group_map`, but for these.
+
+    Parameters
+    ----------
+    scores : (n,) array_like
+        Finite numbers. Several scans of a subject with the same score count once; with different
+        ones, in every subject, they are compared within subjects.
+
+    Returns
+    -------
+    EffectMap
+        With `difference` and `millimetres` for each unit of the score.
+
+    Raises
+    ------
+    ArgumentError, ArrayTypeError
+        As `group_map`, or if a score is not finite or all are the same.
+    """
+    given = np.asarray(_known(scores, images), dtype=np.float64)
+    rows, row = targets(given, subjects)
+    of_row = np.zeros(len(rows.subject))
+    of_row[row] = given
+    _exchangeable(rows, of_row, given, row, subjects)
+    study = Study.of(images, rows, row, of_row[:, None], covariates, least_share)
+    return _mapped(
+        study, channels, components, correction, permutations, blur, seed, "per unit of the score"
+    )
+
+
+def _mapped(
+    study: Study,
+    channels: Sequence[str] | None,
+    components: int | str,
+    correction: str,
+    permutations: int,
+    blur: float,
+    seed: int,
+    contrast: str,
+) -> EffectMap:
+    correct = CORRECTIONS[one_of(correction, tuple(CORRECTIONS), "correction")]
     if permutations < 0:
         raise ArgumentError(f"permutations must be at least 0, found {permutations}")
-    given = _known(labels)
-    if len(given) != len(image_stack(images)):
-        raise ArgumentError(
-            f"labels must be one for each of {len(images)} images, found {len(given)}"
-        )
-    if subjects is not None:
-        images, given = _by_subject(images, given, subjects)
-    values, y, counts = np.unique(given, return_inverse=True, return_counts=True)
-    if len(values) < 2 or counts.min() < 2:
-        raise ArgumentError(
-            f"a group map needs two groups of two subjects or more, found groups of {counts.tolist()}"
-        )
-    n_channels = images.shape[1]
-    member = one_hot(y)
-    reached = np.isfinite(images).all(axis=1)
-    enough = (np.tensordot(member, reached, 1) >= 2).all(axis=0) & (
-        reached.mean(axis=0) >= least_share
-    )
-    if not enough.any():
-        raise ArgumentError(
-            f"no pixel is reached by {least_share:.0%} of the images and two of each group"
-        )
-    picked = images[:, :, enough]
-    known = np.isfinite(picked).reshape(len(y), -1)
-    x = centred(picked)
-    ratio = partial(f_ratio, x) if known.all() else partial(f_ratio_of_known, x, known)
-    found = _root(ratio(member), n_channels)
-    top = _chance(ratio, member, n_channels, permutations, seed)
-    above = len(top) - np.searchsorted(top, found * (1 - 1e-6), side="left")
-    means = (member @ x) / (member @ known.astype(np.float32))
-    return GroupMap(
-        _filled(found, enough),
-        _filled((1 + above) / (1 + permutations), enough),
-        _filled((means[-1] - means[0]).reshape(n_channels, -1), enough),
+    maps, count = tested(study, components, permutations, blur, seed)
+    millimetres, half = study.millimetres(channels)
+    return EffectMap(
+        statistic=study.filled(study.statistic()),
+        p=study.filled(correct(maps, study.reached)),
+        difference=study.filled(study.difference()),
+        millimetres=millimetres,
+        interval=np.stack([millimetres - half, millimetres + half]),
+        smoothness=study.smoothness(),
+        contrast=contrast,
+        correction=correction,
+        components=count,
+        n=len(study.model.effect),
+        permutations=permutations,
     )
 
 
-def _chance(
-    ratio: Callable[[NDArray[Any]], FloatArray],
-    member: NDArray[Any],
-    n_channels: int,
-    permutations: int,
-    seed: int,
-) -> FloatArray:
-    """Return the largest statistic of each of the maps that permuted labels give, sorted."""
-    rng = np.random.default_rng(seed)
-    orders = [rng.permutation(member.shape[1]) for _ in range(permutations)]
-    largest = [
-        _root(ratio(np.stack([member[:, o] for o in orders[k : k + _BLOCK]])), n_channels).max(
-            axis=-1
-        )
-        for k in range(0, permutations, _BLOCK)
-    ]
-    return np.sort(np.concatenate(largest)) if largest else np.zeros(0)
+def _exchangeable(
+    rows: Targets,
+    of_row: NDArray[Any],
+    given: NDArray[Any],
+    row: IntArray,
+    subjects: Sequence[Any] | None,
+) -> None:
+    """Refuse rows whose labels cannot be exchanged."""
+    sizes = np.bincount(rows.subject)
+    if rows.within or sizes.max() == 1:
+        return
+    several = int(np.argmax(sizes > 1))
+    scans = np.flatnonzero(rows.subject[row] == several)
+    name = str(cast("Sequence[Any]", subjects)[int(scans[0])])
+    own = list(dict.fromkeys(str(value) for value in given[scans]))
+    raise ArgumentError(
+        f"subject {name!r} has scans of groups {' and '.join(own[:2])}"
+        f" ({int((sizes > 1).sum())} such subjects): their labels cannot be exchanged with those"
+        " of others",
+        hint="keep the scans of one group for each subject, or subjects with scans of several",
+    )
 
 
-def _by_subject(
-    images: NDArray[Any], labels: NDArray[Any], subjects: Sequence[Any]
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the mean image of each subject, of what is there, and its label."""
-    if len(subjects) != len(images):
-        raise ArgumentError(
-            f"subjects must be one for each of {len(images)} images, found {len(subjects)}"
-        )
-    whose = numbered(map(str, subjects), unknown="")
-    first = np.unique(whose, return_index=True)[1]
-    mixed = np.flatnonzero(labels != labels[first][whose])
-    if len(mixed):
-        k = int(mixed[0])
-        raise ArgumentError(
-            f"subject {str(subjects[k])!r} has scans of groups {labels[first[whose[k]]]!s} and {labels[k]!s}"
-            f" ({len(np.unique(whose[mixed]))} such subjects): their labels cannot be exchanged with those of others",
-            hint="keep the scans of one group for each subject; differences within subjects need a paired test",
-        )
-    return mean_images(images, whose), labels[first]
-
-
-def _known(labels: ArrayLike) -> NDArray[Any]:
-    """Return labels if all are known; NaN and None are no group."""
+def _known(labels: ArrayLike, images: NDArray[Any]) -> NDArray[Any]:
+    """Return labels if there is one for each image and all are known; NaN and None are no group."""
+    count = len(image_stack(images))
     given = (
         labels.tolist() if isinstance(labels, np.ndarray) else list(cast("Sequence[Any]", labels))
     )
+    if len(given) != count:
+        raise ArgumentError(f"labels must be one for each of {count} images, found {len(given)}")
     missing = [
         k
         for k, value in enumerate(given)
@@ -193,13 +233,3 @@ def _known(labels: ArrayLike) -> NDArray[Any]:
             hint="leave these images out",
         )
     return np.asarray(labels)
-
-
-def _root(ratio: FloatArray, n_channels: int) -> FloatArray:
-    return np.sqrt(ratio.reshape(*ratio.shape[:-1], n_channels, -1).mean(axis=-2))
-
-
-def _filled(values: FloatArray, there: BoolArray) -> FloatArray:
-    out = np.full((*values.shape[:-1], *there.shape), np.nan)
-    out[..., there] = values
-    return out

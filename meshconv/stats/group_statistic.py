@@ -110,9 +110,9 @@ def group_statistic(images: NDArray[Any], labels: IntArray, *, blur: float = 0.0
     Returns
     -------
     statistic : (N, N) float64
-        |t| for one channel and two groups; about 1 where they do not differ; NaN where hardly any image
-        reaches. A NaN counts as the mean of all images, which pulls the statistic towards 0 where
-        many are missing: a place to look at first, not a test. For that see
+        |t| for one channel and two groups; about 1 where they do not differ; NaN where hardly any
+        image reaches. A NaN counts as the mean of all images, which pulls the statistic towards 0
+        where many are missing: a place to look at first, not a test. For that see
         `meshconv.stats.group.group_map`.
 
     Raises

@@ -12,7 +12,7 @@ from meshconv.stats.coarse import Coarse, Rows, whitened
 from meshconv.stats.searchlight import Statistics
 from meshconv.stats.targets import Targets
 
-_MOST_PLACES, _MOST_PAIRED = 300, 180  # at which patches are looked at, and in pairs
+_MOST_PLACES, _MOST_PAIRED = 300, 130  # at which patches are looked at, and in pairs
 _MOST_ROWS = 1000  # that patches are made of
 _LANDMARKS = 128  # rows that span the non-linear score
 _COMPONENTS, _PAIR_COMPONENTS = 24, 6  # of a patch, at most

@@ -55,6 +55,9 @@ from .nn.layers.landing_map import landing_map as landing_map
 from .nn.layers.recalibration import PyramidPixelContext as PyramidPixelContext
 from .nn.layers.scale_conv import ScaleEquivariantConv as ScaleEquivariantConv
 from .nn.layers.scale_unet import ScaleEquivariantUNet as ScaleEquivariantUNet
+from .stats.evidence import Evidence as Evidence, find_evidence as find_evidence
+from .stats.effect_map import EffectMap as EffectMap
+from .stats.group import group_map as group_map, score_map as score_map
 from .datasets.scan import Scan as Scan
 from .datasets.procedural import ProceduralFaces as ProceduralFaces
 from .datasets.morphable import MorphableFaces as MorphableFaces

@@ -106,7 +106,7 @@ def test_a_subject_of_two_groups_is_refused():
         ArgumentError, match=r"subject 'ann' has scans of groups 0 and 1 \(1 such subjects\)"
     ):
         group_map(images, labels, subjects=["ann"] * 2 + [str(k) for k in range(22)])
-    with pytest.raises(ArgumentError, match="one for each of 24 images, found 3"):
+    with pytest.raises(ArgumentError, match="one entry for each of 24 scans, found 3"):
         group_map(images, labels, subjects=["ann"] * 3)
     with pytest.raises(ArgumentError, match=r"two subjects or more, found groups of \[1, 1\]"):
         group_map(images, labels, subjects=labels)

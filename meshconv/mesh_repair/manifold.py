@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,30 +13,68 @@ from meshconv.mesh import connectivity
 _MOST = 8  # an edge with more faces than this is cut between all of them
 
 
-def split_nonmanifold(unit: FloatArray, faces: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+class Split(NamedTuple):
+    """The surface with its sheets apart."""
+
+    unit: FloatArray
+    """(V', 3); the first V are unchanged."""
+    faces: IntArray
+    vertex: IntArray
+    """(V',) the vertex that each vertex is a copy of, -1 for those on cut edges."""
+    face: IntArray
+    """(F',) the face that each face is or is a half of."""
+
+
+def split_nonmanifold(unit: FloatArray, faces: IntArray) -> Split:
     """Give each sheet its own vertices where sheets share an edge or touch in a vertex.
 
-    At an edge of three or more faces, the pairs that continue each other most smoothly stay joined.
-
-    Returns
-    -------
-    faces : (F', 3) int64
-    old : (V',) int64
-        The vertex that each vertex is a copy of; the first V are unchanged.
-    kept : (F',) int64
-        The faces kept. A few are dropped only where no split separates the sheets: both ends of an
-        edge are each in one fan that passes the edge twice.
+    At an edge of three or more faces, the pairs that are wound alike and continue each other most
+    smoothly stay joined. Where the two ends of such an edge each lie in one fan that passes it
+    twice, both sheets keep the ends, and each gets a vertex of its own in the middle.
     """
-    kept = np.arange(len(faces))
+    vertex, face = np.arange(len(unit)), np.arange(len(faces))
     while True:
-        pairs = np.concatenate([connectivity.joints(faces[kept]), _smooth_pairs(unit, faces[kept])])
-        new, old = connectivity.split_fans(faces[kept], pairs, len(unit))
-        order, first, size = connectivity.edge_groups(new)
-        many = np.flatnonzero(size > 2)
+        chosen = _smooth_pairs(unit, faces)
+        pairs = np.concatenate([connectivity.joints(faces), chosen])
+        faces, old = connectivity.split_fans(faces, pairs, len(unit))
+        unit, vertex = unit[old], vertex[old]
+        order, _, size = connectivity.edge_groups(faces)
+        many = order[np.repeat(size > 2, size)]
         if len(many) == 0:
-            return new, old, kept
-        rank = np.arange(len(order)) - np.repeat(first, size)
-        kept = np.delete(kept, np.unique(order[rank > 1] // 3))
+            return Split(unit, faces, vertex, face)
+        cuts = _apart(many, chosen)
+        middle = unit[connectivity.half_edges(faces)[cuts[:, 0]]].mean(axis=1)
+        faces, added = _halved(faces, cuts, len(unit))
+        unit, face = np.concatenate([unit, middle]), np.concatenate([face, face[added]])
+        vertex = np.concatenate([vertex, np.full(len(middle), -1)])
+
+
+def _apart(many: IntArray, chosen: IntArray) -> IntArray:
+    """The pairs (C, 2) of half-edges to cut in this round, a lone one twice: no face two times."""
+    paired = chosen[np.isin(chosen[:, 0], many)]
+    lone = np.setdiff1d(many, paired)
+    taken: set[int] = set()
+    out = []
+    for h, g in [*paired.tolist(), *zip(lone.tolist(), lone.tolist(), strict=True)]:
+        if not taken & {h // 3, g // 3}:
+            taken |= {h // 3, g // 3}
+            out.append((h, g))
+    return np.array(out, dtype=np.int64)
+
+
+def _halved(faces: IntArray, cuts: IntArray, n: int) -> tuple[IntArray, IntArray]:
+    """Cut the faces at the middle of the half-edges of each pair, vertex n, n + 1, ...; also return
+    which faces the added ones, at the end, are halves of.
+    """
+    middle = np.repeat(n + np.arange(len(cuts)), 2)
+    half, first = np.unique(cuts.ravel(), return_index=True)
+    middle = middle[first]
+    face, side = np.divmod(half, 3)
+    second = faces[face]  # a, m, c keeps the place of a, b, c; m, b, c is added
+    second[np.arange(len(face)), side] = middle
+    faces = faces.copy()
+    faces[face, (side + 1) % 3] = middle
+    return np.concatenate([faces, second]), face
 
 
 def _smooth_pairs(unit: FloatArray, faces: IntArray) -> IntArray:

@@ -101,22 +101,23 @@ def _weld(work: Work, tolerance: float, log: Log) -> Work:
 
 
 def _split(work: Work, log: Log) -> Work:
-    faces, old, kept = split_nonmanifold(work.unit, work.faces)
+    found = split_nonmanifold(work.unit, work.faces)
     log.add(
-        len(work.faces) - len(kept),
-        "face",
-        "dropped where no split makes an edge manifold",
-        loss=True,
-    )
-    log.add(
-        len(old) - len(work.unit),
+        len(found.unit) - len(work.unit),
         "vertex",
         "added to split non-manifold edges and vertices",
         loss=True,
     )
-    if len(kept) == len(work.faces) and len(old) == len(work.unit):
+    log.add(len(found.faces) - len(work.faces), "face", "halved where sheets share an edge")
+    if len(found.unit) == len(work.unit):
         return work
-    return replace(work, face_origin=work.face_origin[kept]).copied(faces, old)
+    return replace(
+        work,
+        unit=found.unit,
+        faces=found.faces,
+        vertex_origin=np.where(found.vertex < 0, -1, work.vertex_origin[found.vertex]),
+        face_origin=work.face_origin[found.face],
+    )
 
 
 def _mend(work: Work, log: Log) -> Work:
@@ -209,6 +210,7 @@ def _fill(work: Work, options: Options, log: Log) -> Work:
     loops = _holes(work, options)
     while loops:
         filled, owner = _close(work, loops)
+        added = len(filled.unit) - len(work.unit)
         if options.drop_degenerate:
             faces, alive, left = mend_flat(filled.unit, filled.faces, filled.rounding)
             if left.any():
@@ -217,7 +219,6 @@ def _fill(work: Work, options: Options, log: Log) -> Work:
                 loops = [loop for k, loop in enumerate(loops) if k not in set(bad.tolist())]
                 continue
             filled = replace(filled, faces=faces).keep(alive).compact()
-        added = int((filled.vertex_origin < 0).sum() - (work.vertex_origin < 0).sum())
         log.add(
             len(loops),
             "hole",

@@ -11,7 +11,9 @@ from .io import (
 )
 from .mesh_repair.check import check as check
 from .mesh_repair.report import SurfaceReport as SurfaceReport
-from .mesh_repair.repair import repair as repair, Repaired as Repaired
+from .mesh_repair.cut import Cut as Cut, cut as cut
+from .mesh_repair.repair import repair as repair
+from .mesh_repair.repaired import Repaired as Repaired
 from .operators.laplacian import (
     cotangent_laplacian as cotangent_laplacian,
     mass_matrix as mass_matrix,

@@ -28,9 +28,10 @@ class Meter:
         self._said = time.monotonic()
         self._bar: Any = None
         if shown and sys.stderr.isatty():
-            from tqdm import tqdm
+            with contextlib.suppress(ImportError):  # lines without it
+                from tqdm import tqdm
 
-            self._bar = tqdm(total=total, desc=what, unit=unit)
+                self._bar = tqdm(total=total, desc=what, unit=unit)
 
     def at(self, done: int) -> None:
         """Say that so much is done."""

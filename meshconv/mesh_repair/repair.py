@@ -3,72 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy import sparse
-from scipy.sparse.linalg import splu
 
-from meshconv._check import FloatArray, IntArray, field_array, one_of
+from meshconv._check import one_of
 from meshconv.errors import ArgumentError, DegenerateError, RepairWarning, TopologyError
 from meshconv.io.convert import as_surface
 from meshconv.mesh.surface import Surface
 from meshconv.mesh_repair import steps
 from meshconv.mesh_repair.check import check
 from meshconv.mesh_repair.degenerate import FLAT
+from meshconv.mesh_repair.repaired import Repaired
 from meshconv.mesh_repair.report import SurfaceReport, counted, listed
 from meshconv.mesh_repair.unit_frame import Frame
 from meshconv.mesh_repair.work import Work
 from meshconv.mesh_repair.wrap import FINENESS, Wrap, wrapped
 
 _PASSES = 10
-
-
-@dataclass(frozen=True, eq=False)
-class Repaired:
-    """A mended surface, and what it has to do with the one that came in."""
-
-    surface: Surface
-    vertex_origin: IntArray
-    """(V',) index in the input of each vertex; -1 where it is new."""
-    face_origin: IntArray
-    """(F',) the same for faces; a flipped or turned face keeps its origin."""
-    report_before: SurfaceReport
-    report_after: SurfaceReport
-    changes: tuple[str, ...]
-    """One sentence with a count for each thing done; empty if nothing was."""
-    transfer: sparse.csr_array | None = None
-    """(V', V) weights of the input's vertices for each vertex of a wrap; None for other repairs."""
-
-    def moved(self, field: ArrayLike) -> FloatArray:
-        """Carry a vertex field (V, ...) of the input to the repaired surface, (V', ...) float64.
-
-        New vertices get the average of their neighbours (harmonic on the edge graph), those of a
-        wrap the value at the nearest point of the input; the values stay within the range of the
-        field.
-        """
-        values = field_array(field, self.report_before.n_vertices, "field")
-        if self.transfer is not None:
-            flat = self.transfer @ values.reshape(len(values), -1)
-            return np.asarray(flat.reshape(-1, *values.shape[1:]))
-        new = self.vertex_origin < 0
-        out = values[self.vertex_origin]
-        if new.any():
-            i, j = self.surface.edges.T
-            n = self.surface.n_vertices
-            link = sparse.coo_array(
-                (np.ones(2 * len(i)), (np.r_[i, j], np.r_[j, i])), shape=(n, n)
-            ).tocsr()
-            laplacian: Any = (
-                sparse.diags_array(np.asarray(link.sum(axis=1)).ravel()) - link
-            ).tocsr()[new]
-            known = out[~new].reshape(int((~new).sum()), -1)
-            solved = splu(laplacian[:, new].tocsc()).solve(-(laplacian[:, ~new] @ known))
-            out[new] = solved.reshape(-1, *out.shape[1:])
-        return out
 
 
 def repair(
@@ -179,10 +132,14 @@ def repair(
         work = _until_stable(work, options, log)
     mended = _finish(surface, work, frame)
     after = before if mended is surface else check(mended)
-    _require(after, target)
-    if log.losses:
-        warnings.warn("; ".join(log.losses), RepairWarning, stacklevel=2)
-    return Repaired(mended, work.vertex_origin, work.face_origin, before, after, log.sentences)
+    _require(after, target, handles_cut=remove_handles)
+    left: tuple[str, ...] = ()
+    if remove_handles and after.genus:
+        left = (f"{counted(after.genus, 'handle')} left, at a border that every loop meets",)
+    if log.losses or left:
+        warnings.warn("; ".join(log.losses + left), RepairWarning, stacklevel=2)
+    changes = log.sentences + left
+    return Repaired(mended, work.vertex_origin, work.face_origin, before, after, changes)
 
 
 def _wrapped(surface: Surface, frame: Frame, before: SurfaceReport, resolution: float) -> Repaired:
@@ -283,17 +240,19 @@ def _finish(surface: Surface, work: Work, frame: Frame) -> Surface:
     return Surface(vertices, work.faces)
 
 
-def _require(report: SurfaceReport, target: str | None) -> None:
+def _require(report: SurfaceReport, target: str | None, *, handles_cut: bool = False) -> None:
     reached = {None: True, "disk": report.is_disk, "sphere": report.is_sphere}[target]
     if reached:
         return
     loops = f"{report.n_boundary_loops} boundary loops"
     if report.n_boundary_loops:
         loops += f" ({listed(report.boundary_sizes)} vertices)"
-    if report.genus:
+    if report.genus and handles_cut:
+        hint = "every loop around a handle meets the border: target='sphere' closes it first"
+    elif report.genus:
         hint = "repair(remove_handles=True) cuts and caps handles"
     elif report.is_closed:
-        hint = "closed: use domain='sphere', or cut it"
+        hint = "closed: use domain='sphere', or cut(...) it open"
     else:
         hint = "fill_holes=True and keep='largest' leave one component with its longest border"
     found = f"{report.n_components} components, {loops}, genus {report.genus}"

@@ -9,16 +9,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from meshconv._check import BoolArray, IntArray
+from meshconv._progress import Meter
 from meshconv.errors import TopologyError
 from meshconv.mesh import borders, connectivity
+from meshconv.mesh.topology import Topology
 from meshconv.mesh.winding import inside_out, turn_over, winding
 from meshconv.mesh_repair.degenerate import mend_flat
-from meshconv.mesh_repair.handles import cut, handle_loop
+from meshconv.mesh_repair.handles import cut_along, handle_loops
 from meshconv.mesh_repair.holes import fill_hole
 from meshconv.mesh_repair.manifold import split_nonmanifold
 from meshconv.mesh_repair.report import counted, listed
 from meshconv.mesh_repair.weld import coincident, copies, weld_map
 from meshconv.mesh_repair.work import Work
+
+_MANY = 5  # handles take long enough to show how far one has come
 
 
 @dataclass(frozen=True)
@@ -180,29 +184,38 @@ def _closed_parts(faces: IntArray, pairs: IntArray, part: IntArray) -> BoolArray
 
 
 def _remove_handles(work: Work, log: Log) -> Work:
-    part = connectivity.face_components(work.faces)
-    for k in range(int(part.max()) + 1):
+    count = int(connectivity.face_components(work.faces).max()) + 1
+    euler = Topology(work.unit, work.faces).component_euler
+    loops = len(borders.boundary_loops(work.faces))
+    most = int(2 * len(euler) - euler.sum() - loops) // 2
+    meter = Meter("cut handles", "handle", most, shown=most >= _MANY)
+    done = 0
+    for k in range(count):
         while True:
             mine = np.flatnonzero(connectivity.face_components(work.faces) == k)
-            opened = _cut_handle(work, mine)
-            if opened is None:
+            opened, cuts = _cut_handles(work, mine)
+            if not cuts:
                 break
-            work = opened
-            log.add(1, "handle", "cut and capped", loss=True)
+            work, done = opened, done + cuts
+            meter.at(done)
+            log.add(cuts, "handle", "cut and capped", loss=True)
+    meter.close()
     return work
 
 
-def _cut_handle(work: Work, mine: IntArray) -> Work | None:
-    """Cut one handle of the component `mine` and close both ends, or None if it has none to cut."""
-    loop = handle_loop(work.unit, work.faces[mine])
-    if loop is None or connectivity.boundary_vertices(work.faces, len(work.unit))[loop].any():
-        return None
-    part, old = cut(work.faces[mine], loop, len(work.unit))
-    faces = work.faces.copy()
-    faces[mine] = part
-    out = work.copied(faces, old)
-    ends = [border for border in borders.boundary_loops(part) if np.isin(old[border], loop).all()]
-    return _close(out, ends)[0] if len(ends) == 2 else None
+def _cut_handles(work: Work, mine: IntArray) -> tuple[Work, int]:
+    """Cut handles of the component `mine` and close both ends; also return how many."""
+    loops = handle_loops(work.unit, work.faces[mine])
+    for some in (loops, loops[:1]):
+        if some:
+            part, old = cut_along(work.faces[mine], some, len(work.unit))
+            faces = work.faces.copy()
+            faces[mine] = part
+            new = np.isin(old, np.concatenate(some))
+            ends = [border for border in borders.boundary_loops(part) if new[border].all()]
+            if len(ends) == 2 * len(some):
+                return _close(work.copied(faces, old), ends)[0], len(some)
+    return work, 0
 
 
 def _fill(work: Work, options: Options, log: Log) -> Work:

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from meshconv._check import FloatArray, IntArray, require_kind
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
-from meshconv.mesh_repair.repair import Repaired, repair
+from meshconv.mesh_repair.repair import repair
+from meshconv.mesh_repair.repaired import Repaired
 from meshconv.registration.fit import fit_template
 from meshconv.registration.template import Template
 from meshconv.registration.template_fit import Mirror, TemplateFit

@@ -12,6 +12,7 @@ from meshconv._check import ComplexArray, FloatArray
 from meshconv.errors import SolverError
 
 _CENTRED = 1e-13
+_AT_REST = 1e-10  # of the mean, at which rounding may keep a map off its centre
 _STEPS = 200
 
 
@@ -82,6 +83,8 @@ def centring(z: ComplexArray, weights: FloatArray) -> Moebius:
         # Newton: the mean of (z - c) / (1 - conj(c) z) is mean - c + conj(c) square to first order
         step = (mean + square * mean.conjugate()) / (1 - abs(square) ** 2)
         total = Moebius.to_centre(_inside(step, mean)) @ total
+    if abs(mean) < _AT_REST:
+        return total
     raise SolverError(
         f"the conformal barycentre is still {abs(mean):.1e} from 0 after {_STEPS} steps"
     )
@@ -130,6 +133,8 @@ def centred_on_sphere(points: FloatArray, weights: FloatArray) -> FloatArray:
         ]  # singular with all weight in two points
         length = float(np.linalg.norm(step))
         points = moebius_sphere(points, step if length < 0.5 else mean / 2)
+    if np.linalg.norm(mean) < _AT_REST:
+        return points
     raise SolverError(
         f"the conformal barycentre is still {np.linalg.norm(mean):.1e} from 0 after {_STEPS} steps"
     )

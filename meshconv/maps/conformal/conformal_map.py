@@ -8,14 +8,25 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from meshconv._check import FloatArray, IntArray, as_array, one_of, require_kind
-from meshconv.errors import ArgumentError, FoldError, OrientationError, RepairWarning, TopologyError
-from meshconv.maps.conformal.disk import disk_coordinates
+from meshconv.errors import (
+    AccuracyWarning,
+    ArgumentError,
+    FoldError,
+    MeshConvError,
+    OrientationError,
+    RepairWarning,
+    SolverError,
+    TopologyError,
+)
+from meshconv.maps.conformal.disk import disk_coordinates, length_coordinates
 from meshconv.maps.conformal.free import free_coordinates
 from meshconv.maps.conformal.holes import circular_holes, filled
 from meshconv.maps.conformal.preparation import in_faces, in_memory_order, normalised
+from meshconv.maps.conformal.quality import warn_if_poor
 from meshconv.maps.conformal.rectangle import rectangle_coordinates
 from meshconv.maps.conformal.requirements import require_disk, require_sphere, wound_alike
 from meshconv.maps.conformal.sphere import sphere_coordinates
+from meshconv.maps.folds import folded
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.areas import thirds_of_area
 from meshconv.mesh.surface import Surface
@@ -83,6 +94,10 @@ def conformal_map(
     RepairWarning
         If vertices belong to no face; they take no part and are placed at the centre. If faces are
         wound against their neighbours; the result carries a surface with these turned over.
+    AccuracyWarning
+        If the mean angle error on the disk or rectangle is above 8 degrees and twice that of the
+        free map, as on long strips: both figures, and the better domain. If the conformal disk
+        cannot be represented at all: delivered is a map without folds that is not conformal.
 
     References
     ----------
@@ -130,6 +145,8 @@ def conformal_map(
             )
         else:
             coordinates = _closed(unit, domain, chosen, polish)
+    if domain in ("disk", "rectangle"):
+        warn_if_poor(unit, coordinates, domain)
     return _checked(
         Parameterization(surface, _scattered(coordinates, kept, surface), _IMAGE[domain])
     )
@@ -177,7 +194,29 @@ def _closed(
     areas[: surface.n_vertices] = thirds_of_area(surface.vertices, surface.faces)
     if domain == "rectangle":
         return rectangle_coordinates(whole, corners, areas=areas)[: surface.n_vertices]
-    return disk_coordinates(whole, areas=areas, polish=polish)[: surface.n_vertices]
+    return _onto_disk(whole, areas, polish)[: surface.n_vertices]
+
+
+def _onto_disk(surface: Surface, areas: FloatArray, polish: int | None) -> FloatArray:
+    """The conformal disk; where it would shrink parts to nothing, another disk and a warning."""
+    try:
+        uv = disk_coordinates(surface, areas=areas, polish=polish)
+        if len(folded(uv, surface.faces)) == 0:
+            return uv
+        failure: MeshConvError = FoldError(f"{len(folded(uv, surface.faces))} faces are folded")
+    except (FoldError, SolverError) as error:
+        failure = error
+    uv = length_coordinates(surface)
+    if len(folded(uv, surface.faces)):
+        raise failure
+    warnings.warn(
+        "the conformal disk would shrink the ends of this long surface below the resolution of "
+        f"floating point ({failure.message}); delivered is a map without folds that is not "
+        "conformal: its border goes to the circle by its length",
+        AccuracyWarning,
+        stacklevel=4,
+    )
+    return uv
 
 
 def _referenced(surface: Surface) -> tuple[Surface, IntArray]:

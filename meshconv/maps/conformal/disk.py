@@ -80,6 +80,19 @@ def disk_coordinates(
     return as_plane(z)
 
 
+def length_coordinates(surface: Surface) -> FloatArray:
+    """Return a map (V, 2) onto the unit disk that no surface is too long for, hardly conformal.
+
+    The border goes to the circle by its length, the rest by attracting weights: no fold (Tutte).
+    """
+    loop = surface.boundary_loops[0]
+    whole = without_dividing_edges(surface, loop)
+    angles = cumulated(2 * np.pi * length_shares(surface.vertices, loop))
+    weights = tame(robust_laplacian(whole))
+    solver = FixedValueSolver(weights, loop, coordinates=whole.vertices)
+    return np.ascontiguousarray(solver.solve(on_circle(angles))[: surface.n_vertices])
+
+
 def _factored(surface: Surface, loop: IntArray) -> tuple[sparse.csr_array, FixedValueSolver]:
     laplacian = robust_laplacian(surface)
     try:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from meshconv._check import FloatArray, IntArray
-from meshconv.errors import FoldError
+from meshconv.errors import FoldError, SolverError
 from meshconv.maps.conformal.dividing_edges import dividing_sides
 from meshconv.maps.conformal.without_folds import unfolded
 from meshconv.maps.parameterization import Parameterization
@@ -45,10 +45,17 @@ def rectangle_coordinates(
 
 def _best(surface: Surface, loop: IntArray) -> FloatArray:
     """Of the corners found at several scales of the border, the map with the smallest mean angle
-    error.
+    error; corners that would fold a face are left out, unless all do.
     """
     choices = {tuple(find_corners(surface, loop, window).tolist()) for window in _WINDOWS}
-    maps = [_onto_rectangle(surface, loop, np.array(choice)) for choice in sorted(choices)]
+    maps, failures = [], []
+    for choice in sorted(choices):
+        try:
+            maps.append(_onto_rectangle(surface, loop, np.array(choice)))
+        except (FoldError, SolverError) as failure:
+            failures.append(failure)
+    if not maps:
+        raise failures[0]
     errors = [Parameterization(surface, uv, "rectangle").distortion().angle_mean for uv in maps]
     return maps[int(np.flatnonzero(np.array(errors) <= min(errors) + _TIE)[0])]
 

@@ -164,11 +164,12 @@ def _round(
     moved = mesh.carried(start, poisson.flux(rho), rho, steps)
     target = mesh.targets(start, goal)
     points, unfolded = untangle(moved, mesh.faces, target, mesh.kinds, mesh.free)
-    note = ""
     if not unfolded:
-        folds = len(folded(moved, mesh.faces))
-        points = mesh.as_far_as_open(start, moved)
-        note = f"stepped back from {folds} folded faces that could not be opened"
-    smooth = settle if steep or note else relax
-    points = smooth(points, mesh.faces, target, mesh.kinds, mesh.free, _SWEEPS)
-    return points, bool(steep), note
+        points = mesh.as_far_as_open(start, points)
+    elif not steep:
+        return relax(points, mesh.faces, target, mesh.kinds, mesh.free, _SWEEPS), False, ""
+    sweeps = _SETTLING if unfolded else 2 * _SETTLING
+    points = settle(points, mesh.faces, target, mesh.kinds, mesh.free, sweeps)
+    folds = len(folded(moved, mesh.faces))
+    note = f"stepped back from {folds} folded faces that could not be opened"
+    return points, bool(steep), "" if unfolded else note

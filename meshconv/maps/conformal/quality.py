@@ -1,0 +1,51 @@
+"""Maps that say when they are bad: angle errors far above what the triangles of a surface allow."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from meshconv._check import FloatArray, IntArray
+from meshconv.errors import AccuracyWarning, FoldError, SolverError
+from meshconv.maps.conformal.free import free_coordinates
+from meshconv.maps.face_maps import image_sides, measured
+from meshconv.maps.folds import signed_areas
+from meshconv.mesh.surface import Surface
+
+_LARGE = 8.0  # degrees of mean angle error above which a map is compared with the free one
+_FAR = 2.0  # times the free map's error, above which another domain is better
+_COARSE = 100  # faces below which no map of a surface is worth a word
+_LOOKED_AT = 20_000  # faces, evenly over their numbers: enough for a mean
+
+
+def warn_if_poor(surface: Surface, coordinates: FloatArray, domain: str) -> None:
+    """Warn if a planar map bends angles far more than the free map of the same surface does."""
+    error = _mean_error(surface, coordinates)
+    if surface.n_faces < _COARSE or error <= _LARGE:
+        return
+    try:
+        possible = _mean_error(surface, free_coordinates(surface, "spectral"))
+    except (FoldError, SolverError):
+        return
+    if error > _FAR * possible:
+        warnings.warn(
+            f"the map onto the {domain} has a mean angle error of {error:.3g} degrees where these "
+            f"triangles allow {possible:.2g}: {_REASON[domain]}; domain='free' has {possible:.2g}",
+            AccuracyWarning,
+            stacklevel=4,
+        )
+
+
+_REASON = {
+    "disk": "long parts shrink towards their ends, below the resolution of floating point or of "
+    "the triangles",
+    "rectangle": "parts shrink at its corners, or where the border of the surface does not turn",
+}
+
+
+def _mean_error(surface: Surface, coordinates: FloatArray) -> float:
+    faces: IntArray = surface.faces[:: max(1, surface.n_faces // _LOOKED_AT)]
+    areas = signed_areas(coordinates, faces)
+    image = image_sides(coordinates, faces, areas)
+    return measured(surface.vertices, faces, image, np.empty(0, dtype=np.int64)).angle_mean

@@ -76,6 +76,18 @@ def test_a_reader_that_leaves_changes_nothing_but_the_output(
     assert mc.load(tmp_path / "a.obj").n_faces == mc.load(scan).n_faces
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("words", ["info", "info --json", "convert --force"])
+def test_a_full_disk_behind_the_output(scan: Path, words: str) -> None:
+    command, *options = words.split()
+    target = f"'{scan.with_name('full.obj')}'" if command == "convert" else ""
+    line = f"{' '.join(COMMAND)} {command} '{scan}' {target} {' '.join(options)}"
+    done = call(shell=f"{line} > /dev/full")
+    assert done.returncode == 1 and b"cannot print" in done.stderr
+    assert b"Traceback" not in done.stderr and b"Exception" not in done.stderr
+    assert call(shell=f"{line} > /dev/full 2> /dev/full").returncode == 1
+
+
 def test_json_on_failure(scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An error object with what, where and remedy; wrong usage too; stderr says it in words."""
     mc.save(tmp_path / "ring.ply", annulus())

@@ -99,5 +99,5 @@ def _finish() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
+        except OSError:
             lead_nowhere(stream)

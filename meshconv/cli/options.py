@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import meshconv as mc
-from meshconv.errors import ArgumentError, LoadWarning, MeshConvError
+from meshconv.errors import ArgumentError, EmptyFileError, LoadWarning, MeshConvError
 
 if TYPE_CHECKING:
     from meshconv import FolderDataset, MeshFile
@@ -58,8 +58,11 @@ def read_input(args: argparse.Namespace) -> MeshFile:
 
 
 def _read_standard_input(form: str) -> MeshFile:
+    data = sys.stdin.buffer.read()
+    if not data:
+        raise EmptyFileError("no bytes came", path="standard input")
     with tempfile.NamedTemporaryFile(suffix=f".{form}") as file:
-        file.write(sys.stdin.buffer.read())
+        file.write(data)
         file.flush()
         try:
             return mc.read(file.name, format=form)

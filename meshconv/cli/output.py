@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from meshconv.errors import MeshConvError
+from meshconv.errors import AccessError, MeshConvError
 
 
 def open_streams() -> None:
@@ -35,16 +35,24 @@ def open_streams() -> None:
 
 
 def say(text: str, *, aside: bool = False) -> None:
-    """Print lines, to stderr if they are said aside; if nobody reads them any more, in silence."""
+    """Print lines, to stderr if they are said aside; if nobody reads them any more, in silence.
+
+    Raises
+    ------
+    AccessError
+        If the output cannot take them: a full disk.
+    """
     stream = sys.stderr if aside else sys.stdout
     try:
         print(harmless(text), file=stream, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
         lead_nowhere(stream)
+        if not aside and not isinstance(error, BrokenPipeError):
+            raise AccessError(f"cannot print: {error.strerror}", path="output") from error
 
 
 def lead_nowhere(stream: TextIO) -> None:
-    """Send what is still to come to a reader that went away nowhere."""
+    """Send nowhere what is still to come for a reader that went away."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

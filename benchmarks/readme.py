@@ -19,16 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import _face_tables as faces
-import _layer_tables
-import _stride_ppcr_tables as stride_ppcr
+import _layer_tables as layers
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results"
 
 
 OTHERS = (
-    'python benchmarks/classify.py --effects cleft_like_L --models "points of the mesh" "saliency sampler" "ResNet-18"'
-    ' "edges of the mesh" --seeds 1 --name classify_others'
+    'python benchmarks/classify.py --effects cleft_like_L --models "points of the mesh"'
+    ' "saliency sampler" "ResNet-18" "edges of the mesh" --seeds 1 --name classify_others'
 )
 
 
@@ -225,12 +224,12 @@ TABLES: dict[str, Callable[[], str]] = {
     ),
     "images": images,
     "adrenal": adrenal,
-    "equivariance": lambda: table(*_layer_tables.equivariance_table(read("layers_scale"))),
-    "segmentation": lambda: table(*_layer_tables.scale_table(read("layers_scale"))),
-    "adaptive": lambda: table(*_layer_tables.adaptive_table(read("layers_adaptive"))),
-    "adaptive time": lambda: table(*_layer_tables.time_table(read("layers_adaptive"))),
-    "stride": lambda: table(*stride_ppcr.stride(read("layers_stride"))),
-    "attention": lambda: table(*stride_ppcr.ppcr(read("layers_ppcr"))),
+    "equivariance": lambda: table(*layers.equivariance(read("layers_scale"))),
+    "segmentation": lambda: table(*layers.scale(read("layers_scale"))),
+    "adaptive": lambda: table(*layers.adaptive(read("layers_adaptive"))),
+    "adaptive time": lambda: table(*layers.adaptive_time(read("layers_adaptive"))),
+    "stride": lambda: table(*layers.stride(read("layers_stride"))),
+    "attention": lambda: table(*layers.attention(read("layers_ppcr"))),
     "core": core,
     "files": files,
 }

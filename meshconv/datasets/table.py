@@ -161,7 +161,9 @@ def _separated(path: Path, data: bytes) -> list[_Lines]:
 
 def _csv_lines(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     """Yield (line, cells); Excel's own first line ``sep=;`` is no row."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True
+    )
     line = 1
     for cells in reader:
         if not (line == 1 and cells and cells[0].lower().startswith("sep=")):

@@ -64,6 +64,8 @@ def test_subjects_default_to_files_and_any_single_table_will_do(folder):
         ("file,label,mirrored\na.ply,1,maybe\n", BadFormatError, "line 2.*found 'maybe'"),
         ("file,label\na.ply,1\nz.ply,2\n", MissingFileError, "1 of 2 files.*: z.ply"),
         (b"file,label\na.ply,\0\n", BadFormatError, "zero bytes"),
+        # a quote that is not closed would swallow the rows below it
+        ('file,label\na.ply,"1\nb.obj,2\n', BadFormatError, "not a CSV table"),
         ("file,label\nb.obj\n", BadFormatError, "line 2.*without a label"),
         (
             "file,label\n\n,1\n a.ply,2\n,3\n",

@@ -53,7 +53,8 @@ class Template(Frame):
     ) -> Template:
         """Return the frame given by the map of one clean surface, turned upright.
 
-        On the disk the map is conformal, and the surface's y axis points up. On the sphere it keeps
+        On the disk the map is conformal, and the surface's y axis points up; that of a deep bowl,
+        nearly all rim if it were conformal, keeps areas instead. On the sphere it keeps
         areas (conformal maps of closed surfaces squeeze what is long and thin), and the directions
         are those in space. A face whose plane of symmetry is x = 0 is then symmetric about the
         vertical middle of its images.

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Commands) -> None:
     """Add the commands of this file."""
+    frame = add_study(add(commands, "frame", _make_frame, "scans -> the frame of them all"))
+    frame.add_argument("-o", "--output", type=Path, help="the frame, one file (.npz)")
+    frame.add_argument("--force", action="store_true", help="replace the output if it exists")
+    frame.add_argument("--count", type=int, default=8, help="how many scans it is the mean of")
+    _add_frame(frame)
     ready = add_study(add(commands, "prepare", _prepare, "scans -> registered images, cached"))
     _add_frame(ready, needs_cache=True)
     train = add_study(
@@ -57,6 +62,12 @@ def _add_frame(parser: argparse.ArgumentParser, *, needs_cache: bool = False) ->
             " shows it upside down"
         ),
     )
+    parser.add_argument(
+        "--sheet",
+        type=Path,
+        metavar="PAGE",
+        help="one HTML page with a picture of each scan in the frame, doubtful ones first",
+    )
     parser.add_argument("--size", type=int, default=129, help="nodes per side of the images")
     add_preparation(parser, needs_cache=needs_cache)
 
@@ -85,10 +96,34 @@ def _frame(args: argparse.Namespace, scans: FolderDataset) -> Template:
     """The frame that was given, or the mean of the first scans; turned if asked for."""
     from meshconv.train.frames import population_template
 
+    count = getattr(args, "count", 8)
     given = None if args.template is None else mc.Template.load(args.template)
-    # bad scans are for preparation to name, all at once
-    template = given or population_template(scans, on_error="skip")
-    return template.turned(args.turn) if args.turn else template
+    template = given or population_template(scans, count=count, on_error=args.on_error)
+    template = template.turned(args.turn) if args.turn else template
+    if args.sheet is not None:
+        from meshconv.viz.contact_sheet import contact_sheet
+
+        contact_sheet(args.sheet, scans, template, overwrite=True)
+    return template
+
+
+def _make_frame(args: argparse.Namespace) -> int:
+    if args.output is not None:
+        refuse_existing(args)
+    template = _frame(args, study(args))
+    if args.output is not None:
+        template.save(args.output)
+    emit(
+        args,
+        {
+            "vertices": template.surface.n_vertices,
+            "domain": template.parameterization.domain,
+            "scans": len(template.population),
+            "output": None if args.output is None else str(args.output),
+            "sheet": None if args.sheet is None else str(args.sheet),
+        },
+    )
+    return 0
 
 
 def _untaught(model: Any) -> list[str]:

@@ -89,7 +89,7 @@ def row(one: Explained, size: int, extent: float | None) -> Row:
     }
     return Row(
         [
-            Picture(_png(image), view, f"{one.name}, {view} view")
+            Picture(png(image), view, f"{one.name}, {view} view")
             for image, view in zip(images, views, strict=True)
         ],
         None if one.field is None else _colour_bar(one.field, one.look),
@@ -147,7 +147,7 @@ def meshes(scans: list[Explained]) -> list[dict[str, Any]]:
     return [mesh_data(one, extent=extent) for one in scans]
 
 
-def _png(image: NDArray[np.uint8]) -> bytes:
+def png(image: NDArray[np.uint8]) -> bytes:
     """A PNG of at most 256 colours: a third of the size, and no difference to the eye."""
     from PIL import Image
 

@@ -23,6 +23,7 @@ _STATEMENTS = (
     " call csh"
 )
 KEYWORDS = frozenset(_STATEMENTS.split())
+_AT_ONCE = 1 << 20
 _CODES = np.array(sorted(code(word) for word in KEYWORDS), np.uint64)
 
 
@@ -38,8 +39,11 @@ def read_obj(source: Source) -> RawMesh:
     rows = {word: np.flatnonzero(codes == code(word)) for word in ("v", "vt", "vn", "mtllib")}
     rows["f"] = np.flatnonzero((codes == code("f")) | (codes == code("fo")))  # the old spelling
     warnings = _note_unknown(tokens, codes) + _note_libraries(tokens, rows["mtllib"], source)
+    del codes  # of every line: memory that the corners need now
     vertices, colors = _vertices(tokens, rows["v"], warnings)
-    counts = np.diff(tokens.rows)[rows["f"]] - 1
+    counts = tokens.rows[rows["f"] + 1]
+    counts -= starts[rows["f"]]
+    counts -= 1
     corners = _corners(tokens, tokens.rows[rows["f"]] + 1, counts)
     lines = tokens.lines(starts[rows["f"]])
     index = _Index(rows["f"], counts)
@@ -81,7 +85,10 @@ def _note_unknown(tokens: Tokens, codes: NDArray[np.uint64]) -> list[str]:
     """Return a warning for rows that are no OBJ statement; refuse rows that could have been
     data.
     """
-    strange = np.flatnonzero(~np.isin(codes, _CODES))
+    known = np.empty(len(codes), np.bool_)
+    for k in range(0, len(codes), _AT_ONCE):  # sorting all at once would fill the memory
+        known[k : k + _AT_ONCE] = np.isin(codes[k : k + _AT_ONCE], _CODES)
+    strange = np.flatnonzero(~known)
     if not len(strange):
         return []
     starts = tokens.rows[strange]

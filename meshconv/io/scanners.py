@@ -211,3 +211,24 @@ def _corner(data: NDArray[Any], i: int, stop: int, out: NDArray[Any]) -> int:
         if part == 3 and i <= stop:
             return BAD_INDEX
     return 0
+
+
+@njit(cache=True)
+def word_codes(
+    data: NDArray[Any],
+    begin: NDArray[Any],
+    length: NDArray[Any],
+    where: NDArray[Any],
+    out: NDArray[Any],
+) -> None:
+    """Pack the first eight bytes of the tokens `where`, capitals made small, into one integer
+    each.
+    """
+    for k in range(len(where)):
+        code, start = np.uint64(0), begin[where[k]]
+        for j in range(min(8, length[where[k]])):
+            byte = np.uint64(data[start + j])
+            if 65 <= byte <= 90:
+                byte += np.uint64(32)
+            code |= byte << np.uint64(8 * j)
+        out[k] = code

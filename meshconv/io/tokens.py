@@ -18,6 +18,7 @@ from meshconv.io import scanners
 _NOT_FINITE = re.compile(
     r"[+-]?(nan|inf|infinity|nan\(.*\)|\d\.#(qnan|snan|ind|inf)\d*)", re.IGNORECASE
 )
+_AT_ONCE = 1 << 16
 _WHOLE = re.compile(rb"[+-]?[0-9]+")
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _FORTRAN = re.compile(r"[+-]?[\d.]+[dD][+-]?\d+")
@@ -99,16 +100,19 @@ class Tokens:
         values, kinds = self.value[where], self.kind[where]
         long = kinds == scanners.LONG
         if long.any():
-            values[long] = [float(text) for text in self._texts(where[long])]
+            texts = self._texts(where[long])
+            values[long] = np.fromiter((float(text) for text in texts), np.float64)
         words = kinds == scanners.WORD
         if words.any():
             values[words] = self._not_finite(where[words], what)
         return values
 
     def _texts(self, where: IntArray) -> Iterator[bytes]:
-        begin = self.begin[where]
-        ends = begin + self.length[where]
-        return (self.raw[a:b] for a, b in zip(begin.tolist(), ends.tolist(), strict=True))
+        for some in np.split(where, range(_AT_ONCE, len(where), _AT_ONCE)):
+            begin = self.begin[some]
+            ends = begin + self.length[some]
+            for a, b in zip(begin.tolist(), ends.tolist(), strict=True):
+                yield self.raw[a:b]
 
     def _not_finite(self, where: IntArray, what: str) -> FloatArray:
         """Return NaN or an infinity for each word that says so; refuse others."""
@@ -190,14 +194,9 @@ class Tokens:
         """Return the first eight bytes of the tokens `where`, lower case, as one integer each; see
         `code`.
         """
+        out = np.empty(len(where), np.uint64)
         data = np.frombuffer(self.raw, np.uint8)
-        begin, length = self.begin[where], self.length[where]
-        out = np.zeros(len(where), np.uint64)
-        for k in range(min(8, int(length.max(initial=0)))):
-            long = length > k
-            byte = data[begin[long] + k]
-            byte = byte + np.uint8(32) * ((byte >= 65) & (byte <= 90))
-            out[long] |= byte.astype(np.uint64) << np.uint64(8 * k)
+        scanners.word_codes(data, self.begin, self.length, where, out)
         return out
 
 

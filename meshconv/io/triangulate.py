@@ -16,6 +16,7 @@ from meshconv.errors import BadFormatError
 # ear clipping is quadratic, and cubic for spirals and tangles: what one file may cost is bounded,
 # to about a second
 MAX_CONCAVE_CORNERS = 4000
+_MAX_CORNERS = 200_000
 _TESTS, _TESTS_PER_CORNER = 60_000_000, 200
 _AT_ONCE = 100_000  # corners: each takes 300 bytes on the way
 _FLAT = 1e-12  # of the polygon's area
@@ -30,6 +31,11 @@ def triangulate(
     Every count must be at least 3. Vertices are neither added nor moved, and the winding is kept.
     """
     n = len(counts)
+    if counts.max() > _MAX_CORNERS:
+        raise BadFormatError(
+            f"face {int(counts.argmax())} has {counts.max()} corners, at most {_MAX_CORNERS} are"
+            " split into triangles"
+        )
     starts, out_starts = np.cumsum(counts) - counts, np.cumsum(counts - 2) - (counts - 2)
     triangles = np.empty((int((counts - 2).sum()), 3), np.int64)
     crossing, budget = 0, np.array([_TESTS + _TESTS_PER_CORNER * len(corners)])

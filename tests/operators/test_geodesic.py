@@ -167,3 +167,58 @@ def test_refusals() -> None:
         GeodesicSolver(FACE, backend="potpourri3d").distance_from_point([0, 0, 0])
     with pytest.raises(ArgumentError, match="backend must be one of"):
         geodesic_distance(FACE, 0, backend="magic")
+
+
+def stretched_sheet(across: int, along: int, shape: tuple[float, float], seed: int) -> Surface:
+    """A flat sheet of moved grid points, its triangles as long as the numbers of points say."""
+    rng = np.random.default_rng(seed)
+    x, y = np.meshgrid(np.linspace(0, 1, across), np.linspace(0, 1, along), indexing="ij")
+    x = x + 0.25 / across * rng.uniform(-1, 1, x.shape) * ((x > 0) & (x < 1))
+    y = y + 0.25 / along * rng.uniform(-1, 1, y.shape) * ((y > 0) & (y < 1))
+    grid = np.arange(x.size).reshape(x.shape)
+    a, b, c, d = (k.ravel() for k in (grid[:-1, :-1], grid[1:, :-1], grid[1:, 1:], grid[:-1, 1:]))
+    faces = np.concatenate([np.column_stack([a, b, c]), np.column_stack([a, c, d])])
+    return Surface(
+        np.column_stack([shape[0] * x.ravel(), shape[1] * y.ravel(), 0 * x.ravel()]), faces
+    )
+
+
+@pytest.mark.parametrize(
+    ("across", "along", "shape"),
+    [(20, 401, (1, 1)), (9, 401, (1, 1)), (41, 41, (20, 1)), (41, 41, (100, 1))],
+    ids=["triangles of 20:1", "triangles of 50:1", "strip of 20:1", "strip of 100:1"],
+)
+def test_long_triangles_have_right_neighbours_and_no_false_zeros(across, along, shape):
+    surface = stretched_sheet(across, along, shape, seed=across)
+    source = surface.n_vertices // 2
+    found = geodesic_distance(surface, source)
+    exact = np.linalg.norm(surface.vertices - surface.vertices[source], axis=1)
+    around = np.unique(surface.edges[(surface.edges == source).any(axis=1)])
+    np.testing.assert_allclose(found[around], exact[around], rtol=1e-9)
+    assert np.abs(found - exact).max() < 0.02 * exact.max()
+    point = surface.vertices[source] + [0.3 * shape[0] / across, 0.2 * shape[1] / along, 0.0]
+    near = GeodesicSolver(surface).distance_from_point(point)
+    exact = np.linalg.norm(surface.vertices - point, axis=1)
+    assert np.abs(near - exact).max() < shape[0] / across  # an edge, the long way
+
+
+def test_on_a_sphere_of_long_triangles_no_distance_is_beyond_its_bounds():
+    rings = np.linspace(0, np.pi, 14)[1:-1]
+    turns = np.arange(260) * 2 * np.pi / 260
+    up, around = np.meshgrid(rings, turns, indexing="ij")
+    points = np.stack([np.sin(up) * np.cos(around), np.sin(up) * np.sin(around), np.cos(up)], -1)
+    points = np.concatenate([points.reshape(-1, 3), [[0, 0, 1.0], [0, 0, -1.0]]])
+    grid = np.arange(12 * 260).reshape(12, 260)
+    a, b = grid[:-1].ravel(), grid[1:].ravel()
+    c, d = np.roll(grid[1:], -1, axis=1).ravel(), np.roll(grid[:-1], -1, axis=1).ravel()
+    top, bottom = grid[0], grid[-1]
+    poles = np.full(260, 12 * 260)
+    faces = [[a, b, c], [a, c, d], [poles, top, np.roll(top, -1)]]
+    faces.append([poles + 1, np.roll(bottom, -1), bottom])
+    surface = Surface(points, np.concatenate([np.column_stack(f) for f in faces]))
+    source = 5 * 260
+    found = geodesic_distance(surface, source)
+    exact = np.arccos(np.clip(points @ points[source], -1, 1))
+    assert (found[1:] > 0).sum() == len(found) - 1 - (source > 0)
+    assert (found >= np.linalg.norm(points - points[source], axis=1) - 1e-12).all()
+    assert np.abs(found - exact).max() < 0.15  # rings .24 apart

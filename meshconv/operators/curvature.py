@@ -1,35 +1,26 @@
 """Curvature at the vertices: by local cubic fits, or by the classical discrete formulas.
 
 Signs: a sphere of radius R with outward normals has mean curvature +1/R. Vertices in no face have
-zero. Where faces have no area the fit stays finite, and the angle defects still add up.
+zero. Where faces have no area the fit stays finite, and the angle defects still add up. Faces wound
+against the majority are taken the other way round, with a `RepairWarning`; on a one-sided surface
+all but the angle defect raise an `OrientationError`.
 """
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
-from scipy import sparse
 
 from meshconv._check import one_of, require_kind
-from meshconv._types import BoolArray, FloatArray, IntArray
-from meshconv.errors import ArgumentError, ScaleError
+from meshconv._types import BoolArray, FloatArray
+from meshconv.errors import OrientationError, RepairWarning, ScaleError
 from meshconv.mesh import connectivity
 from meshconv.mesh.surface import Surface
+from meshconv.mesh.winding import turn_over
+from meshconv.operators.cubic_fit import adjacency, fitted_curvatures
 from meshconv.operators.intrinsic import unit_scale
 from meshconv.operators.laplacian import cotangent_laplacian
-
-_POWERS = [
-    (1, 0),
-    (0, 1),
-    (2, 0),
-    (1, 1),
-    (0, 2),
-    (3, 0),
-    (2, 1),
-    (1, 2),
-    (0, 3),
-]  # of x, y in a cubic
-_ENOUGH = 14  # neighbours for nine coefficients; with fewer, one more ring is taken
-_CHUNK = 20_000  # vertices fitted at once: bounds the memory
 
 
 def principal_curvatures(surface: Surface, *, rings: int = 2) -> tuple[FloatArray, FloatArray]:
@@ -65,7 +56,7 @@ def principal_curvatures(surface: Surface, *, rings: int = 2) -> tuple[FloatArra
     (True, True)
     """
     require_kind(surface, "surface", Surface)
-    mean, gauss, scale = _fitted(surface, rings)
+    mean, gauss, scale = fitted_curvatures(_wound_alike(surface), rings)
     spread = np.sqrt(np.maximum(mean**2 - gauss, 0.0))
     return (mean + spread) / scale, (mean - spread) / scale
 
@@ -88,6 +79,13 @@ def mean_curvature(surface: Surface, *, method: str = "fit", rings: int = 2) -> 
     ------
     DegenerateError
         ``cotangent`` on a face without area.
+    OrientationError
+        If no winding of the faces can agree.
+
+    Warns
+    -----
+    RepairWarning
+        If some faces are wound against the majority.
 
     References
     ----------
@@ -95,8 +93,9 @@ def mean_curvature(surface: Surface, *, method: str = "fit", rings: int = 2) -> 
     2-manifolds, eq. (8). doi:10.1007/978-3-662-05105-4_2
     """
     require_kind(surface, "surface", Surface)
+    surface = _wound_alike(surface)
     if one_of(method, ("fit", "cotangent"), "method") == "fit":
-        mean, _, scale = _fitted(surface, rings)
+        mean, _, scale = fitted_curvatures(surface, rings)
         return mean / scale
     unit, scale = unit_scale(surface)
     normal_part = ((cotangent_laplacian(unit) @ unit.vertices) * unit.vertex_normals).sum(axis=1)
@@ -125,12 +124,12 @@ def gaussian_curvature(surface: Surface, *, method: str = "fit", rings: int = 2)
     """
     require_kind(surface, "surface", Surface)
     if one_of(method, ("fit", "angle_defect"), "method") == "fit":
-        _, gauss, scale = _fitted(surface, rings)
+        _, gauss, scale = fitted_curvatures(_wound_alike(surface), rings)
         return _per_area(gauss, scale)
     unit, scale = unit_scale(surface)
     border = _border(surface)
     curvature = np.where(border, 0.0, _ratio(angle_defect(unit), _mixed_areas(unit)))
-    inside = _adjacency(surface) @ np.column_stack([curvature, ~border])
+    inside = adjacency(surface) @ np.column_stack([curvature, ~border])
     curvature[border] = _ratio(inside[:, 0], inside[:, 1])[border]
     return _per_area(curvature, scale)
 
@@ -172,112 +171,28 @@ def shape_index(surface: Surface, *, rings: int = 2) -> FloatArray:
     return np.asarray(2 / np.pi * np.arctan2(k1 + k2, k1 - k2))
 
 
-# --- the fit
-# ---------------------------------------------------------------------------------------
-
-
-def _fitted(surface: Surface, rings: int) -> tuple[FloatArray, FloatArray, float]:
-    """Mean and Gaussian curvature of a cubic fitted at each vertex, and the unit of length they are
-    in.
+def _wound_alike(surface: Surface) -> Surface:
+    """The surface with all faces wound like the majority: normals that turn from face to face are
+    none.
     """
-    if int(rings) != rings or rings < 1:
-        raise ArgumentError(f"rings must be a positive integer, found {rings!r}")
-    unit, scale = unit_scale(surface)
-    near = _neighbours(surface, int(rings))
-    mean, gauss = np.zeros(surface.n_vertices), np.zeros(surface.n_vertices)
-    for k in range(0, surface.n_vertices, _CHUNK):
-        part = np.arange(k, min(k + _CHUNK, surface.n_vertices))
-        mean[part], gauss[part] = _fit_cubics(unit, part, near[part])
-    return mean, gauss, scale
-
-
-def _neighbours(surface: Surface, rings: int) -> sparse.csr_array:
-    """Vertices within `rings` edges of each, itself included; up to two edges more where they are
-    too few.
-    """
-    step = (_adjacency(surface) + sparse.eye_array(surface.n_vertices)).astype(bool).tocsr()
-    near = step
-    for _ in range(rings - 1):
-        near = near @ step
-    for _ in range(2):
-        few = np.flatnonzero(np.diff(near.indptr) <= _ENOUGH)
-        select = sparse.coo_array((np.ones(len(few), bool), (few, few)), shape=near.shape).tocsr()
-        near = (near + select @ near @ step).tocsr()
-    return near
-
-
-def _fit_cubics(
-    unit: Surface, vertices: IntArray, near: sparse.csr_array
-) -> tuple[FloatArray, FloatArray]:
-    x, y, z, (width, height), start = _local_heights(unit, vertices, near)
-    moment = _moments(x, y, np.ones_like(x), start, 6)
-    normal = np.array([[moment[a + c, b + d] for c, d in _POWERS] for a, b in _POWERS]).transpose(
-        2, 0, 1
+    winding = surface.topology.winding
+    if winding.one_sided.any():
+        count = int(winding.one_sided.sum())
+        raise OrientationError(
+            f"curvature needs normals, {count} faces form a one-sided surface such as a Moebius "
+            "strip",
+            count=count,
+            hint="cut it open; no winding of the faces can agree",
+        )
+    if not winding.flip.any():
+        return surface
+    warnings.warn(
+        f"{int(winding.flip.sum())} faces are wound against the majority and were taken the other "
+        "way round; meshconv.repair turns them for good",
+        RepairWarning,
+        stacklevel=3,
     )
-    moment = _moments(x, y, z, start, 3)
-    rhs = np.array([moment[power] for power in _POWERS]).T[..., None]
-    count = np.diff(near.indptr)[:, None, None]
-    ridge = (
-        1e-10 * count * np.eye(len(_POWERS))
-    )  # with too few neighbours: the smallest coefficients
-    fx, fy, fxx, fxy, fyy = np.linalg.solve(normal + ridge, rhs)[:, :5, 0].T
-    fx, fy = fx / width, fy / height
-    fxx, fxy, fyy = 2 * fxx / width**2, fxy / (width * height), 2 * fyy / height**2
-    g = 1 + fx**2 + fy**2
-    mean = -((1 + fy**2) * fxx - 2 * fx * fy * fxy + (1 + fx**2) * fyy) / (2 * g**1.5)
-    return mean, (fxx * fyy - fxy**2) / g**2
-
-
-def _moments(
-    x: FloatArray, y: FloatArray, weight: FloatArray, start: IntArray, degree: int
-) -> dict[tuple[int, int], FloatArray]:
-    """Sums of weight * x^a * y^b over each run, for 1 <= a + b <= degree."""
-    out = {}
-    column = weight
-    for b in range(degree + 1):
-        term = column
-        for a in range(degree + 1 - b):
-            if a + b:
-                out[a, b] = np.add.reduceat(term, start)
-            term = term * x
-        column = column * y
-    return out
-
-
-def _local_heights(
-    unit: Surface, vertices: IntArray, near: sparse.csr_array
-) -> tuple[FloatArray, FloatArray, FloatArray, tuple[FloatArray, FloatArray], IntArray]:
-    """Neighbours in each vertex's frame: x, y along the axes of their spread and in units of it,
-    height z.
-
-    This frame makes the fit as good on stretched triangles as on round ones.
-    """
-    row = np.repeat(np.arange(len(vertices)), np.diff(near.indptr))
-    start = near.indptr[:-1].astype(np.int64)
-    away = unit.vertices[near.indices] - unit.vertices[vertices[row]]
-    normal = unit.vertex_normals[vertices]
-    normal = np.where(np.abs(normal).sum(axis=1, keepdims=True) > 0, normal, [0.0, 0.0, 1.0])
-    first = np.cross(
-        normal, np.where(np.abs(normal[:, :1]) < 0.6, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
-    )
-    first /= np.linalg.norm(first, axis=1, keepdims=True)
-    x, y, z = (_dot(away, axis[row]) for axis in (first, np.cross(normal, first), normal))
-    xx, xy, yy = (np.add.reduceat(product, start) for product in (x * x, x * y, y * y))
-    turn = 0.5 * np.arctan2(2 * xy, xx - yy)
-    cos, sin = np.cos(turn)[row], np.sin(turn)[row]
-    x, y = cos * x + sin * y, cos * y - sin * x
-    width = np.sqrt(np.maximum.reduceat(x * x, start))
-    width = np.where(width > 0, width, 1.0)
-    height = np.maximum(np.sqrt(np.maximum.reduceat(y * y, start)), 1e-3 * width)
-    return x / width[row], y / height[row], z, (width, height), start
-
-
-def _dot(u: FloatArray, v: FloatArray) -> FloatArray:
-    return u[:, 0] * v[:, 0] + u[:, 1] * v[:, 1] + u[:, 2] * v[:, 2]
-
-
-# --- parts
-# -----------------------------------------------------------------------------------------
+    return Surface(surface.vertices, turn_over(surface.faces, winding.flip))
 
 
 def _per_area(curvature: FloatArray, scale: float) -> FloatArray:
@@ -289,14 +204,6 @@ def _per_area(curvature: FloatArray, scale: float) -> FloatArray:
             hint="choose a larger unit of length",
         )
     return np.asarray(result)
-
-
-def _adjacency(surface: Surface) -> sparse.csr_array:
-    i, j = surface.edges.T
-    ones = np.ones(2 * len(i))
-    return sparse.coo_array(
-        (ones, (np.r_[i, j], np.r_[j, i])), shape=(surface.n_vertices,) * 2
-    ).tocsr()
 
 
 def _border(surface: Surface) -> BoolArray:

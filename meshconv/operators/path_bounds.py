@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
@@ -56,7 +58,8 @@ class PathBounds:
             ),
             shape=(n + 1, n + 1),
         )
-        longest = csgraph.dijkstra(from_all, indices=n)[:n]
+        shortest_paths: Any = csgraph.dijkstra  # scipy-stubs knows only dense matrices here
+        longest = shortest_paths(from_all, indices=n)[:n]
         longest[longest <= np.finfo(np.float64).tiny] = 0.0
         shortest = cKDTree(places).query(self._place)[0]
         return np.asarray(np.clip(distance, np.minimum(shortest, longest), longest))

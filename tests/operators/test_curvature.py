@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from meshconv.errors import ArgumentError, ScaleError
+from meshconv.errors import ArgumentError, OrientationError, RepairWarning, ScaleError
 from meshconv.mesh import shapes
 from meshconv.mesh.surface import Surface
 from meshconv.operators.curvature import (
@@ -258,3 +258,38 @@ def test_refusals() -> None:
         principal_curvatures(ROUGH, rings=0)
     with pytest.raises(ScaleError, match="does not fit a float64"):
         gaussian_curvature(Surface(ROUGH.vertices * 1e-160, ROUGH.faces))
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.45])
+@pytest.mark.parametrize("method", ["fit", "cotangent"])
+def test_mixed_winding_gives_what_the_majority_gives_and_a_warning(share, method) -> None:
+    ball = shapes.delaunay_sphere(400, seed=int(100 * share))
+    turned = np.random.default_rng(1).random(ball.n_faces) < share
+    mixed = Surface(ball.vertices, np.where(turned[:, None], ball.faces[:, [0, 2, 1]], ball.faces))
+    with pytest.warns(RepairWarning, match=f"{turned.sum()} faces are wound against the majority"):
+        found = mean_curvature(mixed, method=method)
+    np.testing.assert_allclose(found, mean_curvature(ball, method=method), rtol=1e-9, atol=1e-9)
+    with pytest.warns(RepairWarning):
+        gauss = gaussian_curvature(mixed)
+    np.testing.assert_allclose(gauss, gaussian_curvature(ball), rtol=1e-9, atol=1e-9)
+    defect = angle_defect(mixed)  # needs no normals
+    np.testing.assert_allclose(defect, angle_defect(ball), rtol=1e-9, atol=1e-9)
+
+
+def test_a_one_sided_surface_has_no_normals() -> None:
+    t, w = np.meshgrid(np.arange(20), [-0.3, 0.3], indexing="ij")
+    turn = np.pi * t / 20
+    radius = 1 + w * np.cos(turn)
+    points = np.stack(
+        [radius * np.cos(2 * turn), radius * np.sin(2 * turn), w * np.sin(turn)], -1
+    ).reshape(-1, 3)
+    rows = np.arange(40).reshape(20, 2)
+    after = np.vstack([rows[1:], rows[:1, ::-1]])
+    a, b, c, d = rows[:, 0], after[:, 0], after[:, 1], rows[:, 1]
+    strip = Surface(
+        points, np.concatenate([np.column_stack([a, b, c]), np.column_stack([a, c, d])])
+    )
+    for field in (mean_curvature, gaussian_curvature, principal_curvatures, shape_index):
+        with pytest.raises(OrientationError, match="40 faces form a one-sided surface"):
+            field(strip)
+    assert np.isfinite(angle_defect(strip)).all()

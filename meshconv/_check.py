@@ -178,6 +178,8 @@ _MADE_BY = {
     "Template": "make one with meshconv.Template.from_surface or from_population",
 }
 
+_PUBLIC = {"Frame": "Template"}  # what users know a kind as
+
 
 def require_kind(value: Any, name: str, *kinds: type) -> None:
     """Raise ArgumentError unless `value` is of one of the kinds: what `name` should be, what it is,
@@ -187,7 +189,8 @@ def require_kind(value: Any, name: str, *kinds: type) -> None:
         return
     shape = getattr(value, "shape", None)
     found = type(value).__name__ + (f" of shape {tuple(shape)}" if isinstance(shape, tuple) else "")
-    wanted = " or a ".join(kind.__name__ for kind in kinds)
+    names = [_PUBLIC.get(kind.__name__, kind.__name__) for kind in kinds]
+    wanted = " or a ".join(names)
     raise ArgumentError(
-        f"{name} must be a {wanted}, found {found}", hint=_MADE_BY.get(kinds[-1].__name__, "")
+        f"{name} must be a {wanted}, found {found}", hint=_MADE_BY.get(names[-1], "")
     )

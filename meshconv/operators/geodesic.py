@@ -19,11 +19,10 @@ from meshconv.errors import (
 from meshconv.mesh import connectivity
 from meshconv.mesh.closest import closest_points
 from meshconv.mesh.surface import Surface
-from meshconv.operators.intrinsic import (
+from meshconv.operators.intrinsic import intrinsic_delaunay, unit_scale
+from meshconv.operators.intrinsic_triangulation import (
     IntrinsicTriangulation,
     face_areas_from_lengths,
-    intrinsic_delaunay,
-    unit_scale,
 )
 from meshconv.operators.path_bounds import PathBounds
 from meshconv.operators.solve import FixedValueSolver, SPDSolver

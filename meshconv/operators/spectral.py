@@ -11,7 +11,7 @@ from meshconv._check import as_array, require_kind
 from meshconv._types import FloatArray
 from meshconv.errors import ArgumentError, SolverError
 from meshconv.mesh.surface import Surface
-from meshconv.operators.intrinsic import intrinsic_delaunay, unit_scale
+from meshconv.operators.intrinsic_triangulation import delaunay_triangulation, unit_length
 from meshconv.operators.solve import SPDSolver
 
 
@@ -51,12 +51,13 @@ def laplacian_eigenpairs(surface: Surface, n_eigen: int = 64) -> tuple[FloatArra
     used = np.unique(surface.faces)
     if int(n_eigen) != n_eigen or not 1 <= n_eigen < len(used):
         raise ArgumentError(f"n_eigen must be an integer in 1..{len(used) - 1}, found {n_eigen!r}")
-    unit, scale = unit_scale(surface)
-    triangles = intrinsic_delaunay(unit)
+    scale = unit_length(surface.vertices)
+    points = surface.vertices / scale
+    triangles = delaunay_triangulation(points, surface.faces)
     L = sparse.csc_array(triangles.cotangent_laplacian()[used][:, used])
     weight = triangles.mass_matrix().diagonal()[used]
     total = weight.sum()  # eigenvalues are found for unit area
-    values, functions = _shift_invert(L, weight / total, int(n_eigen), unit.vertices[used])
+    values, functions = _shift_invert(L, weight / total, int(n_eigen), points[used])
     functions *= np.sign(functions[np.abs(functions).argmax(axis=0), np.arange(n_eigen)])
     out = np.zeros((surface.n_vertices, int(n_eigen)))
     out[used] = functions / np.sqrt(total) / scale

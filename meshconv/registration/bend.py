@@ -11,14 +11,17 @@ from scipy.linalg import cho_factor, cho_solve
 from meshconv._check import FloatArray, IntArray
 from meshconv.mesh.rigid import Pose, fit_similarity
 from meshconv.mesh.surface import Surface
-from meshconv.registration.cloud import Cloud
-from meshconv.registration.frame import N_MODES, Frame
-from meshconv.registration.matching import Matcher
+from meshconv.registration.closed_pose import closed_poses
+from meshconv.registration.cloud import Cloud, even_subset, evenly
+from meshconv.registration.frame import N_MODES, Bent, Frame
+from meshconv.registration.matching import COMPLETE, Matcher
 
 _RIGID = 0.7  # share of the iterations in which the pose is still improved
 _STIFF = (10.0, 1e-3)  # weight of smoothness, first and last iteration
 _SMOOTHNESS_POWER = 1.5  # penalty lambda^power on each mode; 2 would be a thin plate
 _TANGENTIAL = 0.02  # weight of the distance along the surface, against 1 for the distance to it
+_FIRST_MODES = 16  # of a closed template
+_OTHER = 1 + 2 * np.cos(np.radians(30))  # trace of a turn by 30 degrees: another pose
 _LANDMARK = 0.1  # weight of all landmarks together, against 1 for all points
 
 
@@ -39,18 +42,12 @@ class Marks:
     vertex: IntArray
 
 
+# points of a closed surface with which the last poses are compared, and those of the last bending
+_TRIAL = (250, Schedule(6, _FIRST_MODES, 20))
+_LAST = (500, Schedule(14, _FIRST_MODES, 100))
+_CLOSED_POINTS = 500  # of each closed surface, for equal areas
+
 NO_MARKS = Marks(np.zeros((0, 3)), np.zeros(0, dtype=np.int64))
-
-
-@dataclass(frozen=True, eq=False)
-class Bent:
-    """The template on the scan: its vertices (V, 3) in its own frame, the scan's pose there, and
-    how far off.
-    """
-
-    vertices: FloatArray
-    pose: Pose
-    residual: float  # distance between the two surfaces, in the template's unit
 
 
 def bend(
@@ -96,6 +93,39 @@ def bend(
     if len(marks.points):
         vertices = _onto_landmarks(vertices, marks.vertex, pose.points(marks.points))
     return Bent(vertices, pose, residual)
+
+
+def fit_closed(surface: Surface, frame: Frame) -> tuple[Bent, float]:
+    """Return the template bent onto `surface`, in any pose, or little turned if it says so; and how
+    much worse the best other pose is.
+    """
+    rows, chosen = (even_subset(s, _CLOSED_POINTS) for s in (surface, frame.surface))
+    scale = frame.size / float(np.sqrt(surface.area))
+    middle = surface.vertices[rows].mean(axis=0)
+    scan = Cloud(
+        scale * (surface.vertices[rows] - middle), surface.vertex_normals[rows], frame.size
+    )
+    target = Cloud.of(frame.surface, chosen, frame.size)
+    tried = [
+        _bend_closed(frame, chosen, scan, pose, *_TRIAL)
+        for pose in closed_poses(scan, target, frame.orientation)
+    ]
+    best = min(tried, key=lambda bent: bent.residual)
+    others = [
+        one.residual for one in tried if np.trace(one.pose.rotation @ best.pose.rotation.T) < _OTHER
+    ]
+    bent = _bend_closed(frame, chosen, scan, best.pose, *_LAST)
+    turned = bent.pose.rotation
+    moved = Pose(turned, bent.pose.translation - scale * (turned @ middle), scale)
+    rival = min(others) / best.residual if others and best.residual > 0 else np.inf
+    return Bent(bent.vertices, moved, bent.residual), float(rival)
+
+
+def _bend_closed(
+    frame: Frame, chosen: IntArray, scan: Cloud, pose: Pose, count: int, schedule: Schedule
+) -> Bent:
+    few = chosen[evenly(len(chosen), count)]
+    return bend(frame, few, scan.few(count), pose, COMPLETE, schedule)
 
 
 def _mode_count(schedule: Schedule, there: int, done: float) -> int:

@@ -10,14 +10,14 @@ from meshconv._check import require_kind
 from meshconv.errors import ArgumentError, RegistrationWarning
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
+from meshconv.registration.frame import Frame
 from meshconv.registration.landmarks import find_landmarks
-from meshconv.registration.template import Template
 from meshconv.registration.template_fit import Mirror, TemplateFit, fit_frame
 
 
 def fit_template(
     surface: Surface,
-    template: Template,
+    template: Frame,
     *,
     landmarks: ArrayLike | None = None,
     mirror: Mirror = False,
@@ -62,7 +62,7 @@ def fit_template(
     if not isinstance(mirror, bool) and mirror != "auto":
         raise ArgumentError(f"mirror must be True, False or 'auto', found {mirror!r}")
     require_kind(surface, "surface", Surface)
-    require_kind(template, "template", Template)
+    require_kind(template, "template", Frame)
     marks = find_landmarks(surface, template.landmarks, landmarks)
     fit = fit_frame(surface, template, marks, mirror)
     if fit.doubts:
@@ -73,7 +73,7 @@ def fit_template(
 
 def register(
     parameterization: Parameterization | Surface,
-    template: Template,
+    template: Frame,
     *,
     landmarks: ArrayLike | None = None,
     mirror: Mirror = False,
@@ -117,6 +117,7 @@ def register(
 
     Examples
     --------
+    >>> from meshconv import Template
     >>> from meshconv.mesh.shapes import face
     >>> scan = face(900, identity=1, triangulation=1)
     >>> template = Template.from_surface(face(1200))

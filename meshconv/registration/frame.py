@@ -13,6 +13,7 @@ from scipy import sparse
 from meshconv._check import BoolArray, FloatArray, IntArray, as_array, one_of, require_kind
 from meshconv.errors import ArgumentError, IndexOutOfRangeError
 from meshconv.maps.parameterization import Parameterization
+from meshconv.mesh.rigid import Pose
 from meshconv.mesh.surface import Surface
 from meshconv.operators.intrinsic import cotangent_laplacian_intrinsic
 from meshconv.operators.laplacian import mass_matrix
@@ -105,6 +106,17 @@ class Frame:
         if len(inner) <= _MATCHED:
             return inner if len(inner) else np.arange(self.surface.n_vertices)
         return np.sort(np.random.default_rng(0).choice(inner, _MATCHED, replace=False))
+
+
+@dataclass(frozen=True, eq=False)
+class Bent:
+    """The template on the scan: its vertices (V, 3) in its own frame, the scan's pose there, and
+    how far off.
+    """
+
+    vertices: FloatArray
+    pose: Pose
+    residual: float  # distance between the two surfaces, in the template's unit
 
 
 def blurred_curvature(surface: Surface, size: float) -> FloatArray:

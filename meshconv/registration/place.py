@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.errors import FoldError, SolverError, TopologyError
-from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.maps.folds import signed_areas
 from meshconv.maps.locate import lift
 from meshconv.maps.parameterization import Parameterization
@@ -17,8 +18,7 @@ from meshconv.mesh.closest import closest_points, plane_coordinates
 from meshconv.mesh.surface import Surface
 from meshconv.operators.intrinsic import cotangent_laplacian_intrinsic
 from meshconv.operators.solve import FixedValueSolver
-from meshconv.registration.bend import Bent
-from meshconv.registration.frame import Frame
+from meshconv.registration.frame import Bent, Frame
 from meshconv.registration.landmarks import Landmarks
 
 _FAR = 0.03  # a scan vertex farther than this from the template does not count as touching
@@ -29,16 +29,18 @@ _NO_WAY = "the scan cannot be laid into the frame without folds"
 _KIND = "is it the same kind of surface?"
 _SQUEEZE = 0.97  # from this radius on the plane is squeezed into the unit disk
 
+OwnMap = Callable[[], Parameterization]
+
 
 def place(
     surface: Surface,
     frame: Frame,
     bent: Bent,
     landmarks: Landmarks,
-    start: Parameterization | None,
+    own_map: OwnMap,
 ) -> FloatArray:
     """Return the coordinates of `surface` (the scan, mirrored if it was) in the frame that was bent
-    onto it, without folds.
+    onto it, without folds; `own_map` makes a map of the scan by itself, should it be needed.
     """
     pieces = int(connectivity.face_components(surface.faces).max()) + 1
     if pieces > 1:
@@ -59,7 +61,7 @@ def place(
         weights, touching = _beyond_border(frame, bent, points, corners, weights, near)
         target = np.einsum("vk,vkd->vd", weights, flat.coordinates[corners])
         wanted = _squeezed(_extended(surface, points / frame.size, target, touching))
-    return _one_to_one(surface, flat.domain, wanted, landmarks, start)
+    return _one_to_one(surface, flat.domain, wanted, landmarks, own_map)
 
 
 def _reach(frame: Frame, bent: Bent) -> float:
@@ -135,7 +137,7 @@ def _one_to_one(
     domain: str,
     wanted: FloatArray,
     marks: Landmarks,
-    start: Parameterization | None,
+    own_map: OwnMap,
 ) -> FloatArray:
     """Return coordinates near `wanted` in which no face is folded; landmarks stay if that is
     possible.
@@ -156,20 +158,17 @@ def _one_to_one(
         if clean:
             break
     else:
-        begin = _start(surface, domain, wanted, start)
+        begin = _start(surface, domain, wanted, own_map)
         settled = advance(begin, points, surface.faces, target, kinds)
     return settled if domain == "sphere" else settled[:, :2]
 
 
-def _start(
-    surface: Surface, domain: str, wanted: FloatArray, own: Parameterization | None
-) -> FloatArray:
+def _start(surface: Surface, domain: str, wanted: FloatArray, own_map: OwnMap) -> FloatArray:
     """Return points without folds from which to reach what is wanted: the scan's own map, moved
     near it but not out of the disk.
     """
     try:
-        own = own or conformal_map(surface, domain=domain)
-        begin = own.coordinates
+        begin = own_map().coordinates
     except (SolverError, FoldError) as error:
         raise FoldError(f"{_NO_WAY}, and it has no map of its own: {error}", hint=_KIND) from error
     if domain == "disk":

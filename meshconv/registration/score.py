@@ -8,9 +8,8 @@ import numpy as np
 
 from meshconv._check import FloatArray
 from meshconv.mesh.surface import Surface
-from meshconv.registration.bend import Bent
 from meshconv.registration.cloud import Cloud
-from meshconv.registration.frame import Frame
+from meshconv.registration.frame import Bent, Frame
 
 _NEAR = 0.1  # of the size, in place and direction: template points nearer to the scan are covered
 _TOUCH = 0.03  # of the size: scan points nearer to the template touch it

@@ -16,15 +16,15 @@ import numpy as np
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import DegenerateError, TopologyError
+from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.closest import closest_points
 from meshconv.mesh.rigid import Pose, fit_similarity
 from meshconv.mesh.surface import Surface
 from meshconv.operators.threads import one_blas_thread
-from meshconv.registration.bend import Bent, Marks, Schedule, bend
-from meshconv.registration.closed import fit_closed
+from meshconv.registration.bend import Marks, Schedule, bend, fit_closed
 from meshconv.registration.cloud import Cloud, even_subset
-from meshconv.registration.frame import Frame, blurred_curvature
+from meshconv.registration.frame import Bent, Frame, blurred_curvature
 from meshconv.registration.landmarks import Landmarks
 from meshconv.registration.matching import CROPPED
 from meshconv.registration.place import place
@@ -112,8 +112,13 @@ class TemplateFit:
         scan, unit = _tamed(self.upright)
         pose = Pose(self.pose.rotation, self.pose.translation, self.pose.scale * unit)
         bent = Bent(self.fitted, pose, self.residual)
-        coordinates = place(scan, self.template, bent, self.landmarks, start)
-        return Parameterization(self.upright, coordinates, self.template.parameterization.domain)
+        domain = self.template.parameterization.domain
+
+        def own_map() -> Parameterization:
+            return start or conformal_map(scan, domain=domain)
+
+        coordinates = place(scan, self.template, bent, self.landmarks, own_map)
+        return Parameterization(self.upright, coordinates, domain)
 
 
 def fit_frame(

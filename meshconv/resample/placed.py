@@ -14,7 +14,7 @@ from meshconv.mesh.surface import Surface
 from meshconv.mesh_repair.repair import repair
 from meshconv.mesh_repair.repaired import Repaired
 from meshconv.registration.fit import fit_template
-from meshconv.registration.template import Template
+from meshconv.registration.frame import Frame
 from meshconv.registration.template_fit import Mirror, TemplateFit
 from meshconv.resample.alignment import Alignment, align
 from meshconv.resample.channels import chosen, field_names, fields_of
@@ -89,7 +89,7 @@ class Placed:
 
 def place(
     surface: Surface,
-    template: Template,
+    template: Frame,
     *,
     size: int = 129,
     mend: bool = True,
@@ -119,12 +119,13 @@ def place(
 
     Examples
     --------
+    >>> from meshconv import Template
     >>> from meshconv.mesh.shapes import face
     >>> placed = place(face(400), Template.from_surface(face(500)), size=17)
     >>> placed.image(["difference_z"]).channels.shape
     (1, 17, 17)
     """
-    require_kind(template, "template", Template)
+    require_kind(template, "template", Frame)
     mended = repair(surface, target=template.parameterization.domain) if mend else None
     clean = surface if mended is None else mended.surface
     fit = fit_template(clean, template, landmarks=landmarks, mirror=mirror)

@@ -16,11 +16,8 @@ from meshconv.errors import DegenerateError
 from meshconv.mesh import shapes
 from meshconv.mesh.surface import Surface
 from meshconv.operators.geodesic import geodesic_distance
-from meshconv.operators.intrinsic import (
-    cotangent_laplacian_intrinsic,
-    face_areas_from_lengths,
-    intrinsic_delaunay,
-)
+from meshconv.operators.intrinsic import cotangent_laplacian_intrinsic, intrinsic_delaunay
+from meshconv.operators.intrinsic_triangulation import face_areas_from_lengths
 from meshconv.operators.laplacian import cotangent_laplacian
 
 STRETCHED = Surface(

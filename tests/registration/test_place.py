@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from meshconv.errors import FoldError
+from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.maps.folds import signed_areas
 from meshconv.maps.locate import lift
 from meshconv.maps.stay import DISK, INTERIOR
@@ -14,8 +15,8 @@ from meshconv.mesh.rigid import Pose
 from meshconv.mesh.shapes import cylinder, disk, face
 from meshconv.mesh.surface import Surface
 from meshconv.mesh_repair.repair import repair
-from meshconv.registration.bend import Bent
 from meshconv.registration.fit import register
+from meshconv.registration.frame import Bent
 from meshconv.registration.landmarks import NO_LANDMARKS
 from meshconv.registration.place import place
 from meshconv.registration.template import Template
@@ -30,7 +31,7 @@ def test_the_frame_goes_on_beyond_the_template(reach: float) -> None:
     scan = disk(24)
     scan = Surface(scan.vertices * reach, scan.faces)
     still = Bent(frame.surface.vertices, Pose(np.eye(3), np.zeros(3)), 0.0)
-    found = place(scan, frame, still, NO_LANDMARKS, None)
+    found = place(scan, frame, still, NO_LANDMARKS, lambda: conformal_map(scan))
     assert (signed_areas(lift(found), scan.faces) > 0).all()
     np.testing.assert_allclose(found, 0.5 * scan.vertices[:, :2], atol=2e-3)
 

@@ -1,6 +1,4 @@
-"""Fit a closed template to a closed scan: both are complete, so each has to account for all of the
-other, and the scale is fixed by the areas.
-"""
+"""In which pose a closed surface lies on another: both are complete, the scale is known."""
 
 from __future__ import annotations
 
@@ -9,57 +7,14 @@ from scipy.spatial.transform import Rotation
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.mesh.rigid import Pose, fit_similarity
-from meshconv.mesh.surface import Surface
-from meshconv.registration.bend import Bent, Schedule, bend
-from meshconv.registration.cloud import NORMAL, Cloud, even_subset, evenly
-from meshconv.registration.frame import Frame
-from meshconv.registration.matching import COMPLETE
+from meshconv.registration.cloud import NORMAL, Cloud
 
-_POINTS = 500  # of each surface, for equal areas
 # (poses kept, points of each surface, iterations): from many rough trials to few finer ones
 _STAGES = ((20, 100, 5), (6, 200, 6), (3, 300, 8))
-_OTHER = 1 + 2 * np.cos(np.radians(30))  # trace of a turn by 30 degrees: another pose
 _TILT = 0.6  # radians, of the trials about each of the four principal positions
-_FIRST_MODES = 16
-# points with which the last poses are compared, and those of the last bending
-_TRIAL = (250, Schedule(6, _FIRST_MODES, 20))
-_LAST = (500, Schedule(14, _FIRST_MODES, 100))
 
 
-def fit_closed(surface: Surface, frame: Frame) -> tuple[Bent, float]:
-    """Return the template bent onto `surface`, in any pose, or little turned if it says so; and how
-    much worse the best other pose is.
-    """
-    rows, chosen = (even_subset(s, _POINTS) for s in (surface, frame.surface))
-    scale = frame.size / float(np.sqrt(surface.area))
-    middle = surface.vertices[rows].mean(axis=0)
-    scan = Cloud(
-        scale * (surface.vertices[rows] - middle), surface.vertex_normals[rows], frame.size
-    )
-    target = Cloud.of(frame.surface, chosen, frame.size)
-    tried = [
-        _bend(frame, chosen, scan, pose, *_TRIAL)
-        for pose in _poses(scan, target, frame.orientation)
-    ]
-    best = min(tried, key=lambda bent: bent.residual)
-    others = [
-        one.residual for one in tried if np.trace(one.pose.rotation @ best.pose.rotation.T) < _OTHER
-    ]
-    bent = _bend(frame, chosen, scan, best.pose, *_LAST)
-    turned = bent.pose.rotation
-    moved = Pose(turned, bent.pose.translation - scale * (turned @ middle), scale)
-    rival = min(others) / best.residual if others and best.residual > 0 else np.inf
-    return Bent(bent.vertices, moved, bent.residual), float(rival)
-
-
-def _bend(
-    frame: Frame, chosen: IntArray, scan: Cloud, pose: Pose, count: int, schedule: Schedule
-) -> Bent:
-    few = chosen[evenly(len(chosen), count)]
-    return bend(frame, few, scan.few(count), pose, COMPLETE, schedule)
-
-
-def _poses(scan: Cloud, target: Cloud, orientation: str) -> list[Pose]:
+def closed_poses(scan: Cloud, target: Cloud, orientation: str) -> list[Pose]:
     """Return the few poses in which scan and target lie closest to each other, points and
     normals.
     """

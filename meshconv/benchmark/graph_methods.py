@@ -17,8 +17,8 @@ from torch_geometric.transforms import Compose
 from tqdm import tqdm
 
 from meshconv._check import FloatArray
-from meshconv.benchmark.fitted import Fitted
 from meshconv.benchmark.task import Part, Task
+from meshconv.benchmark.trained import Trained
 from meshconv.datasets.graph_transforms import (
     FarthestPoints,
     NearestNeighbours,
@@ -36,7 +36,7 @@ POINTS, NEIGHBOURS = 512, 16
 _JITTER = 0.01  # of positions in training; the area of each surface is 1
 
 
-def graph_network(build: Callable[..., nn.Module], task: Task, seed: int, epochs: int) -> Fitted:
+def graph_network(build: Callable[..., nn.Module], task: Task, seed: int, epochs: int) -> Trained:
     """Fit a network of `meshconv.benchmark.graph_networks` on the scans themselves, each in its own
     axes, with the usual optimizer.
 
@@ -91,7 +91,7 @@ def graph_network(build: Callable[..., nn.Module], task: Task, seed: int, epochs
                 )
         return np.asarray(torch.cat(shares).numpy())
 
-    return Fitted(probabilities, sum(p.numel() for p in model.parameters()), epochs, seconds)
+    return Trained(probabilities, sum(p.numel() for p in model.parameters()), epochs, seconds)
 
 
 def _graphs(part: Part) -> list[Any]:

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from meshconv.benchmark.fitted import Fitted, Images
 from meshconv.benchmark.task import Task
+from meshconv.benchmark.trained import Images, Trained
 from meshconv.stats.group_statistic import group_statistic
 
 _SHARES = (0.001, 0.003, 0.01, 0.03, 0.1)  # of the pixels, by t
 _STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
 
 
-def principal_components(task: Task, seed: int, epochs: int) -> Fitted:
+def principal_components(task: Task, seed: int, epochs: int) -> Trained:
     """Logistic regression on principal components of 99.9 % of the variance; strength by
     cross-validation.
     """
@@ -41,10 +41,10 @@ def principal_components(task: Task, seed: int, epochs: int) -> Fitted:
         model.fit(_rows(task.train.images), task.train.labels)
     size = int(model[-1].coef_.size + model[-1].intercept_.size)
     seconds = time.process_time() - start
-    return Fitted(lambda part: model.predict_proba(_rows(part.images)), size, seconds=seconds)
+    return Trained(lambda part: model.predict_proba(_rows(part.images)), size, seconds=seconds)
 
 
-def chosen_pixels(task: Task, seed: int, epochs: int) -> Fitted:
+def chosen_pixels(task: Task, seed: int, epochs: int) -> Trained:
     """The same on the pixels in which the training groups differ most: what DECNN's warm start
     knows, without a net.
 
@@ -71,7 +71,7 @@ def chosen_pixels(task: Task, seed: int, epochs: int) -> Fitted:
     model = _logistic(features, y, strength)
     size = int(model.coef_.size + model.intercept_.size)
     seconds = time.process_time() - start
-    return Fitted(
+    return Trained(
         lambda part: model.predict_proba(
             front(np.nan_to_num(scaler.transform(_rows(part.images))))
         ),
@@ -105,9 +105,9 @@ def _logistic(x: Images, y: Any, strength: float) -> Any:
     return LogisticRegression(C=strength, max_iter=3000).fit(x, y)
 
 
-def t_map(task: Task, seed: int, epochs: int) -> Fitted:
+def t_map(task: Task, seed: int, epochs: int) -> Trained:
     """The statistic of the training images at every pixel: it says where, not which."""
-    return Fitted(
+    return Trained(
         None,
         0,
         maps={"t-map": np.nan_to_num(group_statistic(task.train.images, task.train.labels))},

@@ -18,10 +18,10 @@ from torch.nn import functional
 
 import meshconv as mc
 from meshconv._check import FloatArray
-from meshconv.benchmark.fitted import Fitted, Images, Model
 from meshconv.benchmark.linear import chosen_pixels, principal_components, t_map
 from meshconv.benchmark.opponents import ResNet, SaliencySampler
 from meshconv.benchmark.task import Part, Task
+from meshconv.benchmark.trained import Images, Model, Trained
 from meshconv.errors import ArgumentError
 from meshconv.nn.seeding import seeded
 from meshconv.saliency.attribute import attribute
@@ -33,7 +33,7 @@ from meshconv.train.prepared import Prepared
 _ATTRIBUTED = 128  # test images that a population's gradient map is the mean of
 
 
-def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Fitted:
+def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Trained:
     """`SurfaceClassifier` on the task's images; ``density='uniform'``: the plain network on the
     same grid.
     """
@@ -63,7 +63,7 @@ def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Fitted:
     def densities(images: Images) -> FloatArray:
         return attribute(model.model_, model.standardizer_(images))
 
-    return Fitted(
+    return Trained(
         lambda part: model.predict_proba(_prepared(part.images)),
         _size(model),
         epochs,
@@ -75,7 +75,7 @@ def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Fitted:
 
 def point_sampled(
     task: Task, seed: int, epochs: int, *, network_size: int, width: int = 8
-) -> Fitted:
+) -> Trained:
     """The plain network on every so many-th pixel, instead of averages over area."""
     step = max(1, round((task.size - 1) / (network_size - 1)))
     model = mc.SurfaceClassifier(
@@ -90,7 +90,7 @@ def point_sampled(
     start = time.process_time()
     model.fit(_prepared(task.train.images[..., ::step, ::step]), task.train.labels)
     seconds = time.process_time() - start
-    return Fitted(
+    return Trained(
         lambda part: model.predict_proba(_prepared(part.images[..., ::step, ::step])),
         _size(model),
         epochs,
@@ -122,7 +122,7 @@ def network(
     epochs: int,
     *,
     size: int | None = None,
-) -> Fitted:
+) -> Trained:
     """Any network (in_channels, classes, size) -> module, with the same standardized images and
     training loop.
     """
@@ -150,7 +150,7 @@ def network(
     if isinstance(model, SaliencySampler):
         with torch.no_grad():
             maps["own map"] = model.saliency(shown)[:, 0].double().mean(dim=0).numpy()
-    return Fitted(probabilities, sum(p.numel() for p in model.parameters()), epochs, seconds, maps)
+    return Trained(probabilities, sum(p.numel() for p in model.parameters()), epochs, seconds, maps)
 
 
 def averaged(x: torch.Tensor, step: int) -> torch.Tensor:
@@ -183,7 +183,7 @@ VERSIONS: dict[str, dict[str, Any]] = {  # of DECNN, for an ablation
 }
 
 
-def _named(name: str) -> Model | None:
+def _of_a_grid(name: str) -> Model | None:
     """Return 'DECNN 33', 'plain 65/16' (grid / width of the first stage), or a version of one of
     them.
     """
@@ -202,7 +202,7 @@ def _named(name: str) -> Model | None:
     return None if plain is None else partial(decnn, network_size=size, width=width, **plain)
 
 
-def _on_meshes(name: str, task: Task, seed: int, epochs: int) -> Fitted:
+def _on_meshes(name: str, task: Task, seed: int, epochs: int) -> Trained:
     # torch-geometric is slow to import
     from meshconv.benchmark import graph_methods, graph_networks
 
@@ -239,7 +239,7 @@ def model_named(name: str) -> Model:
     ArgumentError
         If there is no such model.
     """
-    model = OTHERS.get(name) or _named(name)
+    model = OTHERS.get(name) or _of_a_grid(name)
     if model is None:
         raise ArgumentError(
             f"no model {name!r}; there are DECNN N[/W], plain N[/W][, points|, direct heads],"

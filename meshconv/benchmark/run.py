@@ -15,10 +15,10 @@ from typing import Any
 from tqdm import tqdm
 
 import meshconv
-from meshconv.benchmark.fitted import Fitted
 from meshconv.benchmark.models import DETERMINISTIC, model_named
 from meshconv.benchmark.seeds import Row
 from meshconv.benchmark.task import Part, Task, mass_in_boxes
+from meshconv.benchmark.trained import Trained
 from meshconv.errors import CheckpointError
 from meshconv.io.atomic import write_bytes_atomic
 from meshconv.stats.metrics import evaluate
@@ -84,7 +84,7 @@ def run(
     *,
     epochs: int = 60,
     progress: bool = True,
-    on_cell: Callable[[Task, str, int | None, Fitted], None] | None = None,
+    on_cell: Callable[[Task, str, int | None, Trained], None] | None = None,
 ) -> Record:
     """Fit and judge every model on every data set with every seed, but for the rows that are there
     already.
@@ -128,7 +128,7 @@ def _cells(models: Sequence[str], seeds: Iterable[int]) -> Iterator[tuple[str, i
         yield from [(model, None)] if model in DETERMINISTIC else [(model, seed) for seed in seeds]
 
 
-def judged(task: Task, fitted: Fitted) -> Row:
+def judged(task: Task, fitted: Trained) -> Row:
     """Return one row: accuracy with its interval, true sites found, parameters, CPU time of
     training.
     """

@@ -137,7 +137,7 @@ def _write_explanation(found: Any, target: Path, *, picture: bool) -> None:
     fields = {"saliency": found.saliency}
     mc.save(target.with_name(f"{target.name}.vtp"), found.surface, vertex_fields=fields)
     if picture:
-        drawn = as_explained(found).upright()
+        drawn = as_explained(found).facing_viewer()
         look = FieldStyle("saliency", limits=(0.0, 1.0))
         made = figure(drawn.surface, drawn.field, title=str(found), field_style=look)
         save_figure(made, target.with_name(f"{target.name}.png"))

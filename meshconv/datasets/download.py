@@ -27,7 +27,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Part:
+class RemoteFile:
     """One file at its owner's: address and checksum (``md5:...`` or ``sha256:...``)."""
 
     url: str
@@ -40,13 +40,13 @@ class Origin:
 
     Attributes
     ----------
-    parts : tuple of Part
+    parts : tuple of RemoteFile
     convert : callable, optional
         From the fetched files to the arrays of the data file; None if the one part is the data
         file.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[RemoteFile, ...]
     convert: Callable[[Sequence[Path]], Arrays] | None = None
 
 
@@ -94,11 +94,15 @@ _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 
 ORIGINS: dict[str, Origin] = {
     "pneumoniamnist.npz": Origin(
-        (Part(f"{_MEDMNIST}pneumoniamnist.npz?download=1", "md5:28209eda62fecd6e6a2d98b1501bb15f"),)
+        (
+            RemoteFile(
+                f"{_MEDMNIST}pneumoniamnist.npz?download=1", "md5:28209eda62fecd6e6a2d98b1501bb15f"
+            ),
+        )
     ),
     "adrenalmnist3d_64.npz": Origin(
         (
-            Part(
+            RemoteFile(
                 f"{_MEDMNIST}adrenalmnist3d_64.npz?download=1",
                 "md5:17721accfe9fb005146a47d33bc54b2f",
             ),
@@ -107,10 +111,18 @@ ORIGINS: dict[str, Origin] = {
     ),
     "mnist.npz": Origin(
         (
-            Part(f"{_MNIST}train-images-idx3-ubyte.gz", "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873"),
-            Part(f"{_MNIST}train-labels-idx1-ubyte.gz", "md5:d53e105ee54ea40749a09fcbcd1e9432"),
-            Part(f"{_MNIST}t10k-images-idx3-ubyte.gz", "md5:9fb629c4189551a2d022fa330f9573f3"),
-            Part(f"{_MNIST}t10k-labels-idx1-ubyte.gz", "md5:ec29112dd5afc8b62a52d9c1d73c3e9c"),
+            RemoteFile(
+                f"{_MNIST}train-images-idx3-ubyte.gz", "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873"
+            ),
+            RemoteFile(
+                f"{_MNIST}train-labels-idx1-ubyte.gz", "md5:d53e105ee54ea40749a09fcbcd1e9432"
+            ),
+            RemoteFile(
+                f"{_MNIST}t10k-images-idx3-ubyte.gz", "md5:9fb629c4189551a2d022fa330f9573f3"
+            ),
+            RemoteFile(
+                f"{_MNIST}t10k-labels-idx1-ubyte.gz", "md5:ec29112dd5afc8b62a52d9c1d73c3e9c"
+            ),
         ),
         mnist_arrays,
     ),
@@ -156,7 +168,7 @@ def download(name: str, folder: Path) -> Path:
     return target
 
 
-def _fetch(part: Part, path: Path, name: str) -> Path:
+def _fetch(part: RemoteFile, path: Path, name: str) -> Path:
     """Fetch one part to `path`, or say why not."""
     try:
         import pooch  # type: ignore[import-untyped]

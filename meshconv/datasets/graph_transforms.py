@@ -163,7 +163,7 @@ class FarthestPoints(BaseTransform):
 
     def forward(self, data: Any) -> Any:
         points = _points(data)
-        kept = torch.from_numpy(_spread(points, min(self.n, len(points))))
+        kept = torch.from_numpy(_farthest_first(points, min(self.n, len(points))))
         data.face = data.edge_index = None
         for name in [
             name for name in data.to_dict() if data.is_node_attr(name)
@@ -188,7 +188,7 @@ def _mean_cube(corners: FloatArray) -> FloatArray:
     return np.asarray((once**3 + 3 * once * twice + 2 * thrice) / 60)
 
 
-def _spread(points: FloatArray, n: int) -> NDArray[np.int64]:
+def _farthest_first(points: FloatArray, n: int) -> NDArray[np.int64]:
     chosen = np.empty(n, dtype=np.int64)
     distance = np.linalg.norm(points - points.mean(axis=0), axis=1)
     for k in range(n):

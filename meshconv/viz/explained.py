@@ -68,7 +68,7 @@ class Explained:
         odds = max((share for _, share in self.probabilities), default=None)
         return str(self.label) if odds is None else f"{self.label}  (probability {odds:.2f})"
 
-    def upright(self) -> Explained:
+    def facing_viewer(self) -> Explained:
         """Return the same, turned so that the map's u points right, its v up and the outside at the
         viewer.
 

@@ -69,7 +69,7 @@ def inspect(
     RenderingUnavailableError, MissingDependencyError
         Without OpenGL or PyVista.
     """
-    explained = as_explained(result, look=look).upright()
+    explained = as_explained(result, look=look).facing_viewer()
     if explained.parameterization is None or explained.field is None:
         missing = "parameterization" if explained.parameterization is None else "saliency"
         raise ArgumentError(f"inspect needs a {missing}", hint="show(result) draws what there is")

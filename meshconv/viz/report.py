@@ -90,11 +90,11 @@ def report(
     MeshIOError
         If the file cannot be written; an existing one is then left as it was.
     """
-    scans = [one.upright() for one in _named(results, names, look)]
+    scans = [one.facing_viewer() for one in _explained(results, names, look)]
     truth = list(true_labels) if true_labels is not None else [None] * len(scans)
     if len(truth) != len(scans):
         raise ArgumentError(f"{len(truth)} true labels for {len(scans)} results")
-    group = None if group_map is None else _group(group_map).upright()
+    group = None if group_map is None else _group(group_map).facing_viewer()
     extent = max((views_extent(one.surface, LEFT) for one in scans), default=None)
     classes = tuple(map(str, class_names))
     page = render(
@@ -114,7 +114,9 @@ def report(
     write_bytes_atomic(path, page.encode("utf-8", "backslashreplace"), overwrite=overwrite)
 
 
-def _named(results: Any, names: Sequence[str] | None, look: FieldStyle | None) -> list[Explained]:
+def _explained(
+    results: Any, names: Sequence[str] | None, look: FieldStyle | None
+) -> list[Explained]:
     if isinstance(results, Mapping):
         names, results = list(results) if names is None else names, list(results.values())
     elif hasattr(results, "saliency") or not isinstance(results, Iterable):

@@ -53,7 +53,7 @@ def show(
     """
     explained = as_explained(result, field, look=look)
     if hasattr(result, "saliency"):
-        explained = explained.upright()
+        explained = explained.facing_viewer()
     panels = 1 if explained.parameterization is None else 2
     plotter = new_window(panels, title=title or explained.name or "meshconv", off_screen=off_screen)
     actor = draw_surface(plotter, 0, explained)

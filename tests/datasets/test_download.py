@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from meshconv.datasets import download as module
-from meshconv.datasets.download import ORIGINS, Origin, Part, adrenal_arrays, mnist_arrays, read_idx
+from meshconv.datasets.download import (
+    ORIGINS,
+    Origin,
+    RemoteFile,
+    adrenal_arrays,
+    mnist_arrays,
+    read_idx,
+)
 from meshconv.datasets.files import find_data
 from meshconv.datasets.images import mnist
 from meshconv.errors import AccessError, BadFormatError, MissingDependencyError, MissingFileError
@@ -60,7 +67,7 @@ def offer(server, monkeypatch):
         parts = []
         for path in paths:
             digest = checksum or "md5:" + hashlib.md5(server.files.get(path, b"")).hexdigest()
-            parts.append(Part(f"http://127.0.0.1:{server.server_address[1]}{path}", digest))
+            parts.append(RemoteFile(f"http://127.0.0.1:{server.server_address[1]}{path}", digest))
         monkeypatch.setitem(ORIGINS, name, Origin(tuple(parts), convert))
 
     return offer
@@ -129,7 +136,7 @@ def test_a_missing_file_names_address_and_remedy(server, offer):
 
 def test_no_server_at_all(server, offer, monkeypatch):
     offer("some.npz", "/some.npz")
-    origin = Origin((Part("http://127.0.0.1:1/some.npz", "md5:" + "0" * 32),))
+    origin = Origin((RemoteFile("http://127.0.0.1:1/some.npz", "md5:" + "0" * 32),))
     monkeypatch.setitem(ORIGINS, "some.npz", origin)
     with pytest.raises(
         MissingFileError, match=r"127\.0\.0\.1:1/some\.npz could not be fetched \(ConnectionError"

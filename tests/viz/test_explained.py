@@ -19,8 +19,8 @@ from meshconv.viz.picture import FieldStyle
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_upright_undoes_any_pose(seed: int) -> None:
     """However a scan stands, it is drawn the same; and a face stands as its population does."""
-    posed = as_explained(explained_face(seed=seed)).upright()
-    plain = as_explained(explained_face(seed=seed, pose=False)).upright()
+    posed = as_explained(explained_face(seed=seed)).facing_viewer()
+    plain = as_explained(explained_face(seed=seed, pose=False)).facing_viewer()
     a, b = (one.surface.vertices - one.surface.vertices.mean(axis=0) for one in (posed, plain))
     assert np.abs(a - b).max() < 1e-6 * np.ptp(a)
     given = explained_face(seed=seed, pose=False).surface.vertices
@@ -101,6 +101,6 @@ def test_refusals() -> None:
 
 def test_surface_and_map_alone() -> None:
     surface = face(400)
-    assert as_explained(surface).upright().surface is surface
+    assert as_explained(surface).facing_viewer().surface is surface
     flat = Parameterization(surface, surface.vertices[:, :2])
     assert as_explained(flat).parameterization is flat and as_explained(flat).field is None

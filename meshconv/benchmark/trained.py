@@ -15,7 +15,7 @@ Images = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class Trained:
     """A model after training.
 
     Attributes
@@ -39,4 +39,4 @@ class Fitted:
     densities: Callable[[Images], FloatArray] | None = None
 
 
-Model = Callable[[Task, int, int], Fitted]  # task, seed, epochs
+Model = Callable[[Task, int, int], Trained]  # task, seed, epochs

@@ -1,8 +1,9 @@
-"""The patch test: how far kernels at several scales are from commuting with one step of scale."""
+"""How far kernels, and networks of them, are from commuting with one step of scale."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -66,3 +67,45 @@ def _in_ball(shape: tuple[int, ...], dims: int, generator: torch.Generator) -> T
     direction = torch.randn(*shape, dims, generator=generator, dtype=torch.float64)
     radius = torch.rand(*shape, 1, generator=generator, dtype=torch.float64) ** (1.0 / dims)
     return direction / direction.norm(dim=-1, keepdim=True) * radius
+
+
+def network_error(
+    features: Callable[[Tensor], Tensor],
+    channels: int,
+    dims: int,
+    scale_ratio: float,
+    *,
+    period: int,
+    max_frequency: float,
+    n_points: int,
+    seed: int,
+) -> float:
+    """Return sum |y_b[s + 1] - y_a[s]|^2 / sum |y_a[s]|^2 of a whole network's features.
+
+    y_a are the features, less those of an empty image, at the middle of `n_points` images of 64
+    cosines under a bell, |w| <= `max_frequency`; y_b those of the same images reduced about the
+    middle, which is a place that all strides keep: a multiple of `period`. Norms, activations,
+    strides and skips are in it, borders are not.
+    """
+    least = 48 if dims == 2 else 16
+    middle = -(-least // period) * period
+    generator = torch.Generator().manual_seed(seed)
+    waves = _in_ball((channels, N_WAVES), dims, generator) * max_frequency
+    phase = torch.rand(n_points, channels, N_WAVES, generator=generator, dtype=torch.float64)
+    axes = [torch.arange(-middle, middle + 1, dtype=torch.float64)] * dims
+    places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+
+    def answers(image: Tensor) -> Tensor:
+        return features(image)[(..., *[middle] * dims)].double()
+
+    def field(scale: float) -> Tensor:
+        at = places / scale
+        angle = torch.einsum("cwd,...d->cw...", waves, at)
+        bell = torch.exp(-at.square().sum(dim=-1) / (2 * (2 * middle / 7) ** 2))
+        one = [torch.cos(angle + 2 * math.pi * p.view(*p.shape, *[1] * dims)) for p in phase]
+        return torch.stack([(o.sum(dim=1) * bell) / math.sqrt(N_WAVES) for o in one]).float()
+
+    empty = answers(torch.zeros(1, channels, *places.shape[:-1]))
+    large, small = answers(field(1.0)) - empty, answers(field(scale_ratio)) - empty
+    change, power = (small[:, :, 1:] - large[:, :, :-1]).square(), large[:, :, :-1].square()
+    return float(change.sum() / power.sum().clamp_min(1e-300))

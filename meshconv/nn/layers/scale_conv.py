@@ -4,16 +4,18 @@ basis.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from meshconv._check import one_of
+from meshconv._check import in_range, one_of
 from meshconv.errors import ArrayTypeError
 from meshconv.nn.layers.any_convolution import convolve, convolve_transposed, output_rest
 from meshconv.nn.layers.equivariance import patch_error
+from meshconv.nn.layers.scale_blur import blur_widths, blurred
 from meshconv.nn.layers.scale_kernels import (
     check_options,
     dilations,
@@ -71,6 +73,10 @@ class ScaleEquivariantConv(SteeredKernels):
         For 1 / scale_ratio an integer n: the same taps at every scale, n**(S-1-s) voxels apart at
         scale s, of width `sigma` at the finest. Error exactly 0: an image subsampled by n answers
         one scale further on.
+    antialias : float in [0, 1]
+        With a stride, smooth before it (transposed: after it) by a Gaussian that follows the scale;
+        at 1 kernel and Gaussian are `stride` times as wide as the kernel. At 0 strides fold fine
+        detail back, differently for every size.
     groups : int
         As in `torch.nn.Conv3d`: each group of channels convolved by itself.
     bias : bool
@@ -123,6 +129,7 @@ class ScaleEquivariantConv(SteeredKernels):
         output_padding: int | Sequence[int] = 0,
         spacing: Sequence[float] | None = None,
         dilated: bool = False,
+        antialias: float = 0.0,
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
@@ -162,6 +169,9 @@ class ScaleEquivariantConv(SteeredKernels):
         self._set_padding(stride, padding, output_padding, padding_mode)
         same = self.padding == tuple(k // 2 for k in kernel)
         self.dilations = dilations(scale_ratio, n_scales, same) if dilated else (1,) * n_scales
+        share = in_range(antialias, 0.0, 1.0, "antialias") * (not dilated)
+        widths = blur_widths(self.stride, share * sigma, scale_ratio, n_scales)
+        self.blur_widths = widths if share > 0 and max(self.stride) > 1 else None
 
     def _set_padding(
         self, stride: Any, padding: Any, output_padding: Any, padding_mode: str
@@ -188,21 +198,39 @@ class ScaleEquivariantConv(SteeredKernels):
         self._check_input(x)
         kernels = self._kernels().flatten(2, 3)  # (S, O, I / groups * scale_size, *k)
         lifting, g, scales = self.scale_size is None, self.groups, self.n_scales
-        folded = x if lifting else self._windows(x)
+        folded, bias = x if lifting else self._windows(x), self.bias
+        if self.blur_widths is not None:
+            if self.transposed:
+                bias = None
+            else:
+                folded, lifting = self._blurred(folded, lifting), False
         outer = g if lifting else 1  # output channels are by `outer`, then by scale
         if len(set(self.dilations)) == 1:  # all scales in one call
             kernels = kernels.reshape(scales, outer, -1, *kernels.shape[2:])
             kernels = kernels.transpose(0, 1).flatten(0, 2)
-            bias = None if self.bias is None else self.bias.view(outer, 1, -1)
-            bias = None if bias is None else bias.expand(-1, scales, -1).flatten()
+            if bias is not None:
+                bias = bias.view(outer, 1, -1).expand(-1, scales, -1).flatten()
             y = self._convolve(folded, kernels, bias, 1, g if lifting else g * scales, output_size)
         else:
             parts = [folded] * scales if lifting else folded.chunk(scales, dim=1)
             each = zip(parts, kernels, self.dilations, strict=True)
-            outs = [self._convolve(f, k, self.bias, d, g, output_size) for f, k, d in each]
+            outs = [self._convolve(f, k, bias, d, g, output_size) for f, k, d in each]
             y, outer = torch.cat(outs, dim=1), 1
         shape = outer, scales, self.out_channels // outer, *y.shape[2:]
-        return y.reshape(y.shape[0], *shape).transpose(2, 3).flatten(1, 2)
+        y = y.reshape(y.shape[0], *shape).transpose(2, 3).flatten(1, 2)
+        return y if self.blur_widths is None or not self.transposed else self._filled_in(y)
+
+    def _blurred(self, folded: Tensor, lifting: bool) -> Tensor:
+        """Return what each scale's kernels read, smoothed by that scale's width, (B, S I, *N)."""
+        shape = folded.shape[0], 1 if lifting else self.n_scales, -1, *folded.shape[2:]
+        apart = folded.reshape(shape).expand(-1, self.n_scales, *[-1] * (self.dims + 1))
+        return blurred(apart, self.blur_widths or ()).flatten(1, 2)
+
+    def _filled_in(self, y: Tensor) -> Tensor:
+        """Return transposed responses (B, O, S, *M) without the grid that their gaps leave."""
+        y = blurred(y.transpose(1, 2), self.blur_widths or ()).transpose(1, 2)
+        y = y * math.prod(self.stride)  # of the places between strides, only one held a value
+        return y if self.bias is None else y + self.bias.to(y.dtype).view(-1, *[1] * (y.ndim - 2))
 
     def _convolve(
         self,

@@ -9,6 +9,17 @@ import torch
 from torch import Tensor, nn
 
 
+class ConstantFactor(nn.Module):
+    """No attention: features times a constant, as an attention whose map is even."""
+
+    def __init__(self, channels: int, size: Sequence[int] = (), *, factor: float = 0.5) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
+
+
 class SqueezeExcitation(nn.Module):
     """Hu et al. 2018: channel weights from the global mean through a bottleneck."""
 

@@ -14,8 +14,10 @@ best mean AUC over three seeds on a validation part: of PneumoniaMNIST its own, 
 quarter of the training population, trained on the rest (part "settings"; earlier versions of this
 table had settings that were tried on the test part with seed 0). Tested after the last epoch.
 Faces: two groups of morphable faces without correspondence (`MorphableFaces`), on 33 x 33 nodes;
-the attention on the mean face is judged by how it ranks the vertices of the true site. Prepared
-images are kept in out/layers. Writes results/layers_ppcr.json and results/layers_ppcr.png.
+the attention on the mean face is judged by how it ranks the vertices of the true site. PPCR starts
+by halving what it recalibrates: the rows "halving only" and "quarter only" have that factor and no
+attention. Prepared images are kept in out/layers. Writes results/layers_ppcr.json and
+results/layers_ppcr.png.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ import torch
 from _attention_site import Data, Site
 from _learning import Row, over_seeds, text, unfinished
 from attention_peers import (
+    ConstantFactor,
     ConvolutionalBlockAttention,
     EfficientChannelAttention,
     SimpleAttention,
@@ -65,6 +68,8 @@ GRID = {
 }
 LAYERS: dict[str, Any] = {
     "none": None,
+    "halving only": partial(ConstantFactor, factor=0.5),
+    "quarter only": partial(ConstantFactor, factor=0.25),
     "PPCR": PyramidPixelContext,
     "PPCR, identity at first": partial(PyramidPixelContext, identity=True),
     "PPCR, shared weights": partial(PyramidPixelContext, shared=True, identity=True),

@@ -10,8 +10,9 @@ clutter.
 Times are CPU seconds on one thread, taking turns. The learning task is a digit of 14 x 14 pixels
 somewhere in 60 x 60 among pieces of other digits (5.4 % of the area); all networks have the same
 plain layers and see the same images. One is told where the digit is, by the focus loss; so is, for
-comparison, a plain one, by a second task. Writes results/layers_stride.json and
-results/layers_stride.png.
+comparison, a plain one, by a second task. Two are taught where to look before the rest learns, by
+the images' own edges or by boxes (`warm_start_offsets`), and keep their windows. Writes
+results/layers_stride.json and results/layers_stride.png.
 """
 
 from __future__ import annotations
@@ -47,10 +48,19 @@ from torch.nn import functional
 
 from meshconv.datasets.blood import KINDS, BloodCells
 from meshconv.datasets.images import cluttered_mnist
-from meshconv.nn.layers.dynamic_stride import DynamicStrideConv2d
-from meshconv.nn.layers.focus import clear_edits, edit_offsets, focus_loss, share_inside
-from meshconv.nn.layers.landing_map import Landing, landing_map, local_strides, record_landings
-from meshconv.nn.layers.windows import window_corners
+from meshconv.nn import (
+    DynamicStrideConv2d,
+    Landing,
+    clear_edits,
+    edit_offsets,
+    focus_loss,
+    landing_map,
+    local_strides,
+    record_landings,
+    share_inside,
+    warm_start_offsets,
+    window_corners,
+)
 
 PARTS = ("time", "editing", "learning")
 SIDE = 60
@@ -152,6 +162,7 @@ def small_digits(split: str, n: int, seed: int) -> Data:
     return half(torch.from_numpy(found.images)), torch.from_numpy(found.labels), half(box)
 
 
+EQUAL = "plain, equal parameters"
 NETWORKS: dict[str, dict[str, Any]] = {
     "plain": {},
     "plain, wider": {"width": 24},
@@ -159,15 +170,16 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "offset": {"variant": "offset"},
     "monotone": {"variant": "monotone"},
     "offset + focus on boxes": {"variant": "offset", "focus": 0.3},
+    EQUAL: {"width": 19},
+    "offset, edges first, then frozen": {"variant": "offset", "warm": "edges"},
+    "offset, boxes first, then frozen": {"variant": "offset", "warm": "boxes"},
 }
 
 
 class Network(nn.Module):
     """Three convolutions; the first, of stride 4, may choose where its windows land."""
 
-    def __init__(
-        self, seed: int, *, width: int = 16, variant: str | None = None, **_: float
-    ) -> None:
+    def __init__(self, seed: int, *, width: int = 16, variant: str | None = None, **_: Any) -> None:
         super().__init__()
         torch.manual_seed(seed)
         w = width
@@ -205,11 +217,12 @@ def trained(
     seed: int,
     focus: float = 0.0,
     boxes: float = 0.0,
+    warm: str | None = None,
     **_: Any,
 ) -> float:
     x, y, box = data
     generator = torch.Generator().manual_seed(seed)
-    heads = [p for name, p in net.named_parameters() if ".offsets." in name]
+    heads = [p for name, p in net.named_parameters() if ".offsets." in name and warm is None]
     others = [p for name, p in net.named_parameters() if ".offsets." not in name]
     groups = [{"params": part} for part in (others, heads) if part]
     rates = [6e-3, HEAD_RATE][: len(groups)]
@@ -218,6 +231,8 @@ def trained(
         optimiser, rates, epochs * math.ceil(len(x) / 32)
     )
     start = time.process_time()
+    if warm is not None:
+        warm_start_offsets(net, x, box if warm == "boxes" else warm, layers=[net.body[0]])
     net.train()
     for _epoch in range(epochs):
         for batch in torch.randperm(len(x), generator=generator).split(32):
@@ -288,22 +303,26 @@ def learning(
 
 
 def summary_of(rows: list[Row]) -> list[Row]:
-    """Means over seeds with 95 % intervals, and the difference to the plain network, seed by
-    seed.
+    """Means over seeds with 95 % intervals, and the differences to two plain networks, seed by
+    seed: the one of equal width, and the one of equal parameters where it was run.
     """
-    base = {row["seed"]: row for row in rows if row["network"] == "plain"}
-    for row in rows:
-        row["accuracy - plain"] = row["accuracy"] - base[row["seed"]]["accuracy"]
-        row["test time / plain"] = row["test s"] / base[row["seed"]]["test s"]
-    measures = (
+    for name, suffix in (("plain", "plain"), (EQUAL, "equal parameters")):
+        base = {row["seed"]: row for row in rows if row["network"] == name}
+        for row in rows:
+            if row["seed"] in base:
+                plain = base[row["seed"]]
+                row[f"accuracy - {suffix}"] = row["accuracy"] - plain["accuracy"]
+                row[f"test time / {suffix}"] = row["test s"] / plain["test s"]
+    measures = [
         "accuracy",
-        "accuracy - plain",
+        *(f"accuracy - {suffix}" for suffix in ("plain", "equal parameters")),
         "share / area",
         "shortest stride",
-        "test time / plain",
+        *(f"test time / {suffix}" for suffix in ("plain", "equal parameters")),
         "train s",
-    )
-    return over_seeds(rows, ["network", "parameters"], measures)
+    ]
+    told = [key for key in measures if all(key in row for row in rows)]
+    return over_seeds(rows, ["network", "parameters"], told)
 
 
 # --- editing -------------------------------------------------------------------------------------

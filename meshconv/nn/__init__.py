@@ -49,7 +49,8 @@ from meshconv.nn.layers.scale_layers import (
     scale_argmax,
 )
 from meshconv.nn.layers.scale_unet import ScaleEquivariantUNet
-from meshconv.nn.layers.windows import Window, window_corners
+from meshconv.nn.layers.warm_start import box_masks, warm_start_offsets
+from meshconv.nn.layers.windows import Window, log_strides, window_corners
 from meshconv.nn.sample import area_sample, area_splat, gather, splat
 
 __all__ = [
@@ -85,6 +86,7 @@ __all__ = [
     "area_splat",
     "attention_maps",
     "bounded_density",
+    "box_masks",
     "clear_edits",
     "convert",
     "cost_penalty",
@@ -104,6 +106,7 @@ __all__ = [
     "levels_from_edges",
     "levels_from_points",
     "local_strides",
+    "log_strides",
     "macs",
     "make_adaptive",
     "node_conv",
@@ -114,6 +117,7 @@ __all__ = [
     "share_inside",
     "splat",
     "unwarp",
+    "warm_start_offsets",
     "warp",
     "window_corners",
 ]

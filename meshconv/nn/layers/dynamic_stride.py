@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -17,7 +18,7 @@ from meshconv.errors import ArrayTypeError
 from meshconv.nn.layers.dynamic_stride_function import moved_convolution
 from meshconv.nn.layers.offset_field import OffsetField, OffsetHead
 from meshconv.nn.layers.plain_state import keep_own
-from meshconv.nn.layers.windows import Window
+from meshconv.nn.layers.windows import Window, log_strides
 
 
 class _DynamicStrideConv(nn.Module):
@@ -49,13 +50,14 @@ class _DynamicStrideConv(nn.Module):
         min_stride: float = 0.1,
         nodes: int = 8,
         head: nn.Module | None = None,
+        stride_channels: bool = False,
     ) -> None:
         window = Window(kernel_size, stride, padding, dilation)
         window.axes(self._dims)  # refuses what torch would accept, such as a negative padding
         geometry = (kernel_size, stride, padding, dilation, groups, bias, padding_mode)
         init: Any = super().__init__  # nn.Conv2d's or nn.Conv3d's, next in line
         init(in_channels, out_channels, *geometry, device, dtype)
-        self.window = window
+        self.window, self.stride_channels = window, stride_channels
         if head is None:
             head = OffsetHead(in_channels, self._dims, nodes=nodes, device=device, dtype=dtype)
         self.offsets = OffsetField(
@@ -95,7 +97,9 @@ class _DynamicStrideConv(nn.Module):
         return layer
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the responses, (B, out_channels, ...), of the size torch's convolution gives."""
+        """Return the responses, (B, out_channels, ...), of the size torch's convolution gives; with
+        `stride_channels` the logarithms of the local strides after them.
+        """
         if x.ndim != self._dims + 2:
             raise ArrayTypeError(f"input must have {self._dims + 2} axes, found {tuple(x.shape)}")
         offset, window = self.offsets(x), self.window
@@ -103,7 +107,10 @@ class _DynamicStrideConv(nn.Module):
         if conv.padding_mode != "zeros":  # windows then lie on the padded image
             x = functional.pad(x, conv._reversed_padding_repeated_twice, mode=conv.padding_mode)
             window = replace(window, padding=0)
-        return moved_convolution(self._dims, x, self.weight, self.bias, offset, window, self.groups)
+        y = moved_convolution(self._dims, x, self.weight, self.bias, offset, window, self.groups)
+        if self.stride_channels:
+            y = torch.cat([y, log_strides(offset, self.window).to(y.dtype)], dim=1)
+        return y
 
 
 class DynamicStrideConv2d(_DynamicStrideConv, nn.Conv2d):
@@ -135,6 +142,9 @@ class DynamicStrideConv2d(_DynamicStrideConv, nn.Conv2d):
         Instead of the built-in `OffsetHead`: (B, C, H, W) to (B, 2, h, w), resized to the windows.
         In pixels as (y, x), or g for 'monotone'. Zero its last layer to start as a plain
         convolution.
+    stride_channels : bool
+        Append to the output, for each axis, the logarithm of the local stride over the plain one:
+        how much what is seen is magnified.
 
     Attributes
     ----------

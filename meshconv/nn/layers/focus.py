@@ -56,7 +56,7 @@ def focus_loss(
     chain = [records] if isinstance(records, Landing) else list(records)
     goal = _target(target)
     landings = landing_map(chain, goal.shape[2:], sampling_grid=sampling_grid)
-    smooth = _blurred(landings, blur).flatten(1)
+    smooth = blurred(landings, blur).flatten(1)
     share = smooth / smooth.sum(dim=1, keepdim=True)
     goal = goal.to(landings).flatten(1)
     goal = goal / goal.sum(dim=1, keepdim=True)
@@ -181,7 +181,7 @@ def _target(target: Tensor) -> Tensor:
     return goal
 
 
-def _blurred(image: Tensor, blur: float) -> Tensor:
+def blurred(image: Tensor, blur: float) -> Tensor:
     """Blur each axis by a Gaussian of `blur` sides; nothing comes in from outside."""
     for axis, n in enumerate(image.shape[2:], start=2):
         reach = math.ceil(2.5 * blur * n)

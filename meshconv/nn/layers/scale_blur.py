@@ -50,8 +50,7 @@ def _gaussian(n: int, widths: Sequence[float], like: Tensor) -> Tensor:
     out = []
     for width in widths:
         reach = math.ceil(_REACH * width)
-        steps = torch.arange(-reach, reach + 1, dtype=torch.float64)
-        total = float(torch.exp(-(steps**2) / (2 * width**2)).sum())
+        total = math.fsum(math.exp(-(k**2) / (2 * width**2)) for k in range(-reach, reach + 1))
         bell = torch.exp(-(apart.to(torch.float32) ** 2) / (2 * width**2)) / total
         out.append(torch.where(apart <= reach, bell, 0.0))
     return torch.stack(out).to(like.dtype)

@@ -222,7 +222,8 @@ class ScaleEquivariantConv(SteeredKernels):
 
     def _blurred(self, folded: Tensor, lifting: bool) -> Tensor:
         """Return what each scale's kernels read, smoothed by that scale's width, (B, S I, *N)."""
-        shape = folded.shape[0], 1 if lifting else self.n_scales, -1, *folded.shape[2:]
+        given = 1 if lifting else self.n_scales
+        shape = folded.shape[0], given, folded.shape[1] // given, *folded.shape[2:]
         apart = folded.reshape(shape).expand(-1, self.n_scales, *[-1] * (self.dims + 1))
         return blurred(apart, self.blur_widths or ()).flatten(1, 2)
 

@@ -104,3 +104,21 @@ def to_grid(positions: Tensor, nodes: Sequence[int]) -> Tensor:
     """Return pixel positions (..., d), ordered as the axes, as `meshconv.nn.sample` wants them."""
     along = zip(positions.unbind(-1), nodes, strict=True)
     return torch.stack([at * (2.0 / (n - 1)) - 1 for at, n in along][::-1], dim=-1)
+
+
+def log_strides(offset: Tensor, window: Window) -> Tensor:
+    """Return the logarithm of each window's local stride over the plain one, (B, d, *out).
+
+    Along axis a that of the mean of the strides to both neighbours; 0 where windows do not move,
+    below 0 where they crowd. It tells later layers how much they see magnified.
+    """
+    found = []
+    for a, (_, stride, _, _) in enumerate(window.axes(offset.shape[1])):
+        along = offset[:, a].movedim(a + 1, -1)
+        if along.shape[-1] == 1:
+            found.append(torch.zeros_like(offset[:, a]))
+            continue
+        t = 1.0 + along.diff(dim=-1) / stride
+        t = (torch.cat([t[..., :1], t], dim=-1) + torch.cat([t, t[..., -1:]], dim=-1)) / 2
+        found.append(torch.log(t.clamp_min(1e-3)).movedim(-1, a + 1))
+    return torch.stack(found, dim=1)

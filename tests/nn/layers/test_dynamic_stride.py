@@ -25,7 +25,7 @@ from meshconv.nn.layers.dynamic_stride_function import (
     dynamic_stride_conv3d,
     gather_windows,
 )
-from meshconv.nn.layers.focus import _blurred, clear_edits, edit_offsets, focus_loss, share_inside
+from meshconv.nn.layers.focus import blurred, clear_edits, edit_offsets, focus_loss, share_inside
 from meshconv.nn.layers.landing_map import Landing, landing_map, local_strides, record_landings
 from meshconv.nn.layers.windows import Window, to_grid, window_corners
 from meshconv.nn.sample import splat
@@ -615,7 +615,7 @@ def test_the_blur_is_the_convolution_with_a_gaussian_cut_at_the_border(blur):
         expected = functional.conv2d(
             expected, kernel, padding=(reach, 0) if axis == 2 else (0, reach)
         )
-    torch.testing.assert_close(_blurred(image, blur), expected)
+    torch.testing.assert_close(blurred(image, blur), expected)
 
 
 # --- refusals ------------------------------------------------------------------------------------

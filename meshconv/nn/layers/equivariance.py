@@ -96,7 +96,10 @@ def network_error(
     places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
 
     def answers(image: Tensor) -> Tensor:
-        return features(image)[(..., *[middle] * dims)].double()
+        found = features(image)
+        for _ in range(dims):
+            found = found.select(-1, middle)  # an axis at a time, the last first
+        return found.double()
 
     def field(scale: float) -> Tensor:
         at = places / scale

@@ -198,7 +198,8 @@ class ScaleEquivariantConv(SteeredKernels):
         self._check_input(x)
         kernels = self._kernels().flatten(2, 3)  # (S, O, I / groups * scale_size, *k)
         lifting, g, scales = self.scale_size is None, self.groups, self.n_scales
-        folded, bias = x if lifting else self._windows(x), self.bias
+        folded = x if lifting else self._windows(x)
+        bias: Tensor | None = self.bias
         if self.blur_widths is not None:
             if self.transposed:
                 bias = None

@@ -10,12 +10,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+import meshconv as mc
 from meshconv._check import FloatArray, IntArray
 from meshconv.datasets.scan import Population
 from meshconv.errors import ArgumentError, ArrayTypeError
-from meshconv.operators.laplacian import mass_matrix
-from meshconv.registration.template import Template
-from meshconv.resample.resampler import Resampler
 from meshconv.saliency.evaluate import Agreement, agreement
 from meshconv.saliency.project import to_vertices
 
@@ -73,7 +71,7 @@ class Task:
     test: Part
     classes: tuple[str, ...]
     validation: Part | None = None
-    template: Template | None = None
+    template: mc.Template | None = None
     truth: FloatArray | None = None
     variants: Mapping[str, Part] = field(default_factory=dict)
     aligned: bool = True
@@ -98,7 +96,7 @@ class Task:
         """Return a map (N, N) of the frame on the template's vertices, (V,)."""
         if self.template is None:
             raise ArgumentError(f"task {self.name!r} has no template")
-        return to_vertices(pixels, Resampler(self.template.parameterization, len(pixels)))
+        return to_vertices(pixels, mc.Resampler(self.template.parameterization, len(pixels)))
 
     def judge(self, pixels: FloatArray) -> Agreement | None:
         """Return how well a map (N, N) of the population says where the truth is; None without a
@@ -106,7 +104,7 @@ class Task:
         """
         if self.truth is None or self.template is None:
             return None
-        areas = mass_matrix(self.template.surface).diagonal()
+        areas = mc.mass_matrix(self.template.surface).diagonal()
         return agreement(self.on_template(pixels), self.truth, areas=areas)
 
 

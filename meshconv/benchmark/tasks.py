@@ -11,15 +11,13 @@ from typing import Any
 
 import numpy as np
 
+import meshconv as mc
 from meshconv.benchmark.task import Part, Task, shuffled
-from meshconv.datasets.blood import BloodCells
-from meshconv.datasets.folder import FolderDataset
 from meshconv.datasets.images import LabelledImages, cluttered_mnist, mnist, pneumonia_mnist
 from meshconv.datasets.morphable import EFFECTS, Acquisition, MorphableFaces, face_model
 from meshconv.datasets.scan import Population
 from meshconv.errors import ArgumentError
 from meshconv.io.atomic import write_bytes_atomic
-from meshconv.registration.template import Template
 from meshconv.stats.folds import hold_out
 from meshconv.stats.split import PARTS
 from meshconv.train.frames import population_template
@@ -75,7 +73,7 @@ def _faces(rest: list[str], n: int, cache: Path, workers: int) -> Task:
         )
     effect, amplitude = rest[0], float(rest[1])
     model = face_model()
-    template = Template.from_surface(model.mean, landmarks=model.landmarks)
+    template = mc.Template.from_surface(model.mean, landmarks=model.landmarks)
 
     def part(seed: int, count: int, variant: str = "") -> Part:
         def scans() -> Population:
@@ -119,7 +117,7 @@ def _kept(path: Path, ready: Callable[[], Prepared]) -> Part:
 
 
 def _folder(rest: list[str], n: int, cache: Path, workers: int) -> Task:
-    scans = FolderDataset(":".join(rest))
+    scans = mc.FolderDataset(":".join(rest))
     classes, index = np.unique(scans.labels, return_inverse=True)
     learn, test = hold_out(index, scans.subjects, share=0.3)
     known = copy(scans)
@@ -163,12 +161,12 @@ def _cluttered(rest: list[str], n: int, cache: Path, workers: int) -> Task:
 
 
 def _cells(rest: list[str], n: int, cache: Path, workers: int) -> Task:
-    train, validation, test = (BloodCells(part).cells(65, window=64) for part in PARTS[1:])
+    train, validation, test = (mc.BloodCells(part).cells(65, window=64) for part in PARTS[1:])
     return Task("", _part(train), _part(test), train.classes, validation=_part(validation))
 
 
 def _platelets(rest: list[str], n: int, cache: Path, workers: int) -> Task:
-    train, validation, test = (BloodCells(part).presence("Platelets", 65) for part in PARTS[1:])
+    train, validation, test = (mc.BloodCells(part).presence("Platelets", 65) for part in PARTS[1:])
     return Task(
         "", _part(train), _part(test), train.classes, validation=_part(validation), aligned=False
     )

@@ -96,7 +96,10 @@ def main() -> None:
         if name == "none":
             field[~seen] = np.median(field[seen])
             look = FieldStyle("mean error (mm)", limits=(0.0, 6.0))
-            title = f"registration without landmarks, {args.scans} faces: median {found['median mm']:.2f} mm"
+            title = (
+                f"registration without landmarks, {args.scans} faces: median"
+                f" {found['median mm']:.2f} mm"
+            )
             save_figure(
                 figure(model.mean, field, title=title, field_style=look),
                 RESULTS / "registration.png",

@@ -78,7 +78,8 @@ def vertices_array(value: ArrayLike) -> FloatArray:
     if not np.isfinite(out).all():
         bad = np.flatnonzero(~np.isfinite(out).all(axis=1))
         raise NonFiniteError(
-            f"vertex {bad[0]} is {out[bad[0]].tolist()}, {len(bad)} of {len(out)} vertices are not finite",
+            f"vertex {bad[0]} is {out[bad[0]].tolist()}, {len(bad)} of {len(out)} vertices"
+            " are not finite",
             indices=bad[:10].tolist(),
             count=len(bad),
             hint="remove or replace them first",

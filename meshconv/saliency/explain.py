@@ -42,7 +42,8 @@ def explain(fitted: Fitted, scan: Any, *, method: str = "density") -> Explanatio
     image = image_of(placed, fitted.settings.prepare)
     x = fitted.standardizer(image.channels[None].astype(np.float32))
     saliency = unit_range(attribute(fitted.network, x, method=method)[0])
-    shares = torch.softmax(predict_logits(fitted.network, x)[0].double(), dim=0).numpy()
+    logits = predict_logits(fitted.network, x)[0].double()
+    shares = torch.softmax(logits / fitted.temperature, dim=0).numpy()
     origin = placed.vertex_origin
     return Explanation(
         given.name,
@@ -54,6 +55,7 @@ def explain(fitted: Fitted, scan: Any, *, method: str = "density") -> Explanatio
         saliency,
         _sampled_places(fitted, x),
         method,
+        fitted.quality,
     )
 
 

@@ -11,6 +11,7 @@ from meshconv.mesh.surface import Surface
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.placed import Placed
 from meshconv.resample.resampler import Resampler
+from meshconv.train.quality import Quality
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,9 @@ class Explanation:
         Where the network looked: places (u, v) in the unit square.
     method : str
         See `meshconv.saliency.attribute.attribute`.
+    quality : Quality or None
+        How good the classifier is on subjects it has not seen. Of one that is not better than
+        chance neither class nor saliency says anything, whatever its probability.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Explanation:
     saliency_image: FloatArray
     sampling_grid: FloatArray
     method: str = "density"
+    quality: Quality | None = None
 
     @property
     def surface(self) -> Surface:
@@ -64,4 +69,6 @@ class Explanation:
         return self.placed.resampler
 
     def __str__(self) -> str:
+        if self.quality is not None and not self.quality.better_than_chance:
+            return f"{self.name}: {self.quality.verdict}"
         return f"{self.name}: {self.label} ({self.probabilities[self.label]:.1%})"

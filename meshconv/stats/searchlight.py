@@ -73,10 +73,12 @@ class Statistics:
         """Return `score` of a kernel ridge regression, exp(-distance^2 / median), spanned by the
         chosen rows (Nystroem).
         """
-        gap = _squared_distances(z, z[chosen])
-        kernel = np.exp(-gap / max(float(np.median(gap)), 1e-12))
-        own = kernel[chosen] + np.float32(1e-3) * np.eye(len(chosen), dtype=np.float32)
-        features = np.linalg.solve(np.linalg.cholesky(own), kernel.T).T
+        gap, nodes = _squared_distances(z, z[chosen]), z[chosen].astype(np.float64)
+        width = max(float(np.median(gap)), 1e-12)
+        # in double precision: where most rows are alike, rounding is as large as the width
+        own = np.exp(-_squared_distances(nodes, nodes) / width) + 1e-3 * np.eye(len(chosen))
+        features = np.linalg.solve(np.linalg.cholesky(own), np.exp(-gap / width).T).T
+        features = features.astype(np.float32)
         return self.score(features - features.mean(axis=0), 1.0)
 
     def spread(self, z: Rows) -> FloatArray:
@@ -103,4 +105,4 @@ class Statistics:
 
 def _squared_distances(a: Rows, b: Rows) -> Rows:
     square = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2 * a @ b.T
-    return np.maximum(square, np.float32(0))
+    return np.maximum(square, 0)

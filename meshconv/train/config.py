@@ -134,8 +134,13 @@ class TrainConfig:
         Share of the training images that `fit` holds out for `patience` and for ``head='auto'``.
     precision : {'float32', 'bfloat16'}
         Of the convolutions (autocast).
+    verdict : int
+        Folds in which `fit` measures the network on subjects it has not seen, and calibrates its
+        probabilities by them, see `meshconv.train.quality.Quality`; 0 for neither. Each fold costs
+        a training on the other folds: five cost four times what the training does, and nothing of
+        what preparing the scans does.
     seed : int
-        Of batches, noise, dropout and mirroring.
+        Of batches, noise, dropout, mirroring and folds.
     """
 
     epochs: int = 60
@@ -152,13 +157,16 @@ class TrainConfig:
     patience: int = 0
     validation: float = 0.2
     precision: str = "float32"
+    verdict: int = 5
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
             whole_number(getattr(self, name), 1, name)
-        for name in ("density_epochs", "patience", "seed"):
+        for name in ("density_epochs", "patience", "seed", "verdict"):
             whole_number(getattr(self, name), 0, name)
+        if self.verdict == 1:
+            raise ArgumentError("verdict: at least 2 folds are needed, or 0 for none, found 1")
         if not 0 < self.learning_rate < math.inf:
             raise ArgumentError(
                 f"learning_rate must be positive and finite, found {self.learning_rate}"

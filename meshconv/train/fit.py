@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
@@ -13,20 +15,21 @@ from numpy.typing import ArrayLike, NDArray
 import meshconv
 from meshconv._check import FloatArray, IntArray
 from meshconv._progress import Meter
-from meshconv.errors import ArgumentError
+from meshconv.errors import ArgumentError, MeshConvWarning
 from meshconv.nn.decnn import DECNN
 from meshconv.registration.template import Template
 from meshconv.stats.evidence import group_evidence
-from meshconv.stats.folds import hold_out
+from meshconv.stats.folds import grouped_folds, hold_out, rarest
 from meshconv.train.config import Settings
 from meshconv.train.dataset import Standardizer
-from meshconv.train.fitted import Fitted, predict
+from meshconv.train.fitted import Fitted, logits_of, predict
 from meshconv.train.frames import area_element
 from meshconv.train.inputs import class_indices
 from meshconv.train.loop import train
 from meshconv.train.mirror import FrameMirror
 from meshconv.train.network import new_network
 from meshconv.train.prepared import Prepared
+from meshconv.train.quality import Quality, measured
 
 _CANDIDATES = ("flatten", "mean")  # of head="auto"
 
@@ -67,6 +70,11 @@ def fit(
     CheckpointError
         If the checkpoint is of another run.
 
+    Warns
+    -----
+    MeshConvWarning
+        If the quality is measured, and a class has fewer than twelve subjects.
+
     Examples
     --------
     >>> from meshconv.train.inputs import as_prepared
@@ -81,13 +89,12 @@ def fit(
         raise ArgumentError("mirror=True needs a template", hint="fit on scans, or pass template=")
     classes, index = class_indices(labels, len(prepared))
     study = _Study(prepared, classes, index, settings, template, device)
-    asked = settings.network.head
-    head = _better_head(study) if asked == "auto" else asked
     meter = Meter("train", "epoch", settings.train.epochs, shown=progress)
     try:
-        return _learned(study, head, checkpoint, meter)
+        fitted = _learned(study, checkpoint, meter)
     finally:
         meter.close()
+    return replace(fitted, quality=_quality(study))
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +118,29 @@ class _Study:
         return hold_out(self.index, self.prepared.subjects, share=share, seed=seed)
 
 
+def _quality(study: _Study) -> Quality | None:
+    """Return how good networks are that learned from all folds but one, on that one; None if that
+    is not asked for, or a class has too few subjects.
+    """
+    train_config, whom = study.settings.train, study.prepared.subjects
+    fewest = rarest(study.index, whom)[0]
+    folds = min(train_config.verdict, fewest)
+    left = fewest - math.ceil(fewest / max(folds, 1))  # of that class to learn from
+    splits_again = train_config.patience or study.settings.network.head == "auto"
+    if folds < 2 or left < (2 if splits_again else 1):
+        return None
+    n = len(study.index)
+    logits, fold = np.zeros((n, len(study.classes))), np.zeros(n, dtype=np.int64)
+    splits = grouped_folds(study.index, whom, folds=folds, seed=train_config.seed)
+    for k, (rows, held) in enumerate(splits):
+        learned = _learned(study.take(rows))
+        logits[held], fold[held] = logits_of(learned, study.prepared.images[held]), k
+    found = measured(logits, study.index, fold, subjects=whom, seed=train_config.seed)
+    if found.caution:
+        warnings.warn(found.caution, MeshConvWarning, stacklevel=3)
+    return found
+
+
 def _better_head(study: _Study) -> str:
     """Return ``flatten`` or ``mean``: the one with the smaller loss on the share ``validation``,
     learned from the rest.
@@ -120,7 +150,8 @@ def _better_head(study: _Study) -> str:
     """
     rows, held = study.halves()
     learn, judge = study.take(rows), study.take(held)
-    losses = [_loss(predict(_learned(learn, head), judge.prepared), judge) for head in _CANDIDATES]
+    made = [_trained(learn, head) for head in _CANDIDATES]
+    losses = [_loss(predict(one, judge.prepared), judge) for one in made]
     return _CANDIDATES[int(np.argmin(losses))]
 
 
@@ -130,6 +161,15 @@ def _loss(shares: FloatArray, study: _Study) -> float:
 
 
 def _learned(
+    study: _Study, checkpoint: str | PathLike[str] | None = None, meter: Meter | None = None
+) -> Fitted:
+    """Return a network with the head that was asked for, or the better one, trained."""
+    asked = study.settings.network.head
+    head = _better_head(study) if asked == "auto" else asked
+    return _trained(study, head, checkpoint, meter)
+
+
+def _trained(
     study: _Study,
     head: str,
     checkpoint: str | PathLike[str] | None = None,

@@ -8,8 +8,8 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from meshconv._check import FloatArray
 from meshconv.errors import ArgumentError
@@ -21,6 +21,7 @@ from meshconv.train.loop import predict_logits
 from meshconv.train.prepare import prepare
 from meshconv.train.prepared import Prepared
 from meshconv.train.progress import Progress
+from meshconv.train.quality import Quality
 from meshconv.train.scans import ScanLike, Skipped
 
 
@@ -47,6 +48,9 @@ class Fitted:
         The scans that were left out of training, and why.
     progress : Progress
         Losses by epoch.
+    quality : Quality or None
+        How good it is on subjects it has not seen; None if that was not asked for, or a class has
+        too few subjects.
     """
 
     network: DECNN
@@ -59,6 +63,14 @@ class Fitted:
     subjects: frozenset[str]
     skipped: tuple[Skipped, ...]
     progress: Progress
+    quality: Quality | None = None
+
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by so that probabilities are honest; 1 if that was not
+        measured.
+        """
+        return 1.0 if self.quality is None else self.quality.temperature
 
     @property
     def frame(self) -> Template:
@@ -99,14 +111,17 @@ def prepare_for(
 
 def predict(fitted: Fitted, prepared: Prepared) -> FloatArray:
     """Return the probability of each class for each image, (n, K), columns as in
-    ``fitted.classes``.
+    ``fitted.classes``; calibrated, if the quality was measured.
 
     Raises
     ------
     ArrayTypeError
         If the images have other channels or another size than those that it learned from.
     """
-    batch = fitted.settings.train.batch_size
-    x = fitted.standardizer(prepared.images)
-    logits = predict_logits(fitted.network, x, batch_size=batch)
-    return np.asarray(torch.softmax(logits.double(), dim=1).numpy())
+    return np.asarray(softmax(logits_of(fitted, prepared.images) / fitted.temperature, axis=1))
+
+
+def logits_of(fitted: Fitted, images: NDArray[Any]) -> FloatArray:
+    """Return the network's logits (n, K) of images (n, C, N, N), as they are."""
+    x, batch = fitted.standardizer(images), fitted.settings.train.batch_size
+    return np.asarray(predict_logits(fitted.network, x, batch_size=batch).double().numpy())

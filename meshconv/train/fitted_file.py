@@ -22,6 +22,7 @@ from meshconv.train.dataset import Standardizer
 from meshconv.train.fitted import Fitted
 from meshconv.train.network import new_network
 from meshconv.train.progress import Progress
+from meshconv.train.quality import Quality
 from meshconv.train.scans import Skipped
 
 _KIND = "classifier"
@@ -42,6 +43,7 @@ def save_fitted(fitted: Fitted, path: str | PathLike[str]) -> None:
         "standardizer.scale": fitted.standardizer.scale,
     }
     arrays |= {} if fitted.template is None else _template_arrays(fitted.template)
+    arrays |= {} if fitted.quality is None else fitted.quality.arrays()
     write_checkpoint(path, arrays, {"kind": _KIND, **_head(fitted)})
 
 
@@ -89,6 +91,7 @@ def _head(fitted: Fitted) -> dict[str, Any]:
         "head": fitted.head,
         "skipped": [[one.index, one.name, one.reason] for one in fitted.skipped],
         "progress": fitted.progress.as_dict(),
+        "quality": None if fitted.quality is None else fitted.quality.as_dict(),
     }
 
 
@@ -124,6 +127,7 @@ def _fitted(arrays: Arrays, head: Mapping[str, Any], device: Any) -> Fitted:
         frozenset(head["subjects"]),
         tuple(Skipped(k, name, MeshConvError(why)) for k, name, why in head["skipped"]),
         Progress(**head["progress"]),
+        None if head["quality"] is None else Quality.of(head["quality"], arrays),
     )
 
 

@@ -1,0 +1,221 @@
+"""`Quality`: how good a classifier is on scans it has not seen, measured while it is fitted, and
+whether that is more than chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from scipy.stats import rankdata
+
+from meshconv._check import FloatArray, IntArray
+from meshconv.stats.folds import subject_numbers
+from meshconv.stats.metrics import Metrics, evaluate
+
+FEW = 12  # subjects of a class below which figures are too uncertain to lean on
+CHANCE = 0.01  # a p above which a classifier is said to be not better than chance
+_PERMUTATIONS = 1999
+_COOLEST, _HOTTEST = 0.05, 50.0  # bounds of the temperature
+
+
+@dataclass(frozen=True, eq=False)
+class Quality:
+    """What a cross-validation during training found.
+
+    Every scan was judged by a network that had learned from other subjects; the network that is
+    kept learned from all of them, and is a little better.
+
+    Attributes
+    ----------
+    metrics : Metrics
+        Out of fold, of calibrated probabilities; 95 % intervals by subject.
+    p : float
+        Probability that labels which mean nothing are told apart as well, at least 1 / 2000: from
+        permutations of the labels between the subjects of each fold, their spread widened for what
+        the folds share.
+    temperature : float
+        What logits are divided by so that probabilities are honest; above 1 where the network is
+        too sure.
+    folds : int
+    fewest : int
+        Subjects of the rarest class.
+    index : (n,) int64
+        Class of each scan, 0..K-1.
+    probabilities : (n, K) float64
+        Out of fold, calibrated: what `metrics` is of.
+
+    References
+    ----------
+    Ojala, Garriga, 2010, Permutation tests for studying classifier performance, JMLR 11 (test 1).
+    Nadeau, Bengio, 2003, doi:10.1023/A:1024068626366 (the variance of a cross-validation). Guo et
+    al., 2017, arXiv 1706.04599 (temperature).
+    """
+
+    metrics: Metrics
+    p: float
+    temperature: float
+    folds: int
+    fewest: int
+    index: IntArray
+    probabilities: FloatArray
+
+    @property
+    def better_than_chance(self) -> bool:
+        """Whether `p` is below .01."""
+        return self.p < CHANCE
+
+    @property
+    def caution(self) -> str:
+        """What to keep in mind where a class has few subjects; '' if none has."""
+        if self.fewest >= FEW:
+            return ""
+        return f"small sample: a class has only {self.fewest} subjects, figures are uncertain"
+
+    @property
+    def verdict(self) -> str:
+        """In words: whether it is better than chance, AUC and p."""
+        low, high = self.metrics.intervals["auc"]
+        auc = f"AUC {_short(self.metrics.auc)}"
+        p = f"p < {_short(2 / _PERMUTATIONS)}" if self.p <= 1 / _PERMUTATIONS else None
+        p = p or f"p {_short(self.p)}"
+        if not self.better_than_chance:
+            return f"not better than chance ({auc}, {p})"
+        return f"better than chance ({auc} [{_short(low)}, {_short(high)}], {p})"
+
+    def __str__(self) -> str:
+        return "; ".join(filter(None, (self.verdict, self.caution)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON values, without the arrays."""
+        return {
+            "metrics": self.metrics.as_dict(),
+            "p": self.p,
+            "temperature": self.temperature,
+            "folds": self.folds,
+            "fewest": self.fewest,
+        }
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays by the names they have in a file."""
+        return {"quality.index": self.index, "quality.probabilities": self.probabilities}
+
+    @classmethod
+    def of(cls, figures: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Return what `as_dict` and `arrays` are of."""
+        metrics = dict(figures["metrics"])
+        metrics["intervals"] = {k: (low, high) for k, (low, high) in metrics["intervals"].items()}
+        own = {name: figures[name] for name in ("p", "temperature", "folds", "fewest")}
+        index, shares = arrays["quality.index"], arrays["quality.probabilities"]
+        return cls(Metrics(**metrics), index=index, probabilities=shares, **own)
+
+
+def _short(value: float) -> str:
+    """Return a share with two digits and no leading zero.
+
+    >>> _short(0.441), _short(1.0), _short(0.0005)
+    ('.44', '1.00', '.0005')
+    """
+    digits = 2 if value >= 0.01 else 4
+    return f"{value:.{digits}f}".removeprefix("0")
+
+
+def measured(
+    logits: FloatArray,
+    index: IntArray,
+    fold: IntArray,
+    *,
+    subjects: tuple[str, ...] | None = None,
+    seed: int = 0,
+) -> Quality:
+    """Return the quality of predictions that were each made by a network that had not seen the
+    subject.
+
+    Parameters
+    ----------
+    logits : (n, K) float64
+        Out of fold.
+    index : (n,) int64
+        Class of each scan, 0..K-1.
+    fold : (n,) int64
+        Which fold each scan was left out in, 0..F-1.
+    subjects : tuple of n str, optional
+        Whom each scan is of; an empty one is unknown, and another each time.
+    seed : int
+        Of permutations and resamplings.
+    """
+    temperature = best_temperature(logits, index)
+    probabilities = softmax(logits / temperature, axis=1)
+    whom = subject_numbers(len(index), subjects)
+    count = [len(np.unique(whom[index == k])) for k in range(logits.shape[1])]
+    return Quality(
+        evaluate(index, probabilities, subjects=whom.tolist(), seed=seed),
+        chance(logits, index, fold, whom, seed=seed),
+        temperature,
+        int(fold.max()) + 1,
+        min(count),
+        index,
+        probabilities,
+    )
+
+
+def best_temperature(logits: FloatArray, index: IntArray) -> float:
+    """Return what to divide logits (n, K) by so that the classes (n,) are as likely as can be.
+
+    As in Platt, 1999, eq. (1), nothing is taken to be quite certain: the targets are those of one
+    more scan of each class, so that classes told apart without a fault give no probability of 1.
+
+    >>> rng = np.random.default_rng(0)
+    >>> honest = rng.normal(size=(4000, 2))
+    >>> index = (rng.random(4000) < softmax(honest, axis=1)[:, 1]).astype(np.int64)
+    >>> 2.7 < best_temperature(3 * honest, index) < 3.3
+    True
+    """
+    n, k = logits.shape
+    targets = (np.eye(k)[index] * n + 1) / (n + k)
+
+    def loss(log_temperature: float) -> float:
+        shares = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return float(-(targets * shares).sum(axis=1).mean())
+
+    bounds = (np.log(_COOLEST), np.log(_HOTTEST))
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+
+
+def chance(
+    scores: FloatArray, index: IntArray, fold: IntArray, whom: IntArray, *, seed: int = 0
+) -> float:
+    """Return the probability that scores (n, K) rank their own classes as high where labels mean
+    nothing.
+
+    Ranks are taken within each fold, of the mean of a subject's scans of a class, and every class
+    counts alike. Labels are permuted within the folds: exact for one fold. But labels that test one
+    fold taught the others, so the sum over F folds varies more than its permutations do; their
+    spread is widened by Nadeau and Bengio's factor, the square root of 1 + F / (F - 1).
+    """
+    member = np.stack([fold, whom, index])
+    (part, _, own), place = np.unique(member, axis=1, return_inverse=True)
+    size = np.bincount(place.ravel())
+    units = np.stack([np.bincount(place.ravel(), column) / size for column in scores.T], axis=1)
+    rank = np.zeros_like(units)
+    for k in np.unique(part):
+        here = part == k
+        rank[here] = rankdata(units[here], axis=0) / here.sum()
+    weight = 1 / np.bincount(own, minlength=scores.shape[1])
+
+    def statistic(labels: IntArray) -> FloatArray:
+        return np.asarray((weight[labels] * rank[np.arange(len(own)), labels]).sum(axis=-1))
+
+    rng, n_folds = np.random.default_rng(seed), len(np.unique(part))
+    shuffled = np.stack([own] * _PERMUTATIONS)
+    for k in np.unique(part):
+        shuffled[:, part == k] = rng.permuted(shuffled[:, part == k], axis=1)
+    by_chance, found = statistic(shuffled), statistic(own)
+    wide = np.sqrt(1 + n_folds / (n_folds - 1)) if n_folds > 1 else 1.0
+    as_high = by_chance.mean() + wide * (by_chance - by_chance.mean()) >= found - 1e-12
+    return float((1 + as_high.sum()) / (1 + _PERMUTATIONS))

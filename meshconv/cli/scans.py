@@ -78,6 +78,25 @@ def images(args: argparse.Namespace, model: Any, scans: Any) -> Any:
     )
 
 
+def quality(model: Any) -> dict[str, Any]:
+    """Return what was measured while the classifier was fitted, as JSON values."""
+    found = model.quality_
+    if found is None:
+        return {"verdict": None}
+    return {"verdict": found.verdict, "caution": found.caution, "quality": found.as_dict()}
+
+
+def measured(model: Any) -> list[str]:
+    """Return what was measured while the classifier was fitted, a line if it was."""
+    return [] if model.quality_ is None else [f"while it was fitted: {model.quality_}"]
+
+
+def _doubt(model: Any) -> list[str]:
+    """Return a line that says so where the classifier is not better than chance."""
+    found = model.quality_
+    return [] if found is None or found.better_than_chance else [f"the classifier: {found}"]
+
+
 def _predict(args: argparse.Namespace) -> int:
     model = mc.SurfaceClassifier.load(args.model)
     done = images(args, model, args.files)
@@ -94,7 +113,8 @@ def _predict(args: argparse.Namespace) -> int:
         f"{one_line(row['file'])}\t{one_line(row['label'])}\t{row['probability']:.3f}"
         for row in rows
     ]
-    emit(args, {"predictions": rows, "skipped": skipped}, with_skipped(lines, skipped))
+    data = {"predictions": rows, "skipped": skipped, **quality(model)}
+    emit(args, data, with_skipped([*lines, *_doubt(model)], skipped))
     return 0
 
 
@@ -119,6 +139,7 @@ def _explain(args: argparse.Namespace) -> int:
                 "file": str(path),
                 "label": str(found.label),
                 "probabilities": found.probabilities,
+                "verdict": None if found.quality is None else found.quality.verdict,
                 "written": f"{target.name}.vtp",
             }
         )
@@ -126,7 +147,8 @@ def _explain(args: argparse.Namespace) -> int:
 
     write_bytes_atomic(args.out / "explanations.json", (as_json(rows) + "\n").encode())
     lines = [f"{one_line(row['file'])}\t{one_line(row['label'])}" for row in rows]
-    emit(args, {"explanations": rows, "skipped": skipped}, with_skipped(lines, skipped))
+    data = {"explanations": rows, "skipped": skipped, **quality(model)}
+    emit(args, data, with_skipped([*lines, *_doubt(model)], skipped))
     return 0
 
 

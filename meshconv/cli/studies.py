@@ -17,7 +17,7 @@ from meshconv.cli.options import (
     study,
 )
 from meshconv.cli.output import emit
-from meshconv.cli.scans import add_model, images, texts, with_skipped
+from meshconv.cli.scans import add_model, images, measured, quality, texts, with_skipped
 from meshconv.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _add_frame(parser: argparse.ArgumentParser, *, needs_cache: bool = False) ->
         metavar="PAGE",
         help="one HTML page with a picture of each scan in the frame, doubtful ones first",
     )
-    parser.add_argument("--size", type=int, default=129, help="nodes per side of the images")
+    _add_own(parser, "--size", type=int, help="nodes per side of the images")
     add_preparation(parser, needs_cache=needs_cache)
 
 
@@ -76,20 +76,36 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint", type=Path, help="written after every epoch; training goes on from it"
     )
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument(
-        "--network-size", type=int, default=33, help="nodes per side that the network sees"
-    )
-    parser.add_argument("--density", choices=("shared", "sample", "uniform"), default="shared")
-    parser.add_argument(
+    _add_own(parser, "--epochs", type=int)
+    _add_own(parser, "--network-size", type=int, help="nodes per side that the network sees")
+    _add_own(parser, "--density", choices=("shared", "sample", "uniform"))
+    _add_own(
+        parser,
         "--head",
         choices=("flatten", "mean", "mean+max", "auto"),
-        default="flatten",
         help="tell places apart (flatten), pool over them, or try both on held-out scans (auto)",
     )
-    parser.add_argument("--mirror", action="store_true", help="also learn from mirror images")
-    parser.add_argument("--seed", type=int, default=0)
+    _add_own(parser, "--mirror", action="store_true", help="also learn from mirror images")
+    _add_own(
+        parser,
+        "--verdict",
+        type=int,
+        metavar="FOLDS",
+        help="folds that say how good it is on subjects it has not seen; 0 for none",
+    )
+    _add_own(parser, "--seed", type=int)
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ...")
+
+
+def _add_own(parser: argparse.ArgumentParser, name: str, **options: Any) -> None:
+    """Add an option of `SurfaceClassifier`, which has the default."""
+    parser.add_argument(name, default=argparse.SUPPRESS, **options)
+
+
+def _own(args: argparse.Namespace) -> dict[str, Any]:
+    """Return those options of `SurfaceClassifier` that were given."""
+    names = ("size", "epochs", "network_size", "density", "head", "mirror", "verdict", "seed")
+    return {name: getattr(args, name) for name in names if hasattr(args, name)}
 
 
 def _frame(args: argparse.Namespace, scans: FolderDataset) -> Template:
@@ -143,7 +159,7 @@ def _prepare(args: argparse.Namespace) -> int:
     done = prepare(
         scans,
         template,
-        config=PrepareConfig(size=args.size),
+        config=PrepareConfig(**_own(args)),
         cache=args.cache,
         workers=args.workers,
         on_error=args.on_error,
@@ -162,19 +178,13 @@ def _train(args: argparse.Namespace) -> int:
     scans = study(args)
     scans.check_classes()
     model = mc.SurfaceClassifier(
-        size=args.size,
-        network_size=args.network_size,
-        density=args.density,
-        head=args.head,
-        mirror=args.mirror,
+        **_own(args),
         template=_frame(args, scans),
-        epochs=args.epochs,
         on_error=args.on_error,
         cache=args.cache,
         workers=args.workers,
         checkpoint=args.checkpoint,
         device=args.device,
-        seed=args.seed,
         progress=True,
     ).fit(scans, scans.labels)
     model.save(args.output)
@@ -184,6 +194,7 @@ def _train(args: argparse.Namespace) -> int:
         "head": model.head_,
         "parameters": sum(p.numel() for p in model.model_.parameters()),
         "training_loss": model.progress_.losses[-1],
+        **quality(model),
         "skipped": texts(model.skipped_),
     }
     emit(args, data)
@@ -222,8 +233,10 @@ def _evaluate(args: argparse.Namespace) -> int:
         **found.as_dict(),
         "skipped": skipped,
         "left_out_of_training": texts(model.skipped_),
+        **quality(model),
     }
-    emit(args, data, with_skipped([str(found), *_untaught(model)], skipped))
+    lines = [str(found), *measured(model), *_untaught(model)]
+    emit(args, data, with_skipped(lines, skipped))
     return 0
 
 
@@ -241,6 +254,7 @@ def _report(args: argparse.Namespace) -> int:
         true_labels=[scans.labels[k] for k in shown],
         metrics=figures,
         predictions=(truth, shares),
+        quality=model.quality_,
         # with its map: drawn upright like the scans
         group_map=(model.template_, model.template_saliency()),
         skipped=done.skipped,

@@ -36,18 +36,23 @@ class Explained:
     image: Any = None
     sampling_grid: FloatArray | None = None
     mirrored: bool = False
+    quality: Any = None
+
+    @property
+    def at_chance(self) -> bool:
+        """Whether the classifier is known to be not better than chance."""
+        return self.quality is not None and not self.quality.better_than_chance
 
     @property
     def note(self) -> str:
         """What the reader must know before looking for colour that is not there; '' if nothing."""
-        return "; ".join(
-            filter(
-                None,
-                ("drawn mirrored, as it lies in the frame" if self.mirrored else "", self._doubt()),
-            )
-        )
+        mirrored = "drawn mirrored, as it lies in the frame" if self.mirrored else ""
+        caution = "" if self.quality is None else self.quality.caution
+        return "; ".join(filter(None, (mirrored, self._doubt(), caution)))
 
     def _doubt(self) -> str:
+        if self.at_chance:
+            return f"the classifier is {self.quality.verdict}: it has no map to show"
         if self.field is None:
             return "there is no saliency"
         if np.ptp(self.field) == 0:
@@ -62,11 +67,16 @@ class Explained:
 
     @property
     def verdict(self) -> str:
-        """The class and its probability in words; '' if there is none."""
+        """The class and its probability in words, and how good the classifier is; '' if there is
+        none. Of one that is not better than chance, that alone.
+        """
+        if self.at_chance:
+            return str(self.quality.verdict)
         if self.label is None:
             return ""
         odds = max((share for _, share in self.probabilities), default=None)
-        return str(self.label) if odds is None else f"{self.label}  (probability {odds:.2f})"
+        said = str(self.label) if odds is None else f"{self.label}  (probability {odds:.2f})"
+        return said if self.quality is None else f"{said}; {self.quality.verdict}"
 
     def facing_viewer(self) -> Explained:
         """Return the same, turned so that the map's u points right, its v up and the outside at the
@@ -146,11 +156,12 @@ def as_explained(
 def _of_explanation(result: Any) -> Explained:
     surface, saliency = result.surface, result.saliency
     field = None if saliency is None else _vertex_field(saliency, surface, "saliency")
+    quality = getattr(result, "quality", None)
     flat = getattr(result, "parameterization", None)
     mirrored = flat is not None and not _same_place(surface, flat.surface)
     if flat is not None and mirrored:
         surface, field = flat.surface, result.resampler.to_vertices(result.saliency_image)
-    return Explained(
+    known = Explained(
         surface,
         field,
         flat,
@@ -160,7 +171,10 @@ def _of_explanation(result: Any) -> Explained:
         image=getattr(result, "image", None),
         sampling_grid=_sampling_grid(getattr(result, "sampling_grid", None)),
         mirrored=mirrored,
+        quality=quality,
     )
+    blank = known.at_chance and known.field is not None
+    return replace(known, field=np.zeros_like(known.field)) if blank else known
 
 
 def _same_place(surface: Surface, mended: Surface) -> bool:

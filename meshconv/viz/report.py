@@ -34,6 +34,7 @@ def report(
     true_labels: Sequence[Any] | None = None,
     metrics: Any = None,
     predictions: tuple[ArrayLike, ArrayLike] | None = None,
+    quality: Any = None,
     group_map: Any = None,
     skipped: Iterable[Any] = (),
     note: str = "",
@@ -65,6 +66,10 @@ def report(
         Test figures with intervals; for several methods a mapping of name to `Metrics`.
     predictions : ((n,), (n, K)), optional
         Labels and probabilities of all test scans: draws the ROC curve and the calibration.
+    quality : Quality, optional
+        What was measured while the classifier was fitted: that of the first result if None. Without
+        test scans its figures and curves are shown, said to be so; with one that is not better than
+        chance, no map is.
     group_map : (surface, field) or explanation, optional
         Surface, `Parameterization` or template of the population, and a field on its vertices (V,)
         or on the nodes of its square (N, N), NaN where there is nothing.
@@ -94,7 +99,8 @@ def report(
     truth = list(true_labels) if true_labels is not None else [None] * len(scans)
     if len(truth) != len(scans):
         raise ArgumentError(f"{len(truth)} true labels for {len(scans)} results")
-    group = None if group_map is None else _group(group_map).facing_viewer()
+    quality = scans[0].quality if quality is None and scans else quality
+    group = None if group_map is None else _group(group_map, quality).facing_viewer()
     extent = max((views_extent(one.surface, LEFT) for one in scans), default=None)
     classes = tuple(map(str, class_names))
     page = render(
@@ -103,6 +109,7 @@ def report(
         note=note,
         figures=None if metrics is None else figures_table(metrics),
         curves=() if predictions is None else prediction_curves(predictions, classes),
+        quality=None if quality is None else _measured(quality, classes),
         group=None if group is None else row(group, size, None),
         cards=[
             card(one, true, classes, size, extent) for one, true in zip(scans, truth, strict=True)
@@ -131,7 +138,26 @@ def _explained(
     return [one if one.name else replace(one, name=f"scan {k + 1}") for k, one in enumerate(found)]
 
 
-def _group(group_map: Any) -> Explained:
+def _measured(quality: Any, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Return what the page says of the quality that was measured while the classifier was
+    fitted.
+    """
+    return {
+        "verdict": str(quality),
+        "folds": quality.folds,
+        "figures": figures_table(quality.metrics),
+        "curves": prediction_curves((quality.index, quality.probabilities), classes),
+    }
+
+
+def _group(group_map: Any, quality: Any) -> Explained:
+    """Return the population's map, blank if the classifier is not better than chance."""
+    known = replace(_group_field(group_map), quality=quality)
+    blank = known.at_chance and known.field is not None
+    return replace(known, field=np.zeros_like(known.field)) if blank else known
+
+
+def _group_field(group_map: Any) -> Explained:
     if not isinstance(group_map, tuple):
         known = as_explained(group_map)
         return replace(known, name=known.name or "group map")

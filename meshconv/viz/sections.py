@@ -63,10 +63,10 @@ def card(
     """Return what is shown of one scan."""
     return Card(
         one.name,
-        "" if one.label is None else _class(one.label, classes),
+        "" if one.label is None or one.at_chance else _class(one.label, classes),
         "" if true is None else _class(true, classes),
-        one.label is not None and str(true) != str(one.label),
-        [(_class(k, classes), share) for k, share in one.probabilities],
+        one.label is not None and not one.at_chance and str(true) != str(one.label),
+        [(_class(k, classes), share) for k, share in one.probabilities if not one.at_chance],
         row(one, size, extent),
     )
 

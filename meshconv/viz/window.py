@@ -125,7 +125,8 @@ def heading(explained: Explained, title: str = "") -> str:
     """Return the words above a result: name, class, and what to know before looking."""
     first = title or explained.name
     note = explained.note if explained.field is not None else ""
-    return "\n".join(line for line in (first, explained.verdict, note) if line)
+    verdict = "" if explained.at_chance else explained.verdict  # the note has it
+    return "\n".join(line for line in (first, verdict, note) if line)
 
 
 def write(

@@ -33,7 +33,7 @@ from meshconv.train.config import PrepareConfig
 from meshconv.train.prepare import prepare
 
 EFFECT, SIZE = "cheek_left", 65
-OPTIONS = {"size": SIZE, "network_size": 17, "epochs": 15, "batch_size": 16}
+OPTIONS = {"size": SIZE, "network_size": 17, "epochs": 15, "batch_size": 16, "verdict": 0}
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +54,7 @@ def population(frame):
 
 @pytest.fixture(scope="session")
 def fitted(population, frame):
-    return SurfaceClassifier(template=frame, **OPTIONS).fit(population[0])
+    return SurfaceClassifier(template=frame, **{**OPTIONS, "verdict": 3}).fit(population[0])
 
 
 def test_learns_from_unregistered_scans(fitted, population):
@@ -75,6 +75,33 @@ def test_saliency_lies_where_the_truth_is(fitted, frame):
     assert explained.sampling_grid.shape == (17, 17, 2) and explained.sampling_grid.min() >= -1e-6
     for method in ("gradient", "gradcam"):
         assert np.isfinite(fitted.explain(scan, method=method).saliency).all()
+
+
+def test_it_says_that_it_is_better_than_chance_and_so_does_what_it_explains(fitted):
+    quality = fitted.quality_
+    assert quality.better_than_chance and quality.metrics.n == 32 and quality.folds == 3
+    scan = ProceduralFaces(1, EFFECT, 6.0, n_vertices=500, seed=9)[0]
+    assert fitted.explain(scan).quality is quality
+
+
+def test_a_classifier_at_chance_says_so_in_the_place_of_a_class(population, frame):
+    labels = np.random.default_rng(1).permutation(population[0].labels)
+    options = {**OPTIONS, "epochs": 5, "verdict": 3}
+    model = SurfaceClassifier(template=frame, **options).fit(population[0], labels)
+    scan = ProceduralFaces(1, EFFECT, 6.0, n_vertices=500, seed=9)[0]
+    said = str(model.explain(scan))
+    assert said == f"{scan.name}: {model.quality_.verdict}" and "not better than chance" in said
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("width", 0), ("width", 2.5), ("ratio", 0.5), ("head", "max"), ("density", "each")],
+)
+def test_impossible_options_are_refused_by_name(option, value):
+    images = np.random.default_rng(0).normal(size=(12, 1, 17, 17))
+    model = SurfaceClassifier(**{"epochs": 1, "network_size": 9, option: value})
+    with pytest.raises(ArgumentError, match=option):
+        model.fit(images, np.arange(12) % 2)
 
 
 def test_shuffled_labels_give_chance(population):
@@ -107,6 +134,8 @@ def test_a_saved_classifier_answers_alike_and_a_changed_file_is_refused(
     np.testing.assert_array_equal(
         loaded.predict_proba(population[1]), fitted.predict_proba(population[1])
     )
+    assert loaded.quality_.verdict == fitted.quality_.verdict
+    np.testing.assert_array_equal(loaded.quality_.probabilities, fitted.quality_.probabilities)
     assert loaded.get_params()["epochs"] == OPTIONS["epochs"] and loaded.classes_.tolist() == [0, 1]
     scan = ProceduralFaces(1, EFFECT, 6.0, n_vertices=500, seed=3)[0]
     np.testing.assert_allclose(

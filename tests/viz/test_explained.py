@@ -75,6 +75,23 @@ def test_verdict_and_probabilities() -> None:
     assert as_explained(explained_face(label=None)).verdict == ""
 
 
+def _quality(*, better: bool) -> SimpleNamespace:
+    verdict = "better than chance (AUC .93 [.88, .97], p < .0010)" if better else AT_CHANCE
+    return SimpleNamespace(better_than_chance=better, verdict=verdict, caution="")
+
+
+AT_CHANCE = "not better than chance (AUC .44, p .71)"
+
+
+def test_of_a_classifier_at_chance_no_class_and_no_map_is_drawn() -> None:
+    sure = as_explained(explained_face(quality=_quality(better=True)))
+    assert sure.verdict.startswith("1  (probability 0.80); better than chance (AUC .93")
+    assert sure.note == "" and np.ptp(sure.field) > 0.5
+    chance = as_explained(explained_face(quality=_quality(better=False)))
+    assert chance.verdict == AT_CHANCE and not chance.field.any()
+    assert f"the classifier is {AT_CHANCE}: it has no map to show" in chance.note
+
+
 def test_a_field_replaces_the_saliency_on_its_own_range() -> None:
     one = explained_face()
     drawn = as_explained(one, np.arange(one.surface.n_vertices) + 7.0)

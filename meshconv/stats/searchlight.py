@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.stats.coarse import Rows
@@ -103,6 +105,6 @@ class Statistics:
         return self.by_task(squares, 0)
 
 
-def _squared_distances(a: Rows, b: Rows) -> Rows:
+def _squared_distances(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     square = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2 * a @ b.T
     return np.maximum(square, 0)

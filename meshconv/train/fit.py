@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import meshconv
 from meshconv._check import FloatArray, IntArray
-from meshconv._progress import Meter
+from meshconv._progress import Meter, metered
 from meshconv.errors import ArgumentError, MeshConvWarning
 from meshconv.nn.decnn import DECNN
 from meshconv.registration.template import Template
@@ -94,7 +94,7 @@ def fit(
         fitted = _learned(study, checkpoint, meter)
     finally:
         meter.close()
-    return replace(fitted, quality=_quality(study))
+    return replace(fitted, quality=_quality(study, shown=progress))
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +118,7 @@ class _Study:
         return hold_out(self.index, self.prepared.subjects, share=share, seed=seed)
 
 
-def _quality(study: _Study) -> Quality | None:
+def _quality(study: _Study, *, shown: bool) -> Quality | None:
     """Return how good networks are that learned from all folds but one, on that one; None if that
     is not asked for, or a class has too few subjects.
     """
@@ -132,7 +132,8 @@ def _quality(study: _Study) -> Quality | None:
     n = len(study.index)
     logits, fold = np.zeros((n, len(study.classes))), np.zeros(n, dtype=np.int64)
     splits = grouped_folds(study.index, whom, folds=folds, seed=train_config.seed)
-    for k, (rows, held) in enumerate(splits):
+    meter = Meter("verdict", "fold", folds, shown=shown)
+    for k, (rows, held) in enumerate(metered(splits, meter)):
         learned = _learned(study.take(rows))
         logits[held], fold[held] = logits_of(learned, study.prepared.images[held]), k
     found = measured(logits, study.index, fold, subjects=whom, seed=train_config.seed)

@@ -253,7 +253,7 @@ def test_text_labels_and_pipelines_and_cross_validation(population):
         SurfaceClassifier(network_size=9, epochs=40),
     )
     scores = cross_val_score(
-        clone(model), images, labels, cv=StratifiedGroupKFold(2), groups=train.subjects
+        clone(model), images, labels, cv=StratifiedGroupKFold(3), groups=train.subjects
     )
     assert scores.mean() > 0.7
     assert set(model.fit(images, labels).predict(images)) == {"control", "case"}

@@ -1,6 +1,4 @@
-"""What a format reader hands over, and the one place where it is checked and mended into a
-Surface.
-"""
+"""What a format reader hands over, and the one place where it is checked and mended."""
 
 from __future__ import annotations
 
@@ -14,7 +12,6 @@ from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.errors import EmptyMeshError, IndexOutOfRangeError, NoFacesError, NonFiniteError
 from meshconv.io.tokens import Lines
 from meshconv.io.triangulate import triangulate
-from meshconv.mesh.surface import Surface
 
 Fields = dict[str, NDArray[Any]]
 
@@ -41,9 +38,10 @@ class RawMesh:
 
 @dataclass(frozen=True)
 class Mended:
-    """A sound surface with its fields, and what had to be dropped or changed."""
+    """Triangles that make a `Surface`, their fields, and what had to be dropped or changed."""
 
-    surface: Surface
+    vertices: FloatArray  # (V, 3)
+    faces: IntArray  # (F, 3)
     vertex_fields: Fields
     face_fields: Fields
     corner_uv: FloatArray | None
@@ -73,8 +71,8 @@ def mend(raw: RawMesh) -> Mended:
         vertex_fields = {name: value[used] for name, value in vertex_fields.items()}
     if origin is not None:
         face_fields = {name: value[origin] for name, value in face_fields.items()}
-    surface = Surface(_frozen(raw.vertices), _frozen(faces))
-    return Mended(surface, vertex_fields, face_fields, uv, tuple(warnings))
+    vertices, faces = _frozen(raw.vertices), _frozen(faces)
+    return Mended(vertices, faces, vertex_fields, face_fields, uv, tuple(warnings))
 
 
 def _split(

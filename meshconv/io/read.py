@@ -188,7 +188,7 @@ def _read(source: Source, forced: str | None) -> MeshFile:
     found = forced or _choose(source, extension)
     mended = mend(READERS[found](source))
     return MeshFile(
-        mended.surface,
+        Surface(mended.vertices, mended.faces),
         mended.vertex_fields,
         mended.face_fields,
         mended.corner_uv,

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from meshconv._types import FloatArray, IntArray
 from meshconv.mesh.connectivity import half_edges, joints
 from meshconv.mesh.surface import Surface
-from meshconv.operators.intrinsic import IntrinsicTriangulation
+from meshconv.operators.intrinsic_triangulation import IntrinsicTriangulation
 
 
 class PathBounds:

@@ -15,7 +15,7 @@ from torch.nn import functional
 from meshconv._check import FloatArray
 from meshconv.errors import ArgumentError
 from meshconv.registration.fit import fit_template
-from meshconv.registration.template import Template
+from meshconv.registration.frame import Frame
 from meshconv.resample.channels import channels
 from meshconv.resample.domain import square_coordinates
 from meshconv.resample.grid import grid_nodes
@@ -52,7 +52,7 @@ class FrameMirror:
 
     @classmethod
     def of(
-        cls, template: Template, channel_names: Sequence[str], standardizer: Standardizer
+        cls, template: Frame, channel_names: Sequence[str], standardizer: Standardizer
     ) -> FrameMirror:
         """Return the mirror of a template's frame, found by registering the mirrored template to
         itself.

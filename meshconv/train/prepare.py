@@ -20,7 +20,7 @@ from meshconv._check import one_of
 from meshconv._progress import Meter, metered
 from meshconv.datasets.scan import Scan
 from meshconv.errors import ArgumentError, CacheWarning, CheckpointError, MissingFileError
-from meshconv.registration.template import Template
+from meshconv.registration.frame import Frame
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.placed import Placed, place
 from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
@@ -33,7 +33,7 @@ _VERSION = 2  # of the images: raise it when preparation gives other values
 
 def prepare(
     scans: Sequence[ScanLike],
-    template: Template,
+    template: Frame,
     *,
     config: PrepareConfig | None = None,
     cache: str | PathLike[str] | None = None,
@@ -76,6 +76,7 @@ def prepare(
     >>> from meshconv.datasets.procedural import ProceduralFaces
     >>> from meshconv.mesh.shapes import face
     >>> faces = ProceduralFaces(2, n_vertices=400)
+    >>> from meshconv import Template
     >>> prepare(faces, Template.from_surface(face(500)), config=PrepareConfig(size=17)).images.shape
     (2, 6, 17, 17)
     """
@@ -99,7 +100,7 @@ def prepare(
     return _stack(done, skipped, job.config)
 
 
-def place_scan(scan: Scan, template: Template, config: PrepareConfig) -> Placed:
+def place_scan(scan: Scan, template: Frame, config: PrepareConfig) -> Placed:
     """Return one scan in the frame, with everything that is needed to come back."""
     return place(scan.surface, template, size=config.size, mend=config.repair, mirror=scan.mirrored)
 
@@ -132,7 +133,7 @@ class _Done:
 class _Job:
     """What all scans share; sent to every worker with what the template has computed."""
 
-    template: Template
+    template: Frame
     config: PrepareConfig
     cache: Path | None
 
@@ -194,7 +195,7 @@ def _run(
     )(call(one) for one in scans)
 
 
-def _warm(template: Template) -> None:
+def _warm(template: Frame) -> None:
     """Compute what registration needs of the template once, before it is sent to the workers."""
     _ = template.modes, template.curvature, template.on_border
 

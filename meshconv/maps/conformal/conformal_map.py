@@ -146,7 +146,7 @@ def conformal_map(
         else:
             coordinates = _closed(unit, domain, chosen, polish)
     if domain in ("disk", "rectangle"):
-        warn_if_poor(unit, coordinates, domain)
+        warn_if_poor(unit, coordinates, domain, lambda: free_coordinates(unit, "spectral"))
     return _checked(
         Parameterization(surface, _scattered(coordinates, kept, surface), _IMAGE[domain])
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import AccuracyWarning, FoldError, SolverError
-from meshconv.maps.conformal.free import free_coordinates
 from meshconv.maps.face_maps import image_sides, measured
 from meshconv.maps.folds import signed_areas
 from meshconv.mesh.surface import Surface
@@ -19,13 +19,15 @@ _COARSE = 100  # faces below which no map of a surface is worth a word
 _LOOKED_AT = 20_000  # faces, evenly over their numbers: enough for a mean
 
 
-def warn_if_poor(surface: Surface, coordinates: FloatArray, domain: str) -> None:
+def warn_if_poor(
+    surface: Surface, coordinates: FloatArray, domain: str, free_map: Callable[[], FloatArray]
+) -> None:
     """Warn if a planar map bends angles far more than the free map of the same surface does."""
     error = _mean_error(surface, coordinates)
     if surface.n_faces < _COARSE or error <= _LARGE:
         return
     try:
-        possible = _mean_error(surface, free_coordinates(surface, "spectral"))
+        possible = _mean_error(surface, free_map())
     except (FoldError, SolverError):
         return
     if error > _FAR * possible:

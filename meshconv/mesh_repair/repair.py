@@ -13,8 +13,8 @@ from meshconv.errors import ArgumentError, DegenerateError, RepairWarning, Topol
 from meshconv.io.convert import as_surface
 from meshconv.mesh.surface import Surface
 from meshconv.mesh_repair import steps
-from meshconv.mesh_repair.check import check
 from meshconv.mesh_repair.degenerate import FLAT
+from meshconv.mesh_repair.examine import examine
 from meshconv.mesh_repair.repaired import Repaired
 from meshconv.mesh_repair.report import SurfaceReport, counted, listed
 from meshconv.mesh_repair.unit_frame import Frame
@@ -105,7 +105,7 @@ def repair(
             hint="cut(...) opens the wrap to a disk",
         )
     surface = as_surface(surface)
-    before = check(surface)
+    before = examine(surface)
     if len(before.degenerate_faces) == before.n_faces:
         raise DegenerateError(
             "surface area is 0: all vertices lie in one point or on one line",
@@ -131,7 +131,7 @@ def repair(
     if not _is_clean(before, options):
         work = _until_stable(work, options, log)
     mended = _finish(surface, work, frame)
-    after = before if mended is surface else check(mended)
+    after = before if mended is surface else examine(mended)
     _require(after, target, handles_cut=remove_handles)
     left: tuple[str, ...] = ()
     if remove_handles and after.genus:
@@ -147,7 +147,7 @@ def _wrapped(surface: Surface, frame: Frame, before: SurfaceReport, resolution: 
         raise ArgumentError("wrap must be True, False or a length > 0, found 0")
     found = wrapped(frame.to_unit(surface.vertices), surface.faces, resolution)
     mended = Surface(frame.from_unit(found.unit), found.faces)
-    after = check(mended)
+    after = examine(mended)
     _require(after, "sphere")
     losses = [
         f"{counted(count, noun)} {done}"

@@ -60,6 +60,7 @@ from .nn.layers.scale_unet import ScaleEquivariantUNet as ScaleEquivariantUNet
 from .stats.evidence import Evidence as Evidence, find_evidence as find_evidence
 from .stats.effect_map import EffectMap as EffectMap
 from .stats.group import group_map as group_map, score_map as score_map
+from .stats.normative import NormativeModel as NormativeModel
 from .datasets.scan import Scan as Scan
 from .datasets.procedural import ProceduralFaces as ProceduralFaces
 from .datasets.morphable import MorphableFaces as MorphableFaces

@@ -57,11 +57,13 @@ class LinearModel:
         ArgumentError
             If nothing is left of a column beside the covariates.
         """
+        size = np.linalg.norm(covariates, axis=0)
         if subject is None:
-            covariates = np.hstack([np.ones((len(columns), 1)), covariates])
+            parts = [np.ones((len(columns), 1)), covariates - covariates.mean(axis=0)]
+            covariates, size = np.hstack(parts), np.append(1.0, size)
         else:
             columns, covariates = (within_subjects(a, subject) for a in (columns, covariates))
-        nuisance = _orthonormal(covariates, np.linalg.norm(covariates, axis=0))
+        nuisance = _orthonormal(covariates, size)
         left = columns - nuisance @ (nuisance.T @ columns)
         effect = _orthonormal(left, np.linalg.norm(columns, axis=0))
         if effect.shape[1] < columns.shape[1]:

@@ -13,6 +13,8 @@ from scipy.ndimage import gaussian_filter
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.errors import ArgumentError
 from meshconv.stats.components import component_count, without_components
+from meshconv.stats.covariates import covariate_table
+from meshconv.stats.displacement import along, mean_normals
 from meshconv.stats.group_statistic import centred, mean_images
 from meshconv.stats.linear_model import LinearModel
 from meshconv.stats.targets import Targets, within_subjects
@@ -20,8 +22,6 @@ from meshconv.stats.targets import Targets, within_subjects
 _BLOCK = 50  # permutations worked on at once
 _HANDICAP = 1.0  # standard deviations, of images as they are beside those without components
 _LEVEL = 0.95  # of intervals
-_POSITION = (("difference_x", "difference_y", "difference_z"), ("x", "y", "z"))
-_NORMAL = ("normal_x", "normal_y", "normal_z")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class Study:
     ) -> Study:
         """Return the study of images, of which several may be of one row."""
         n, subject = len(targets.subject), targets.subject
-        table = _covariates(covariates, len(row))
+        table = covariate_table(covariates, len(row))
         if n < len(images):
             images, table = mean_images(images, row), mean_images(table, row)
         else:
@@ -113,21 +113,12 @@ class Study:
         """Return the coefficient of the last column along the mean normal, and half its interval,
         (N, N); NaN if the channels do not say it.
         """
-        names = list(channels or ())
-        if channels is not None and len(names) != self.values.shape[1]:
-            raise ArgumentError(
-                f"channels must name {self.values.shape[1]} channels, found {len(names)}"
-            )
-        position = next((part for part in _POSITION if set(part) <= set(names)), None)
-        if position is None or not set(_NORMAL) <= set(names):
+        normals = None if channels is None else mean_normals(self.values, channels)
+        if channels is None or normals is None:
             nothing = np.full(self.reached.shape, np.nan)
             return nothing, nothing
-        place, normal = (
-            self.values[:, [names.index(name) for name in part]] for part in (position, _NORMAL)
-        )
-        mean = np.nanmean(normal, axis=0)
-        along = (place * (mean / np.maximum(np.linalg.norm(mean, axis=0), 1e-9))).sum(axis=1)
-        found = self.model.estimate(self.rows(along), np.isfinite(along), _LEVEL)
+        height = along(self.values, channels, normals)
+        found = self.model.estimate(self.rows(height), np.isfinite(height), _LEVEL)
         return self.filled(found[0]), self.filled(found[1])
 
     def residuals(self) -> NDArray[np.float32]:
@@ -207,25 +198,3 @@ def _maps(
 
 def _members(groups: IntArray) -> BoolArray:
     return np.asarray(groups == np.arange(groups.max() + 1)[:, None])
-
-
-def _covariates(covariates: ArrayLike | None, n: int) -> FloatArray:
-    """Return covariates (n, Z), each less its mean and in its standard deviation."""
-    if covariates is None:
-        return np.zeros((n, 0))
-    table = np.asarray(covariates, dtype=np.float64)
-    table = table[:, None] if table.ndim == 1 else table
-    if table.ndim != 2 or len(table) != n:
-        raise ArgumentError(
-            f"covariates must be (n,) or (n, Z) for {n} images, found {np.shape(covariates)}"
-        )
-    bad = np.flatnonzero(~np.isfinite(table).all(axis=1))
-    if len(bad):
-        raise ArgumentError(
-            f"the covariates of image {bad[0]} are not finite ({len(bad)} of {n})",
-            indices=bad.tolist(),
-            count=len(bad),
-            hint="leave these images out",
-        )
-    spread = table.std(axis=0)
-    return np.asarray((table - table.mean(axis=0)) / np.where(spread > 0, spread, 1.0))

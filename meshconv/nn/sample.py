@@ -35,9 +35,7 @@ def node_grid(size: int, like: Tensor) -> Tensor:
 
 
 def full_precision(tensor: Tensor) -> Tensor:
-    """Return float32 for half precision, the tensor itself otherwise: positions need more than 8
-    bits.
-    """
+    """Return float32 for half precision, else the tensor itself: 8 bits place nothing."""
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
@@ -274,9 +272,7 @@ def _level_weights(grid: Tensor, size: Sequence[int]) -> list[Tensor]:
 
 
 def _level(grid: Tensor, size: Sequence[int]) -> Tensor:
-    """Return the pyramid level of each node, (B, 1, n, n): log2 of its footprint's side in source
-    nodes.
-    """
+    """Return each node's pyramid level, (B, 1, n, n): log2 of its side in source nodes."""
     cells = functional.pad(area_ratio(grid).abs()[:, None], (1, 1, 1, 1), mode="replicate")
     uniform = (size[0] - 1) * (size[1] - 1) / (grid.shape[1] - 1) / (grid.shape[2] - 1)
     return 0.5 * torch.log2((uniform * functional.avg_pool2d(cells, 2, stride=1)).clamp_min(1.0))

@@ -75,9 +75,7 @@ class SPDSolver:
         self.refactor(matrix)
 
     def refactor(self, matrix: Any) -> None:
-        """Factor another matrix of the same size; the elimination order is kept if the pattern
-        is.
-        """
+        """Factor another matrix of this size; the same pattern keeps the elimination order."""
         A = _square(matrix)
         if self._points is not None and len(self._points) != A.shape[0]:
             raise ArrayTypeError(

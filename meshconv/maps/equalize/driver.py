@@ -55,6 +55,8 @@ def equalized(
         least = min(least, left)
         if found < error:
             best, error = points, found
+        if note and error <= tolerance:  # more rounds would cost more than they bring
+            break
     return _settled(mesh, best, population, error, tolerance), notes
 
 
@@ -168,7 +170,7 @@ def _round(
         points = mesh.as_far_as_open(start, points)
     elif not steep:
         return relax(points, mesh.faces, target, mesh.kinds, mesh.free, _SWEEPS), False, ""
-    sweeps = _SETTLING if unfolded else 2 * _SETTLING
+    sweeps = 2 * _SWEEPS if unfolded else _SETTLING
     points = settle(points, mesh.faces, target, mesh.kinds, mesh.free, sweeps)
     folds = len(folded(moved, mesh.faces))
     note = f"stepped back from {folds} folded faces that could not be opened"

@@ -62,15 +62,15 @@ def with_skipped(lines: list[str], skipped: list[str]) -> str:
 
 def images(args: argparse.Namespace, model: Any, scans: Any) -> Any:
     """Return images of scans in the frame of a classifier."""
-    from meshconv.train.fitted import prepare_for
+    from meshconv.train.prepare import prepare
 
     if model.template_ is None:
         raise ArgumentError(
             "this classifier learned from images: it has no frame for scans", path=args.model
         )
-    return prepare_for(
-        model.fitted_,
+    return prepare(
         scans,
+        **model.fitted_.preparation,
         cache=args.cache,
         workers=args.workers,
         on_error=args.on_error,

@@ -23,7 +23,7 @@ from meshconv.stats.folds import warn_shared_subjects
 from meshconv.train.config import NetworkConfig, PrepareConfig, Settings, TrainConfig
 from meshconv.train.dataset import Standardizer
 from meshconv.train.fit import fit
-from meshconv.train.fitted import predict, prepare_for
+from meshconv.train.fitted import predict
 from meshconv.train.fitted_file import load_fitted, save_fitted
 from meshconv.train.frames import population_template
 from meshconv.train.inputs import as_prepared, labels_of
@@ -285,7 +285,8 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
 
     def _prepared(self, X: Scans) -> Prepared:
         check_is_fitted(self)
-        return as_prepared(X, lambda scans: prepare_for(self.fitted_, scans, **self._reading()))
+        own = self._reading()
+        return as_prepared(X, lambda scans: prepare(scans, **self.fitted_.preparation, **own))
 
     def _reading(self) -> dict[str, Any]:
         return {"cache": self.cache, "workers": self.workers, "progress": self.progress}

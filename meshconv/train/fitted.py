@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -18,11 +16,10 @@ from meshconv.registration.template import Template
 from meshconv.train.config import Settings
 from meshconv.train.dataset import Standardizer
 from meshconv.train.loop import predict_logits
-from meshconv.train.prepare import prepare
 from meshconv.train.prepared import Prepared
 from meshconv.train.progress import Progress
 from meshconv.train.quality import Quality
-from meshconv.train.scans import ScanLike, Skipped
+from meshconv.train.scans import Skipped
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,26 +84,10 @@ class Fitted:
             )
         return self.template
 
-
-def prepare_for(
-    fitted: Fitted,
-    scans: Sequence[ScanLike],
-    *,
-    cache: str | PathLike[str] | None = None,
-    workers: int = 1,
-    on_error: str = "raise",
-    progress: bool = False,
-) -> Prepared:
-    """Return the images of scans in the frame that a network learned in, see `prepare`."""
-    return prepare(
-        scans,
-        fitted.frame,
-        config=fitted.settings.prepare,
-        cache=cache,
-        workers=workers,
-        on_error=on_error,
-        progress=progress,
-    )
+    @property
+    def preparation(self) -> dict[str, Any]:
+        """The frame and the settings with which `prepare` brings other scans to this network."""
+        return {"template": self.frame, "config": self.settings.prepare}
 
 
 def predict(fitted: Fitted, prepared: Prepared) -> FloatArray:

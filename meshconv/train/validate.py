@@ -15,8 +15,9 @@ from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import ArgumentError
 from meshconv.stats.folds import grouped_folds
 from meshconv.stats.metrics import Metrics, evaluate
-from meshconv.train.fitted import Fitted, prepare_for
+from meshconv.train.fitted import Fitted
 from meshconv.train.inputs import as_prepared
+from meshconv.train.prepare import prepare
 from meshconv.train.prepared import Prepared
 from meshconv.train.scans import Skipped, subjects_of
 
@@ -121,7 +122,14 @@ def _test_images(fitted: Any, scans: Any, test: IntArray) -> tuple[Any, list[Ski
     cache, workers = fitted.cache, fitted.workers
     done = as_prepared(
         rows,
-        lambda some: prepare_for(learned, some, cache=cache, workers=workers, on_error="skip"),
+        lambda some: prepare(
+            some,
+            **learned.preparation,
+            cache=cache,
+            workers=workers,
+            on_error="skip",
+            progress=False,
+        ),
     )
     bad = [(int(test[one.index]), one) for one in done.skipped]
     return done, [

@@ -14,7 +14,7 @@ from meshconv.registration.template import Template
 from meshconv.saliency.explain import explain, template_saliency
 from meshconv.train.config import Settings
 from meshconv.train.fit import fit
-from meshconv.train.fitted import predict, prepare_for
+from meshconv.train.fitted import predict
 from meshconv.train.inputs import as_prepared
 from meshconv.train.prepare import prepare
 
@@ -52,7 +52,7 @@ def test_a_scan_that_is_said_to_be_mirrored_is_explained_as_what_it_is(fitted, s
 
 def test_it_says_what_prediction_says_in_whatever_form_the_scan_comes(fitted, scan, tmp_path):
     save(tmp_path / "scan.ply", scan.surface)
-    shares = predict(fitted, prepare_for(fitted, [scan.surface]))[0]
+    shares = predict(fitted, prepare([scan.surface], **fitted.preparation))[0]
     for given, name in (
         (scan, scan.name),
         (scan.surface, "scan"),

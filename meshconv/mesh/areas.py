@@ -38,6 +38,15 @@ def sphere_areas(points: FloatArray, faces: IntArray) -> FloatArray:
     return out
 
 
+def area_vectors(vertices: FloatArray, faces: IntArray) -> FloatArray:
+    """Return half the cross product of two sides of each face (F, 3): length = area, direction =
+    normal.
+    """
+    out = np.empty((len(faces), 3))
+    _area_vectors(fixed(vertices), fixed(faces), out)
+    return out
+
+
 def face_shapes(vertices: FloatArray, faces: IntArray) -> tuple[FloatArray, FloatArray]:
     """Return the area of each face (F,) and its side lengths (F, 3), side k opposite corner k."""
     area, sides = np.empty(len(faces)), np.empty((len(faces), 3))
@@ -98,6 +107,14 @@ def _thirds_of_area(points: FloatArray, faces: IntArray, out: FloatArray) -> Non
         out[a] += third
         out[b] += third
         out[c] += third
+
+
+@njit(cache=True)
+def _area_vectors(points: FloatArray, faces: IntArray, out: FloatArray) -> None:
+    for f in range(len(faces)):
+        a = row(points, faces[f, 0])
+        x, y, z = cross(minus(row(points, faces[f, 1]), a), minus(row(points, faces[f, 2]), a))
+        out[f, 0], out[f, 1], out[f, 2] = 0.5 * x, 0.5 * y, 0.5 * z
 
 
 @njit(cache=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from meshconv._check import faces_array, vertices_array
 from meshconv._types import FloatArray, IntArray
+from meshconv.mesh.areas import area_vectors
 from meshconv.mesh.topology import Topology
 
 if TYPE_CHECKING:
@@ -126,9 +127,7 @@ class Surface:
     @cached_property
     def _scaled_area_vectors(self) -> FloatArray:
         """`face_area_vectors` in units of the squared magnitude."""
-        a, b, c = (self.vertices / self._magnitude)[self.faces.T]
-        (x, y, z), (p, q, r) = (b - a).T, (c - a).T
-        return _frozen(0.5 * np.column_stack([y * r - z * q, z * p - x * r, x * q - y * p]))
+        return _frozen(area_vectors(self.vertices / self._magnitude, self.faces))
 
     @cached_property
     def face_area_vectors(self) -> FloatArray:

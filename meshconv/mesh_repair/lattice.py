@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from meshconv._check import BoolArray, FloatArray, IntArray
+from meshconv.mesh.areas import area_vectors
 
 _UP = np.array([[i >> 2, i >> 1 & 1, i & 1] for i in range(1, 8)])
 _NEIGHBOURS = np.concatenate([_UP, -_UP])
@@ -107,8 +108,7 @@ def _outward(
     inner, outer = (
         np.stack(np.unravel_index(ends[..., k], shape), axis=-1).mean(axis=1) for k in (0, 1)
     )
-    a, b, c = points[faces].swapaxes(0, 1)
-    inward = (np.cross(b - a, c - a) * (outer - inner)).sum(axis=1) < 0
+    inward = (area_vectors(points, faces) * (outer - inner)).sum(axis=1) < 0
     return np.where(inward[:, None], faces[:, ::-1], faces)
 
 

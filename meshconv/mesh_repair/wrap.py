@@ -15,6 +15,7 @@ from scipy import ndimage, sparse
 
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.errors import ArgumentError
+from meshconv.mesh.areas import area_vectors
 from meshconv.mesh.closest import ClosestPoints
 from meshconv.mesh.vector import Triple, fixed, row
 from meshconv.mesh_repair.lattice import JOINED, contour, filled_tunnels, tunnels
@@ -125,10 +126,10 @@ def _drawn_in(
     distance = np.linalg.norm(away, axis=1, keepdims=True)
     step = np.maximum(distance - _GAP * resolution, 0.0) / np.maximum(distance, 1e-300)
     step *= np.clip(2.0 - distance / resolution, 0.0, 1.0)
-    before = _area_vectors(place, faces)
+    before = area_vectors(place, faces)
     size = (before**2).sum(axis=1)
     for _ in range(8):
-        after = _area_vectors(place - step * away, faces)
+        after = area_vectors(place - step * away, faces)
         turned = (after * before).sum(axis=1) < 0.3 * np.sqrt(size * (after**2).sum(axis=1))
         turned |= (after**2).sum(axis=1) < 1e-3 * size
         if not turned.any():
@@ -136,11 +137,6 @@ def _drawn_in(
         step[faces[turned]] *= 0.5
     step[faces[turned]] = 0.0
     return place - step * away
-
-
-def _area_vectors(place: FloatArray, faces: IntArray) -> FloatArray:
-    a, b, c = place[faces].swapaxes(0, 1)
-    return np.cross(b - a, c - a)
 
 
 @njit(cache=True)

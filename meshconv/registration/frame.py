@@ -24,6 +24,9 @@ N_MODES = (
     100  # smooth displacement fields a template can take; more follow noise, fewer miss the nose
 )
 _BLUR = 0.02  # smoothing length of the curvature that is matched, in template sizes
+_LEAST_FACING = (
+    0.25  # length of the mean normal: a face has .5 to .65, a half sphere .5, a closed surface 0
+)
 _MATCHED = 2500  # vertices of an open template that are matched, at most
 
 
@@ -76,6 +79,11 @@ class Frame:
         return float(np.sqrt(self.surface.area))
 
     @cached_property
+    def is_deep(self) -> bool:
+        """Whether it is a deep bowl or closed, see `facing`."""
+        return facing(self.surface) is None
+
+    @cached_property
     def modes(self) -> tuple[FloatArray, FloatArray]:
         """Dimensionless eigenvalues (M,) and eigenfunctions (V, M) of the Laplacian, mean square
         1.
@@ -117,6 +125,15 @@ class Bent:
     vertices: FloatArray
     pose: Pose
     residual: float  # distance between the two surfaces, in the template's unit
+
+
+def facing(surface: Surface) -> FloatArray | None:
+    """Return the direction (3,) that a surface faces on the whole; None if it faces nowhere, as a
+    deep bowl or a closed surface.
+    """
+    mean = surface.face_area_vectors.sum(axis=0) / surface.area
+    length = np.linalg.norm(mean)
+    return None if length < _LEAST_FACING else np.asarray(mean / length)
 
 
 def blurred_curvature(surface: Surface, size: float) -> FloatArray:

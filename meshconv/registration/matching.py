@@ -77,4 +77,5 @@ def _whole_distance(gap: FloatArray, normals: FloatArray, pairs: Pairs, size: fl
 
 
 CROPPED = Matcher(_from_scan, _plane_distance, with_scale=True)
+SIZED = Matcher(_from_scan, _plane_distance, with_scale=False)  # cropped little, of known size
 COMPLETE = Matcher(_both_ways, _whole_distance, with_scale=False)

@@ -14,7 +14,7 @@ from meshconv.maps.equalize.density_map import density_equalizing_map
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 from meshconv.registration.cloud import evenly
-from meshconv.registration.frame import Frame
+from meshconv.registration.frame import Frame, facing
 from meshconv.registration.landmarks import find_landmarks
 from meshconv.registration.orientation import upright
 from meshconv.registration.score import score
@@ -23,7 +23,6 @@ from meshconv.registration.template_fit import TemplateFit, fit_frame
 
 _GAP = 0.5  # powers of ten between sizes: scans apart by more are measured in other units
 _GOOD = 0.7  # median doubt below which no other start is tried
-_DEEP = 0.18  # share of the area beyond radius sqrt(1/2): faces .35 and more, ventricles .09 to .16
 _PROBES = 4  # of the others, by which a start is judged
 _ITSELF = 1e-3  # a surface bent less than that is the template itself
 
@@ -59,7 +58,7 @@ def surface_frame(
     """Return the frame of one surface, see `meshconv.Template.from_surface`."""
     one_of(domain, ("disk", "sphere"), "domain")
     flat = upright(conformal_map(surface, domain=domain))
-    if domain == "sphere" or _is_deep(flat):
+    if domain == "sphere" or facing(surface) is None:
         even = density_equalizing_map(flat)
         flat = upright(Parameterization(surface, even.coordinates, domain))
     if domain == "disk":
@@ -67,15 +66,6 @@ def surface_frame(
         flat = flat.with_coordinates(share * flat.coordinates)
     marks = np.zeros(0, dtype=np.int64) if landmarks is None else np.asarray(landmarks)
     return Frame(flat, marks, orientation)
-
-
-def _is_deep(flat: Parameterization) -> bool:
-    """Return whether the outer half of the disk shows little of the surface, as of a deep bowl,
-    whose conformal map is nearly all rim.
-    """
-    radius = np.linalg.norm(flat.coordinates[flat.surface.faces].mean(axis=1), axis=1)
-    areas = flat.surface.face_areas
-    return bool(areas[radius > np.sqrt(0.5)].sum() < _DEEP * areas.sum())
 
 
 def mean_frame(

@@ -124,8 +124,8 @@ def score(measures: Measures, rival: float, frame: Frame) -> FitScore:
     """Judge a fit by what is usual in the frame's own population, where it has one."""
     usual, more = _reference(frame)
     worse = np.maximum((_badness(np.array([astuple(measures)]))[0] - usual) / more, 0.0)
-    near = max(0.0, np.log(_CLEAR / max(rival, 1.0)) / np.log(_CLEAR / _EVEN))
-    ambiguity = float(near) if np.isfinite(rival) else 0.0
+    nearness = _CLEAR / min(max(rival, 1.0), _CLEAR)
+    ambiguity = float(np.log(nearness) / np.log(_CLEAR / _EVEN))
     return FitScore(measures, rival, float(np.linalg.norm(worse)), ambiguity)
 
 

@@ -16,11 +16,9 @@ from meshconv.mesh.surface import Surface
 from meshconv.operators.laplacian import mass_matrix
 from meshconv.operators.threads import one_blas_thread
 from meshconv.registration.cloud import Cloud, even_subset
+from meshconv.registration.frame import facing
 from meshconv.registration.pose import find_pose
 
-_LEAST_FACING = (
-    0.25  # length of the mean normal: a face has .5 to .65, a half sphere .5, a closed surface 0
-)
 _SAME_POSE = np.cos(np.radians(45))  # one random rotation in 40 is as small as that
 _POINTS, _TARGET_POINTS = 300, 2500
 
@@ -48,25 +46,25 @@ def standing(surface: Surface) -> Surface:
     area: FloatArray = mass_matrix(surface).diagonal()
     centred = surface.vertices - area @ surface.vertices / area.sum()
     stood = Surface(centred @ _principal_axes(centred, area).T, surface.faces)
-    facing = stood.face_area_vectors.sum(axis=0) / stood.area
-    if np.linalg.norm(facing) < _LEAST_FACING:
+    forward = facing(stood)
+    if forward is None:
         return stood
     with one_blas_thread():
-        turn = _facing_axes(stood, facing / np.linalg.norm(facing))
+        turn = _facing_axes(stood, forward)
     return Surface(stood.vertices @ turn.T, surface.faces)
 
 
-def _facing_axes(surface: Surface, facing: FloatArray) -> FloatArray:
-    """Rows: the normal of the mirror plane, up, and `facing` within that plane."""
+def _facing_axes(surface: Surface, forward: FloatArray) -> FloatArray:
+    """Rows: the normal of the mirror plane, up, and `forward` within that plane."""
     reflection = _mirror_image_pose(surface).rotation * np.array([-1.0, 1.0, 1.0])
     both = reflection + reflection.T
     across = np.linalg.eigh(both)[1][:, 0]
     if (
-        abs(across @ facing) > 0.5
-    ):  # a sheet is nearly its own mirror image: only planes through `facing` count
-        plane = np.linalg.svd(facing[None])[2][1:]
+        abs(across @ forward) > 0.5
+    ):  # a sheet is nearly its own mirror image: only planes through `forward` count
+        plane = np.linalg.svd(forward[None])[2][1:]
         across = np.linalg.eigh(plane @ both @ plane.T)[1][:, 0] @ plane
-    z = facing - (facing @ across) * across
+    z = forward - (forward @ across) * across
     z /= np.linalg.norm(z)
     up = np.cross(z, across)
     sign = 1.0 if _pose_on_face(surface).rotation[1] @ up >= 0 else -1.0

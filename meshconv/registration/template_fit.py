@@ -26,7 +26,7 @@ from meshconv.registration.bend import Marks, Schedule, bend, fit_closed
 from meshconv.registration.cloud import Cloud, even_subset
 from meshconv.registration.frame import Bent, Frame, blurred_curvature
 from meshconv.registration.landmarks import Landmarks
-from meshconv.registration.matching import CROPPED
+from meshconv.registration.matching import CROPPED, SIZED, Matcher
 from meshconv.registration.place import place
 from meshconv.registration.pose import find_poses
 from meshconv.registration.score import LEVEL, FitScore, measure, score
@@ -158,13 +158,17 @@ def _fit(
         if pose.scale != ratio:
             curvature = blurred_curvature(scan, frame.size / pose.scale)
             cloud = _cloud(scan, frame, many, curvature)
-        bent = bend(frame, frame.matched, cloud, pose, CROPPED, _BENDING, marks)
+        bent = bend(frame, frame.matched, cloud, pose, _matcher(frame), _BENDING, marks)
     found = score(measure(frame, bent, cloud), rival, frame)
     pose = Pose(bent.pose.rotation, bent.pose.translation, bent.pose.scale / unit)
     fitted, residual = bent.vertices, bent.residual
     return TemplateFit(
         surface, frame, pose, mirrored, fitted, residual, landmarks, inside_out, found
     )
+
+
+def _matcher(frame: Frame) -> Matcher:
+    return SIZED if frame.is_deep else CROPPED
 
 
 def _seen(surface: Surface, mirrored: bool, inside_out: bool) -> Surface:
@@ -206,7 +210,8 @@ def _first_pose(
     target = Cloud.of(frame.surface, frame.matched, frame.size)
     poses = find_poses(Cloud.of(surface, few, frame.size / ratio), target, ratio)
     cloud = _cloud(surface, frame, few, curvature)
-    trials = [bend(frame, frame.matched, cloud, pose, CROPPED, _TRIAL, marks) for pose in poses]
+    matcher = _matcher(frame)
+    trials = [bend(frame, frame.matched, cloud, pose, matcher, _TRIAL, marks) for pose in poses]
     cost = np.array([measure(frame, trial, cloud).mismatch for trial in trials])
     best = int(cost.argmin())
     turns = [trial.pose.rotation for trial in trials]
@@ -220,9 +225,12 @@ def unit_ratio(surface: Surface, frame: Frame) -> float:
     """Return the template's unit of length over the scan's: a power of ten, unless the sizes say
     otherwise.
 
-    Scans of one kind differ little in size but may be in metres or millimetres.
+    Scans of one kind differ little in size but may be in metres or millimetres. Deep bowls are cut
+    at a border of their own, so that their areas tell the sizes.
     """
     ratio = frame.size / float(np.sqrt(surface.area))
+    if frame.is_deep:
+        return ratio
     power = 10.0 ** float(np.round(np.log10(ratio)))
     return power if 0.4 < ratio / power < 2.5 else 0.85 * ratio
 

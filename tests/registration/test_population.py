@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from meshconv import Surface, Template, fit_template, repair
+from meshconv import Resampler, Surface, Template, fit_template, place, repair
 from meshconv.errors import RegistrationWarning
 from meshconv.mesh.shapes import bumpy_heightfield, delaunay_sphere, face
 from meshconv.registration.population import in_one_unit
@@ -88,3 +88,33 @@ def test_sizes_of_one_unit_are_left_alone() -> None:
     ]
     for given, found in zip(balls, in_one_unit(balls), strict=True):
         assert found is given
+
+
+def bowl(seed: int) -> Surface:
+    """A deep bowl, longer than wide, dented on one side, cut at another height for each seed."""
+    rng = np.random.default_rng(seed)
+    ball = delaunay_sphere(900, seed=seed)
+    d = ball.vertices
+    dent = 1 - 0.35 * np.exp(-3 * ((d - [0.9, 0.0, 0.3]) ** 2).sum(axis=1))
+    points = dent[:, None] * d * rng.uniform(25, 35, (1, 1)) * [1.0, 1.0, rng.uniform(1.3, 1.7)]
+    kept = ball.faces[(d[ball.faces, 2] < rng.uniform(0.6, 0.75)).all(axis=1)]
+    used, faces = np.unique(kept, return_inverse=True)
+    return repair(Surface(points[used], faces.reshape(-1, 3)), target="disk").surface
+
+
+def test_deep_bowls_of_any_size_cover_the_frame() -> None:
+    """A conformal disk of a bowl is nearly all rim; by area, and of equal size, all is covered."""
+    frame = Template.from_population([bowl(k) for k in (1, 2, 3)], rounds=1)
+    flat = frame.parameterization
+    inside = flat.face_areas / flat.face_areas.sum()
+    there = flat.surface.face_areas / flat.surface.area
+    assert 0.5 * np.abs(inside - there).sum() < 0.05 and len(flat.flipped_faces()) == 0
+    whole = Resampler(flat, 65).mask
+    for k in (4, 5, 6):
+        turn = Rotation.random(random_state=k).as_matrix()
+        one = bowl(k)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RegistrationWarning)
+            placed = place(Surface(one.vertices @ turn.T, one.faces), frame, size=65)
+        assert len(placed.parameterization.flipped_faces()) == 0
+        assert (placed.resampler.mask & whole).sum() > 0.75 * whole.sum()

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from meshconv._check import BoolArray, FloatArray, IntArray
+from meshconv._types import BoolArray, FloatArray, IntArray
 from meshconv.errors import BadFormatError, BadNumberError, IndexOutOfRangeError, TruncatedError
 from meshconv.io import scanners
 

@@ -10,13 +10,20 @@ import numpy as np
 
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.mesh.areas import face_shapes
-from meshconv.mesh_repair.unit_frame import degenerate_limit
 
 Triangle = tuple[int, int, int]
 Step = dict[int, Triangle | None]
 
 FLAT = 1e-8
 """A face whose height is below this part of its longest side is removed like one without area."""
+
+
+def degenerate_limit(area: FloatArray, longest: FloatArray, rounding: float) -> FloatArray:
+    """Return the area (F,) at and below which a face counts as having none.
+
+    That is 1e-12 of the mean area, or a height within the rounding of the coordinates themselves.
+    """
+    return np.maximum(1e-12 * area.mean(), 0.5 * longest * rounding)
 
 
 def flat_faces(unit: FloatArray, faces: IntArray, rounding: float) -> BoolArray:

@@ -12,8 +12,9 @@ from meshconv.mesh.areas import face_shapes, smallest_angles
 from meshconv.mesh.surface import Surface
 from meshconv.mesh.topology import Topology
 from meshconv.mesh.winding import inside_out
+from meshconv.mesh_repair.degenerate import degenerate_limit
 from meshconv.mesh_repair.report import NEEDLE_ANGLE, SurfaceReport
-from meshconv.mesh_repair.unit_frame import Frame, degenerate_limit, used_vertices
+from meshconv.mesh_repair.unit_frame import Frame, used_vertices
 from meshconv.mesh_repair.weld import apart, coincident, copies, weld_map
 
 

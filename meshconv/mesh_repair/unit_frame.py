@@ -53,14 +53,6 @@ class Frame:
         return np.asarray((unit * self.extent + self.centre) * self.magnitude)
 
 
-def degenerate_limit(area: FloatArray, longest: FloatArray, rounding: float) -> FloatArray:
-    """Return the area (F,) at and below which a face counts as having none.
-
-    That is 1e-12 of the mean area, or a height within the rounding of the coordinates themselves.
-    """
-    return np.maximum(1e-12 * area.mean(), 0.5 * longest * rounding)
-
-
 def used_vertices(surface: Surface) -> FloatArray:
     """Return the coordinates of the vertices that faces use."""
     used = surface.topology.used

@@ -225,3 +225,45 @@ def test_closed_scans_make_a_closed_template_on_the_mesh_of_median_size(tmp_path
     assert made.parameterization.domain == "sphere" and made.orientation == "kept"
     assert made.surface.n_vertices == small.n_vertices  # k = 2 has the median area
     assert not made.surface.boundary_loops and len(made.parameterization.flipped_faces()) == 0
+
+
+def _raising(error):
+    def place_scan(*_args):
+        raise error
+
+    return place_scan
+
+
+@pytest.mark.parametrize(
+    ("goes_wrong", "words"),
+    [
+        (_raising(ArgumentError("no node lies on the map")), "no node lies"),
+        (_raising(RuntimeError("QH6154 Qhull precision error")), "Qhull"),
+        (_raising(np.linalg.LinAlgError("Singular matrix")), "Singular"),
+        (_raising(TypeError("of a library")), "of a library"),
+        (_raising(MemoryError("700 GB")), "700 GB"),
+        (_raising(IndexError("12 of 11")), "12 of 11"),
+    ],
+    ids=["empty image", "qhull", "linear algebra", "type", "memory", "index"],
+)
+def test_whatever_goes_wrong_with_one_scan_it_alone_is_left_out(
+    prepared, faces, template, tmp_path, monkeypatch, goes_wrong, words
+):
+    real = module.place_scan
+    bad = faces[1]
+    monkeypatch.setattr(
+        module, "place_scan", lambda scan, *how: (goes_wrong if scan is bad else real)(scan, *how)
+    )
+    for cache in (None, tmp_path, tmp_path):  # and it is in no cache
+        found = prepare(faces[:2], template, config=CONFIG, on_error="skip", cache=cache)
+        assert found.kept.tolist() == [0] and [one.index for one in found.skipped] == [1]
+        assert words in found.skipped[0].reason and found.skipped[0].name == bad.name
+    np.testing.assert_array_equal(found.images, prepared.images[:1])
+    with pytest.raises(MeshConvError, match=bad.name):
+        prepare(faces[:2], template, config=CONFIG)
+
+
+def test_a_fault_of_the_program_is_not_taken_for_a_bad_scan(faces, template, monkeypatch):
+    monkeypatch.setattr(module, "place_scan", _raising(AttributeError("no such thing")))
+    with pytest.raises(AttributeError, match="no such thing"):
+        prepare(faces[:1], template, config=CONFIG, on_error="skip")

@@ -22,6 +22,7 @@ from meshconv import Parameterization
 from meshconv.errors import ArgumentError, MeshConvError, MeshIOError, NonFiniteError
 from meshconv.mesh.shapes import cap, face, face_coordinates, face_effect, icosphere
 from meshconv.stats.metrics import evaluate
+from meshconv.train.quality import measured
 from meshconv.viz.explained import as_explained
 from meshconv.viz.mesh_data import mesh_data
 from meshconv.viz.report import report
@@ -348,3 +349,18 @@ def test_the_viewer_is_drawn_turned_and_clicked_in_a_browser(path: Path, tmp_pat
     assert log["beside"] == "none" and log["dragged"] == "none"
     assert log["threshold"] == "0.9" and 0 < log["high"][1] < 0.4 * log["low"][1]
     assert abs(log["turned"][0] - log["low"][0]) > 0.01 * log["low"][0]
+
+
+def test_what_was_measured_while_fitting_is_on_the_page(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    index = np.arange(20) % 2
+    found = measured(rng.normal(size=(20, 2)), index, np.arange(20) // 2 % 5)
+    assert not found.better_than_chance
+    surface = face(200)
+    target = tmp_path / "chance.html"
+    field = np.linspace(0, 1, surface.n_vertices)
+    report([], target, quality=found, group_map=(surface, field), size=60)
+    page = target.read_text()
+    assert str(found) in page and "Measured while it was fitted" in page and "in 5 folds" in page
+    assert f"the classifier is {found.verdict}: it has no map to show" in page
+    assert page.count('alt="calibration curve"') == 1 and "small sample" in page

@@ -6,6 +6,7 @@ import ast
 import importlib
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import grimp
@@ -120,3 +121,16 @@ def test_numba_caches_are_provided_before_numba_is_imported() -> None:
     for path in _sources():
         if path.name != "compiled_cache.py" and path.name != "doctor.py":
             assert "NUMBA_CACHE_DIR" not in path.read_text(encoding="utf-8"), path
+
+
+def test_the_longest_chain_of_imports_has_at_most_14_files() -> None:
+    """From a command to the names of arrays; imports for typing and inside functions count."""
+    graph = grimp.build_graph("meshconv", cache_dir=None)
+
+    @cache
+    def length(module: str) -> int:
+        below = graph.find_modules_directly_imported_by(module) - {"meshconv"}
+        return 1 + max(map(length, below), default=0)
+
+    chains = {module: length(module) for module in graph.modules if module != "meshconv"}
+    assert max(chains.values()) <= 14, {name for name, found in chains.items() if found > 14}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping
 from os import PathLike
@@ -9,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import meshconv
 from meshconv.errors import CheckpointError, MeshConvError, MeshConvWarning
 from meshconv.io.container import Arrays
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
+from meshconv.nn.decnn import DECNN
 from meshconv.registration.template import Template
 from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
 from meshconv.train.config import Settings
@@ -68,8 +71,19 @@ def load_fitted(path: str | PathLike[str], *, device: Any = None) -> Fitted:
         text = f"{path}: saved by version {head.get('version')}, this is {meshconv.__version__}"
         warnings.warn(text, MeshConvWarning, stacklevel=2)
     try:
-        return _fitted(arrays, head, device)
-    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        fitted = _fitted(arrays, head, device)
+        again = {"kind": _KIND, **_head(fitted), "version": head.get("version")}
+        if json.loads(json.dumps(again)) != head:
+            raise ValueError("what it says is not what this version would write")
+        return fitted
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise CheckpointError(
             f"not a classifier that this version can read ({type(error).__name__}: {error})",
             path=path,
@@ -102,33 +116,71 @@ def _fitted(arrays: Arrays, head: Mapping[str, Any], device: Any) -> Fitted:
         raise KeyError(f"other settings: {', '.join(unlike)}")
     standardizer = Standardizer(arrays["standardizer.mean"], arrays["standardizer.scale"])
     template = None if head["domain"] is None else _template(arrays, head)
-    classes = np.array(head["classes"], dtype=head["classes_dtype"])
-    network = new_network(
-        settings,
-        standardizer.mean.shape,
-        n_classes=len(classes),
-        head=head["head"],
-        in_frame=template is not None,
-    )
+    classes = _classes(head)
     weights = {
         name.removeprefix("model."): torch.from_numpy(array.copy())
         for name, array in arrays.items()
         if name.startswith("model.")
     }
-    network.load_state_dict(weights)
+
+    def network() -> DECNN:
+        return new_network(
+            settings,
+            standardizer.mean.shape,
+            n_classes=len(classes),
+            head=head["head"],
+            in_frame=template is not None,
+        )
+
+    with torch.device("meta"):  # of the declared sizes, before any memory is taken for them
+        declared = {name: value.shape for name, value in network().state_dict().items()}
+    if declared != {name: value.shape for name, value in weights.items()}:
+        raise ValueError("the weights are of another network than the settings describe")
+    trained = network()
+    trained.load_state_dict(weights)
     return Fitted(
-        network.to(device).eval(),
+        trained.to(device).eval(),
         standardizer,
         classes,
         template,
         settings,
-        tuple(head["channels"]),
+        _words(head["channels"], len(standardizer.mean)),
         head["head"],
-        frozenset(head["subjects"]),
-        tuple(Skipped(k, name, MeshConvError(why)) for k, name, why in head["skipped"]),
-        Progress(**head["progress"]),
+        frozenset(_words(head["subjects"])),
+        _skipped(head["skipped"]),
+        _progress(head["progress"]),
         None if head["quality"] is None else Quality.of(head["quality"], arrays),
     )
+
+
+def _classes(head: Mapping[str, Any]) -> NDArray[Any]:
+    kind = np.dtype(head["classes_dtype"])
+    if kind.kind not in "biufU" or kind.itemsize > 4096:
+        raise ValueError(f"classes of the type {kind}")
+    return np.array(head["classes"], dtype=kind)
+
+
+def _words(value: list[Any], count: int | None = None) -> tuple[str, ...]:
+    """Return a list of words as a tuple; of `count` words, if that is known."""
+    if not all(isinstance(word, str) for word in value) or count not in (None, len(value)):
+        raise ValueError(f"expected {count or 'only'} words, found {value!r:.80}")
+    return tuple(value)
+
+
+def _skipped(value: list[Any]) -> tuple[Skipped, ...]:
+    out = []
+    for index, *words in value:
+        name, reason = _words(words, 2)
+        out.append(Skipped(int(index), name, MeshConvError(reason)))
+    return tuple(out)
+
+
+def _progress(value: dict[str, Any]) -> Progress:
+    out = Progress(**value)
+    numbers = [*out.losses, *out.validation_losses, out.best_epoch]
+    if not all(type(number) in (int, float) for number in numbers):
+        raise ValueError("losses that are no numbers")
+    return out
 
 
 def _template_arrays(template: Template) -> Arrays:

@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.viz import style
+from meshconv.viz.drawn_vertices import drawn_vertices
 from meshconv.viz.explained import Explained
 
 _STEPS = 65535
@@ -68,7 +69,7 @@ def _thinned(explained: Explained, most: int) -> tuple[FloatArray, IntArray, Int
     """Vertices, faces, and which original vertex each is (None if all are kept in order)."""
     surface = explained.surface
     if surface.n_vertices <= most:
-        return surface.vertices, surface.faces, None
+        return drawn_vertices(surface), surface.faces, None
     thin = surface.to_pyvista().decimate(1.0 - most / surface.n_vertices)
     vertices = np.asarray(thin.points, dtype=np.float64)
     faces = np.asarray(thin.faces).reshape(-1, 4)[:, 1:].astype(np.int64)

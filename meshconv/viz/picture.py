@@ -13,6 +13,7 @@ from meshconv._check import FloatArray, field_array
 from meshconv.errors import MissingDependencyError
 from meshconv.mesh.surface import Surface
 from meshconv.viz import style
+from meshconv.viz.drawn_vertices import drawn_vertices
 from meshconv.viz.rendering import rendering_backend
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def polydata(surface: Surface, field: FloatArray | None = None) -> Any:
     mesh = surface.to_pyvista(
         **({} if field is None else {"field": np.array(field, dtype=np.float64)})
     )
+    mesh.points = drawn_vertices(surface)
     mesh.point_data.active_normals = np.array(surface.vertex_normals)
     return mesh
 
@@ -95,7 +97,8 @@ def polydata(surface: Surface, field: FloatArray | None = None) -> Any:
 def views_extent(surface: Surface, views: tuple[str, ...]) -> float:
     """Return half the side of the square that holds the surface in each of the views."""
     centre, _, _ = surface_frame(surface)
-    return max(_half_extent(surface.vertices - centre, _VIEWS[view]) for view in views) or 1.0
+    around = drawn_vertices(surface) - centre
+    return max(_half_extent(around, _VIEWS[view]) for view in views) or 1.0
 
 
 def quiet_plotter(size: int) -> Any:
@@ -134,8 +137,9 @@ def surface_frame(surface: Surface) -> tuple[FloatArray, float, tuple[float, flo
     """Return the middle of the bounding box, the radius around it, and the direction an open
     surface faces.
     """
-    centre = (surface.vertices.max(axis=0) + surface.vertices.min(axis=0)) / 2
-    radius = float(np.linalg.norm(surface.vertices - centre, axis=1).max()) or 1.0
+    vertices = drawn_vertices(surface)
+    centre = (vertices.max(axis=0) + vertices.min(axis=0)) / 2
+    radius = float(np.linalg.norm(vertices - centre, axis=1).max()) or 1.0
     facing = surface.face_area_vectors.sum(axis=0)
     if np.linalg.norm(facing) < 0.05 * surface.area:  # closed, or nearly so
         return centre, radius, _VIEWS["front"]

@@ -152,13 +152,25 @@ def test_a_saved_classifier_answers_alike_and_a_changed_file_is_refused(
     [
         lambda arrays, head: head["settings"].pop("direct"),
         lambda arrays, head: head["settings"].update(magic=3),
+        lambda arrays, head: head["settings"].update(cache="/tmp/x"),
+        lambda arrays, head: head["settings"].update(checkpoint="/tmp/x"),
+        lambda arrays, head: head.update(cache="/tmp/x"),
+        lambda arrays, head: head["settings"].update(width=10**9),
+        lambda arrays, head: head["settings"].update(size=10**9 + 1),
+        lambda arrays, head: head.update(classes=list(range(10**6))),
+        lambda arrays, head: head.update(classes=[10**30, 1]),
+        lambda arrays, head: head.update(classes_dtype="<U1000000000"),
+        lambda arrays, head: head.update(classes_dtype="|O"),
+        lambda arrays, head: head.update(channels="abcdef"),
+        lambda arrays, head: head.update(subjects=[None]),
+        lambda arrays, head: head.update(progress={"losses": [[]]}),
+        lambda arrays, head: head.update(skipped=[[0, "a"]]),
         lambda arrays, head: head["settings"].update(width="wide"),
         lambda arrays, head: head.pop("classes"),
         lambda arrays, head: head.update(params=head.pop("settings")),
         lambda arrays, head: arrays.pop("standardizer.mean"),
         lambda arrays, head: arrays.pop("model.density.logits"),
     ],
-    ids=["lacks", "has more", "another type", "no classes", "old form", "no mean", "no weights"],
 )
 def test_a_sound_file_of_another_form_is_refused_as_such(fitted, tmp_path, change):
     fitted.save(tmp_path / "new")

@@ -8,6 +8,7 @@ from drawn import coloured, explained_face
 
 from meshconv.errors import MeshConvError, NonFiniteError, RenderingUnavailableError
 from meshconv.mesh.shapes import cap, icosphere
+from meshconv.mesh.surface import Surface
 from meshconv.viz import picture, rendering, style
 from meshconv.viz.explained import as_explained
 from meshconv.viz.flat import flat_field, flat_picture, sampling_picture
@@ -38,6 +39,16 @@ def test_a_sphere_is_a_circle_of_the_stated_scale(gl: str) -> None:
         )  # blurred rim
     wide = render_views(icosphere(4), size=300, extent=2.0, views=("front",))[0]
     assert _box(wide)[0] == pytest.approx(150 / 1.04, abs=3)
+
+
+def test_a_vertex_in_no_face_does_not_move_the_picture(gl: str) -> None:
+    ball = icosphere(3)
+    whole = render_views(ball, ball.vertices[:, 0], size=120)
+    for stray in ([9.0, 9, 9], [1e12, 0, 0], [0, -1e30, 0]):
+        more = Surface(np.vstack([ball.vertices, [stray]]), ball.faces)
+        assert views_extent(more, ("front",)) == views_extent(ball, ("front",))
+        images = render_views(more, np.append(ball.vertices[:, 0], 0.5), size=120)
+        np.testing.assert_array_equal(images, whole)
 
 
 def test_colour_stands_where_the_field_is_in_each_view(gl: str) -> None:

@@ -80,6 +80,11 @@ def _as_levels(level: Tensor) -> Tensor:
         raise ArrayTypeError(
             f"levels must be (B, 1) and one to three axes, found {tuple(level.shape)}"
         )
+    if level.is_meta:
+        raise ArgumentError(
+            "levels on the meta device have no values, and nodes are where they say",
+            hint="pass level= as a number or on the CPU; the image may be on meta",
+        )
     whole = level.to(torch.int64)
     bad = (whole != level) | (whole < 0) | (whole > MAX_LEVEL)
     if bool(bad.any()):

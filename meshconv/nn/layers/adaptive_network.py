@@ -109,7 +109,8 @@ class AdaptiveNetwork(nn.Module):
         if used is None and self.mask is not None and self._pass.image is not None:
             used = self.mask(self._pass.image, tuple(x.shape[2:]))
         if isinstance(used, int):
-            used = torch.full((1, 1, *x.shape[2:]), used, device=x.device)
+            where = "cpu" if x.is_meta else x.device  # levels are numbers, even of an image without
+            used = torch.full((1, 1, *x.shape[2:]), used, device=where)
         self._pass.used = used
         level = used.level if isinstance(used, LevelChoice) else used
         return (AdaptiveNodes.from_image(x, level, depth=0), *inputs[1:])

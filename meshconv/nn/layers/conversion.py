@@ -116,10 +116,11 @@ def _adaptive(
     return _named(made, list(made.stages), "stage")
 
 
-def coarsest(_image: Tensor, size: Sequence[int]) -> Tensor:
+def coarsest(image: Tensor, size: Sequence[int]) -> Tensor:
     """Return the level map of an ordinary network, downsampled everywhere as often as it is."""
     level = min(15, max(max(size) - 1, 1).bit_length())
-    return torch.full((1, 1, *size), level, device=_image.device)
+    where = "cpu" if image.is_meta else image.device
+    return torch.full((1, 1, *size), level, device=where)
 
 
 def _recalibration(

@@ -117,7 +117,14 @@ class DynamicStrideConv2d(_DynamicStrideConv, nn.Conv2d):
     """Convolution whose strides are learned from its input; it starts as the plain one, exactly.
 
     A small head reads the input coarsely and answers with one displacement per window. To see where
-    the windows land: `meshconv.nn.layers.landing_map`; to steer them: `meshconv.nn.layers.focus`.
+    the windows land: `landing_map`; to steer them: `focus_loss`, `edit_offsets`.
+
+    *To train it*, teach the head first and freeze it: `warm_start_offsets(model, images)`, then an
+    optimiser of the parameters that still want a gradient. *It pays* for a small object whose edges
+    stand out: digits of 14 pixels among clutter, 2,500 images, stem of stride 4: accuracy .485
+    against .350 for a plain network of equal parameters (+.135 +- .063, 5 seeds), at 1.6 times its
+    time in testing. *It does not* trained jointly with the network: there the windows hardly move
+    (.29 against .35); nor where a plain network of finer stride can be paid for.
 
     Parameters
     ----------

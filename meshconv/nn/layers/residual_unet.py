@@ -9,11 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from meshconv.errors import ArgumentError
-from meshconv.nn.layers.scale_layers import ScaleBatchNorm, ScaleDropout, ScaleInstanceNorm
+from meshconv.nn.layers.scale_layers import (
+    ScaleBatchNorm,
+    ScaleBatchStatisticsNorm,
+    ScaleDropout,
+    ScaleInstanceNorm,
+)
 
 NORMS: dict[str, Callable[..., nn.Module]] = {
     "batch": ScaleBatchNorm,
     "instance": ScaleInstanceNorm,
+    "batch, unbiased": ScaleBatchStatisticsNorm,
 }
 
 

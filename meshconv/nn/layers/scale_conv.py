@@ -22,8 +22,10 @@ from meshconv.nn.layers.scale_kernels import (
     kernel_basis,
     odd_kernel,
     per_axis,
+    tap_offsets,
     voxel,
 )
+from meshconv.nn.layers.scale_layers import scale_windows
 from meshconv.nn.layers.steered_kernels import SteeredKernels
 
 
@@ -33,6 +35,8 @@ class ScaleEquivariantConv(SteeredKernels):
 
     With L_r[f](x) = f(x/r), r = `scale_ratio`, and features (B, C, S, ...) over S scales sigma *
     r**s: (Phi L_r f)[s + 1] = L_r (Phi f)[s]. The kernel at scale s is ``weight . basis[:, s]``.
+
+    When it pays, and how to train with it: see `ScaleEquivariantUNet`.
 
     - *lifting* (`scale_size` None): an image (B, I, *N) to (B, O, S, *M);
     - *scale to scale* (`scale_size` n >= 1): output scale s is the sum over i < n of x[:, :, s + i]
@@ -198,7 +202,7 @@ class ScaleEquivariantConv(SteeredKernels):
         self._check_input(x)
         kernels = self._kernels().flatten(2, 3)  # (S, O, I / groups * scale_size, *k)
         lifting, g, scales = self.scale_size is None, self.groups, self.n_scales
-        folded = x if lifting else self._windows(x)
+        folded = x if lifting else scale_windows(x, self.scale_size or 1)
         bias: Tensor | None = self.bias
         if self.blur_widths is not None:
             if self.transposed:
@@ -260,14 +264,6 @@ class ScaleEquivariantConv(SteeredKernels):
             x, kernels, bias, self.stride, padding, dilation, groups, extra=extra
         )
 
-    def _windows(self, x: Tensor) -> Tensor:
-        """Fold (B, I, S, *N) to (B, S * I * scale_size, *N): for each output scale, the scales it
-        reads.
-        """
-        n = self.scale_size or 1
-        x = torch.cat([x, x[:, :, -1:].expand(-1, -1, n - 1, *x.shape[3:])], dim=2) if n > 1 else x
-        return x.unfold(2, n, 1).movedim(-1, 3).transpose(1, 2).flatten(1, 3)
-
     def _check_input(self, x: Tensor) -> None:
         middle = () if self.scale_size is None else (self.n_scales,)
         channels = (self.in_channels, *middle)
@@ -294,17 +290,10 @@ class ScaleEquivariantConv(SteeredKernels):
         kernels = self.kernels().double().cpu().flatten(4)  # (S, O, I, T, k)
         return patch_error(
             kernels,
-            steps * self._offsets(),
+            steps * tap_offsets(self.kernel_size, self.spacing),
             self.scale_ratio,
             lifting=self.scale_size is None,
             max_frequency=max_frequency,
             n_points=n_points,
             seed=seed,
         )
-
-    def _offsets(self) -> Tensor:
-        axes = [
-            torch.arange(-(k // 2), k // 2 + 1, dtype=torch.float64) * h
-            for k, h in zip(self.kernel_size, self.spacing, strict=True)
-        ]
-        return torch.cartesian_prod(*axes).reshape(-1, self.dims)

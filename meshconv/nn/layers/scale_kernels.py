@@ -87,3 +87,10 @@ def voxel(spacing: Sequence[float] | None, dims: int) -> tuple[float, ...]:
     if len(spacing) != dims or not all(0 < h < math.inf for h in spacing):
         raise ArgumentError(f"spacing must be {dims} positive lengths, found {spacing!r}")
     return tuple(float(h) / min(spacing) for h in spacing)
+
+
+def tap_offsets(kernel_size: Sequence[int], spacing: Sequence[float]) -> Tensor:
+    """Return where each tap stands, (K, d) float64, in units of the finest voxel side."""
+    sides = zip(kernel_size, spacing, strict=True)
+    axes = [torch.arange(-(k // 2), k // 2 + 1, dtype=torch.float64) * h for k, h in sides]
+    return torch.cartesian_prod(*axes).reshape(-1, len(axes))

@@ -57,6 +57,27 @@ class ScaleInstanceNorm(nn.Module):
         return torch.group_norm(x, len(self.weight), self.weight, self.bias, self.eps)
 
 
+class ScaleBatchStatisticsNorm(ScaleInstanceNorm):
+    """Batch norm by the batch's own mean and unbiased variance, in evaluation too: a sample's
+    output depends on its batch mates. For published weights; else use `ScaleBatchNorm`.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normalised features, same shape."""
+        flat = x.flatten(2)
+        variance, mean = torch.var_mean(flat, dim=(0, 2), correction=1, keepdim=True)
+        y = (flat - mean) * torch.rsqrt(variance + self.eps)
+        return (y * self.weight[:, None] + self.bias[:, None]).view(x.shape)
+
+
+def scale_windows(x: Tensor, n: int) -> Tensor:
+    """Fold (B, C, S, *N) to (B, S * C * n, *N): for each scale, the n scales from it on, beyond the
+    last the last.
+    """
+    x = torch.cat([x, x[:, :, -1:].expand(-1, -1, n - 1, *x.shape[3:])], dim=2) if n > 1 else x
+    return x.unfold(2, n, 1).movedim(-1, 3).transpose(1, 2).flatten(1, 3)
+
+
 class ScaleDropout(nn.Module):
     """Dropout of whole channels, over all scales and all of space at once.
 

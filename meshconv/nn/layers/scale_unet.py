@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from meshconv.nn.layers.equivariance import network_error
 from meshconv.nn.layers.residual_unet import NORMS, Kit, UNetLevel, check_levels
 from meshconv.nn.layers.scale_conv import ScaleEquivariantConv
 from meshconv.nn.layers.scale_layers import ScaleProjection, scale_argmax
+from meshconv.nn.layers.scale_reference import our_name, reference_names
 
 
 class ScaleEquivariantUNet(nn.Module):
@@ -23,6 +24,13 @@ class ScaleEquivariantUNet(nn.Module):
     The first unit lifts the image to S scales, all others are scale-to-scale, and the end projects.
     Any input size: the way up takes its sizes from the way down. With ``family="multi"`` and 4
     input channels it is the configuration of the paper: 75,555 parameters.
+
+    *It pays* with few volumes and objects smaller than those trained on: hippocampi, 5 and 10
+    volumes, both augmented to sizes .7 to 1, against a plain U-Net of as many parameters: mean Dice
+    over sizes .5 to 1.4 is .11 +- .06 higher (4 seeds; .35 +- .21 at size .5, .23 +- .12 at .6).
+    *It does not* for sizes that training has seen (.02 +- .02 at size 1), nor in time: 4 times a
+    plain step. *To train it*: augment sizes all the same, AdamW at 5e-3 with a cosine;
+    ``antialias=0`` where single voxels count; a larger `sigma` where objects may also be larger.
 
     Parameters
     ----------
@@ -36,9 +44,13 @@ class ScaleEquivariantUNet(nn.Module):
     n_units : int
         Convolutions in each unit on the way down.
     dropout : float
-    norm : {"batch", "instance"}
+    norm : {"batch", "instance", "batch, unbiased"}
+        The last as the published code: of the batch, in evaluation too.
     antialias : float in [0, 1], optional
         See `ScaleEquivariantConv`; by default 0.5, and 0 for ``"multi"``, the paper's networks.
+    strided_padding : {"same", "valid"}
+        ``"valid"``: strided layers see no zeros around the image, and give less; then only some
+        input sizes fit (8 c + 21 for kernels of 5 and three strides of 2).
     projection : {"mean", "max"}
     device, dtype
         As in `torch.nn.Conv3d`.
@@ -72,6 +84,7 @@ class ScaleEquivariantUNet(nn.Module):
         spacing: Sequence[float] | None = None,
         dilated: bool = False,
         antialias: float | None = None,
+        strided_padding: str = "same",
         n_units: int = 2,
         dropout: float = 0.07,
         norm: str = "batch",
@@ -82,12 +95,16 @@ class ScaleEquivariantUNet(nn.Module):
         super().__init__()
         check_levels(channels, strides, dims)
 
+        one_of(strided_padding, ("same", "valid"), "strided_padding")
+
         def conv(
-            inputs: int, outputs: int, *, lifting: bool, **options: Any
+            inputs: int, outputs: int, *, lifting: bool, stride: int = 1, **options: Any
         ) -> ScaleEquivariantConv:
             return ScaleEquivariantConv(
                 inputs,
                 outputs,
+                stride=stride,
+                padding="same" if stride == 1 else strided_padding,
                 dims=dims,
                 n_scales=n_scales,
                 scale_ratio=scale_ratio,
@@ -111,6 +128,47 @@ class ScaleEquivariantUNet(nn.Module):
         self.project = ScaleProjection(projection)
         self.in_channels, self.dims, self.scale_ratio = in_channels, dims, scale_ratio
         self.strides = tuple(strides)
+
+    @classmethod
+    def from_reference(
+        cls,
+        state: Mapping[str, Tensor],
+        in_channels: int = 4,
+        out_channels: int = 1,
+        **options: Any,
+    ) -> Self:
+        """Return a network of the paper's configuration with weights of the published kind.
+
+        These differ from ours in three ways: their basis functions have the axes in reverse order,
+        strided layers have no padding, and batch norms use the batch's own unbiased variance.
+
+        Parameters
+        ----------
+        state : mapping of str to Tensor
+            Named as in MONAI's residual U-Net: ``model.0`` is the way down of a level,
+            ``model.1.submodule`` the level below, ``model.2`` the way up; in a unit
+            ``conv.unit0.conv``, its norm ``conv.unit0.adn.N``, and ``residual``; on the way up
+            ``0.conv``, ``0.adn.N``, then a unit ``1``. See `reference_names`.
+        options
+            Of the constructor, such as `channels` and `dims`.
+
+        Raises
+        ------
+        RuntimeError
+            If names or shapes do not fit, as `load_state_dict` has it.
+        """
+        paper: dict[str, Any] = {
+            "family": "multi",
+            "norm": "batch, unbiased",
+            "strided_padding": "valid",
+        }
+        net = cls(in_channels, out_channels, **paper, **options)
+        for layer in net.modules():
+            if isinstance(layer, ScaleEquivariantConv):
+                layer.reverse_axes()
+        names = reference_names(len(net.strides))
+        net.load_state_dict({our_name(key, names): value for key, value in state.items()})
+        return net
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits (B, out_channels, *N) of an image (B, in_channels, *N) of any size."""

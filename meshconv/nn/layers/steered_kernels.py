@@ -55,6 +55,12 @@ class SteeredKernels(nn.Module):
         for parameter in self.parameters(recurse=False):
             nn.init.uniform_(parameter, -bound, bound)
 
+    def reverse_axes(self) -> None:
+        """Take each basis function with its axes in reverse order from now on; sides are equal."""
+        axes = range(self._exact_basis.ndim - 1, 1, -1)
+        self._exact_basis = self._exact_basis.permute(0, 1, *axes).contiguous()
+        self.basis, self._cache = self._exact_basis.to(self.weight), None
+
     def kernels(self) -> Tensor:
         """Return all kernels, (S, O, I, scale_size, *kernel_size), with 1 for scale_size when
         lifting.

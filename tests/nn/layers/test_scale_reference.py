@@ -229,3 +229,127 @@ def test_a_whole_network_in_the_papers_configuration(scale_size: int) -> None:
     with torch.no_grad():
         found = net(x)[0]
     np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
+
+
+# --- weights of the published kind ---------------------------------------------------------------
+
+
+class Published(torch.nn.Module):
+    """The published network, told again with torch's plain functions: reversed axes, strided layers
+    without padding, the batch's unbiased variance in every mode. Parameters by MONAI's names.
+    """
+
+    def __init__(self, state: dict[str, torch.Tensor], dims: int, strides: list[int]) -> None:
+        super().__init__()
+        self.state, self.dims, self.strides = state, dims, strides
+        basis = reference_basis("multi", 5, 3, dims, 4)
+        self.basis = torch.from_numpy(basis.transpose(0, 1, *range(dims + 1, 1, -1)).copy())
+        self.plain = [None, None, torch.conv2d, torch.conv3d][dims]
+        self.spread = [None, None, torch.conv_transpose2d, torch.conv_transpose3d][dims]
+
+    def conv(self, xs, name, stride=1, *, up=False):
+        """One tensor per scale in, one per scale out."""
+        weight, bias = self.state[f"{name}.weight"], self.state[f"{name}.bias"]
+        out = []
+        for s in range(4):
+            single = weight.shape[-1] == 1
+            basis = torch.ones(1, *[1] * self.dims).double() if single else self.basis[:, s]
+            kernel = torch.einsum("oif,f...->oi...", weight.flatten(2), basis)
+            pad = 0 if single or stride > 1 else 2
+            if up:
+                y = self.spread(xs[s], kernel.transpose(0, 1).contiguous(), None, stride, pad)
+            else:
+                y = self.plain(xs[s], kernel, None, stride, pad)
+            out.append(y + bias.view(1, -1, *[1] * self.dims))
+        return out
+
+    def after(self, xs, name):
+        x = torch.stack(xs, dim=2)
+        axes = [0, *range(2, x.ndim)]
+        mean = x.mean(axes, keepdim=True)
+        n = x.numel() / x.shape[1]
+        variance = ((x - mean) ** 2).sum(axes, keepdim=True) / (n - 1)
+        shape = 1, -1, *[1] * (x.ndim - 2)
+        y = (x - mean) / (variance + EPS).sqrt() * self.state[f"{name}.weight"].view(shape)
+        y = y + self.state[f"{name}.bias"].view(shape)
+        return list((y * torch.sigmoid(y)).unbind(2))
+
+    def unit(self, xs, name, stride=1, depth=2, *, bare=False):
+        y = xs
+        for i in range(depth):
+            y = self.conv(y, f"{name}.conv.unit{i}.conv", stride if i == 0 else 1)
+            if not (bare and i == depth - 1):
+                y = self.after(y, f"{name}.conv.unit{i}.adn.N")
+        known = f"{name}.residual.weight" in self.state
+        beside = self.conv(xs, f"{name}.residual", stride) if known else xs
+        return [a + b for a, b in zip(y, beside, strict=True)]
+
+    def level(self, xs, name, strides, *, top=False):
+        down = self.unit(xs, f"{name}.0", strides[0])
+        inner = f"{name}.1.submodule"
+        below = self.level(down, inner, strides[1:]) if strides[1:] else self.unit(down, inner)
+        both = [torch.cat(pair, dim=1) for pair in zip(down, below, strict=True)]
+        up = self.after(
+            self.conv(both, f"{name}.2.0.conv", strides[0], up=True), f"{name}.2.0.adn.N"
+        )
+        return self.unit(up, f"{name}.2.1", depth=1, bare=top)
+
+    def forward(self, x):
+        return torch.stack(self.level([x] * 4, "model", self.strides, top=True)).mean(0)
+
+
+def published_state(dims: int, channels: list[int], n_strides: int) -> dict[str, torch.Tensor]:
+    """Random weights by MONAI's names, shapes from the channels alone."""
+    generator = torch.Generator().manual_seed(7)
+    functions, state = 3**dims, {}
+
+    def put(name, *shape, norm=False):
+        for key, size in (("weight", shape), ("bias", shape[:1])):
+            value = torch.randn(*size, generator=generator, dtype=torch.float64) * 0.2
+            state[f"{name}.{key}"] = value + (norm and key == "weight")
+
+    def unit(name, inputs, outputs, depth, *, lift=False, strided=False, bare=False):
+        for i in range(depth):
+            taken = inputs if i == 0 else outputs
+            scales = [] if lift and i == 0 else [1]
+            put(f"{name}.conv.unit{i}.conv", outputs, taken, *scales, functions)
+            if not (bare and i == depth - 1):
+                put(f"{name}.conv.unit{i}.adn.N", outputs, norm=True)
+        if lift or strided or inputs != outputs:
+            size = functions if strided else 1
+            put(f"{name}.residual", outputs, inputs, *([] if lift else [1]), size)
+
+    def level(name, inputs, outputs, cs, n, *, top=False):
+        unit(f"{name}.0", inputs, cs[0], 2, lift=top, strided=True)
+        back = cs[0] if n > 1 else cs[1]
+        if n > 1:
+            level(f"{name}.1.submodule", cs[0], cs[0], cs[1:], n - 1)
+        else:
+            unit(f"{name}.1.submodule", cs[0], cs[1], 2)
+        put(f"{name}.2.0.conv", outputs, cs[0] + back, 1, functions)
+        put(f"{name}.2.0.adn.N", outputs, norm=True)
+        unit(f"{name}.2.1", outputs, outputs, 1, bare=top)
+
+    level("model", 2, 1, channels, n_strides, top=True)
+    return state
+
+
+@pytest.mark.parametrize(("dims", "strides", "side"), [(2, [2, 2, 2], 29), (3, [2], 9)])
+def test_published_weights_give_the_published_output(dims, strides, side) -> None:
+    channels = [2, 3, 4, 5][: len(strides) + 1]
+    state = published_state(dims, channels, len(strides))
+    x = torch.randn(2, 2, *[side] * dims, dtype=torch.float64)
+    expected = Published(state, dims, strides)(x)
+    net = ScaleEquivariantUNet.from_reference(
+        state, 2, 1, dims=dims, channels=channels, strides=strides, dtype=torch.float64
+    ).eval()
+    assert set(state) != set(net.state_dict()) and len(state) == len(net.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(
+            net(x), expected, rtol=0, atol=1e-9 * float(expected.abs().max())
+        )
+    del state["model.0.residual.bias"]
+    with pytest.raises(RuntimeError, match=r"net\.down\.shortcut\.bias"):
+        ScaleEquivariantUNet.from_reference(
+            state, 2, 1, dims=dims, channels=channels, strides=strides
+        )

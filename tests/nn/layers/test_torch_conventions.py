@@ -24,6 +24,8 @@ from meshconv.nn import (
     PyramidPixelContext,
     ScaleEquivariantConv,
     ScaleEquivariantUNet,
+    levels_for_cost,
+    make_adaptive,
 )
 
 UNET = {"channels": (2, 3), "strides": (2,), "n_scales": 2}
@@ -245,6 +247,38 @@ def test_adaptive_nodes_of_no_image():
     x, level = torch.randn(0, 2, 8, 8), torch.ones(1, 1, 8, 8)
     y = AdaptiveConv2d(2, 3, 3)(AdaptiveNodes.from_image(x, level)).to_image()
     assert y.shape == (0, 3, 8, 8)
+
+
+@pytest.fixture
+def adaptive():
+    torch.manual_seed(0)
+    down = nn.Conv2d(4, 4, 3, 2, 1)
+    stage = nn.Sequential(down, nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 3, 2, 1))
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), stage, nn.Conv2d(6, 2, 1))
+
+    def mask(image, size):
+        return levels_for_cost(image.square().mean(dim=1, keepdim=True), 2, 0.4, size=size)
+
+    return make_adaptive(model.eval(), "1", mask=mask)
+
+
+def test_a_compiled_adaptive_network_is_the_same_for_other_masks_and_sizes(adaptive):
+    compiled = torch.compile(adaptive, backend="eager")
+    with torch.no_grad():
+        for shape in ((2, 3, 16, 16), (2, 3, 16, 16), (1, 3, 21, 18)):
+            x = torch.randn(*shape)
+            torch.testing.assert_close(compiled(x), adaptive(x), rtol=0, atol=1e-6)
+
+
+def test_an_adaptive_network_without_numbers_and_without_images(adaptive):
+    x = torch.randn(2, 3, 16, 16, device="meta")
+    meta = copy.deepcopy(adaptive).to("meta")
+    for level in (1, torch.ones(1, 1, 16, 16)):
+        y = meta(x, level)
+        assert y.is_meta and y.shape == (2, 2, 16, 16)
+    with pytest.raises(ArgumentError, match="levels on the meta device have no values"):
+        meta(x, torch.ones(1, 1, 16, 16, device="meta"))
+    assert adaptive(torch.randn(0, 3, 16, 16), 1).shape == (0, 2, 16, 16)
 
 
 def test_public_names_are_all_there_and_need_no_torch_until_used():

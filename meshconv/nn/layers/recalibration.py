@@ -23,7 +23,8 @@ class PyramidPixelContext(nn.Module):
     *A gain of the attention itself is not shown*: much of what it gains on faces (AUC .916 against
     .783 without, 5 seeds) it gains by starting as a factor of a half, for with ``identity=True`` it
     is .856; on PneumoniaMNIST neither it (+.003 +- .003) nor a bare half or quarter in its place
-    (-.002 and -.003) does anything. Compare with a constant factor before you keep it. To train it:
+    (-.001 +- .006 and -.002 +- .005) does
+    anything. Compare with a constant factor before you keep it. To train it:
     as the network, no setting of its own; z is learned per pixel.
 
     Level i of the pyramid splits the C channels into 2**i groups (group j holds channels C j //

@@ -19,6 +19,8 @@ from meshconv.maps.conformal.edge_weights import relaxed, tame
 from meshconv.maps.conformal.without_folds import as_complex, unfolded
 from meshconv.maps.folds import folded
 from meshconv.maps.moebius import centred_on_sphere, moebius_sphere, upright_on_sphere
+from meshconv.maps.stay import SPHERE
+from meshconv.maps.untangle import untangle
 from meshconv.mesh.areas import thirds_of_area
 from meshconv.mesh.surface import Surface
 from meshconv.operators.laplacian import robust_laplacian
@@ -105,6 +107,10 @@ def _from_star(surface: Surface, laplacian: sparse.csr_array, pole: int) -> Floa
         if len(folded(points, faces)) == 0:
             break
         weights = relaxed(weights, plane, surface.vertices)
+    else:  # a neck: its far side is smaller than floating point resolves, and is opened by hand
+        share = np.maximum(surface.face_areas / surface.area, 1e-3 / len(faces))
+        kinds, free = np.full(len(points), SPHERE), np.ones(len(points), dtype=bool)
+        points, _ = untangle(points, faces, 4 * np.pi * share, kinds, free)
     return points
 
 

@@ -114,7 +114,7 @@ def test_a_network_of_dilated_layers_takes_any_size_and_reports_zero() -> None:
         scale_size=2,
         dilated=True,
     )
-    assert net.equivariance_error() == 0
+    assert net.equivariance_error("layers") == 0
     assert net(torch.randn(1, 1, 15, 22)).shape == (1, 2, 15, 22)
 
 

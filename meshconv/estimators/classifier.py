@@ -15,13 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from meshconv._check import FloatArray
 from meshconv.errors import ArgumentError
-from meshconv.nn.decnn import DECNN
+from meshconv.estimators.fitted_parts import FittedParts
 from meshconv.registration.template import Template
 from meshconv.saliency.explain import explain, template_saliency
 from meshconv.saliency.explanation import Explanation
 from meshconv.stats.folds import warn_shared_subjects
 from meshconv.train.config import NetworkConfig, PrepareConfig, Settings, TrainConfig
-from meshconv.train.dataset import Standardizer
 from meshconv.train.fit import fit
 from meshconv.train.fitted import predict
 from meshconv.train.fitted_file import load_fitted, save_fitted
@@ -29,14 +28,12 @@ from meshconv.train.frames import population_template
 from meshconv.train.inputs import as_prepared, labels_of
 from meshconv.train.prepare import prepare
 from meshconv.train.prepared import Prepared
-from meshconv.train.progress import Progress
-from meshconv.train.quality import Quality
-from meshconv.train.scans import ScanLike, Skipped, subjects_of
+from meshconv.train.scans import ScanLike, subjects_of
 
 Scans = Sequence[ScanLike] | Prepared | ArrayLike
 
 
-class SurfaceClassifier(ClassifierMixin, BaseEstimator):
+class SurfaceClassifier(FittedParts, ClassifierMixin, BaseEstimator):
     """Classify surface scans, and say where on the surface the decision lives.
 
     scan -> mended disk -> registered map -> image -> `DECNN` -> class and density
@@ -104,23 +101,7 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     fitted_ : Fitted
-        What training left, as one value; the rest of these attributes are its parts.
-    classes_ : (K,) array
-    template_ : Template or None
-        None if fitted on images.
-    head_ : str
-        The head in use.
-    model_ : DECNN
-    standardizer_ : Standardizer
-    progress_ : Progress
-        Losses by epoch.
-    quality_ : Quality or None
-        How good it is on subjects it has not seen; None with ``verdict=0``, or if a class has too
-        few subjects.
-    skipped_ : tuple of Skipped
-        The scans that were left out of training, and why.
-    n_features_in_ : int
-        Channels of the images.
+        What training left, as one value; the other attributes that end with ``_`` are its parts.
 
     Examples
     --------
@@ -290,58 +271,6 @@ class SurfaceClassifier(ClassifierMixin, BaseEstimator):
 
     def _reading(self) -> dict[str, Any]:
         return {"cache": self.cache, "workers": self.workers, "progress": self.progress}
-
-    # --- the parts of what training left -------------------------------------------------------
-
-    @property
-    def classes_(self) -> NDArray[Any]:
-        """The classes, (K,)."""
-        return self.fitted_.classes
-
-    @property
-    def template_(self) -> Template | None:
-        """The frame; None if fitted on images."""
-        return self.fitted_.template
-
-    @property
-    def head_(self) -> str:
-        """The head in use."""
-        return self.fitted_.head
-
-    @property
-    def model_(self) -> DECNN:
-        """The network."""
-        return self.fitted_.network
-
-    @property
-    def standardizer_(self) -> Standardizer:
-        """What is subtracted from images, and what they are divided by."""
-        return self.fitted_.standardizer
-
-    @property
-    def progress_(self) -> Progress:
-        """Losses by epoch."""
-        return self.fitted_.progress
-
-    @property
-    def skipped_(self) -> tuple[Skipped, ...]:
-        """The scans that were left out of training, and why."""
-        return self.fitted_.skipped
-
-    @property
-    def quality_(self) -> Quality | None:
-        """How good it is on subjects it has not seen."""
-        return self.fitted_.quality
-
-    @property
-    def subjects_(self) -> frozenset[str]:
-        """Whom the scans that it learned from are of."""
-        return self.fitted_.subjects
-
-    @property
-    def n_features_in_(self) -> int:
-        """Channels of the images."""
-        return len(self.fitted_.channel_names)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,0 +1,71 @@
+"""The parts of what training left, by the names that scikit-learn gives such attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from meshconv.nn.decnn import DECNN
+from meshconv.registration.template import Template
+from meshconv.train.dataset import Standardizer
+from meshconv.train.fitted import Fitted
+from meshconv.train.progress import Progress
+from meshconv.train.quality import Quality
+from meshconv.train.scans import Skipped
+
+
+class FittedParts:
+    """Read-only attributes of an estimator that holds a `Fitted`; there once it does."""
+
+    fitted_: Fitted
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The classes, (K,)."""
+        return self.fitted_.classes
+
+    @property
+    def template_(self) -> Template | None:
+        """The frame; None if fitted on images."""
+        return self.fitted_.template
+
+    @property
+    def head_(self) -> str:
+        """The head in use."""
+        return self.fitted_.head
+
+    @property
+    def model_(self) -> DECNN:
+        """The network."""
+        return self.fitted_.network
+
+    @property
+    def standardizer_(self) -> Standardizer:
+        """What is subtracted from images, and what they are divided by."""
+        return self.fitted_.standardizer
+
+    @property
+    def progress_(self) -> Progress:
+        """Losses by epoch."""
+        return self.fitted_.progress
+
+    @property
+    def skipped_(self) -> tuple[Skipped, ...]:
+        """The scans that were left out of training, and why."""
+        return self.fitted_.skipped
+
+    @property
+    def quality_(self) -> Quality | None:
+        """How good it is on subjects it has not seen."""
+        return self.fitted_.quality
+
+    @property
+    def subjects_(self) -> frozenset[str]:
+        """Whom the scans that it learned from are of."""
+        return self.fitted_.subjects
+
+    @property
+    def n_features_in_(self) -> int:
+        """Channels of the images."""
+        return len(self.fitted_.channel_names)

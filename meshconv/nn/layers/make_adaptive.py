@@ -33,11 +33,12 @@ def make_adaptive(
 
     *To train it*: with the masks it will be used with, from the ordinary network's weights; one
     network serves every budget if each step draws one (`levels_for_cost`): 30 % of its nodes are as
-    good as all (-.003 +- .008 mean IoU, 3 seeds), but .016 below a network trained with all.
-    *It pays* where fine structures are few and edges tell where: blood cells by pixel, 15 % of the nodes at edges
-    instead of at random +.021 +- .015 mean IoU, at .19 of the cost (5 seeds); a layer of 128
-    channels takes .5 to .8 of the dense one's time at 75 % low. *It does not* where high resolution
-    itself is worth little (there +.047 of all high over all low), or with few channels.
+    good as all (-.003 +- .008 mean IoU, 3 seeds), but .016 below a network trained with all. *It
+    pays* where fine structures are few and edges tell where: blood cells by pixel, 15 % of the
+    nodes at edges instead of at random +.021 +- .015 mean IoU, at .19 of the cost (5 seeds); a
+    layer of 128 channels takes .5 to .8 of the dense one's time at 75 % low. *It does not* where
+    high resolution itself is worth little (there +.047 of all high over all low), or with few
+    channels.
 
     Parameters
     ----------

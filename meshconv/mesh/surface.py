@@ -119,10 +119,12 @@ class Surface:
 
     @cached_property
     def _magnitude(self) -> float:
-        """The power of two below the largest coordinate; dividing by it is exact and tames
-        squares.
+        """The power of two below the largest coordinate of a vertex that is in a face; dividing by
+        it is exact and tames squares.
         """
-        return float(np.exp2(np.frexp(np.abs(self.vertices).max())[1] - 1.0)) or 1.0
+        used = np.bincount(self.faces.ravel(), minlength=self.n_vertices) > 0
+        largest = np.abs(self.vertices[used]).max()
+        return float(np.exp2(np.frexp(largest)[1] - 1.0)) or 1.0
 
     @cached_property
     def _scaled_area_vectors(self) -> FloatArray:

@@ -120,7 +120,7 @@ class _Study:
 
 def _quality(study: _Study, *, shown: bool) -> Quality | None:
     """Return how good networks are that learned from all folds but one, on that one; None if that
-    is not asked for, or a class has too few subjects.
+    is not asked for, or a class has too few subjects, or all of them lie in one fold.
     """
     train_config, whom = study.settings.train, study.prepared.subjects
     fewest = rarest(study.index, whom)[0]
@@ -131,7 +131,9 @@ def _quality(study: _Study, *, shown: bool) -> Quality | None:
         return None
     n = len(study.index)
     logits, fold = np.zeros((n, len(study.classes))), np.zeros(n, dtype=np.int64)
-    splits = grouped_folds(study.index, whom, folds=folds, seed=train_config.seed)
+    splits = list(grouped_folds(study.index, whom, folds=folds, seed=train_config.seed))
+    if any(len(np.unique(study.index[rows])) < len(study.classes) for rows, _ in splits):
+        return None  # all subjects of a class fell into one fold: nothing to learn it from
     meter = Meter("verdict", "fold", folds, shown=shown)
     for k, (rows, held) in enumerate(metered(splits, meter)):
         learned = _learned(study.take(rows))

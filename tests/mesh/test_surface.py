@@ -134,3 +134,12 @@ def test_what_is_no_surface_is_refused_with_place_and_value(
 ) -> None:
     with pytest.raises(error, match=message):
         Surface(vertices, faces)
+
+
+@pytest.mark.parametrize("far", [1e100, 1e150, 1e300])
+def test_a_vertex_in_no_face_moves_no_area_and_no_normal(far: float) -> None:
+    square = Surface([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], [[0, 1, 2], [0, 2, 3]])
+    stray = Surface(np.vstack([square.vertices, [far, -far, far]]), square.faces)
+    np.testing.assert_array_equal(stray.face_areas, square.face_areas)
+    np.testing.assert_array_equal(stray.face_normals, square.face_normals)
+    np.testing.assert_array_equal(stray.vertex_normals[:4], square.vertex_normals)

@@ -207,11 +207,9 @@ def _onto_disk(surface: Surface, areas: FloatArray, polish: int | None) -> Float
     except (FoldError, SolverError) as error:
         failure = error
     uv = length_coordinates(surface)
-    if len(folded(uv, surface.faces)):
-        raise failure
     warnings.warn(
-        "the conformal disk would shrink the ends of this long surface below the resolution of "
-        f"floating point ({failure.message}); delivered is a map without folds that is not "
+        "the conformal disk would shrink the ends of this long or deep surface below the resolution "
+        f"of floating point ({failure.message}); delivered is a map without folds that is not "
         "conformal: its border goes to the circle by its length",
         AccuracyWarning,
         stacklevel=4,

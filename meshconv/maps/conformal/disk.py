@@ -21,8 +21,14 @@ from meshconv.maps.conformal.circle import (
     on_circle,
 )
 from meshconv.maps.conformal.dividing_edges import without_dividing_edges
-from meshconv.maps.conformal.edge_weights import tame
-from meshconv.maps.conformal.without_folds import as_complex, as_plane, patched, unfolded
+from meshconv.maps.conformal.edge_weights import equal, tame
+from meshconv.maps.conformal.without_folds import (
+    as_complex,
+    as_plane,
+    patched,
+    too_deep,
+    unfolded,
+)
 from meshconv.maps.folds import folded
 from meshconv.maps.moebius import upright
 from meshconv.mesh.areas import thirds_of_area
@@ -81,16 +87,30 @@ def disk_coordinates(
 
 
 def length_coordinates(surface: Surface) -> FloatArray:
-    """Return a map (V, 2) onto the unit disk that no surface is too long for, hardly conformal.
+    """Return a map (V, 2) onto the unit disk for surfaces too long or deep for the conformal one.
 
-    The border goes to the circle by its length, the rest by attracting weights: no fold (Tutte).
+    The border goes to the circle by its length, the rest by attracting weights: no fold (Tutte),
+    unless in floating point. Tamed cotangents keep more of the angles, equal weights more depth.
+
+    Raises
+    ------
+    FoldError
+        If both maps fall below the resolution of floating point.
     """
     loop = surface.boundary_loops[0]
     whole = without_dividing_edges(surface, loop)
-    angles = cumulated(2 * np.pi * length_shares(surface.vertices, loop))
-    weights = tame(robust_laplacian(whole))
-    solver = FixedValueSolver(weights, loop, coordinates=whole.vertices)
-    return np.ascontiguousarray(solver.solve(on_circle(angles))[: surface.n_vertices])
+    border = on_circle(cumulated(2 * np.pi * length_shares(surface.vertices, loop)))
+    laplacian, bad = robust_laplacian(whole), np.arange(surface.n_faces)
+    for weights in (tame(laplacian), equal(laplacian)):
+        try:
+            solver = FixedValueSolver(weights, loop, coordinates=whole.vertices)
+            uv = np.ascontiguousarray(solver.solve(border)[: surface.n_vertices])
+        except SolverError:
+            continue
+        bad = folded(uv, surface.faces)
+        if len(bad) == 0:
+            return uv
+    raise too_deep(bad)
 
 
 def _factored(surface: Surface, loop: IntArray) -> tuple[sparse.csr_array, FixedValueSolver]:

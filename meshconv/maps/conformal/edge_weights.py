@@ -28,6 +28,12 @@ def tame(laplacian: sparse.csr_array) -> sparse.csr_array:
     return _from_edges(i, j, np.clip(w, _SOFT, _STIFF), laplacian.shape[0])
 
 
+def equal(laplacian: sparse.csr_array) -> sparse.csr_array:
+    """Return the Laplacian with the same weight on every edge: it shrinks deep parts least."""
+    i, j, w = _edges(laplacian)
+    return _from_edges(i, j, np.ones(len(w)), laplacian.shape[0])
+
+
 def relaxed(laplacian: sparse.csr_array, z: FloatArray, positions: FloatArray) -> sparse.csr_array:
     """Return all-positive edge weights, smaller on edges that `z` (V, 2) shrinks more than
     others.

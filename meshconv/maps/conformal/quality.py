@@ -15,7 +15,8 @@ from meshconv.mesh.surface import Surface
 
 _LARGE = 8.0  # degrees of mean angle error above which a map is compared with the free one
 _FAR = 2.0  # times the free map's error, above which another domain is better
-_COARSE = 100  # faces below which no map of a surface is worth a word
+_COARSE = 100  # faces below which the few angles of a map say little ...
+_VERY_LARGE = 30.0  # ... unless they are off by more than this
 _LOOKED_AT = 20_000  # faces, evenly over their numbers: enough for a mean
 
 
@@ -24,7 +25,7 @@ def warn_if_poor(
 ) -> None:
     """Warn if a planar map bends angles far more than the free map of the same surface does."""
     error = _mean_error(surface, coordinates)
-    if surface.n_faces < _COARSE or error <= _LARGE:
+    if error <= (_LARGE if surface.n_faces >= _COARSE else _VERY_LARGE):
         return
     try:
         possible = _mean_error(surface, free_map())

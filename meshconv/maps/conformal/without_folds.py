@@ -77,10 +77,14 @@ def unfolded(
         bad = folded(coordinates, faces)
     if len(bad) == 0:
         return coordinates
-    raise FoldError(
-        f"{len(bad)} faces stay folded or without area, first face {bad[0]}: a part of the "
-        "surface is too "
-        "deep for its opening, and its image falls below the resolution of floating point",
+    raise too_deep(bad)
+
+
+def too_deep(bad: IntArray) -> FoldError:
+    """The refusal of a surface that no weights unfold; `bad` are the faces that stay folded."""
+    return FoldError(
+        f"{len(bad)} faces stay folded or without area, first face {bad[0]}: a part of the surface "
+        "is too deep for its opening, and its image falls below the resolution of floating point",
         indices=bad[:10].tolist(),
         count=len(bad),
         hint="crop the surface, or cut the deep part off",

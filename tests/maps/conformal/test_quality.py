@@ -7,13 +7,15 @@ import warnings
 import numpy as np
 import pytest
 
-from meshconv.errors import AccuracyWarning
+from meshconv.errors import AccuracyWarning, FoldError
 from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.maps.equalize.density_map import density_equalizing_map
 from meshconv.maps.parameterization import Parameterization
 from meshconv.maps.quasiconformal import quasiconformal_map
 from meshconv.mesh.planar import grid
+from meshconv.mesh.shapes import cylinder
 from meshconv.mesh.surface import Surface
+from meshconv.mesh_repair.repair import repair
 
 
 def strip(length: int, cells: int) -> Surface:
@@ -42,6 +44,31 @@ def test_a_strip_is_mapped_well_or_its_map_says_how_badly_and_what_is_better(len
         assert not said
     if length <= 4:
         assert error < 6
+
+
+@pytest.mark.parametrize("length", [6, 20, 49])
+def test_a_strip_without_inner_vertices_says_so_too(length):
+    flat, said = heard(strip(length, 1))
+    error = flat.distortion().angle_mean
+    assert error > 30
+    assert f"mean angle error of {error:.3g} degrees" in said
+
+
+@pytest.mark.parametrize("height", [100.0, 1e3, 1e5])
+@pytest.mark.parametrize(("around", "along"), [(12, 40), (6, 60), (20, 100)])
+def test_a_cup_too_deep_for_the_conformal_disk_gets_another_disk_without_folds(
+    height, around, along
+):
+    cup = repair(cylinder(1.0, height, around, along)).surface
+    flat, said = heard(cup)
+    assert len(flat.flipped_faces()) == 0
+    assert np.abs(np.abs(flat.z[flat.surface.boundary_loops[0]]) - 1).max() < 1e-9
+    assert "delivered is a map without folds that is not conformal" in said
+
+
+def test_a_cup_too_deep_for_any_disk_is_refused_with_reason_and_next_step():
+    with pytest.raises(FoldError, match=r"too deep for its opening.*crop the surface"):
+        heard(repair(cylinder(1.0, 1e3, 12, 200)).surface)
 
 
 def test_the_better_domain_is_better():

@@ -24,8 +24,9 @@ def intrinsic_delaunay(surface: Surface, *, mollify: float = 1e-6) -> IntrinsicT
     Parameters
     ----------
     surface : Surface
-        V vertices; needles and faces without area are welcome. Edges on the border, with three or
-        more faces, or between faces of opposite winding stay where they are.
+        V vertices; needles, faces without area and faces wound against others are welcome. Edges
+        on the border or with three or more faces stay where they are, and on one-sided parts those
+        between faces of opposite winding.
     mollify : float
         The least excess of two sides over the third, in mean edge lengths; all sides grow by the
         same amount to reach it.

@@ -15,7 +15,9 @@ from scipy import sparse
 
 from meshconv._types import FloatArray, IntArray
 from meshconv.errors import AccuracyWarning, DegenerateError
+from meshconv.mesh import connectivity
 from meshconv.mesh.areas import face_shapes
+from meshconv.mesh.winding import turn_over, winding
 from meshconv.operators.cotangent import laplacian_from_lengths
 
 _FLIPS_PER_FACE = 200  # far beyond what any mesh needs; stops a cycle made of rounding
@@ -64,8 +66,8 @@ def delaunay_triangulation(
     (F, 3).
     """
     scale = unit_length(vertices)
-    lengths, first = _mollified(_side_lengths(vertices / scale, faces), mollify)
-    corners = np.array(faces)
+    corners = _wound_alike(faces)
+    lengths, first = _mollified(_side_lengths(vertices / scale, corners), mollify)
     n_flips, finished = _flip_to_delaunay(corners, lengths, _twins(corners))
     if not finished:
         warnings.warn(
@@ -119,6 +121,18 @@ def _mollified(lengths: FloatArray, relative: float) -> tuple[FloatArray, float]
     excess = lengths.sum(axis=1, keepdims=True) - 2 * lengths
     added = max(0.0, float(relative * lengths.mean() - excess.min()))
     return lengths + added, added
+
+
+def _wound_alike(faces: IntArray) -> IntArray:
+    """Return a copy of the faces, wound alike where any choice can agree.
+
+    Lengths know no outside, but an edge between faces that disagree could not be flipped.
+    """
+    pairs = connectivity.joints(faces)
+    start = faces.ravel()[pairs]
+    if (start[:, 0] != start[:, 1]).all():
+        return np.array(faces)
+    return turn_over(faces, winding(faces, pairs).flip)
 
 
 def _twins(faces: IntArray) -> IntArray:

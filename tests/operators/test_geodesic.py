@@ -45,6 +45,26 @@ def test_closed_forms_and_convergence(
     assert errors[0].mean() > 1.6 * errors[1].mean()
 
 
+@pytest.mark.parametrize("aspect", [1.0, 20.0, 200.0, 5000.0])
+@pytest.mark.parametrize("share", [0.05, 0.3, 1.0])
+def test_winding_is_none_of_a_distance_s_business_needles_included(aspect: float, share: float):
+    rng = np.random.default_rng(int(aspect))
+    sheet = shapes.grid(17, 17)
+    points = np.array(sheet.vertices)
+    inner = np.setdiff1d(np.arange(len(points)), sheet.boundary_loops[0])
+    points[inner, :2] += rng.uniform(-0.2, 0.2, (len(inner), 2)) / 16
+    points[:, 1] /= aspect
+    faces = np.array(sheet.faces)
+    turned = rng.random(len(faces)) < share
+    faces[turned] = faces[turned, ::-1]
+    mixed = Surface(points, faces)
+    for source in (0, 100, 170):
+        alike = geodesic_distance(Surface(points, sheet.faces), source)
+        found, straight = geodesic_distance(mixed, source), exact(mixed, source, round_=False)
+        assert np.abs(found - alike).max() < 1e-9
+        assert np.abs(found - straight).max() < 0.1
+
+
 def test_not_worse_than_potpourri3d_and_close_to_it() -> None:
     sphere = shapes.delaunay_sphere(2000, seed=3)
     ours, theirs = (

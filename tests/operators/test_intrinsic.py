@@ -161,20 +161,29 @@ def test_needles_do_not_spoil_a_harmonic_function() -> None:
     assert np.abs(residual[inside]).max() < 1e-2
 
 
-def test_border_non_manifold_and_inconsistent_edges_are_left_alone() -> None:
+def test_border_and_non_manifold_edges_are_left_alone() -> None:
     fan = Surface(
         [[0, 0, 0], [4, 0, 0], [2, 0.1, 0], [2, -0.1, 0], [2, 0, 0.1]],
         [[0, 1, 2], [1, 0, 3], [0, 1, 4]],
     )
     assert intrinsic_delaunay(fan).n_flips == 0
-    moebius_pair = Surface(
-        [[0, 0, 0], [4, 0, 0], [2, 0.1, 0], [2, -0.1, 0]], [[0, 1, 2], [0, 1, 3]]
-    )
-    assert intrinsic_delaunay(moebius_pair).n_flips == 0
-    proper = Surface(moebius_pair.vertices, [[0, 1, 2], [1, 0, 3]])
-    flipped = intrinsic_delaunay(proper)
+
+
+@pytest.mark.parametrize("second", [[1, 0, 3], [0, 1, 3]], ids=["alike", "against"])
+def test_an_edge_is_flipped_whichever_way_its_faces_are_wound(second: list[int]) -> None:
+    points = [[0, 0, 0], [4, 0, 0], [2, 0.1, 0], [2, -0.1, 0]]
+    flipped = intrinsic_delaunay(Surface(points, [[0, 1, 2], second]))
     assert flipped.n_flips == 1
     assert flipped.lengths.min() == pytest.approx(0.2)
+
+
+def test_inconsistent_edges_of_a_one_sided_strip_are_left_alone() -> None:
+    turn = 2 * np.pi * np.arange(5) / 5
+    points = np.column_stack([9 * np.cos(turn), 0.1 * np.sin(2 * turn), np.sin(turn)])
+    strip = Surface(points, [[i, (i + 1) % 5, (i + 2) % 5] for i in range(5)])
+    L = intrinsic_delaunay(strip).cotangent_laplacian()
+    assert np.linalg.eigvalsh(L.toarray()).min() > -1e-9
+    assert np.abs(L.sum(axis=1)).max() < 1e-9
 
 
 def test_surface_without_area_is_refused() -> None:

@@ -208,9 +208,9 @@ def _onto_disk(surface: Surface, areas: FloatArray, polish: int | None) -> Float
         failure = error
     uv = length_coordinates(surface)
     warnings.warn(
-        "the conformal disk would shrink the ends of this long or deep surface below the resolution "
-        f"of floating point ({failure.message}); delivered is a map without folds that is not "
-        "conformal: its border goes to the circle by its length",
+        "the conformal disk would shrink the ends of this long or deep surface below the "
+        f"resolution of floating point ({failure.message}); delivered is a map without folds "
+        "that is not conformal: its border goes to the circle by its length",
         AccuracyWarning,
         stacklevel=4,
     )

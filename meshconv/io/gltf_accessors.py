@@ -22,6 +22,14 @@ _COMPONENTS = {5120: "i1", 5121: "u1", 5122: "i2", 5123: "u2", 5125: "u4", 5126:
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 
 
+def _unfolded(component: str) -> int:
+    """Return the bytes a number takes when it is used: indices, positions and normalised values of
+    one or two bytes become eight.
+    """
+    size = int(component[1])
+    return size if size > 2 else 8
+
+
 def number_of(parent: dict[str, Any], key: str, default: int | None = None) -> int:
     """Return a whole number >= 0 of a JSON object."""
     value = parent.get(key, default)
@@ -88,7 +96,7 @@ class Document:
         if "bufferView" in accessor:
             values = self._block(accessor, count, width, component, name)
         else:
-            self.source.spend(count * width * int(component[1]), name)
+            self.source.spend(count * width * _unfolded(component), name)
             values = np.zeros((count, width), component)
         if "sparse" in accessor:
             self._replace(values, self.table(accessor, "sparse"), name)
@@ -107,7 +115,7 @@ class Document:
         needed = start + stride * (count - 1) + item if count else start
         if needed > len(view):
             raise TruncatedError(f"{name} expected {needed} bytes, found {len(view)}")
-        self.source.spend(count * item, name)
+        self.source.spend(count * width * _unfolded(component), name)
         if not count:
             return np.empty((0, width), component)
         shape, strides = (count, width), (stride, int(component[1]))

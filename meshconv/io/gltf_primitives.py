@@ -17,6 +17,7 @@ from meshconv.io.strips import strip_triangles, without_repeats
 
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 _UNSIGNED_INT, _FLOAT = 5125, 5126
+_COST = 500  # bytes that a look at a primitive or target counts, each time a node asks for it
 _FIELDS = {"COLOR_0": "colors", "TEXCOORD_0": "uv", "NORMAL": "normals"}
 
 Part = tuple[FloatArray, IntArray, Fields]
@@ -37,6 +38,7 @@ def parts_of(
             others += 1
             continue
         targets = document.items(primitive, "targets")
+        document.source.spend(_COST * (1 + len(targets)), "the scene")
         key = f"{number_of(attributes, 'POSITION')} {targets if any(weights) else ''}"
         groups.setdefault(key, []).append(primitive)
     return [_part(document, members, weights) for members in groups.values()], others

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ _STATEMENTS = (
 KEYWORDS = frozenset(_STATEMENTS.split())
 _AT_ONCE = 1 << 20
 _CODES = np.array(sorted(code(word) for word in KEYWORDS), np.uint64)
+_UNKNOWN = 255  # a row that begins with none of them
 
 
 def read_obj(source: Source) -> RawMesh:
@@ -35,11 +37,10 @@ def read_obj(source: Source) -> RawMesh:
     """
     tokens = scan(source.data, comment="#", continued=True)
     starts = tokens.rows[:-1]
-    codes = tokens.codes(starts)
-    rows = {word: np.flatnonzero(codes == code(word)) for word in ("v", "vt", "vn", "mtllib")}
-    rows["f"] = np.flatnonzero((codes == code("f")) | (codes == code("fo")))  # the old spelling
-    warnings = _note_unknown(tokens, codes) + _note_libraries(tokens, rows["mtllib"], source)
-    del codes  # of every line: memory that the corners need now
+    words = _statements(tokens, starts)
+    rows = {word: _rows_of(words, word) for word in ("v", "vt", "vn", "mtllib", "f")}
+    warnings = _note_unknown(tokens, words) + _note_libraries(tokens, rows["mtllib"], source)
+    del words  # of every line: memory that the corners need now
     vertices, colors = _vertices(tokens, rows["v"], warnings)
     counts = tokens.rows[rows["f"] + 1]
     counts -= starts[rows["f"]]
@@ -81,35 +82,51 @@ class _Index:
         return np.where(index < 0, index + seen, index - 1)
 
 
-def _note_unknown(tokens: Tokens, codes: NDArray[np.uint64]) -> list[str]:
+def _statements(tokens: Tokens, starts: IntArray) -> NDArray[np.uint8]:
+    """Return which of the keywords each row begins with: a byte a row, for a file may be nothing
+    but rows of two bytes.
+    """
+    out = np.empty(len(starts), np.uint8)
+    for k in range(0, len(starts), _AT_ONCE):
+        codes = tokens.codes(starts[k : k + _AT_ONCE])
+        place = np.minimum(np.searchsorted(_CODES, codes), len(_CODES) - 1)
+        out[k : k + _AT_ONCE] = np.where(_CODES[place] == codes, place, _UNKNOWN)
+    out[out == np.searchsorted(_CODES, code("fo"))] = np.searchsorted(_CODES, code("f"))  # old
+    return out
+
+
+def _rows_of(words: NDArray[np.uint8], word: str) -> IntArray:
+    """Return the rows that begin with a keyword, as narrow as they can be."""
+    flags = words == np.searchsorted(_CODES, code(word))
+    out: NDArray[Any] = np.empty(np.count_nonzero(flags) + 1, np.int32)
+    if len(words) >= 2**31:
+        out = out.astype(np.int64)
+    scanners.true_places(flags, out)
+    return out[:-1]
+
+
+def _note_unknown(tokens: Tokens, words: NDArray[np.uint8]) -> list[str]:
     """Return a warning for rows that are no OBJ statement; refuse rows that could have been
     data.
     """
-    known = np.empty(len(codes), np.bool_)
-    for k in range(0, len(codes), _AT_ONCE):  # sorting all at once would fill the memory
-        known[k : k + _AT_ONCE] = np.isin(codes[k : k + _AT_ONCE], _CODES)
-    strange = np.flatnonzero(~known)
-    if not len(strange):
+    flags = words == _UNKNOWN
+    strange = int(np.count_nonzero(flags))
+    if not strange:
         return []
-    starts = tokens.rows[strange]
-    row = int(strange[0])
-    numeric = (tokens.kind[starts] != scanners.WORD) | (_numbers_after(tokens, strange) >= 2)
-    lost = len(strange) == len(codes)
-    if numeric.any() or lost:
-        row = row if lost else int(strange[numeric.argmax()])
+    row = first = int(flags.argmax())
+    lost = strange == len(words)
+    data = np.zeros(len(words), np.bool_)
+    scanners.rows_of_numbers(tokens.kind, tokens.rows, flags, data)
+    if data.any() or lost:
+        row = first if lost else int(data.argmax())
         start = int(tokens.rows[row])
         text = " ".join(tokens.words(start, min(int(tokens.rows[row + 1]), start + 5)))
         raise BadFormatError(f"{clip(text)} is no OBJ statement", line=tokens.line_at(start))
-    first, line = clip(tokens.text(int(starts[0]))), tokens.line_at(int(starts[0]))
+    start = int(tokens.rows[first])
     return [
-        f"ignored {len(strange)} lines that are no OBJ statement"
-        f" (the first is {first}, line {line})"
+        f"ignored {strange} lines that are no OBJ statement"
+        f" (the first is {clip(tokens.text(start))}, line {tokens.line_at(start)})"
     ]
-
-
-def _numbers_after(tokens: Tokens, rows: IntArray) -> IntArray:
-    total = np.append(0, np.cumsum(tokens.kind != scanners.WORD))
-    return total[tokens.rows[rows + 1]] - total[tokens.rows[rows]]
 
 
 def _note_libraries(tokens: Tokens, rows: IntArray, source: Source) -> list[str]:

@@ -40,6 +40,7 @@ _TYPES = {
 }
 _FORMATS = ("ascii", "binary_little_endian", "binary_big_endian")
 _MAX_HEADER = 1 << 20
+_OF_ITEM, _OF_CUT = 24, 48  # bytes of memory of an item of a strip, and of its end
 
 
 @dataclass
@@ -62,7 +63,7 @@ def read_ply(source: Source) -> RawMesh:
     for element in header.elements:
         columns[element.name], lines[element.name] = body.read(element)
     source.warnings += body.leftover()
-    raw = _faces(columns, source.warnings)
+    raw = _faces(columns, source)
     raw.vertices, raw.vertex_fields = _vertices(columns.get("vertex", {}), source.warnings)
     raw.vertex_line, raw.face_line = lines.get("vertex"), lines.get("face")
     return raw
@@ -165,13 +166,13 @@ def _vertices(
     return vertices, group_fields(scalars)
 
 
-def _faces(columns: dict[str, dict[str, Column | ListColumn]], warnings: list[str]) -> RawMesh:
+def _faces(columns: dict[str, dict[str, Column | ListColumn]], source: Source) -> RawMesh:
     """Return the faces, with vertices still to be filled in."""
     face = columns.get("face", {})
     found = face.get("vertex_indices", face.get("vertex_index"))
     none = np.empty((0, 3))
     if found is None and "tristrips" in columns:
-        return _strips(columns["tristrips"], warnings)
+        return _strips(columns["tristrips"], source)
     if found is None:
         if len(face):
             raise BadHeaderError("the faces have no property 'vertex_indices'")
@@ -186,20 +187,22 @@ def _faces(columns: dict[str, dict[str, Column | ListColumn]], warnings: list[st
         raw.corner_uv = uv.items.astype(np.float64).reshape(-1, 2)
         if not np.isfinite(raw.corner_uv).all():
             raw.corner_uv = None
-            warnings.append("texture coordinates dropped: not finite")
+            source.warnings.append("texture coordinates dropped: not finite")
     return raw
 
 
-def _strips(columns: dict[str, Column | ListColumn], warnings: list[str]) -> RawMesh:
+def _strips(columns: dict[str, Column | ListColumn], source: Source) -> RawMesh:
     """Return the triangles of Stanford's tristrips: -1 ends a strip."""
     found = columns.get("vertex_indices", columns.get("vertex_index"))
     if not isinstance(found, ListColumn):
         raise UnsupportedFormatError("tristrips without a list of vertex_indices")
+    source.spend(_OF_ITEM * len(found.items), "tristrips")
+    source.spend(_OF_CUT * int(np.count_nonzero(found.items == -1)), "tristrips")
     items = found.whole("vertex index")
     cut = np.flatnonzero(items == -1)
     ends = np.union1d(np.cumsum(found.counts), cut + 1)
     sizes = np.diff(ends, prepend=0)
     ended = np.isin(ends - 1, cut)
     faces = strip_triangles(items, ends - sizes, sizes - ended)
-    warnings.append(f"unrolled {len(sizes)} tristrips into {len(faces)} triangles")
+    source.warnings.append(f"unrolled {len(sizes)} tristrips into {len(faces)} triangles")
     return RawMesh.of_triangles(np.empty((0, 3)), faces)

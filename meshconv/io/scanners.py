@@ -232,3 +232,51 @@ def word_codes(
                 byte += np.uint64(32)
             code |= byte << np.uint64(8 * j)
         out[k] = code
+
+
+@njit(cache=True)
+def true_places(flags: NDArray[Any], out: NDArray[Any]) -> None:
+    """Write the places of the true flags to `out`, and their number behind."""
+    found = 0
+    for k in range(len(flags)):
+        if flags[k]:
+            out[found] = k
+            found += 1
+    out[found] = len(flags)
+
+
+@njit(cache=True)
+def rows_of_numbers(
+    kind: NDArray[Any], rows: NDArray[Any], chosen: NDArray[Any], out: NDArray[Any]
+) -> None:
+    """Mark the chosen rows that begin with a number or hold two of them."""
+    for k in range(len(chosen)):
+        if chosen[k]:
+            many = 0
+            for token in range(rows[k], rows[k + 1]):
+                many += kind[token] != WORD
+            out[k] = many >= 2 or kind[rows[k]] != WORD
+
+
+@njit(cache=True)
+def json_shape(data: NDArray[Any]) -> tuple[int, int]:
+    """Return how deep JSON is nested, and how many values it holds at least; strings are passed
+    over.
+    """
+    depth, deepest, values, inside, k = 0, 0, 0, False, 0
+    while k < len(data):
+        c = data[k]
+        if c == 34:
+            inside = not inside
+        elif inside:
+            k += c == 92
+        elif c in (91, 123):
+            depth += 1
+            deepest = max(deepest, depth)
+            values += 1
+        elif c in (93, 125):
+            depth -= 1
+        elif c == 44:
+            values += 1
+        k += 1
+    return deepest, values

@@ -63,9 +63,11 @@ class Tokens:
     @cached_property
     def rows(self) -> IntArray:
         """Token index at which each row begins, and the number of tokens as the last entry; (R +
-        1,).
+        1,). As narrow as `begin`, for a file may be nothing but short rows.
         """
-        return np.append(np.flatnonzero(self.first), len(self.begin))
+        out: NDArray[Any] = np.empty(np.count_nonzero(self.first) + 1, self.begin.dtype)
+        scanners.true_places(self.first, out)
+        return out
 
     def __len__(self) -> int:
         return len(self.begin)

@@ -37,7 +37,8 @@ def triangulate(
             " split into triangles"
         )
     starts, out_starts = np.cumsum(counts) - counts, np.cumsum(counts - 2) - (counts - 2)
-    triangles = np.empty((int((counts - 2).sum()), 3), np.int64)
+    kind = np.int32 if len(corners) < 2**31 else np.int64
+    triangles: NDArray[Any] = np.empty((int((counts - 2).sum()), 3), kind)
     crossing, budget = 0, np.array([_TESTS + _TESTS_PER_CORNER * len(corners)])
     for size in np.unique(counts):
         chosen = np.flatnonzero(counts == size)
@@ -49,7 +50,7 @@ def triangulate(
             rows = out_starts[some][:, None] + np.arange(size - 2)
             flat = np.take_along_axis(positions, local.reshape(len(some), -1), 1)
             triangles[rows] = flat.reshape(local.shape)
-    return triangles, np.repeat(np.arange(n), counts - 2), crossing
+    return triangles, np.repeat(np.arange(n, dtype=kind), counts - 2), crossing
 
 
 def _split(points: FloatArray, budget: IntArray) -> tuple[IntArray, int]:

@@ -9,8 +9,10 @@ import numpy as np
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import BadFormatError
 from meshconv.io.raw_mesh import Fields, RawMesh
+from meshconv.io.source import Source
 from meshconv.io.strips import strip_triangles, without_repeats
 
+_OF_ITEM = 24  # bytes of memory of an item of a strip
 _ORDER = ("verts", "lines", "polys", "strips")  # in which cell data follow each other
 
 
@@ -42,13 +44,15 @@ def polygons(
     cells: dict[str, Cells],
     points: Fields,
     faces: Fields,
-    warnings: list[str],
+    source: Source,
 ) -> RawMesh:
     """Return polygons and unrolled strips as one mesh; cell data follow the polygons."""
+    warnings = source.warnings
     sizes = {kind: len(cells[kind].counts) if kind in cells else 0 for kind in _ORDER}
     polys, strips = cells.get("polys", Cells.none()), cells.get("strips", Cells.none())
     corners, counts = polys.corners, polys.counts
     if sizes["strips"]:
+        source.spend(_OF_ITEM * len(strips.corners), "triangle strips")
         unrolled = without_repeats(
             strip_triangles(strips.corners, np.cumsum(strips.counts) - strips.counts, strips.counts)
         )
@@ -71,7 +75,7 @@ def polygons(
 
 
 def _of_length(fields: Fields, n: int, per: str, warnings: list[str]) -> Fields:
-    wrong = [name for name, value in fields.items() if len(value) != n]
+    wrong = {name: None for name, value in fields.items() if len(value) != n}
     if wrong:
         warnings.append(
             f"{per} data dropped, not one value per {per} ({n}): {', '.join(wrong)[:80]}"

@@ -135,7 +135,8 @@ class Cursor:
         tokens = self._tokens
         if tokens is None:
             raise BadHeaderError(f"{what} is no text")
-        first = int(np.searchsorted(tokens.begin, self._at - self._start))
+        here = tokens.begin.dtype.type(self._at - self._start)  # else all of `begin` is converted
+        first = int(np.searchsorted(tokens.begin, here))
         if count > len(tokens) - first:
             raise TruncatedError(f"expected {count} numbers of {what}, found {len(tokens) - first}")
         where: IntArray = np.arange(first, first + count)

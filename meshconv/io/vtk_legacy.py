@@ -24,7 +24,7 @@ from meshconv.io.raw_mesh import Fields, RawMesh
 from meshconv.io.source import Source
 from meshconv.io.tokens import clip
 from meshconv.io.vtk_cells import Cells, polygons
-from meshconv.io.vtk_cursor import TEXTS, Cursor, count_of, kind_of, name_of
+from meshconv.io.vtk_cursor import BIT, TEXTS, Cursor, count_of, kind_of, name_of
 
 _CELLS = {"VERTICES": "verts", "LINES": "lines", "POLYGONS": "polys", "TRIANGLE_STRIPS": "strips"}
 _VECTORS = {"VECTORS": 3, "NORMALS": 3, "TENSORS": 9, "TENSORS6": 6}
@@ -48,7 +48,7 @@ def read_vtk(source: Source) -> RawMesh:
                 raise type(error)(error.message, line=line, hint=error.hint) from error
             raise
     vertices = np.empty((0, 3)) if parts.vertices is None else parts.vertices
-    return polygons(vertices, parts.cells, parts.points, parts.faces, source.warnings)
+    return polygons(vertices, parts.cells, parts.points, parts.faces, source)
 
 
 def _open(data: bytes) -> tuple[Cursor, bool]:
@@ -101,8 +101,10 @@ class _Parts:
         if key == "POINTS":
             if self.vertices is not None:
                 raise BadFormatError("POINTS stand there twice")
-            n = count_of(words, 1)
-            rows = body.array(3 * n, kind_of(words, 2), "POINTS")
+            n, kind = count_of(words, 1), kind_of(words, 2)
+            if kind == BIT:
+                raise BadHeaderError("POINTS of the type 'bit'")
+            rows = body.array(3 * n, kind, "POINTS")
             self.vertices = rows.astype(np.float64).reshape(n, 3)
         elif key in _CELLS:
             if _CELLS[key] in self.cells:

@@ -43,6 +43,7 @@ _KINDS = {"Verts": "verts", "Lines": "lines", "Polys": "polys", "Strips": "strip
 _MAX_PIECES = 10_000
 _MAX_BLOCKS = 1_000_000
 _COST_OF_BLOCK = 500  # bytes of memory of a block, however small
+_NARROW = 2  # bytes of a number that unfold to eight
 _APPENDED = re.compile(rb"<AppendedData\b([^>]*)>\s*_")
 
 
@@ -130,7 +131,7 @@ def _piece(node: Node, file: _File, warnings: list[str]) -> RawMesh:
     total = sum(len(part.counts) for part in cells.values())
     points_of = _fields(node.first("PointData"), file, n, warnings)
     faces_of = _fields(node.first("CellData"), file, total, warnings)
-    return polygons(vertices.astype(np.float64), cells, points_of, faces_of, warnings)
+    return polygons(_widened(vertices, np.float64, file), cells, points_of, faces_of, file.source)
 
 
 def _cells(part: Node, file: _File, n: int, tag: str, warnings: list[str]) -> Cells:
@@ -148,7 +149,16 @@ def _whole(node: Node, file: _File, count: int, what: str, warnings: list[str]) 
     values = _array(node, file, count, what, warnings)
     if values.dtype.kind not in "iu":
         raise BadHeaderError(f"{what} of the type {clip(node.attributes['type'])}")
-    return values.astype(np.int64)
+    return _widened(values, np.int64, file)
+
+
+def _widened(values: NDArray[Any], kind: type[np.generic], file: _File) -> NDArray[Any]:
+    """Return numbers in eight bytes each; those that the file packs closer count for what they
+    become.
+    """
+    if values.itemsize <= _NARROW:
+        file.source.spend(8 * values.size, "numbers of one or two bytes")
+    return values.astype(kind)
 
 
 def _fields(part: Node | None, file: _File, n: int, warnings: list[str]) -> Fields:

@@ -60,6 +60,11 @@ def ply_attacks() -> Attacks:
                     data = ply(count, "i4", faces[:: -1 if first else 1], order)
                     name = f"ply_count_{length:x}_{count}{order}{'first' if first else ''}.ply"
                     yield name, data, REFUSED
+    for k, strip in enumerate((b"\0\1\2\3" * 5_000_000, b"\0\1\2" + b"\xff" * 20_000_000)):
+        data = ply("i4", "i1", [(len(strip), [])], "<").replace(
+            b"element face", b"element tristrips"
+        )
+        yield f"ply_strip_{k}.ply", data + strip, REFUSED
     for item, value in (
         ("u8", 2**63),
         ("i8", -1),

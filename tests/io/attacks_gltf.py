@@ -107,6 +107,12 @@ def gltf_texts() -> Attacks:
         data = plain.replace('"scene": 0', f'"scene": 0, "extras": {inside}')
         yield f"gltf_odd_{k}.gltf", data.encode(), SQUARE
     yield "gltf_twice.gltf", plain.replace('"scene": 0', '"scene": 0, "scene": 0').encode(), REFUSED
+    names = ",".join(f'"{k}":0' for k in range(200_000))
+    twice = plain.replace('"scene": 0', f'"scene": 0, "extras": {{{names}, "199999":0}}')
+    yield "gltf_twice_of_many.gltf", twice.encode(), REFUSED
+    deep = ",".join(['{"":' * 90 + "0" + "}" * 90] * 20_000)
+    data = plain.replace('"scene": 0', f'"scene": 0, "extras": [{deep}]')
+    yield "gltf_objects.gltf", data.encode(), REFUSED
     yield "gltf_behind.gltf", (plain + "{}").encode(), REFUSED
     yield "gltf_list.gltf", f"[{plain}]".encode(), REFUSED
     yield "gltf_mark.gltf", b"\xef\xbb\xbf" + plain.encode(), SQUARE
@@ -152,6 +158,26 @@ def gltf_unfolding() -> Attacks:
     for n in (9_000, 20_000):
         root = document(nodes=[{"mesh": 0}] * n, scenes=[{"nodes": list(range(n))}])
         yield f"glb_{n}_nodes.glb", glb(root)[0], None if n < 10_000 else REFUSED
+    one = {"componentType": 5121, "count": 60_000_000, "type": "SCALAR", "normalized": True}
+    one |= {
+        "sparse": {
+            "count": 1,
+            "indices": {"bufferView": 0, "componentType": 5125},
+            "values": {"bufferView": 1},
+        }
+    }
+    for k, use in enumerate(
+        (
+            {"attributes": {"POSITION": 1, "_q": 2}, "indices": 0},
+            {"attributes": {"POSITION": 1}, "indices": 2},
+        )
+    ):
+        root = document(accessors=[*document()["accessors"], one], meshes=[{"primitives": [use]}])
+        yield f"glb_bytes_unfold_{k}.glb", glb(root)[0], REFUSED
+    targets = {**document()["meshes"][0]["primitives"][0], "targets": [{"POSITION": 1}] * 300}
+    mesh = {"primitives": [targets] * 300, "weights": [1.0] * 300}
+    root = document(meshes=[mesh], nodes=[{"mesh": 0}] * 300, scenes=[{"nodes": list(range(300))}])
+    yield "glb_targets_for_each_node.glb", glb(root)[0], REFUSED
     chain = [{"children": [k + 1]} for k in range(9_000)] + [{"mesh": 0}]
     yield "glb_chain.glb", glb(document(nodes=chain))[0], SQUARE
     loop = [{"children": [1]}, {"children": [2]}, {"children": [0]}]

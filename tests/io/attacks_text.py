@@ -52,6 +52,8 @@ def obj_attacks() -> Attacks:
     yield "obj_lines.obj", b"\n" * 5_000_000, REFUSED
     yield "obj_comment.obj", b"#" * 5_000_000, REFUSED
     yield "obj_one_letter_lines.obj", b"f\n" * 1_000_000 + obj().encode(), SQUARE
+    yield "obj_only_short_lines.obj", b"f\n" * 25_000_000 + obj().encode(), SQUARE
+    yield "obj_short_words.obj", b"a\n" * 8_000_000 + obj().encode(), SQUARE
     yield "obj_flat_quads.obj", obj().encode() + b"f 1 1 1 1\n" * 300_000, SQUARE
     yield "obj_nan_unused.obj", obj().encode() + b"v nan nan nan\n" * 300_000, SQUARE
     yield "obj_words_unused.obj", obj().encode() + b"v -infinity 0 +infinity\n" * 200_000, SQUARE

@@ -17,6 +17,13 @@ from attack_parts import (
 )
 
 
+def many_fields(n: int, rows: int = 4) -> str:
+    """Return so many fields, each of its own name."""
+    numbers = "1 2 3 4\n" if rows else ""
+    names = "".join(f"q{k} 1 {rows} char\n{numbers}" for k in range(n))
+    return f"POINT_DATA 4\nFIELD f {n}\n{names}"
+
+
 def vtk_attacks() -> Attacks:
     good, packed = vtk(), vtk_binary()
     yield "vtk_good.vtk", good.encode(), SQUARE
@@ -31,6 +38,8 @@ def vtk_attacks() -> Attacks:
         ("field_columns", f"POINT_DATA 4\nFIELD f 1\nq {huge} {huge} float\n", REFUSED),
         ("field_empty_columns", f"POINT_DATA 4\nFIELD f 1\nq 0 {huge} float\n", SQUARE),
         ("empty_fields", "POINT_DATA 4\nFIELD f 50000\n" + "q 0 0 float\n" * 50_000, SQUARE),
+        ("many_fields", many_fields(20_000), SQUARE),
+        ("many_wrong_fields", many_fields(50_000, rows=0), SQUARE),
         ("points_twice", f"POINTS 4 float\n{ROWS}", REFUSED),
         ("polygons_twice", f"POLYGONS 2 8\n{LISTS}", REFUSED),
         ("strings", f"POINT_DATA 4\nFIELD f 1\nq 1 {huge} string\n", REFUSED),
@@ -94,6 +103,9 @@ def vtk_attacks() -> Attacks:
         packed + b"POINT_DATA 4\nFIELD f 1\nq 1 1 string\n" + b"\0\xff" * 8,
         REFUSED,
     )
+    points = b"POINTS 8000000 bit\n" + bytes(3_000_000)
+    head, cells = packed.split(b"POINTS")[0], packed[packed.index(b"\nPOLYGONS") :]
+    yield "vtk_points_of_bits.vtk", head + points + cells, REFUSED
     corners = np.array(CORNERS, ">f4").tobytes()
     yield "vtk_cr.vtk", good.replace("\n", "\r").encode(), SQUARE
     yield "vtk_crlf_binary.vtk", packed.replace(corners, corners[:-1] + b"\r"), None

@@ -105,6 +105,15 @@ def compressed_attacks(rows: bytes) -> Attacks:
     yield "vtp_bomb.vtp", file(1, [len(bomb)], bomb), REFUSED
     small = zlib.compress(bytes(7_000_000), 9)
     yield "vtp_bombs.vtp", file(20, [len(small)] * 20, small * 20), REFUSED
+    ends = zlib.compress(b"\6" * 8_000_000, 9)
+    text = base64.b64encode(np.array([1, 8_000_000, 8_000_000, len(ends)], "<u8").tobytes())
+    text += base64.b64encode(ends)
+    long = f'<Piece NumberOfPoints="4" NumberOfPolys="8000000"><Points>{array("p", "ascii", ROWS)}'
+    long += f"</Points><Polys>{array('connectivity', 'ascii', '0 1 2 0 2 3', kind='Int32')}"
+    long += f"{array('offsets', 'binary', text.decode(), kind='Int8')}</Polys></Piece>"
+    data = vtp().replace("</PolyData>", long * 5 + "</PolyData>")
+    data = data.replace("<VTKFile", '<VTKFile compressor="vtkZLibDataCompressor"')
+    yield "vtp_bytes_unfold.vtp", data.encode(), REFUSED
     yield "vtp_empty_blocks.vtp", file(50_000, [0] * 50_000, b""), REFUSED
 
 

@@ -16,6 +16,7 @@ from meshconv.errors import BadFormatError, MeshConvWarning, MissingFileError
 
 _TRUE, _FALSE = {"1", "true", "yes", "y"}, {"", "0", "false", "no", "n"}
 _UNKNOWN = {"na", "n/a", "<na>", "null", "#n/a", "#value!", "#ref!", "#name?", "#div/0!"}
+_UNKNOWN |= {"n.a.", "#na", "#num!", "#null!", "#spill!", "#calc!"}
 _LISTED = 10  # lines or names in a message; the rest is counted
 _NAME_ONE = "say what the scan is, or leave its row out"
 
@@ -140,7 +141,7 @@ def _listed(items: Sequence[object]) -> str:
 
 
 def _refuse_missing(table: Table, folder: Path, paths: dict[int, Path]) -> None:
-    missing = [line for line, path in paths.items() if not path.is_file()]
+    missing = [line for line, path in paths.items() if not os.path.isfile(path)]
     if missing:
         names = [f"{_name(paths[line], folder)} (line {line})" for line in missing]
         raise MissingFileError(
@@ -177,15 +178,15 @@ def _located(path: Path) -> Path:
         for part in one.parts[len(places[0].parts) :]:
             places = [child for place in places for child in _children(place, part)]
         for place in places:
-            if place.is_file():
+            if os.path.isfile(place):
                 return place
     return path
 
 
 def _children(folder: Path, name: str) -> list[Path]:
     """Return what is called so in a folder, in this spelling or another."""
-    exact = [folder / name] if (folder / name).exists() else []
-    if name.isascii() or not folder.is_dir():
+    exact = [folder / name] if os.path.exists(folder / name) else []
+    if name.isascii() or not os.path.isdir(folder):
         return exact
     plain = unicodedata.normalize("NFC", name)
     alike = [one for one in folder.iterdir() if unicodedata.normalize("NFC", one.name) == plain]
@@ -206,8 +207,8 @@ def _is_unknown(text: str) -> bool:
 
 
 def number(text: str) -> float | None:
-    """Return what a text says as a number; None if it is none."""
+    """Return what a text says as a number, also with a decimal comma; None if it is none."""
     try:
-        return float(text)
+        return float(text.replace(",", ".", 1))
     except ValueError:
         return None

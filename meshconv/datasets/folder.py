@@ -162,9 +162,10 @@ def _find_table(folder: Path) -> Path:
 
 
 def _warn_of_case(table: Path, classes: Sequence[str]) -> None:
-    alike = defaultdict(list)
+    alike: dict[str | float, list[str]] = defaultdict(list)
     for name in classes:
-        alike[" ".join(name.split()).casefold()].append(name)
+        value = number(name)
+        alike[" ".join(name.split()).casefold() if value is None else value].append(name)
     for names in alike.values():
         if len(names) > 1:
             warnings.warn(

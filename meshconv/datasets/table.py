@@ -107,7 +107,7 @@ def read_table(path: Path, names: Sequence[str]) -> Table:
         raise AccessError(f"cannot read the table: {error.strerror}", path=path) from error
     if data.startswith(_OLD_EXCEL):
         raise BadFormatError("an Excel workbook of before 2007", path=path, hint=_EXPORT)
-    versions = _sheets(path, data) if data.startswith(_EXCEL) else _separated(path, data)
+    versions = _sheets(path, data) if data.startswith(_EXCEL) else _separated(path, data, names)
     best = max(versions, key=lambda lines: _heard(lines, names))
     if len(best) < 2:
         raise EmptyFileError("the table has no rows", path=path)
@@ -146,15 +146,19 @@ def _decoded(path: Path, data: bytes) -> str:
     return text
 
 
-def _separated(path: Path, data: bytes) -> list[_Lines]:
-    """Return the rows for each separator that may be meant."""
+def _separated(path: Path, data: bytes, names: Sequence[str]) -> list[_Lines]:
+    """Return the rows for each separator that may be meant.
+
+    A separator that makes no table, as of a quote that is not closed, may be the one that was
+    meant, unless another makes the columns `names` of it.
+    """
     text, found, failure = _decoded(path, data), [], None
     for separator in _SEPARATORS:
         try:
             found.append(_tidy(_csv_lines(text, separator)))
         except csv.Error as error:
             failure = error
-    if not found:
+    if failure is not None and not any(_heard(lines, names)[0] for lines in found):
         raise BadFormatError(f"not a CSV table ({failure})", path=path) from failure
     return found
 

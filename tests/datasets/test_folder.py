@@ -79,6 +79,8 @@ def test_subjects_default_to_files_and_any_single_table_will_do(folder):
         ),
         ("file,label\na.ply,N/A\n", BadFormatError, "line 2.*with the label 'N/A'"),
         ("file,label\na.ply,#N/A\n", BadFormatError, "line 2.*with the label '#N/A'"),
+        ("file,label\na.ply,#NUM!\n", BadFormatError, "line 2.*with the label '#NUM!'"),
+        (f"file,label\n{'a' * 5000}.ply,1\n", MissingFileError, "1 of 1 files in the table"),
         ("file,label,subject\na.ply,1,NA\n", BadFormatError, "line 2.*subject is not known"),
         ("file,label,Label \na.ply,1,2\n", BadFormatError, "line 1: 2 columns are called 'label'"),
         ("SUBJECT,file,label,subject\nx,a.ply,1,y\n", BadFormatError, "2 columns are called 'subj"),
@@ -165,6 +167,9 @@ def test_a_measure_is_no_class(folder):
     measured = "".join(f"{k}.ply,{20 + 1.37 * k}\n" for k in range(9))
     with pytest.raises(BadFormatError, match=r"line 3: Unknown label type: continuous.*1.ply"):
         FolderDataset(_table(folder, f"file,label\n{measured}")).check_classes()
+    german = measured.replace(",", ";").replace(".", ",").replace(",ply", ".ply")
+    with pytest.raises(BadFormatError, match=r"line 3: Unknown label type: continuous.*'21,37'"):
+        FolderDataset(_table(folder, f"file;label\n{german}")).check_classes()
     for labels in (
         ["0", "0.5", "1"] * 3,
         ["1", "2", "1"] * 3,
@@ -173,6 +178,11 @@ def test_a_measure_is_no_class(folder):
     ):
         rows = "".join(f"{k}.ply,{labels[k]}\n" for k in range(9))
         FolderDataset(_table(folder, f"file,label\n{rows}")).check_classes()
+
+
+def test_one_number_spelled_in_two_ways_is_told(folder):
+    with pytest.warns(MeshConvWarning, match=r"'1' and '1.0' are taken for 2 classes"):
+        FolderDataset(_table(folder, "file,label\na.ply,1\nb.obj,1.0\n"))
 
 
 def test_all_files_that_are_not_there_are_named(folder):

@@ -5,7 +5,7 @@ the disk comes back, and nothing folds.
 import numpy as np
 import pytest
 
-from meshconv.errors import FoldError
+from meshconv.errors import FoldError, RegistrationWarning
 from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.maps.folds import signed_areas
 from meshconv.maps.locate import lift
@@ -96,9 +96,18 @@ def test_what_reaches_far_beyond_the_template_lies_in_the_margin(kind: str, seed
 
 @pytest.mark.parametrize("height", [100.0, 1000.0])
 def test_what_cannot_be_laid_flat_is_refused_with_the_reason(height: float) -> None:
-    tube = repair(cylinder(1.0, height, 12, 40)).surface
+    tube = repair(cylinder(1.0, height, 12, 200)).surface
     with pytest.raises(FoldError, match="cannot be laid into the frame without folds, and"):
         register(tube, Template.from_surface(face(200)))
+
+
+@pytest.mark.parametrize("height", [100.0, 1000.0])
+def test_a_deep_tube_is_laid_without_folds_and_named_as_foreign(height: float) -> None:
+    tube = repair(cylinder(1.0, height, 12, 40)).surface
+    with pytest.warns(RegistrationWarning, match="unlike the scans"):
+        found = register(tube, Template.from_surface(face(200)))
+    assert len(found.flipped_faces()) == 0
+    assert np.linalg.norm(found.coordinates, axis=1).max() <= 1 + 1e-9
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e160, 1e300])

@@ -16,7 +16,7 @@ from meshconv.registration.population import Options, in_one_unit, mean_frame
 from meshconv.registration.template import Template
 from meshconv.resample.channels import channels
 from meshconv.resample.resampler import Resampler
-from meshconv.train.scans import EXPECTED, NumberedScan, ScanLike, Skipped, read
+from meshconv.train.scans import EXPECTED, NumberedScan, ScanLike, Skipped, all_of, read
 
 _TRIED = 3  # scans whose triangles are tried, at most
 
@@ -45,7 +45,7 @@ def population_template(
     count : int
         How many sound scans are used.
     on_error : {'raise', 'skip'}
-        What a bad scan leads to.
+        What a bad scan leads to: an error that names every bad one, or the next in its place.
     domain : {'disk', 'sphere'}, optional
         What the scans are; what most of these are if None.
     orientation : {'any', 'kept'}
@@ -61,14 +61,18 @@ def population_template(
     first = list(islice(found, count))
     shape = domain or _majority(first)
     surfaces: list[Surface] = []
+    bad: list[Skipped] = []
     for one in chain(first, found):
         sound = one if isinstance(one, Skipped) else _sound(*one, shape)
-        if isinstance(sound, Surface):
+        if isinstance(sound, Skipped):
+            bad.append(sound)
+        elif len(surfaces) < count:
             surfaces.append(sound)
-        elif on_error == "raise":
-            raise sound.as_error() from sound.error
-        if len(surfaces) == count:
+        if len(surfaces) == count and not (bad and on_error == "raise"):
             break
+    if bad and on_error == "raise":  # then all have been tried, so that each bad one is named
+        bad.sort(key=lambda one: one.index)
+        raise all_of(bad, len(scans)) from bad[0].error
     if not surfaces:
         raise ArgumentError("no scan is sound enough to make a template of")
     options = Options(shape, rounds, orientation, pose)

@@ -40,7 +40,7 @@ format: $(READY)  ## rewrite to the house format
 	$(BIN)/ruff check --fix .
 
 bench: $(READY)  ## every benchmark, ratios to peers; JSON in benchmarks/results
-	for script in io operators maps density registration layer classify layers adrenal; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+	for script in io operators repair maps density registration layer classify layers adrenal; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 clean:  ## remove the virtual environment and outputs
 	rm -rf $(VENV) out

@@ -119,6 +119,20 @@ def registration() -> str:
     )
 
 
+def repair() -> str:
+    """Closest points, check, repair, wrapping."""
+    rows = [
+        [
+            row["what"],
+            f"{row['median_s']:.2f}",
+            f"{row['to_peer']:.2f}" if "to_peer" in row else "-",
+            row["quality"] or "-",
+        ]
+        for row in read("repair")["rows"]
+    ]
+    return table(["task", "CPU s", "ratio", "quality"], rows, "python benchmarks/repair.py")
+
+
 def core() -> str:
     """Assembly, solves and import."""
     found = read("operators")
@@ -230,6 +244,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "adaptive time": lambda: table(*layers.adaptive_time(read("layers_adaptive"))),
     "stride": lambda: table(*layers.stride(read("layers_stride"))),
     "attention": lambda: table(*layers.attention(read("layers_ppcr"))),
+    "repair": repair,
     "core": core,
     "files": files,
 }

@@ -28,7 +28,13 @@ _GOOD = {
     "population": np.ones(_FACE.n_faces),
     "field": np.zeros(_FACE.n_vertices),
 }
-_DATA = (mc.MeshFile, mc.Placed, mc.Repaired, mc.Scan)  # plain records of what others checked
+_DATA = (
+    mc.Cut,
+    mc.MeshFile,
+    mc.Placed,
+    mc.Repaired,
+    mc.Scan,
+)  # plain records of what others checked
 
 
 def _is_kind(value: Any, kind: type) -> bool:

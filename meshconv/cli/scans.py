@@ -12,7 +12,7 @@ from typing import Any
 
 import meshconv as mc
 from meshconv.cli.options import FORMATS, Commands, add, add_on_error, add_preparation
-from meshconv.cli.output import as_json, emit, one_line
+from meshconv.cli.output import as_json, emit, one_line, say
 from meshconv.errors import ArgumentError, MeshConvError
 
 
@@ -91,10 +91,11 @@ def measured(model: Any) -> list[str]:
     return [] if model.quality_ is None else [f"while it was fitted: {model.quality_}"]
 
 
-def _doubt(model: Any) -> list[str]:
-    """Return a line that says so where the classifier is not better than chance."""
+def _say_doubt(args: argparse.Namespace, model: Any) -> None:
+    """Say beside the results where the classifier is not better than chance; JSON has it inside."""
     found = model.quality_
-    return [] if found is None or found.better_than_chance else [f"the classifier: {found}"]
+    if not (args.json or found is None or found.better_than_chance):
+        say(f"meshconv: the classifier: {found}", aside=True)
 
 
 def _predict(args: argparse.Namespace) -> int:
@@ -114,7 +115,8 @@ def _predict(args: argparse.Namespace) -> int:
         for row in rows
     ]
     data = {"predictions": rows, "skipped": skipped, **quality(model)}
-    emit(args, data, with_skipped([*lines, *_doubt(model)], skipped))
+    emit(args, data, with_skipped(lines, skipped))
+    _say_doubt(args, model)
     return 0
 
 
@@ -148,7 +150,8 @@ def _explain(args: argparse.Namespace) -> int:
     write_bytes_atomic(args.out / "explanations.json", (as_json(rows) + "\n").encode())
     lines = [f"{one_line(row['file'])}\t{one_line(row['label'])}" for row in rows]
     data = {"explanations": rows, "skipped": skipped, **quality(model)}
-    emit(args, data, with_skipped([*lines, *_doubt(model)], skipped))
+    emit(args, data, with_skipped(lines, skipped))
+    _say_doubt(args, model)
     return 0
 
 

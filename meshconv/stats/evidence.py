@@ -148,9 +148,10 @@ def find_evidence(
     >>> import numpy as np
     >>> rng, groups = np.random.default_rng(0), np.arange(60) % 2
     >>> images = rng.normal(size=(60, 1, 17, 17))
-    >>> images[groups == 1, :, 4:7, 4:7] *= 4
-    >>> print(find_evidence(images, groups).findings[0].kind)
-    texture
+    >>> images[groups == 1, :, 4:7, 4:7] += 2
+    >>> found = find_evidence(images, groups)
+    >>> found.strength, "in their mean" in str(found)
+    (1.0, True)
     """
     if permutations < _LEAST_PERMUTATIONS:
         raise ArgumentError(

@@ -20,6 +20,7 @@ from meshconv.stats.metrics import Metrics, evaluate
 
 FEW = 12  # subjects of a class below which figures are too uncertain to lean on
 CHANCE = 0.01  # a p above which a classifier is said to be not better than chance
+_UNSURE = 0.05  # a p below which it is only not said for sure
 _PERMUTATIONS = 1999
 _COOLEST, _HOTTEST = 0.05, 50.0  # bounds of the temperature
 
@@ -85,7 +86,8 @@ class Quality:
         p = f"p < {_short(2 / _PERMUTATIONS)}" if self.p <= 1 / _PERMUTATIONS else None
         p = p or f"p {_short(self.p)}"
         if not self.better_than_chance:
-            return f"not better than chance ({auc}, {p})"
+            surely = "surely " if self.p < _UNSURE else ""
+            return f"not {surely}better than chance ({auc}, {p})"
         return f"better than chance ({auc} [{_short(low)}, {_short(high)}], {p})"
 
     def __str__(self) -> str:

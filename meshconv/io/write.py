@@ -186,7 +186,10 @@ def _fields(
 def _checked(name: str, value: ArrayLike, n: int, per: str) -> NDArray[Any]:
     """Return a field as an array of rows, or say why it is none."""
     what = f"{per} field {name!r}"
+    if np.ma.is_masked(value):
+        raise ArrayTypeError(f"{what} has masked values, which no format tells", hint="fill them")
     array = np.ascontiguousarray(as_array(value, what))
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)  # as all writers expect it
     if not name or not name.isprintable():
         raise ArgumentError(f"{per} field name {name!r} must be printable")
     if array.ndim not in (1, 2) or len(array) != n:

@@ -241,3 +241,16 @@ def test_a_stray_vertex_does_not_move_the_others(tmp_path: Path) -> None:
                 save(tmp_path / f"a.{form}", stray)
             back = read(tmp_path / f"a.{form}").surface.vertices[:4]
             np.testing.assert_allclose(back, here, atol=1e-7, rtol=1e-15)
+
+
+@pytest.mark.parametrize("form", ["ply", "vtk", "vtp", "glb", "gltf"])
+def test_the_byte_order_in_memory_does_not_matter_and_a_mask_is_refused(
+    tmp_path: Path, form: str
+) -> None:
+    surface = Surface([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]])
+    path, values = tmp_path / f"a.{form}", np.array([1, 2, 300])
+    for kind in (">f4", ">i2", ">f8", "<f4"):
+        save(path, surface, vertex_fields={"q": values.astype(kind)})
+        assert read(path).vertex_fields["q"].tolist() == values.tolist()
+    with pytest.raises(ArrayTypeError, match="masked"):
+        save(path, surface, vertex_fields={"q": np.ma.array(values, mask=[0, 1, 0])})

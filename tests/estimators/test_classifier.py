@@ -157,7 +157,7 @@ def test_a_saved_classifier_answers_alike_and_a_changed_file_is_refused(
         lambda arrays, head: head.update(cache="/tmp/x"),
         lambda arrays, head: head["settings"].update(width=10**9),
         lambda arrays, head: head["settings"].update(size=10**9 + 1),
-        lambda arrays, head: head.update(classes=list(range(10**6))),
+        lambda arrays, head: head.update(classes=list(range(9 * 10**5))),
         lambda arrays, head: head.update(classes=[10**30, 1]),
         lambda arrays, head: head.update(classes_dtype="<U1000000000"),
         lambda arrays, head: head.update(classes_dtype="|O"),

@@ -134,3 +134,10 @@ def test_the_longest_chain_of_imports_has_at_most_14_files() -> None:
 
     chains = {module: length(module) for module in graph.modules if module != "meshconv"}
     assert max(chains.values()) <= 14, {name for name, found in chains.items() if found > 14}
+
+
+def test_files_are_short_and_the_formatter_has_the_last_word() -> None:
+    texts = {path: path.read_text() for path in (ROOT / "meshconv").rglob("*.py")}
+    long = {str(path): text.count("\n") for path, text in texts.items() if text.count("\n") > 300}
+    assert len(texts) > 200 and not long, long
+    assert sum(text.count("# fmt: skip") for text in texts.values()) <= 15

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from meshconv._types import BoolArray, IntArray
+from meshconv._types import IntArray
 
 EdgeGroups = tuple[IntArray, IntArray, IntArray]
 
@@ -131,13 +131,6 @@ def boundary_half_edges(faces: IntArray) -> IntArray:
     face.
     """
     return half_edges(faces)[boundary_half_edge_ids(edge_groups(faces))]
-
-
-def boundary_vertices(faces: IntArray, n_vertices: int) -> BoolArray:
-    """Return a mask (V,) of the vertices on an edge with one face only."""
-    mask = np.zeros(n_vertices, dtype=bool)
-    mask[boundary_half_edges(faces)] = True
-    return mask
 
 
 def face_components(faces: IntArray, groups: EdgeGroups | None = None) -> IntArray:

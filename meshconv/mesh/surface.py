@@ -11,6 +11,7 @@ import numpy as np
 from meshconv._check import faces_array, vertices_array
 from meshconv._types import FloatArray, IntArray
 from meshconv.mesh.areas import area_vectors
+from meshconv.mesh.connectivity import used_vertices
 from meshconv.mesh.topology import Topology
 
 if TYPE_CHECKING:
@@ -122,8 +123,7 @@ class Surface:
         """The power of two below the largest coordinate of a vertex that is in a face; dividing by
         it is exact and tames squares.
         """
-        used = np.bincount(self.faces.ravel(), minlength=self.n_vertices) > 0
-        largest = np.abs(self.vertices[used]).max()
+        largest = np.abs(self.vertices[used_vertices(self.faces)]).max()
         return float(np.exp2(np.frexp(largest)[1] - 1.0)) or 1.0
 
     @cached_property

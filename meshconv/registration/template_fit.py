@@ -238,7 +238,7 @@ def unit_ratio(surface: Surface, frame: Frame) -> float:
 def _check_topology(surface: Surface, template: Frame) -> None:
     domain = template.parameterization.domain
     for name, given in (("scan", surface), ("template", template.surface)):
-        unused = np.flatnonzero(np.bincount(given.faces.ravel(), minlength=given.n_vertices) == 0)
+        unused = np.flatnonzero(~given.topology.used)
         if len(unused):
             raise TopologyError(
                 f"{len(unused)} vertices of the {name} belong to no face, first vertex {unused[0]}",

@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
+from attack_parts import document
 
 V4 = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
 OBJ = V4 + "f 1 2 3\nf 1 3 4\n"
@@ -43,22 +44,7 @@ BUFFER = np.array([0, 1, 2, 0, 2, 3], "<u4").tobytes() + np.array(ROWS.split(), 
 def gltf(uri: str | None = None, **changes: object) -> bytes:
     """Return a small glTF document with some of its top-level entries replaced."""
     uri = uri or "data:;base64," + base64.b64encode(BUFFER).decode()
-    root: dict[str, object] = {
-        "asset": {"version": "2.0"},
-        "scene": 0,
-        "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0}],
-        "meshes": [{"primitives": [{"attributes": {"POSITION": 1}, "indices": 0}]}],
-        "accessors": [
-            {"bufferView": 0, "componentType": 5125, "count": 6, "type": "SCALAR"},
-            {"bufferView": 1, "componentType": 5126, "count": 4, "type": "VEC3"},
-        ],
-        "bufferViews": [
-            {"buffer": 0, "byteLength": 24},
-            {"buffer": 0, "byteOffset": 24, "byteLength": 48},
-        ],
-        "buffers": [{"byteLength": 72, "uri": uri}],
-    }
+    root = document(buffers=[{"byteLength": 72, "uri": uri}])
     return json.dumps(root | changes).encode()
 
 

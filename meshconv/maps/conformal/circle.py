@@ -60,6 +60,7 @@ def length_shares(vertices: FloatArray, loop: IntArray) -> FloatArray:
 
 
 def cumulated(measure: FloatArray) -> FloatArray:
+    """Return the angles (B,) of border vertices whose arcs are `measure` (B,), the first at 0."""
     gaps = (measure + np.roll(measure, -1)) / 2
     return np.concatenate([[0.0], np.cumsum(gaps)[:-1]])
 

@@ -90,6 +90,8 @@ def _run(args: argparse.Namespace) -> int:
 
 def _install(package: str | None) -> str:
     """The line that brings a package which is not installed."""
+    if package in {"dask", "distributed"}:
+        return "pip install 'meshconv[scale]'"
     extra = "view" if package in {"pyvista", "vtk", "matplotlib", "jinja2"} else "learn"
     return f"pip install 'meshconv[{extra}]'"
 

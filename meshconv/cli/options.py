@@ -123,6 +123,11 @@ def add_preparation(parser: argparse.ArgumentParser, *, needs_cache: bool = Fals
         "--cache", type=Path, required=needs_cache, help="folder of finished images"
     )
     parser.add_argument("--workers", type=int, default=1, help="processes; -1 for one per core")
+    parser.add_argument(
+        "--client",
+        metavar="SCHEDULER",
+        help="use a Dask cluster: the address of its scheduler, or its scheduler file",
+    )
     add_on_error(parser)
 
 

@@ -73,6 +73,7 @@ def images(args: argparse.Namespace, model: Any, scans: Any) -> Any:
         **model.fitted_.preparation,
         cache=args.cache,
         workers=args.workers,
+        client=args.client,
         on_error=args.on_error,
         progress=True,
     )

@@ -33,6 +33,12 @@ def add_commands(commands: Commands) -> None:
     _add_frame(frame)
     ready = add_study(add(commands, "prepare", _prepare, "scans -> registered images, cached"))
     _add_frame(ready, needs_cache=True)
+    ready.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="I/N",
+        help="every n-th scan, from the i-th on: one job of an array; all share cache and frame",
+    )
     train = add_study(
         add(commands, "train", _train, "learn from a folder of scans and a table of labels")
     )
@@ -97,6 +103,14 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ...")
 
 
+def _shard(text: str) -> tuple[int, int]:
+    """Return i and n of i/n; what is no shard, the parser refuses."""
+    which, count = map(int, text.split("/"))
+    if not 1 <= which <= count:
+        raise ValueError(text)
+    return which, count
+
+
 def _add_own(parser: argparse.ArgumentParser, name: str, **options: Any) -> None:
     """Add an option of `SurfaceClassifier`, which has the default."""
     parser.add_argument(name, default=argparse.SUPPRESS, **options)
@@ -148,6 +162,7 @@ def _untaught(model: Any) -> list[str]:
 
 
 def _prepare(args: argparse.Namespace) -> int:
+    from meshconv.datasets.scan import shard
     from meshconv.train.config import PrepareConfig
     from meshconv.train.prepare import prepare
 
@@ -157,11 +172,12 @@ def _prepare(args: argparse.Namespace) -> int:
         args.cache.mkdir(parents=True, exist_ok=True)
         template.save(args.cache / "template.npz")
     done = prepare(
-        scans,
+        scans if args.shard is None else shard(scans, *args.shard),
         template,
         config=PrepareConfig(**_own(args)),
         cache=args.cache,
         workers=args.workers,
+        client=args.client,
         on_error=args.on_error,
     )
     data = {
@@ -183,6 +199,7 @@ def _train(args: argparse.Namespace) -> int:
         on_error=args.on_error,
         cache=args.cache,
         workers=args.workers,
+        client=args.client,
         checkpoint=args.checkpoint,
         device=args.device,
         progress=True,

@@ -5,6 +5,7 @@ scikit-learn manners.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from os import PathLike
 from typing import Any, Self
 
@@ -87,8 +88,8 @@ class SurfaceClassifier(FittedParts, ClassifierMixin, BaseEstimator):
         200 scans, and nothing of what preparing them does.
     on_error : {'raise', 'skip'}
         What a bad scan leads to in `fit`; those skipped are in ``skipped_``.
-    cache, workers
-        See `prepare`.
+    cache, workers, client
+        See `prepare`. A client is shared by all clones.
     checkpoint : path, optional
         Written after every epoch; `fit` on the same data goes on from it.
     device : str or torch.device, optional
@@ -144,6 +145,7 @@ class SurfaceClassifier(FittedParts, ClassifierMixin, BaseEstimator):
         on_error: str = "raise",
         cache: str | PathLike[str] | None = None,
         workers: int = 1,
+        client: Any = None,
         checkpoint: str | PathLike[str] | None = None,
         device: Any = None,
         seed: int = TrainConfig.seed,
@@ -158,7 +160,8 @@ class SurfaceClassifier(FittedParts, ClassifierMixin, BaseEstimator):
         self.density_epochs, self.class_weights = density_epochs, class_weights
         self.patience, self.validation, self.precision = patience, validation, precision
         self.verdict = verdict
-        self.on_error, self.cache, self.workers, self.progress = on_error, cache, workers, progress
+        self.on_error, self.cache, self.workers = on_error, cache, workers
+        self.client, self.progress = client, progress
         self.checkpoint, self.device, self.seed = checkpoint, device, seed
 
     def fit(self, X: Scans, y: ArrayLike | None = None) -> Self:
@@ -270,7 +273,14 @@ class SurfaceClassifier(FittedParts, ClassifierMixin, BaseEstimator):
         return as_prepared(X, lambda scans: prepare(scans, **self.fitted_.preparation, **own))
 
     def _reading(self) -> dict[str, Any]:
-        return {"cache": self.cache, "workers": self.workers, "progress": self.progress}
+        names = ("cache", "workers", "client", "progress")
+        return {name: getattr(self, name) for name in names}
+
+    def __sklearn_clone__(self) -> Self:
+        shell = copy(self)
+        shell.client = None  # a connection has no copies
+        clone: Self = super(SurfaceClassifier, shell).__sklearn_clone__()
+        return clone.set_params(client=self.client)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

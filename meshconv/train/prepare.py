@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -18,17 +18,27 @@ from numpy.typing import NDArray
 
 from meshconv._check import one_of
 from meshconv._progress import Meter, metered
-from meshconv.datasets.scan import Scan
+from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import ArgumentError, CacheWarning, CheckpointError, MissingFileError
 from meshconv.registration.frame import Frame
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.placed import Placed, place
 from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
 from meshconv.train.config import PrepareConfig
+from meshconv.train.engines import results
 from meshconv.train.prepared import Prepared
-from meshconv.train.scans import EXPECTED, NumberedScan, ScanLike, Skipped, all_of, read
+from meshconv.train.scans import (
+    EXPECTED,
+    ScanLike,
+    Skipped,
+    Unread,
+    all_of,
+    population_of,
+    unread,
+)
 
 _VERSION = 2  # of the images: raise it when preparation gives other values
+_IMAGE = "image.channels"  # what the array of a cache file is called
 
 
 def prepare(
@@ -56,10 +66,13 @@ def prepare(
         A folder of finished images, one file each, named by the content of scan, template and
         settings. A damaged one is made anew, with a `CacheWarning`. Several processes may share it.
     workers : int
-        Processes of one thread each; -1 for one per core.
+        How many of one thread each; -1 for one per core. Processes, or what joblib's backend in
+        force has (``joblib.parallel_config``).
     client : optional
-        Anything with ``submit(function, *arguments)`` that returns futures, such as a Dask client:
-        used instead of processes of our own.
+        Used instead of them: a Dask client, the address or the file of its scheduler, or anything
+        with ``submit(function, *arguments)`` that returns futures. The frame is sent once, files
+        by their path, those of a population by their number. Then files and cache must be where
+        every worker finds them by the same path.
     on_error : {'raise', 'skip'}
         What a scan that cannot be prepared leads to; with ``skip`` it is listed in ``skipped``.
     progress : bool
@@ -83,12 +96,14 @@ def prepare(
     one_of(on_error, ("raise", "skip"), "on_error")
     if len(scans) == 0:
         raise ArgumentError("there are no scans to prepare")
-    job = _Job(template, config or PrepareConfig(), None if cache is None else Path(cache))
-    results = _run(job, read(scans), workers, client)
+    job = _Job.of(template, config or PrepareConfig(), cache, population_of(scans))
+    if client is not None or workers != 1:
+        _warm(template)
+    done_in_order = results(job, unread(scans), workers=workers, client=client)
     meter = Meter("prepare", "scan", len(scans), shown=progress)
     done: list[_Done] = []
     skipped: list[Skipped] = []
-    for result in metered(results, meter):
+    for result in metered(done_in_order, meter):
         if isinstance(result, Skipped):
             skipped.append(result)
         else:
@@ -119,80 +134,83 @@ def image_of(placed: Placed, config: PrepareConfig) -> GeometryImage:
 @dataclass(frozen=True, eq=False)
 class _Done:
     """All that is kept of a scan: its surface is not, or memory would grow with what was computed
-    on it.
+    on it. The image lies in the cache, if there is one, and does not travel.
     """
 
     index: int
     name: str
     subject: str
     label: int
-    image: NDArray[np.float32]
+    image: NDArray[np.float32] | Path
 
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """What all scans share; sent to every worker with what the template has computed."""
+    """What all scans share: sent to every worker with what the template has computed."""
 
     template: Frame
     config: PrepareConfig
     cache: Path | None
+    population: Population | None
+    key: bytes  # of all that images depend on, but the scan
 
-    def __call__(self, given: NumberedScan | Skipped) -> _Done | Skipped:
-        """Prepare one scan, or read it from the cache; a failure is a result, so that it crosses
+    @classmethod
+    def of(
+        cls,
+        template: Frame,
+        config: PrepareConfig,
+        cache: str | PathLike[str] | None,
+        population: Population | None,
+    ) -> _Job:
+        folder = None if cache is None else Path(cache).absolute()
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        return cls(template, config, folder, population, _shared_key(template, config))
+
+    def __call__(self, given: Unread | Skipped) -> _Done | Skipped:
+        """Prepare one scan, or find it in the cache; a failure is a result, so that it crosses
         processes.
         """
-        if isinstance(given, Skipped):
-            return given
-        index, scan = given
+        found = given if isinstance(given, Skipped) else given.read(self.population)
+        if isinstance(found, Skipped):
+            return found
+        index, scan = found
         path = None if self.cache is None else self.cache / f"{self._key(scan)}.npz"
-        image = None if path is None else _read_cached(path, self.config)
-        if image is None:
+        if path is None or not _is_cached(path, self.config):
             try:
-                found = image_of(place_scan(scan, self.template, self.config), self.config)
+                made = image_of(place_scan(scan, self.template, self.config), self.config)
             except EXPECTED as error:
                 return Skipped(index, scan.name, error)
-            image = found.channels.astype(np.float32)
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_checkpoint(path, {"image.channels": image}, {"name": scan.name})
-        return _Done(index, scan.name, scan.subject, scan.label, image)
+            image = made.channels.astype(np.float32)
+            if path is None:
+                return _Done(index, scan.name, scan.subject, scan.label, image)
+            write_checkpoint(path, {_IMAGE: image}, {})
+        return _Done(index, scan.name, scan.subject, scan.label, path)
 
     def _key(self, scan: Scan) -> str:
         """Return a name made of all that the image depends on."""
-        settings = {"config": self.config.as_dict(), "mirrored": scan.mirrored, "version": _VERSION}
-        total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        frame, orientation = self.template.parameterization, self.template.orientation
-        total.update(
-            (frame.domain if orientation == "any" else f"{frame.domain} {orientation}").encode()
-        )
-        for array in (
-            scan.surface.vertices,
-            scan.surface.faces,
-            frame.surface.vertices,
-            frame.surface.faces,
-            frame.coordinates,
-        ):
-            total.update(str(array.shape).encode() + array.tobytes())
+        total = hashlib.sha256(self.key + bytes([scan.mirrored]))
+        _add_arrays(total, scan.surface.vertices, scan.surface.faces)
         return total.hexdigest()
 
 
-def _run(
-    job: _Job, scans: Iterable[NumberedScan | Skipped], workers: int, client: Any
-) -> Iterator[_Done | Skipped]:
-    """Yield the results in the order of the scans."""
-    if client is None and workers == 1:
-        yield from map(job, scans)
-        return
-    _warm(job.template)
-    if client is not None:
-        yield from (future.result() for future in [client.submit(job, one) for one in scans])
-        return
-    from joblib import Parallel, delayed
+def _shared_key(template: Frame, config: PrepareConfig) -> bytes:
+    frame = template.parameterization
+    settings = {
+        "config": config.as_dict(),
+        "version": _VERSION,
+        "domain": frame.domain,
+        "orientation": template.orientation,
+    }
+    total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    _add_arrays(total, frame.surface.vertices, frame.surface.faces, frame.coordinates)
+    return total.digest()
 
-    call: Callable[..., Any] = delayed(job)
-    yield from Parallel(
-        n_jobs=workers, return_as="generator", inner_max_num_threads=1, backend="loky"
-    )(call(one) for one in scans)
+
+def _add_arrays(total: Any, *arrays: NDArray[Any]) -> None:
+    for array in arrays:
+        total.update(str(array.shape).encode())
+        total.update(np.ascontiguousarray(array))
 
 
 def _warm(template: Frame) -> None:
@@ -200,22 +218,30 @@ def _warm(template: Frame) -> None:
     _ = template.modes, template.curvature, template.on_border
 
 
-def _read_cached(path: Path, config: PrepareConfig) -> NDArray[np.float32] | None:
+def _is_cached(path: Path, config: PrepareConfig) -> bool:
+    """Whether the cache has this image, whole and sound."""
     try:
-        image = read_checkpoint(path)[0]["image.channels"]
+        image = _image_in(path)
     except MissingFileError:
-        return None
+        return False
     except (CheckpointError, KeyError) as error:
         warnings.warn(f"cached image made anew: {error}", CacheWarning, stacklevel=4)
-        return None
+        return False
     expected = (len(config.channels), config.size, config.size)
-    sound = image.shape == expected and bool(np.isfinite(image).any())
-    return np.asarray(image, dtype=np.float32) if sound else None
+    return image.shape == expected and bool(np.isfinite(image).any())
+
+
+def _image_in(path: Path) -> NDArray[Any]:
+    return read_checkpoint(path)[0][_IMAGE]
 
 
 def _stack(done: list[_Done], skipped: list[Skipped], config: PrepareConfig) -> Prepared:
+    shape = (len(done), len(config.channels), config.size, config.size)
+    images = np.empty(shape, dtype=np.float32)
+    for k, one in enumerate(done):
+        images[k] = _image_in(one.image) if isinstance(one.image, Path) else one.image
     return Prepared(
-        np.stack([one.image for one in done]),
+        images,
         config.channels,
         tuple(one.name for one in done),
         tuple(one.subject for one in done),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meshconv._check import FloatArray, IntArray
-from meshconv.datasets.scan import Population, Scan
+from meshconv.datasets.scan import Part, Population
 from meshconv.errors import ArgumentError
 from meshconv.stats.folds import grouped_folds
 from meshconv.stats.metrics import Metrics, evaluate
@@ -119,39 +119,18 @@ def _test_images(fitted: Any, scans: Any, test: IntArray) -> tuple[Any, list[Ski
         return rows, []
     if learned.template is None:
         return rows, []
-    cache, workers = fitted.cache, fitted.workers
+    how = {name: getattr(fitted, name) for name in ("cache", "workers", "client")}
     done = as_prepared(
         rows,
-        lambda some: prepare(
-            some,
-            **learned.preparation,
-            cache=cache,
-            workers=workers,
-            on_error="skip",
-            progress=False,
-        ),
+        lambda some: prepare(some, **learned.preparation, **how, on_error="skip", progress=False),
     )
     bad = [(int(test[one.index]), one) for one in done.skipped]
-    return done, [
-        replace(one, index=k, name=one.name.replace(f"scan {one.index}", f"scan {k}"))
-        for k, one in bad
-    ]
+    return done, [replace(one, index=k, name=_renumbered(one, k)) for k, one in bad]
 
 
-class _Part(Population):
-    """Some scans of a population, still read only when asked for."""
-
-    def __init__(self, scans: Any, rows: IntArray) -> None:
-        self.scans, self.rows, known = scans, rows, list(scans.subjects)
-        self.subjects = [str(known[k]) for k in rows]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def scan(self, k: int) -> Scan:
-        """Read scan k of the part."""
-        found: Scan = self.scans[int(self.rows[k])]
-        return found
+def _renumbered(one: Skipped, k: int) -> str:
+    """Return the name of a scan that is number k of the whole."""
+    return f"scan {k}" if one.name == f"scan {one.index}" and k != one.index else one.name
 
 
 def _fresh(classifier: Any, fold: int) -> Any:
@@ -170,5 +149,5 @@ def _rows(scans: Any, rows: NDArray[np.int64]) -> Any:
     if isinstance(scans, Prepared):
         return scans.take(rows)
     if isinstance(scans, Population) and hasattr(scans, "subjects"):
-        return _Part(scans, rows)
+        return Part(scans, rows.tolist())
     return scans[rows] if isinstance(scans, np.ndarray) else [scans[int(k)] for k in rows]

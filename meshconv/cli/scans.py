@@ -15,6 +15,8 @@ from meshconv.cli.options import FORMATS, Commands, add, add_on_error, add_prepa
 from meshconv.cli.output import as_json, emit, one_line, say
 from meshconv.errors import ArgumentError, MeshConvError
 
+METHODS = ("density", "gradient", "gradcam", "landing", "attention", "levels")
+
 
 def add_commands(commands: Commands) -> None:
     """Add the commands of this file."""
@@ -28,7 +30,7 @@ def add_commands(commands: Commands) -> None:
     explain.add_argument(
         "--out", type=Path, required=True, help="folder for NAME.vtp (field saliency) and NAME.png"
     )
-    explain.add_argument("--method", choices=("density", "gradient", "gradcam"), default="density")
+    explain.add_argument("--method", choices=METHODS, default="density")
     explain.add_argument("--no-picture", action="store_true")
     add_on_error(explain)
     show = add(commands, "show", _show, "open a window: a surface, or with --model its saliency")

@@ -64,6 +64,10 @@ class SurfaceClassifier(FittedParts, ClassifierMixin, BaseEstimator):
         scans (with a template) whose density is not one for each, with ``head='flatten'``.
     emphasis : float, optional
         Power of the density that multiplies what the network sees, see `DECNN`.
+    backbone : {'small', 'dynamic_stride', 'adaptive', 'recalibration', 'scale_equivariant'}
+        The convolutions: plain, or with layers that adapt, see `meshconv.nn.layers.convert`. What
+        these saw comes back to the surface by ``explain`` with the method ``landing``,
+        ``attention`` or ``levels``.
     template : Template, optional
         The frame; the mean of the first few training scans if None. Give one to share the frame
         (and the cache) between fits.
@@ -126,6 +130,7 @@ class SurfaceClassifier(FittedParts, ClassifierMixin, BaseEstimator):
         width: int = NetworkConfig.width,
         direct: bool | None = NetworkConfig.direct,
         emphasis: float | None = NetworkConfig.emphasis,
+        backbone: str = NetworkConfig.backbone,
         template: Template | None = None,
         channels: tuple[str, ...] = PrepareConfig.channels,
         repair: bool = PrepareConfig.repair,
@@ -154,7 +159,7 @@ class SurfaceClassifier(FittedParts, ClassifierMixin, BaseEstimator):
         self.size, self.channels, self.repair, self.template = size, channels, repair, template
         self.network_size, self.width, self.head, self.direct = network_size, width, head, direct
         self.density, self.ratio, self.warm_start = density, ratio, warm_start
-        self.emphasis, self.mirror = emphasis, mirror
+        self.emphasis, self.backbone, self.mirror = emphasis, backbone, mirror
         self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
         self.label_smoothing, self.noise, self.variation = label_smoothing, noise, variation
         self.density_epochs, self.class_weights = density_epochs, class_weights

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -10,22 +12,24 @@ from meshconv.errors import ArgumentError
 from meshconv.nn.density_estimator import stage
 from meshconv.nn.heads import over_places
 
+Backbone = str | nn.Module | Callable[[nn.Sequential, Tensor], nn.Module]
 
-def made_backbone(
-    backbone: str | nn.Module, in_channels: int, *, width: int, sides: tuple[int, int]
-) -> nn.Module:
-    """Return the user's module as it is, or for ``small`` 3 x 3 stages from so many nodes per side
-    down to so few.
+
+def made_backbone(backbone: Backbone, probe: Tensor, *, width: int, coarsest: int) -> nn.Module:
+    """Return the user's module as it is, or for ``small`` 3 x 3 stages from the nodes per side of
+    the probe (1, C, n, n) down to the coarsest, or what the user's function makes of these.
     """
     if isinstance(backbone, nn.Module):
         return backbone
-    one_of(backbone, ("small",), "backbone")
-    stages = [stage(in_channels, width, stride=1)]
-    channels, (nodes, coarsest) = width, sides
+    if isinstance(backbone, str):
+        one_of(backbone, ("small",), "backbone")
+    stages = [stage(probe.shape[1], width, stride=1)]
+    channels, nodes = width, probe.shape[-1]
     while nodes > coarsest:  # 33 -> 17 -> 9 -> 5: nodes stay on the border
         stages.append(stage(channels, 2 * width, stride=2))
         channels, nodes = 2 * width, (nodes + 1) // 2
-    return nn.Sequential(*stages)
+    small = nn.Sequential(*stages)
+    return small if isinstance(backbone, str) else backbone(small, probe)
 
 
 @torch.no_grad()
@@ -37,9 +41,10 @@ def feature_count(backbone: nn.Module, probe: Tensor, head: str) -> int:
     ArgumentError
         If the features have no places, and the head needs them.
     """
-    was = backbone.training
+    was = [(module, module.training) for module in backbone.modules()]
     features: Tensor = backbone.eval()(probe)
-    backbone.train(was)
+    for module, training in was:
+        module.training = training
     if head != "flatten" and features.ndim < 3:
         raise ArgumentError(
             f"head={head!r} needs features with places, found {tuple(features.shape)}"

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from meshconv._check import in_range, one_of, whole_number
 from meshconv.errors import ArrayTypeError
-from meshconv.nn.backbone import feature_count, made_backbone
+from meshconv.nn.backbone import Backbone, feature_count, made_backbone
 from meshconv.nn.density_estimator import DensityEstimator, emphasis, with_places
 from meshconv.nn.equalize import METHODS, equalizing_grid, normalize_density, smooth_upsample
 from meshconv.nn.heads import (
@@ -56,9 +56,10 @@ class DECNN(nn.Module):
         that task's grid), one for each sample, or none (a plain network at the same cost).
     ratio : float
         Largest / smallest density, at least 1.
-    backbone : 'small' or nn.Module
-        ``small``: 3 x 3 stages down to 5 x 5 nodes, or 9 x 9 if the head pools. A module takes (B,
-        C, n, n), n = `network_size`, to features of any shape.
+    backbone : 'small', callable or nn.Module
+        ``small``: 3 x 3 stages down to 5 x 5 nodes, or 9 x 9 if the head pools. A module
+        takes (B, C, n, n), n = `network_size`, to features of any shape. A function takes the
+        small stages and a probe (1, C, n, n) to one.
     head : {'flatten', 'mean', 'mean+max'}
         What the heads see of features (B, F, ...). ``flatten``: all places, each with weights of
         its own; right where a place means the same in every image, as in a frame that registers
@@ -77,8 +78,8 @@ class DECNN(nn.Module):
         most where little is to be seen. By default 1; 0 for one density for each sample, which has
         to be found first and finds less under it.
     coordinates : bool, optional
-        Append where each node lies in the source as two channels. By default for ``small`` with
-        ``flatten``.
+        Append where each node lies in the source as two channels. By default with ``flatten``
+        unless the backbone is a module.
     density_nodes : int, optional
         Coarse nodes per side of the density; one for four nodes of `size`.
     dropout : float
@@ -117,7 +118,7 @@ class DECNN(nn.Module):
         network_size: int = 33,
         density: str = "shared",
         ratio: float = 10.0,
-        backbone: str | nn.Module = "small",
+        backbone: Backbone = "small",
         head: str = "flatten",
         width: int = 8,
         direct: bool = False,
@@ -140,7 +141,7 @@ class DECNN(nn.Module):
         self.dropout = in_range(dropout, 0.0, 1.0, "dropout")
         self.head, flat = one_of(head, HEADS, "head"), head == "flatten"
         whole_number(width, 1, "width")
-        small = isinstance(backbone, str)
+        small = not isinstance(backbone, nn.Module)
         self.coordinates = small and flat if coordinates is None else coordinates
         power = float(density != "sample") if emphasis is None else emphasis
         self.emphasis = in_range(power, 0.0, 4.0, "emphasis")
@@ -150,12 +151,11 @@ class DECNN(nn.Module):
         self.n_densities = len(self.tasks) if density == "task" else 1
         of = {"count": self.n_densities}
         of["n_evidence"] = sum(self._classes.values()) if density == "sample" else 0
-        seen, nodes = in_channels + 2 * self.coordinates, density_nodes
-        n = self.network_size
+        n, seen, nodes = self.network_size, in_channels + 2 * self.coordinates, density_nodes
         with seeded(seed):
             self.density = DensityEstimator(in_channels, size=size, nodes=nodes, ratio=ratio, **of)
-            self.backbone = made_backbone(backbone, seen, width=width, sides=(n, 5 if flat else 9))
             probe = next(self.parameters()).new_zeros(1, seen, n, n)
+            self.backbone = made_backbone(backbone, probe, width=width, coarsest=5 if flat else 9)
             self.heads = linear_heads(self._classes, feature_count(self.backbone, probe, head))
             self.direct = direct_heads(self._classes, in_channels * n**2) if direct else None
         self.density.requires_grad_(density != "uniform")

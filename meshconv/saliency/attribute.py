@@ -11,16 +11,15 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.interpolate import LinearNDInterpolator
 from torch import Tensor, nn
 from torch.nn import functional
 
 from meshconv._check import FloatArray, one_of
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.decnn import DECNN
-from meshconv.resample.grid import grid_nodes
+from meshconv.saliency.layer_maps import attention, back_to_image, landing, levels
 
-METHODS = ("density", "gradient", "gradcam")
+METHODS = ("density", "gradient", "gradcam", "landing", "attention", "levels")
 
 
 def attribute(
@@ -41,11 +40,15 @@ def attribute(
         need a `DECNN`.
     images : (n, C, N, N) Tensor
         As in training.
-    method : {'density', 'gradient', 'gradcam'}
+    method : {'density', 'gradient', 'gradcam', 'landing', 'attention', 'levels'}
         ``density``: the room the network gives to each place, its mean 1. ``gradient``: absolute
         gradient of the target's logit times input, summed over channels. ``gradcam``: last
         convolution's channels weighted by their mean gradient, brought back through the equalizing
-        map; direct heads are no part of it.
+        map; direct heads are no part of it. The last three know no class: ``landing``: how many of
+        the backbone's last windows see each place, over the number in a plain network without a
+        density. ``attention``: how much of each place a ``recalibration`` backbone keeps, the mean
+        over its layers, brought back through the equalizing map. ``levels``: how many nodes an
+        ``adaptive`` backbone gives to each place, over those of a plain network without a density.
     target : (n,) int64 Tensor, optional
         Class asked about, of each image; the predicted one. The density knows no class.
     task : str, optional
@@ -54,8 +57,8 @@ def attribute(
     Raises
     ------
     ArgumentError
-        If the method is none of these or needs a DECNN, there are several tasks and it is not said
-        which one, or `target` names no class.
+        If the method is none of these or needs a DECNN or another backbone, there are several tasks
+        and it is not said which one, or `target` names no class.
     ArrayTypeError
         If the images are not (n, C, N, N), or `target` is not one integer for each.
 
@@ -78,7 +81,9 @@ def attribute(
             return _gradient_times_input(model, images, target, task)
         if method == "gradcam":
             return _grad_cam(cast(DECNN, model), images, target, task)
-        return _density(cast(DECNN, model), images, task)
+        if method == "density":
+            return _density(cast(DECNN, model), images, task)
+        return _layer_map(cast(DECNN, model), images, method, task)
 
 
 def unit_range(values: FloatArray) -> FloatArray:
@@ -150,24 +155,21 @@ def _grad_cam(model: DECNN, images: Tensor, target: Tensor | None, task: str | N
     if model.n_densities > 1:  # features are by image, and in that by task; grids by task
         k = model.tasks.index(_task_named(model.tasks, task))
         fine, grid = fine[k :: model.n_densities], grid[k : k + 1]
-    return _unwarped(_numpy(fine[:, 0]), (_numpy(grid) + 1) / 2, images.shape[-1])
+    return back_to_image(_numpy(fine[:, 0]), (_numpy(grid) + 1) / 2, images.shape[-1])
 
 
-def _unwarped(values: FloatArray, grid: FloatArray, size: int) -> FloatArray:
-    """Bring maps (n, m, m) on the equalized grid back: linear between the places (1 or n, m, m, 2)
-    it shows.
-    """
-    nodes = grid_nodes(size).reshape(-1, 2)
-    if len(grid) == 1:  # one grid for all: one triangulation for all
-        there = LinearNDInterpolator(
-            grid[0].reshape(-1, 2), values.reshape(len(values), -1).T, fill_value=0.0
-        )(nodes)
-        return np.asarray(there).T.reshape(len(values), size, size)
-    each = [
-        LinearNDInterpolator(g.reshape(-1, 2), v.ravel(), fill_value=0.0)(nodes)
-        for g, v in zip(grid, values, strict=True)
-    ]
-    return np.stack(each).reshape(len(values), size, size)
+_LAYER_MAPS = {"landing": landing, "attention": attention, "levels": levels}
+
+
+def _layer_map(model: DECNN, images: Tensor, method: str, task: str | None) -> FloatArray:
+    with torch.no_grad():
+        chosen = 0
+        if model.n_densities > 1:
+            chosen = model.tasks.index(_task_named(model.tasks, task))
+        seen, grid = model.equalize(images)[:, chosen], model.sampling_grid(images)
+    if model.n_densities > 1:
+        grid = grid[[chosen]]
+    return _LAYER_MAPS[method](model, seen, grid, images.shape[-1])
 
 
 def _score(

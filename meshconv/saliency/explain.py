@@ -27,7 +27,7 @@ def explain(fitted: Fitted, scan: Any, *, method: str = "density") -> Explanatio
         Trained on scans.
     scan : Scan, Surface, path, or whatever holds a surface
         A scan that is said to be a mirror image is mirrored back.
-    method : {'density', 'gradient', 'gradcam'}
+    method : {'density', 'gradient', 'gradcam', 'landing', 'attention', 'levels'}
         See `meshconv.saliency.attribute.attribute`.
 
     Raises

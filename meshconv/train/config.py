@@ -23,6 +23,7 @@ CHANNELS = (
 )
 DENSITIES = ("shared", "sample", "uniform")
 HEADS = ("flatten", "mean", "mean+max", "auto")
+BACKBONES = ("small", "dynamic_stride", "adaptive", "recalibration", "scale_equivariant")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -76,6 +77,7 @@ class NetworkConfig:
         By default where images lie in the frame of a template, all under one density, and the head
         is ``flatten``.
     emphasis : float, optional
+    backbone : {'small', 'dynamic_stride', 'adaptive', 'recalibration', 'scale_equivariant'}
     """
 
     network_size: int = 33
@@ -86,12 +88,14 @@ class NetworkConfig:
     width: int = 8
     direct: bool | None = None
     emphasis: float | None = None
+    backbone: str = "small"
 
     def __post_init__(self) -> None:
         grid_size(self.network_size, "network_size")
         one_of(self.density, DENSITIES, "density")
         in_range(self.ratio, 1.0, 1e6, "ratio")
         one_of(self.head, HEADS, "head")
+        one_of(self.backbone, BACKBONES, "backbone")
         whole_number(self.width, 1, "width")
 
     def as_dict(self) -> dict[str, Any]:

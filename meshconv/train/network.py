@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from meshconv.nn.decnn import DECNN
+from meshconv.nn.layers.adapted_backbone import ADAPTED
 from meshconv.train.config import Settings
 
 _STEPS = 8  # of the flow where the area element multiplies the density
@@ -31,6 +32,7 @@ def new_network(
         n_classes,
         size=size,
         network_size=min(asked.network_size, size),
+        backbone=ADAPTED.get(asked.backbone, asked.backbone),
         head=head,
         width=asked.width,
         direct=places_shared if asked.direct is None else asked.direct,

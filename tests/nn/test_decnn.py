@@ -13,6 +13,7 @@ from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.decnn import DECNN
 from meshconv.nn.equalize import area_ratio, equalizing_grid, folds
 from meshconv.nn.heads import DirectHead
+from meshconv.nn.layers.adapted_backbone import ADAPTED
 from meshconv.nn.sample import gather, node_grid
 
 SITE = (23, 46)  # row, column of the fine pattern in 65 x 65
@@ -339,6 +340,34 @@ def test_what_the_network_sees_is_scaled_by_the_density(density):
             )
     with pytest.raises(ArgumentError, match="emphasis must lie in"):
         DECNN(1, 2, emphasis=-1.0)
+
+
+@pytest.mark.parametrize("head", ["flatten", "mean"])
+@pytest.mark.parametrize("backbone", ADAPTED)
+def test_layers_that_adapt_begin_as_the_small_backbone_and_all_learn(backbone, head):
+    options = {"size": 33, "network_size": 33, "head": head, "seed": 0}
+    x = torch.randn(4, 2, 33, 33, generator=torch.Generator().manual_seed(0))
+    plain, made = DECNN(2, 2, **options), DECNN(2, 2, backbone=ADAPTED[backbone], **options)
+    assert made.heads["to_label"].weight.shape == plain.heads["to_label"].weight.shape
+    made.backbone.train()(made.equalize(x)[:, 0]).square().mean().backward()
+    learns = {name for name, p in made.backbone.named_parameters() if p.grad is not None}
+    assert learns == {name for name, _ in made.backbone.named_parameters()}
+    made.zero_grad()
+    if backbone in ("dynamic_stride", "recalibration"):
+        made.load_state_dict(plain.state_dict(), strict=False)
+        torch.testing.assert_close(made.eval()(x), plain.eval()(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", ["flatten", "mean"])
+def test_adaptive_features_at_the_coarsest_level_are_those_of_the_small_backbone(head):
+    options = {"size": 33, "network_size": 33, "head": head, "seed": 0}
+    how = ("small", ADAPTED["adaptive"])
+    plain, made = (DECNN(2, 2, backbone=b, **options).eval() for b in how)
+    made.backbone[0].load_state_dict(plain.backbone.state_dict())
+    seen = torch.randn(2, 4 if head == "flatten" else 2, 33, 33)
+    coarse = made.backbone[1](made.backbone[0](seen, 9))
+    torch.testing.assert_close(coarse, plain.backbone(seen), rtol=1e-4, atol=1e-5)
+    assert (made.backbone(seen) - coarse).abs().max() > 1e-2
 
 
 def test_any_backbone_of_the_user():

@@ -15,6 +15,7 @@ from meshconv.saliency.explain import explain, template_saliency
 from meshconv.train.config import Settings
 from meshconv.train.fit import fit
 from meshconv.train.fitted import predict
+from meshconv.train.fitted_file import load_fitted, save_fitted
 from meshconv.train.inputs import as_prepared
 from meshconv.train.prepare import prepare
 
@@ -71,3 +72,24 @@ def test_without_a_frame_nothing_can_be_explained():
     for refused in (lambda: explain(bare, face(120)), lambda: template_saliency(bare)):
         with pytest.raises(ArgumentError, match="fitted on images"):
             refused()
+
+
+@pytest.mark.parametrize(
+    ("backbone", "method"),
+    [("dynamic_stride", "landing"), ("adaptive", "levels"), ("recalibration", "attention")],
+)
+def test_what_layers_did_comes_back_to_the_vertices_from_a_file_too(
+    backbone, method, scan, tmp_path
+):
+    frame = Template.from_surface(face(500))
+    faces = ProceduralFaces(8, "cheek_left", 12.0, n_vertices=300, seed=1)
+    settings = Settings.of({**SETTINGS.options(), "backbone": backbone, "verdict": 0})
+    prepared = prepare(faces, frame, config=settings.prepare, progress=False)
+    fitted = fit(prepared, prepared.labels, settings, template=frame)
+    save_fitted(fitted, tmp_path / "model.npz")
+    found = explain(fitted, scan, method=method)
+    assert found.saliency.shape == (scan.surface.n_vertices,) and np.isfinite(found.saliency).all()
+    assert np.ptp(found.saliency) == pytest.approx(1.0, abs=0.3)
+    again = explain(load_fitted(tmp_path / "model.npz"), scan, method=method)
+    np.testing.assert_allclose(again.saliency, found.saliency, atol=1e-6)
+    assert again.probabilities == pytest.approx(found.probabilities)

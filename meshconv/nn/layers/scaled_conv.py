@@ -33,7 +33,7 @@ def scale_transfer(
         )
         functions = basis.transpose(0, 1)  # (S, F, k)
         axes.append(torch.linalg.solve(functions[:1], functions))
-        axes[-1][0] = torch.eye(k)
+        axes[-1][0] = torch.eye(k, device="cpu")  # numbers, on the meta device too
     whole = axes[0]
     for one in axes[1:]:
         size = whole.shape[1] * one.shape[1]

@@ -22,6 +22,7 @@ from meshconv._check import (
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.maps.face_maps import Distortion, image_sides, measured
 from meshconv.maps.folds import folded, signed_areas
+from meshconv.mesh.sketch import card, drawing
 from meshconv.mesh.surface import Surface
 
 if TYPE_CHECKING:
@@ -90,6 +91,21 @@ class Parameterization:
                 f"vertex {k} at {uv[k].tolist()} lies outside the {self.domain} "
                 f"({int(outside.sum())} such vertices)"
             )
+
+    def _repr_html_(self) -> str:
+        """The checkerboard on the surface and in the domain, and the map's figures: for
+        notebooks.
+        """
+        surface, places = self.surface, self.coordinates
+        unit = surface.vertices / (np.abs(surface.vertices).max() or 1.0)
+        board = places[:, :2] / (np.ptp(places[:, :2]) or 1.0) + 2.0
+        lifted = np.column_stack([places, np.zeros((len(places), 3 - places.shape[1]))])
+        pictures = [
+            drawing(unit, surface.faces, board),
+            drawing(lifted, surface.faces, board, flat=True),
+        ]
+        rows = [("domain", self.domain), ("vertices", f"{surface.n_vertices:,}")]
+        return card(type(self).__name__, [*rows, ("distortion", str(self.distortion()))], pictures)
 
     @property
     def z(self) -> ComplexArray:

@@ -12,6 +12,7 @@ from meshconv._check import faces_array, vertices_array
 from meshconv._types import FloatArray, IntArray
 from meshconv.mesh.areas import area_vectors
 from meshconv.mesh.connectivity import used_vertices
+from meshconv.mesh.sketch import card, drawing
 from meshconv.mesh.topology import Topology
 
 if TYPE_CHECKING:
@@ -61,6 +62,27 @@ class Surface:
 
     def __repr__(self) -> str:
         return f"Surface({self.n_vertices} vertices, {self.n_faces} faces)"
+
+    def _repr_html_(self) -> str:
+        """Counts, what `check` would look into, and a small picture: for notebooks."""
+        shape = self.topology
+        pieces = int(shape.component.max(initial=-1)) + 1
+        flaws = {
+            "several components": pieces > 1,
+            "not manifold": not shape.is_manifold,
+            "mixed winding": shape.is_manifold and not shape.coherent,
+            "vertices in no face": not shape.used.all(),
+            "faces without area": bool((self.face_areas == 0).any()),
+        }
+        faults = ", ".join(name for name, there in flaws.items() if there)
+        rows = [
+            ("vertices, faces", f"{self.n_vertices:,}, {self.n_faces:,}"),
+            ("components, borders", f"{pieces}, {len(self.boundary_loops)}"),
+            ("extent", " x ".join(f"{x:.4g}" for x in np.ptp(self.vertices, axis=0))),
+            ("faults", f"{faults}: meshconv.check says more" if faults else "none at a glance"),
+        ]
+        unit = self.vertices / self._magnitude
+        return card("Surface", rows, [drawing(unit, self.faces)])
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Surface):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from meshconv._check import FloatArray, IntArray
+from meshconv.mesh.sketch import card
 
 NEEDLE_ANGLE = 1e-3
 """Radians (0.06 degrees): a face with a smaller angle is a needle."""
@@ -123,6 +124,11 @@ class SurfaceReport:
         names += ["n_components", "n_boundary_loops", "is_closed", "is_manifold", "is_oriented"]
         names += ["is_disk", "is_sphere", "problems"]
         return {name: _plain(getattr(self, name)) for name in names}
+
+    def _repr_html_(self) -> str:
+        """The rows, and a line for each fault: for notebooks."""
+        faults = [("fault", sentence) for sentence in self.problems] or [("faults", "none")]
+        return card("SurfaceReport", [*_rows(self), *faults])
 
     def __str__(self) -> str:
         rows = _rows(self)

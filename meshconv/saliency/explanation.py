@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from meshconv._check import FloatArray
 from meshconv.maps.parameterization import Parameterization
+from meshconv.mesh.sketch import card, drawing, heat
 from meshconv.mesh.surface import Surface
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.placed import Placed
@@ -67,6 +70,21 @@ class Explanation:
     def resampler(self) -> Resampler:
         """Between pixels and the vertices of the mended scan."""
         return self.placed.resampler
+
+    def _repr_html_(self) -> str:
+        """The verdict, and the saliency on the scan, unless it says nothing: for notebooks."""
+        quality = self.quality
+        at_chance = quality is not None and not quality.better_than_chance
+        unit = self.surface.vertices / (np.abs(self.surface.vertices).max() or 1.0)
+        colours = None if at_chance else heat(self.saliency)
+        rows = [("verdict", str(self)), ("method", self.method)]
+        rows += [] if quality is None else [("classifier", str(quality))]
+        rows += [] if at_chance else [("class", f"{k}: {p:.1%}") for k, p in self._odds()]
+        picture = drawing(unit, self.surface.faces, colours)
+        return card(f"Explanation of {self.name}", rows, [picture])
+
+    def _odds(self) -> list[tuple[Any, float]]:
+        return sorted(self.probabilities.items(), key=lambda one: -one[1])
 
     def __str__(self) -> str:
         if self.quality is not None and not self.quality.better_than_chance:

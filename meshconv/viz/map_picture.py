@@ -11,6 +11,7 @@ import numpy as np
 from meshconv._check import FloatArray
 from meshconv.maps.distortion import distortion
 from meshconv.maps.parameterization import Parameterization
+from meshconv.mesh.sketch import DARK, LIGHT
 from meshconv.viz import style
 from meshconv.viz.picture import place_camera, pyplot, quiet_plotter, surface_frame
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SQUARES = 24  # of the checkerboard across the domain
-_LIGHT, _DARK = (232, 228, 223), (138, 160, 178)
 
 
 def map_figure(parameterization: Parameterization, *, title: str = "", size: int = 700) -> Figure:
@@ -125,7 +125,7 @@ def _draw_board(axis: Any, parameterization: Parameterization) -> None:
 def _two_tone() -> Any:
     from matplotlib.colors import ListedColormap
 
-    return ListedColormap([np.array(_LIGHT) / 255, np.array(_DARK) / 255])
+    return ListedColormap([np.array(LIGHT) / 255, np.array(DARK) / 255])
 
 
 def _checkered(parameterization: Parameterization, size: int) -> Any:
@@ -141,7 +141,7 @@ def _checkered(parameterization: Parameterization, size: int) -> Any:
         np.float32
     )
     parity = np.add.outer(np.arange(cells), np.arange(cells)) % 2
-    pixels = np.where(parity[..., None] == 1, _DARK, _LIGHT).astype(np.uint8)
+    pixels = np.where(parity[..., None] == 1, DARK, LIGHT).astype(np.uint8)
     pixels = pixels[::-1].repeat(16, axis=0).repeat(16, axis=1)
     plotter = quiet_plotter(size)
     plotter.add_mesh(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from meshconv._check import FloatArray, IntArray
+from meshconv.mesh.sketch import SEQUENTIAL
 from meshconv.viz import style
 from meshconv.viz.drawn_vertices import drawn_vertices
 from meshconv.viz.explained import Explained
@@ -46,8 +47,8 @@ def mesh_data(
         "name": explained.name,
         "field": explained.look.name if explained.field is not None else "no field:",
         "limits": list(limits),
-        "colours": list(style.DIVERGING if explained.look.signed else style.SEQUENTIAL),
-        "neutral": style.SEQUENTIAL[0],
+        "colours": list(style.DIVERGING if explained.look.signed else SEQUENTIAL),
+        "neutral": SEQUENTIAL[0],
         "signed": explained.look.signed,
         "lines": bool(explained.look.iso_lines and np.ptp(values) > 0),
         "size": ((high - low) / (extent or float((high - low).max()) or 1.0)).tolist(),

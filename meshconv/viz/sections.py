@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshconv._check import FloatArray
+from meshconv.mesh.sketch import SEQUENTIAL
 from meshconv.viz import style
 from meshconv.viz.explained import Explained
 from meshconv.viz.flat import flat_picture, sampling_picture
@@ -113,7 +114,7 @@ def _views(one: Explained) -> tuple[str, ...]:
 
 
 def _colour_bar(field: FloatArray, look: FieldStyle) -> ColourBar:
-    colours = style.DIVERGING if look.signed else style.SEQUENTIAL
+    colours = style.DIVERGING if look.signed else SEQUENTIAL
     low, high = look.resolve(field)
     shares = np.linspace(0, 1, len(colours)).tolist()
     return ColourBar(

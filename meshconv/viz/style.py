@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshconv.mesh.sketch import SEQUENTIAL
+
 if TYPE_CHECKING:
     from matplotlib.colors import LinearSegmentedColormap
 
-SEQUENTIAL = ("#e8e4df", "#f6d55c", "#ee8a2f", "#d1361f", "#6b0f1a")
 DIVERGING = ("#1b3a6b", "#3f7fbf", "#a9cbe0", "#f2efe9", "#f3b58a", "#d1552f", "#7a1220")
 NEUTRAL = "#d9d4cc"
 ISO_LINES = (0.25, 0.5, 0.75)

@@ -61,6 +61,7 @@ from .stats.evidence import Evidence as Evidence, find_evidence as find_evidence
 from .stats.effect_map import EffectMap as EffectMap
 from .stats.group import group_map as group_map, score_map as score_map
 from .stats.normative import NormativeModel as NormativeModel
+from .stats.shape_measures import shape_measures as shape_measures
 from .datasets.scan import Scan as Scan
 from .datasets.procedural import ProceduralFaces as ProceduralFaces
 from .datasets.morphable import MorphableFaces as MorphableFaces
@@ -69,6 +70,10 @@ from .datasets.adrenal import AdrenalSurfaces as AdrenalSurfaces
 from .datasets.mask import surface_of_mask as surface_of_mask
 from .datasets.blood import BloodCells as BloodCells
 from .datasets.volumes import Hippocampi as Hippocampi
+from .datasets.nodules import LungNodules as LungNodules
+from .datasets.spines import DendriticSpines as DendriticSpines
+from .datasets.ventricles import Ventricles as Ventricles
+from .datasets.finches import FinchSkulls as FinchSkulls
 from .datasets.surface_graphs import SurfaceGraphs as SurfaceGraphs
 from .estimators.classifier import SurfaceClassifier as SurfaceClassifier
 from .viz.show import show as show

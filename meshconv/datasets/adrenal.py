@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from os import PathLike
 from pathlib import Path
 
@@ -13,8 +12,7 @@ from meshconv._check import IntArray, one_of
 from meshconv.datasets.files import find_data
 from meshconv.datasets.mask import surface_of_mask
 from meshconv.datasets.scan import Population, Scan
-from meshconv.errors import CacheWarning, CheckpointError
-from meshconv.io.container import read_container, write_container
+from meshconv.datasets.surface_cache import kept_surface
 from meshconv.mesh.surface import Surface
 
 FILE = "adrenalmnist3d_64.npz"
@@ -92,22 +90,11 @@ class AdrenalSurfaces(Population):
         return Scan(self._surface(k), int(self.labels[k]), self.name(k), "")
 
     def _surface(self, k: int) -> Surface:
-        path = (
-            None
-            if self.cache is None
-            else self.cache / f"{self.name(k)}_{self.n_vertices}_{self.smoothing:g}.npz"
-        )
-        if path is not None and path.exists():
-            try:
-                with read_container(path, "surface") as (_, arrays):
-                    return Surface(arrays["vertices"], arrays["faces"])
-            except CheckpointError as error:
-                warnings.warn(f"cached surface made anew: {error}", CacheWarning, stacklevel=4)
-        surface = surface_of_mask(
-            self.mask(k), smoothing=self.smoothing, n_vertices=self.n_vertices
-        )
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            arrays = {"vertices": surface.vertices, "faces": surface.faces}
-            write_container(path, "surface", {}, arrays)
-        return surface
+        name = f"{self.name(k)}_{self.n_vertices}_{self.smoothing:g}"
+
+        def made() -> Surface:
+            return surface_of_mask(
+                self.mask(k), smoothing=self.smoothing, n_vertices=self.n_vertices
+            )
+
+        return kept_surface(self.cache, name, made)

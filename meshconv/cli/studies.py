@@ -100,7 +100,9 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         help="folds that say how good it is on subjects it has not seen; 0 for none",
     )
     _add_own(parser, "--seed", type=int)
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, ...")
+    parser.add_argument(
+        "--device", help="cpu, cuda, cuda:1, ...; under torchrun cuda is each its own"
+    )
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -190,20 +192,30 @@ def _prepare(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
+    from meshconv.train.ranks import joined
+
     refuse_existing(args)
     scans = study(args)
     scans.check_classes()
-    model = mc.SurfaceClassifier(
-        **_own(args),
-        template=_frame(args, scans),
-        on_error=args.on_error,
-        cache=args.cache,
-        workers=args.workers,
-        client=args.client,
-        checkpoint=args.checkpoint,
-        device=args.device,
-        progress=True,
-    ).fit(scans, scans.labels)
+    with joined(args.device) as (ranks, device):
+        model = mc.SurfaceClassifier(
+            **_own(args),
+            template=ranks.from_first(lambda: _frame(args, scans)),
+            on_error=args.on_error,
+            cache=args.cache,
+            workers=args.workers,
+            client=args.client,
+            checkpoint=args.checkpoint,
+            device=device,
+            progress=True,
+        ).fit(scans, scans.labels)
+        if ranks.leads:
+            _trained(args, model)
+    return 0
+
+
+def _trained(args: argparse.Namespace, model: Any) -> None:
+    """Write a classifier, and say what it is."""
     model.save(args.output)
     data = {
         "output": str(args.output),
@@ -215,7 +227,6 @@ def _train(args: argparse.Namespace) -> int:
         "skipped": texts(model.skipped_),
     }
     emit(args, data)
-    return 0
 
 
 def _tested(args: argparse.Namespace, scans: FolderDataset) -> tuple[Any, Any, Any, Any, Any]:

@@ -29,6 +29,7 @@ from meshconv.train.frames import population_template
 from meshconv.train.inputs import as_prepared, labels_of
 from meshconv.train.prepare import prepare
 from meshconv.train.prepared import Prepared
+from meshconv.train.ranks import Ranks
 from meshconv.train.scans import ScanLike, subjects_of
 
 Scans = Sequence[ScanLike] | Prepared | ArrayLike
@@ -190,9 +191,13 @@ class SurfaceClassifier(FittedParts, ClassifierMixin, BaseEstimator):
 
         def in_frame(scans: Sequence[ScanLike]) -> Prepared:
             nonlocal frame
-            frame = frame or population_template(scans, on_error=self.on_error)
+            ranks, given = Ranks.here(), frame
+            frame = ranks.from_first(
+                lambda: given or population_template(scans, on_error=self.on_error)
+            )
             how = {**self._reading(), "on_error": self.on_error}
-            return prepare(scans, frame, config=settings.prepare, **how)
+            with ranks.first_then_others():  # who find the images in the cache, if there is one
+                return prepare(scans, frame, config=settings.prepare, **how)
 
         prepared = as_prepared(X, in_frame)
         self.fitted_ = fit(

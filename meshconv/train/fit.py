@@ -30,6 +30,7 @@ from meshconv.train.mirror import FrameMirror
 from meshconv.train.network import new_network
 from meshconv.train.prepared import Prepared
 from meshconv.train.quality import Quality, measured
+from meshconv.train.ranks import Ranks
 
 _CANDIDATES = ("flatten", "mean")  # of head="auto"
 
@@ -89,12 +90,13 @@ def fit(
         raise ArgumentError("mirror=True needs a template", hint="fit on scans, or pass template=")
     classes, index = class_indices(labels, len(prepared))
     study = _Study(prepared, classes, index, settings, template, device)
-    meter = Meter("train", "epoch", settings.train.epochs, shown=progress)
+    shown = progress and Ranks.here().leads
+    meter = Meter("train", "epoch", settings.train.epochs, shown=shown)
     try:
         fitted = _learned(study, checkpoint, meter)
     finally:
         meter.close()
-    return replace(fitted, quality=_quality(study, shown=progress))
+    return replace(fitted, quality=_quality(study, shown=shown))
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +157,7 @@ def _better_head(study: _Study) -> str:
     learn, judge = study.take(rows), study.take(held)
     made = [_trained(learn, head) for head in _CANDIDATES]
     losses = [_loss(predict(one, judge.prepared), judge) for one in made]
-    return _CANDIDATES[int(np.argmin(losses))]
+    return Ranks.here().from_first(lambda: _CANDIDATES[int(np.argmin(losses))])
 
 
 def _loss(shares: FloatArray, study: _Study) -> float:

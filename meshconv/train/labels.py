@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from meshconv.errors import ArgumentError, ArrayTypeError
+from meshconv.nn.sample import full_precision
 from meshconv.train.config import TrainConfig
+from meshconv.train.two_stage import Images
 
 Labels = Tensor | Mapping[str, Tensor]  # of one task, or of several by name
 ByTask = dict[str, Tensor]
@@ -22,7 +24,7 @@ def by_task(values: Labels) -> ByTask:
     return {"": values} if isinstance(values, Tensor) else dict(values)
 
 
-def checked_labels(labels: Labels, images: Tensor) -> ByTask:
+def checked_labels(labels: Labels, images: Images) -> ByTask:
     """Return the labels by task.
 
     Raises
@@ -35,7 +37,7 @@ def checked_labels(labels: Labels, images: Tensor) -> ByTask:
         raise ArgumentError(f"there is nothing to learn: {len(images)} images, {len(tasks)} tasks")
     for task, values in tasks.items():
         name = f"labels of {task!r}" if task else "labels"
-        if values.dtype != torch.int64 or values.shape != images.shape[:1]:
+        if values.dtype != torch.int64 or tuple(values.shape) != (len(images),):
             raise ArrayTypeError(
                 f"{name} must be ({len(images)},) int64, one an image,"
                 f" found {tuple(values.shape)} {values.dtype}"
@@ -76,15 +78,39 @@ def class_weights(tasks: ByTask, config: TrainConfig) -> ByTask:
     return weights
 
 
-def loss(logits: Labels, tasks: ByTask, weights: ByTask, *, smoothing: float = 0.0) -> Tensor:
-    """Return the cross entropy, summed over the tasks."""
+def loss(
+    logits: Labels,
+    tasks: ByTask,
+    weights: ByTask,
+    *,
+    smoothing: float = 0.0,
+    parts: Mapping[str, float] | None = None,
+) -> Tensor:
+    """Return the cross entropy, summed over the tasks; times the part of a batch that these are of
+    each task, see `parts_of`.
+    """
     losses = [
         functional.cross_entropy(
-            z.float(),
+            full_precision(z),
             tasks[task].to(z.device),
-            weight=weights[task].to(z.device),
+            weight=weights[task].to(full_precision(z)),
             label_smoothing=smoothing,
         )
+        * (1.0 if parts is None else parts[task])
         for task, z in by_task(logits).items()
     ]
     return torch.stack(losses).sum()
+
+
+def parts_of(whole: ByTask, weights: ByTask, rows: slice) -> dict[str, float]:
+    """Return what some rows of a batch weigh of the whole, by task: exactly 1 if they are all.
+
+    >>> labels, weights = torch.tensor([0, 0, 1, 1]), torch.tensor([1.0, 3.0])
+    >>> parts_of({"": labels}, {"": weights}, slice(0, 3))
+    {'': 0.625}
+    """
+    found = {}
+    for task, labels in whole.items():
+        each = weights[task][labels.cpu()].double()
+        found[task] = float(each[rows].sum() / each.sum())
+    return found

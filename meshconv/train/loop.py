@@ -1,16 +1,15 @@
 """The training loop: read it from top to bottom.
 
 Everything random in epoch e comes from generators seeded by (seed, e), so a run that is resumed
-after any epoch is, on the CPU, the unbroken run bit for bit.
+after any epoch is, on the CPU, the unbroken run bit for bit. Several processes (`Ranks`) run it
+side by side, each on a share of every batch; the first writes.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -21,31 +20,21 @@ from torch import Tensor, nn
 
 from meshconv.errors import ArgumentError, SolverError
 from meshconv.train.config import TrainConfig
-from meshconv.train.labels import (
-    ByTask,
-    Labels,
-    check_classes,
-    checked_labels,
-    class_weights,
-    loss,
-    strata,
-)
-from meshconv.train.optimizer import new_optimizer, set_rate
+from meshconv.train.labels import ByTask, Labels, checked_labels, loss
+from meshconv.train.optimizer import set_rate
 from meshconv.train.progress import Progress, State, restore, store
-from meshconv.train.two_stage import TwoStage, seen_once, two_stages
-from meshconv.train.variation import class_variation, noisy
-
-Augment = Callable[[Tensor, torch.Generator], Tensor]
+from meshconv.train.run import Augment, Run, device_of, digest
+from meshconv.train.two_stage import Images
 
 
 def train(
     model: nn.Module,
-    images: Tensor,
+    images: Images,
     labels: Labels,
     *,
     config: TrainConfig,
     names: Sequence[str] = (),
-    validation: tuple[Tensor, Labels] | None = None,
+    validation: tuple[Images, Labels] | None = None,
     augment: Augment | None = None,
     checkpoint: str | PathLike[str] | None = None,
     identity: Mapping[str, Any] | None = None,
@@ -58,7 +47,7 @@ def train(
     ----------
     model : nn.Module
         On the device on which to train.
-    images : (n, C, N, N) float32 Tensor
+    images : (n, C, N, N) float32 Tensor, or an object that gives the rows asked for as one
         Standardized; on any device.
     labels : (n,) int64 Tensor, or a mapping of task to such
         0..K-1. With several tasks the model gives logits by task, and their losses are added.
@@ -90,15 +79,13 @@ def train(
     """
     if config.patience and validation is None:
         raise ArgumentError("patience needs a validation set", hint="patience=0, or give one")
-    run = _Run.of(model, images, checked_labels(labels, images), config, names, augment)
+    run = Run.of(model, images, checked_labels(labels, images), config, names, augment)
     held = None if validation is None else (validation[0], checked_labels(*validation[::-1]))
     run.look.unsettle()  # what an earlier run settled
     head = {**run.head(), **(identity or {})}
     if held is not None:
-        head["validation"] = _digest(held[0], *held[1].values())
-    progress = Progress()
-    if checkpoint is not None and Path(checkpoint).exists():
-        progress = restore(checkpoint, model, run.optimizer, head)
+        head["validation"] = digest(held[0], *held[1].values())
+    progress = _taken_up(run, checkpoint, head)
     seen: Tensor | None = None  # by a density that is fixed: worked out once
     while progress.epoch < config.epochs and not _out_of_patience(progress, config):
         seen = run.settled(progress.epoch) if seen is None else seen
@@ -107,7 +94,7 @@ def train(
             progress.validation_losses.append(_held_out_loss(run, *held, progress.epoch))
         if held is None or progress.validation_losses[-1] <= min(progress.validation_losses):
             progress.best_epoch, progress.best = progress.epoch - 1, _copied(model)
-        if checkpoint is not None:
+        if checkpoint is not None and run.ranks.leads:
             store(checkpoint, model, run.optimizer, progress, head)
         if on_epoch is not None:
             on_epoch(progress)
@@ -116,109 +103,34 @@ def train(
     return progress
 
 
-@dataclass(frozen=True, eq=False)
-class _Run:
-    """What all epochs share."""
-
-    model: nn.Module
-    look: TwoStage  # the model, by its two stages
-    optimizer: torch.optim.Optimizer
-    images: Tensor
-    tasks: ByTask
-    strata: Tensor
-    weights: ByTask
-    config: TrainConfig
-    names: Sequence[str]
-    augment: Augment | None
-
-    @classmethod
-    def of(
-        cls,
-        model: nn.Module,
-        images: Tensor,
-        tasks: ByTask,
-        config: TrainConfig,
-        names: Sequence[str],
-        augment: Augment | None,
-    ) -> _Run:
-        look, optimizer = two_stages(model), new_optimizer(model, config)
-        weights = class_weights(tasks, config)
-        return cls(
-            model, look, optimizer, images, tasks, strata(tasks), weights, config, names, augment
-        )
-
-    def head(self) -> dict[str, Any]:
-        """Return what it is a run of, as JSON values."""
-        data = _digest(self.images, *self.tasks.values())
-        return {"train": self.config.as_dict(), "data": data}
-
-    def settled(self, epoch: int) -> Tensor | None:
-        """Return what is seen of the images, once that stays as it is: under a fixed density that
-        they share, with no augmentation before it.
-        """
-        fixed = epoch >= self.config.density_epochs or self.look.density_is_fixed
-        if not fixed or not self.look.settle() or self.augment is not None:
-            return None
-        return seen_once(self.look, self.images, _device(self.model))
-
-    def named(self, batch: Tensor) -> list[Any]:
-        """Return the names of a batch's images, their numbers if they have none."""
-        return [self.names[int(k)] for k in batch] if len(self.names) else batch.tolist()
-
-
-def _one_epoch(run: _Run, seen: Tensor | None, epoch: int) -> float:
+def _one_epoch(run: Run, seen: Tensor | None, epoch: int) -> float:
     """Train one epoch, and return its mean loss."""
     run.model.train()
     n, total = len(run.images), 0.0
-    with _seeded(run.config.seed, epoch, _device(run.model)) as generator:
+    with _seeded(run.config.seed, epoch, device_of(run.model)) as generator:
         order = torch.randperm(n, generator=generator)
         batches = order.tensor_split(math.ceil(n / run.config.batch_size))
         for k, batch in enumerate(batches):
             set_rate(run.optimizer, run.config, epoch + k / len(batches))
-            x = _batch(run, seen, batch, generator)
-            found = _loss_of_batch(run, x, batch, settled=seen is not None, generator=generator)
-            value = found.item()
+            share = run.ranks.share(len(batch))
+            x = run.batch(seen, batch, share, generator)
+            with run.ranks.as_one(share):
+                found = run.loss(x, batch, share, settled=seen is not None, generator=generator)
+            value = run.ranks.summed(found).item()
             if not math.isfinite(value):
                 raise _not_finite(value, epoch, k, run.named(batch))
             run.optimizer.zero_grad()
             torch.autograd.backward(found)
+            run.ranks.sum_gradients(run.model)
             run.optimizer.step()
             total += value * len(batch)
     return total / n
 
 
-def _batch(run: _Run, seen: Tensor | None, batch: Tensor, generator: torch.Generator) -> Tensor:
-    """Return a batch of images, or of what is seen of them, varied."""
-    images, scale = run.images if seen is None else seen, run.config.variation
-    x = images[batch] if run.augment is None else run.augment(images[batch], generator)
-    if scale:
-        x = x + class_variation(images, run.strata, len(batch), scale=scale, generator=generator)
-    return x.to(_device(run.model))
-
-
-def _loss_of_batch(
-    run: _Run, x: Tensor, batch: Tensor, *, settled: bool, generator: torch.Generator
-) -> Tensor:
-    """Return the loss of a batch, with that of the evidence of each image's own density, if there
-    is one.
-    """
-    config, look = run.config, run.look
-    bfloat16 = config.precision == "bfloat16"
-    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bfloat16):
-        seen, evidence = (x, None) if settled else look.equalize_with_evidence(x)
-        seen = noisy(seen, look.in_channels, noise=config.noise, generator=generator)
-        logits = look.classify(seen)
-    check_classes(logits, run.tasks)
-    target = {task: values[batch] for task, values in run.tasks.items()}
-    found = loss(logits, target, run.weights, smoothing=config.label_smoothing)
-    if evidence is None:
-        return found
-    led = loss(evidence, target, run.weights, smoothing=config.label_smoothing)
-    return found + config.evidence * led
-
-
-def _held_out_loss(run: _Run, images: Tensor, tasks: ByTask, epoch: int) -> float:
-    found = loss(predict_logits(run.model, images), tasks, run.weights).item()
+def _held_out_loss(run: Run, images: Images, tasks: ByTask, epoch: int) -> float:
+    found = run.ranks.from_first(
+        lambda: loss(predict_logits(run.model, images), tasks, run.weights).item()
+    )
     if not math.isfinite(found):
         raise SolverError(
             f"the loss on the validation set is {found} in epoch {epoch - 1}",
@@ -228,18 +140,37 @@ def _held_out_loss(run: _Run, images: Tensor, tasks: ByTask, epoch: int) -> floa
 
 
 @torch.no_grad()
-def predict_logits(model: nn.Module, images: Tensor, *, batch_size: int = 64) -> Any:
+def predict_logits(model: nn.Module, images: Images, *, batch_size: int = 64) -> Any:
     """Return the logits (n, K) of images (n, C, N, N), on the CPU (by task, if the model has
     several).
 
     The model is in evaluation mode after it.
     """
     model.eval()
-    device = _device(model)
-    parts = [model(part.to(device)) for part in torch.split(images, batch_size)]
+    device = device_of(model)
+    starts = range(0, max(len(images), 1), batch_size)
+    parts = [model(images[k : k + batch_size].to(device)) for k in starts]
     if isinstance(parts[0], Tensor):
         return torch.cat([part.float().cpu() for part in parts])
     return {task: torch.cat([part[task].float().cpu() for part in parts]) for task in parts[0]}
+
+
+def _taken_up(
+    run: Run, checkpoint: str | PathLike[str] | None, head: Mapping[str, Any]
+) -> Progress:
+    """Return how far the run has come, and bring every rank's model and optimizer to there."""
+
+    def restored() -> tuple[Progress, dict[str, Any]]:
+        found = Progress()
+        if checkpoint is not None and Path(checkpoint).exists():
+            found = restore(checkpoint, run.model, run.optimizer, head)
+        return found, run.optimizer.state_dict()
+
+    progress, state = run.ranks.from_first(restored)
+    run.ranks.copy_from_first(run.model)
+    if not run.ranks.leads:
+        run.optimizer.load_state_dict(state)
+    return progress
 
 
 def _out_of_patience(progress: Progress, config: TrainConfig) -> bool:
@@ -267,16 +198,5 @@ def _not_finite(value: float, epoch: int, batch: int, names: list[Any]) -> Solve
     )
 
 
-def _device(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device
-
-
 def _copied(model: nn.Module) -> State:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
-def _digest(images: Tensor, *labels: Tensor) -> str:
-    total = hashlib.sha256(str(tuple(images.shape)).encode())
-    for tensor in (images, *labels):
-        total.update(tensor.detach().cpu().contiguous().numpy().data)
-    return total.hexdigest()[:16]

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 Logits = Tensor | dict[str, Tensor]
+
+
+class Images(Protocol):
+    """Standardized images (n, C, N, N): a tensor, or what gives some of them when asked for."""
+
+    @property
+    def shape(self) -> Sequence[int]: ...
+
+    @property
+    def ndim(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> Tensor: ...
 
 
 @runtime_checkable
@@ -80,8 +95,14 @@ def two_stages(model: nn.Module) -> TwoStage:
 
 @torch.no_grad()
 def seen_once(
-    model: TwoStage, images: Tensor, device: torch.device, *, batch_size: int = 64
+    model: TwoStage, images: Images, device: torch.device, *, batch_size: int = 64
 ) -> Tensor:
     """Return what a network with a fixed density sees of images, kept where these are."""
-    parts = torch.split(images, batch_size)
-    return torch.cat([model.equalize(part.to(device)).to(images.device) for part in parts])
+    seen = torch.empty(0)
+    for k in range(0, len(images), batch_size):
+        part = images[k : k + batch_size]
+        found = model.equalize(part.to(device)).to(part.device)
+        if k == 0:  # in place, for parts and their whole together would be twice as much
+            seen = found.new_empty(len(images), *found.shape[1:])
+        seen[k : k + batch_size] = found
+    return seen

@@ -5,6 +5,8 @@ the directory, always the same for the same content.
 from __future__ import annotations
 
 import struct
+import zipfile
+from os import PathLike
 from typing import NamedTuple
 
 SIGNATURE = b"meshconv sha256 "
@@ -53,3 +55,13 @@ def directory(members: list[Member], at: int) -> bytes:
     end += struct.pack("<IIQI", 0x07064B50, 0, at + len(table), 1)
     end += struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 0xFFFF, 0xFFFF, _FULL, _FULL, TAIL)
     return table + end
+
+
+def numbers_begin(path: str | PathLike[str], name: str) -> int:
+    """Return at which byte of an archive the numbers of an array begin."""
+    with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+        file.seek(archive.getinfo(f"{name}.npy").header_offset)
+        of_name, extra = struct.unpack("<26xHH", file.read(30))
+        file.seek(of_name + extra, 1)
+        (more,) = struct.unpack("<8xH", file.read(10))
+        return file.tell() + int(more)

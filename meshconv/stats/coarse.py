@@ -41,7 +41,7 @@ class Coarse:
     reached: BoolArray
 
     @classmethod
-    def of(cls, images: NDArray[Any]) -> Coarse:
+    def of(cls, images: Any) -> Coarse:
         """Return images (n, C, N, N), NaN outside their masks, one at a time: no copy is made."""
         n, channels, size, _ = images.shape
         m = min(SIZE, size)
@@ -103,7 +103,7 @@ def _hats(size: int, m: int) -> Rows:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-def _mean(images: NDArray[Any]) -> Rows:
+def _mean(images: Any) -> Rows:
     total, count = np.zeros(images.shape[1:]), np.zeros(images.shape[1:], dtype=np.int64)
     for image in images:
         there = np.isfinite(image)

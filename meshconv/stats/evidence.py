@@ -94,7 +94,7 @@ class Evidence:
 
 
 def find_evidence(
-    images: NDArray[Any],
+    images: Any,
     values: NDArray[Any],
     *,
     subjects: Sequence[Any] | None = None,
@@ -111,7 +111,7 @@ def find_evidence(
 
     Parameters
     ----------
-    images : (n, C, N, N) array
+    images : (n, C, N, N) array or ImageStack
         NaN outside each image's mask.
     values : (n,) or (n, T) array
         Whole numbers are groups (two or more), floating ones are scores; columns are tasks.
@@ -170,7 +170,7 @@ def find_evidence(
 
 
 def group_evidence(
-    images: NDArray[Any],
+    images: Any,
     labels: IntArray,
     *,
     subjects: Sequence[Any] | None = None,
@@ -180,7 +180,7 @@ def group_evidence(
 
     Parameters
     ----------
-    images : (n, C, N, N) array
+    images : (n, C, N, N) array or ImageStack
         NaN outside each image's mask.
     labels : (n,) int64
         Groups 0..K-1, none empty.

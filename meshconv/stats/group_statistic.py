@@ -13,6 +13,7 @@ from meshconv.errors import ArgumentError, ArrayTypeError
 
 _LEAST_SHARE = 0.2  # pixels that fewer scans than this reach say nothing
 _COLUMNS = 1024  # pixels worked on at once
+_ROWS = 8  # images worked on at once
 
 
 def centred(images: NDArray[Any]) -> NDArray[np.float32]:
@@ -51,11 +52,18 @@ def f_ratio(
     ratio : (..., D) float64
         Variance between / variance within; t^2 for two groups. 0 where nothing varies.
     """
-    size = membership.sum(axis=-1)[..., None].astype(np.float64)
-    n, groups = size.sum(axis=-2), membership.shape[-2]
     sums = (membership.astype(np.float32) @ x).astype(np.float64)
-    explained = (sums**2 / np.maximum(size, 1)).sum(axis=-2)
     total = np.einsum("nd,nd->d", x, x, dtype=np.float64) if total is None else total
+    return _f_ratio_of_sums(sums, membership.sum(axis=-1), total)
+
+
+def _f_ratio_of_sums(sums: FloatArray, sizes: NDArray[Any], total: FloatArray) -> FloatArray:
+    """Return `f_ratio` from the sums (..., K, D) and sizes (..., K) of groups, and the sum of
+    squares (D,).
+    """
+    size = sizes[..., None].astype(np.float64)
+    n, groups = size.sum(axis=-2), sizes.shape[-1]
+    explained = (sums**2 / np.maximum(size, 1)).sum(axis=-2)
     within = np.maximum(total - explained, 1e-12 * total)
     between = np.maximum(explained - sums.sum(axis=-2) ** 2 / n, 0.0)
     return np.asarray((n - groups) / (groups - 1) * between / np.where(total > 0, within, 1.0))
@@ -95,12 +103,12 @@ def one_hot(labels: IntArray) -> NDArray[np.float32]:
     return (np.arange(labels.max() + 1)[:, None] == labels).astype(np.float32)
 
 
-def group_statistic(images: NDArray[Any], labels: IntArray, *, blur: float = 0.01) -> FloatArray:
+def group_statistic(images: Any, labels: IntArray, *, blur: float = 0.01) -> FloatArray:
     """Return where groups of images differ, (N, N): blurred root of the mean F ratio over channels.
 
     Parameters
     ----------
-    images : (n, C, N, N) array
+    images : (n, C, N, N) array or ImageStack
         NaN outside each image's mask.
     labels : (n,) int64
         Groups 0..K-1, none empty.
@@ -124,7 +132,7 @@ def group_statistic(images: NDArray[Any], labels: IntArray, *, blur: float = 0.0
     return GroupStatistic(images, blur)(checked_groups(images, labels))
 
 
-def image_stack(images: NDArray[Any]) -> NDArray[Any]:
+def image_stack(images: Any) -> Any:
     """Return images if they are (n, C, N, N), or say what they are."""
     if np.ndim(images) != 4 or images.shape[2] != images.shape[3]:
         raise ArrayTypeError(
@@ -150,7 +158,7 @@ def mean_images(images: NDArray[Any], whose: IntArray) -> NDArray[Any]:
     return out
 
 
-def checked_groups(images: NDArray[Any], labels: IntArray) -> IntArray:
+def checked_groups(images: Any, labels: IntArray) -> IntArray:
     """Return labels that are 0..K-1 with no group empty, one for each image."""
     y = np.asarray(labels)
     if y.shape != (len(image_stack(images)),) or y.dtype.kind not in "iub":
@@ -170,20 +178,13 @@ def checked_groups(images: NDArray[Any], labels: IntArray) -> IntArray:
 class GroupStatistic:
     """`group_statistic` of one set of images, for any labels and any rows of it.
 
-    Attributes
-    ----------
-    shape : (C, N, N)
-    centred : (n, D) float32
-        See `centred`.
-    total : (D,) float64
-        Sum of squares of each column.
+    Images are gone through in blocks, twice: they may lie in files.
     """
 
-    def __init__(self, images: NDArray[Any], blur: float = 0.01) -> None:
-        self.shape = images.shape[1:]
-        self.centred = centred(images)
-        self.total = np.einsum("nd,nd->d", self.centred, self.centred, dtype=np.float64)
-        self._there = np.isfinite(images).all(axis=1).mean(axis=0) > _LEAST_SHARE
+    def __init__(self, images: Any, blur: float = 0.01) -> None:
+        self._images = images
+        self._mean, reach = _mean_and_reach(images)
+        self._there = reach > _LEAST_SHARE
         self._sigma = blur * (images.shape[-1] - 1)
         self._weight = np.maximum(
             gaussian_filter(self._there.astype(np.float64), self._sigma), 1e-6
@@ -191,12 +192,32 @@ class GroupStatistic:
 
     def __call__(self, labels: IntArray, rows: IntArray | None = None) -> FloatArray:
         """Return the statistic, (N, N), of labels (n,), from these rows alone if they are given."""
-        member, total = one_hot(labels), self.total
-        if rows is not None:
-            others = np.setdiff1d(np.arange(len(labels)), rows)
-            member[:, others] = 0
-            left = self.centred[others]
-            total = np.maximum(total - np.einsum("nd,nd->d", left, left, dtype=np.float64), 0.0)
-        ratio = f_ratio(self.centred, member, total=total).reshape(self.shape)
+        used = np.zeros(len(labels), dtype=bool)
+        used[slice(None) if rows is None else rows] = True
+        member = one_hot(labels) * used
+        sums = np.zeros((len(member), self._mean.size))
+        total = np.zeros(self._mean.size)
+        for k in range(0, len(labels), _ROWS):
+            part = np.asarray(self._images[k : k + _ROWS], dtype=np.float32)
+            x = np.where(np.isfinite(part), part - self._mean, np.float32(0))
+            x = x.reshape(len(part), -1)[used[k : k + _ROWS]]
+            sums += member[:, k : k + _ROWS][:, used[k : k + _ROWS]] @ x
+            total += np.einsum("nd,nd->d", x, x, dtype=np.float64)
+        ratio = _f_ratio_of_sums(sums, member.sum(axis=1), total).reshape(self._mean.shape)
         root = np.where(self._there, np.sqrt(ratio.mean(axis=0)), 0.0)
         return np.where(self._there, gaussian_filter(root, self._sigma) / self._weight, np.nan)
+
+
+def _mean_and_reach(images: Any) -> tuple[NDArray[np.float32], FloatArray]:
+    """Return the mean of what is there, (C, N, N), and the share of the images that reach a pixel
+    in all channels, (N, N).
+    """
+    total, count = np.zeros(images.shape[1:]), np.zeros(images.shape[1:], dtype=np.int64)
+    reach = np.zeros(images.shape[2:], dtype=np.int64)
+    for k in range(0, len(images), _ROWS):
+        part = np.asarray(images[k : k + _ROWS])
+        there = np.isfinite(part)
+        total += np.where(there, part, 0).sum(axis=0, dtype=np.float64)
+        count += there.sum(axis=0)
+        reach += there.all(axis=1).sum(axis=0)
+    return (total / np.maximum(count, 1)).astype(np.float32), reach / len(images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from meshconv.errors import ArrayTypeError
+from meshconv.resample.image_stack import ImageStack
+from meshconv.train.two_stage import Images
 
-_BLOCK = 64  # images worked on at once
+_BLOCK = 16  # images worked on at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,16 +35,20 @@ class Standardizer:
     scale: NDArray[np.float32]
 
     @classmethod
-    def fit(cls, images: NDArray[Any]) -> Standardizer:
-        """Return the mean and spread of images (n, C, N, N), NaN left out."""
-        there = np.isfinite(images)
-        count = there.sum(axis=0)
-        mean = np.where(there, images, 0).sum(axis=0, dtype=np.float64) / np.maximum(count, 1)
+    def fit(cls, images: Any) -> Standardizer:
+        """Return the mean and spread of images (n, C, N, N), NaN left out; gone through in
+        blocks.
+        """
+        total, count = np.zeros(images.shape[1:]), np.zeros(images.shape[1:], dtype=np.int64)
+        for part in _blocks(images):
+            there = np.isfinite(part)
+            total += np.where(there, part, 0).sum(axis=0, dtype=np.float64)
+            count += there.sum(axis=0)
+        mean = total / np.maximum(count, 1)
         square = np.zeros(images.shape[1])
-        for k in range(0, len(images), _BLOCK):
-            part = slice(k, k + _BLOCK)
-            square += (np.where(there[part], images[part] - mean, 0) ** 2).sum(axis=(0, 2, 3))
-        spread = np.sqrt(square / np.maximum(there.sum(axis=(0, 2, 3)), 1))
+        for part in _blocks(images):
+            square += (np.where(np.isfinite(part), part - mean, 0) ** 2).sum(axis=(0, 2, 3))
+        spread = np.sqrt(square / np.maximum(count.sum(axis=(1, 2)), 1))
         mean[count == 0] = np.nan  # nothing is known of it: it says nothing later on either
         floor = 1e-6 * np.maximum(np.nan_to_num(np.abs(mean)).max(axis=(1, 2)), 1e-30)
         return cls(
@@ -62,12 +69,35 @@ class Standardizer:
                 f"images must be (n, {', '.join(map(str, self.mean.shape))}), found {images.shape}"
             )
         out = np.empty(images.shape, dtype=np.float32)
-        for k in range(0, len(images), _BLOCK):
-            part = images[k : k + _BLOCK]
-            _refuse(part, k)
+        for k, part in enumerate(_blocks(images)):
+            _refuse(part, k * _BLOCK)
             scaled = (part - self.mean) / self.scale[:, None, None]
-            out[k : k + _BLOCK] = np.where(np.isfinite(scaled), scaled, 0)
+            out[k * _BLOCK :][: len(part)] = np.where(np.isfinite(scaled), scaled, 0)
         return torch.from_numpy(out)
+
+    def of(self, images: Any) -> Images:
+        """Return images as a tensor; those of an `ImageStack` as what gives some of them as one."""
+        return StandardizedStack(images, self) if isinstance(images, ImageStack) else self(images)
+
+
+class StandardizedStack:
+    """Images in files, standardized when they are asked for: a tensor in all that training and
+    prediction read of one.
+    """
+
+    def __init__(self, images: ImageStack, standardizer: Standardizer) -> None:
+        self._images, self._standardizer = images, standardizer
+        self.shape, self.ndim = images.shape, images.ndim
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        return self._standardizer(self._images[rows])
+
+
+def _blocks(images: Any) -> Iterator[NDArray[Any]]:
+    return (images[k : k + _BLOCK] for k in range(0, len(images), _BLOCK))
 
 
 def _refuse(images: NDArray[Any], first: int) -> None:

@@ -31,6 +31,7 @@ from meshconv.train.network import new_network
 from meshconv.train.prepared import Prepared
 from meshconv.train.quality import Quality, measured
 from meshconv.train.ranks import Ranks
+from meshconv.train.two_stage import Images
 
 _CANDIDATES = ("flatten", "mean")  # of head="auto"
 
@@ -139,7 +140,7 @@ def _quality(study: _Study, *, shown: bool) -> Quality | None:
     meter = Meter("verdict", "fold", folds, shown=shown)
     for k, (rows, held) in enumerate(metered(splits, meter)):
         learned = _learned(study.take(rows))
-        logits[held], fold[held] = logits_of(learned, study.prepared.images[held]), k
+        logits[held], fold[held] = logits_of(learned, study.take(held).prepared.images), k
     found = measured(logits, study.index, fold, subjects=whom, seed=train_config.seed)
     if found.caution:
         warnings.warn(found.caution, MeshConvWarning, stacklevel=3)
@@ -191,10 +192,10 @@ def _trained(
     targets = torch.from_numpy(study.index)
     progress = train(
         network,
-        standardizer(learn.prepared.images),
+        standardizer.of(learn.prepared.images),
         targets[rows],
         config=train_config,
-        validation=(standardizer(prepared.images[held]), targets[held]) if len(held) else None,
+        validation=_held_out(study, standardizer, held),
         names=learn.prepared.names,
         augment=_augment(study, standardizer),
         checkpoint=checkpoint,
@@ -213,6 +214,15 @@ def _trained(
         prepared.skipped,
         progress,
     )
+
+
+def _held_out(
+    study: _Study, standardizer: Standardizer, held: IntArray
+) -> tuple[Images, torch.Tensor] | None:
+    if not len(held):
+        return None
+    part = study.take(held)
+    return standardizer.of(part.prepared.images), torch.from_numpy(part.index)
 
 
 def _network(learn: _Study, standardizer: Standardizer, head: str) -> DECNN:

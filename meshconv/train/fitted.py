@@ -102,7 +102,7 @@ def predict(fitted: Fitted, prepared: Prepared) -> FloatArray:
     return np.asarray(softmax(logits_of(fitted, prepared.images) / fitted.temperature, axis=1))
 
 
-def logits_of(fitted: Fitted, images: NDArray[Any]) -> FloatArray:
+def logits_of(fitted: Fitted, images: Any) -> FloatArray:
     """Return the network's logits (n, K) of images (n, C, N, N), as they are."""
-    x, batch = fitted.standardizer(images), fitted.settings.train.batch_size
+    x, batch = fitted.standardizer.of(images), fitted.settings.train.batch_size
     return np.asarray(predict_logits(fitted.network, x, batch_size=batch).double().numpy())

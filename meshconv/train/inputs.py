@@ -12,6 +12,7 @@ from meshconv._check import IntArray
 from meshconv.datasets.scan import Population
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.resample.geometry_image import GeometryImage
+from meshconv.resample.image_stack import ImageStack, in_files
 from meshconv.train.prepared import Prepared
 
 
@@ -90,17 +91,32 @@ def _own_labels(scans: Any, prepared: Prepared) -> NDArray[Any]:
 def _from_array(array: Any) -> Prepared:
     from sklearn.utils import check_array
 
+    if isinstance(stack := in_files(array), ImageStack) and stack.ndim == 4:
+        return _from_files(stack)
     images = check_array(array, allow_nd=True, dtype="numeric", ensure_2d=False, input_name="X")
-    if images.ndim != 4 or images.shape[2] != images.shape[3]:
+    _refuse_shape(images.shape)
+    return _bare(
+        images.astype(np.float32, copy=False), tuple(str(k) for k in range(images.shape[1]))
+    )
+
+
+def _from_files(images: ImageStack) -> Prepared:
+    """Return images that are mapped into memory, which are not to be read at once."""
+    _refuse_shape(images.shape)
+    for k, image in enumerate(images):
+        if not np.isfinite(image).all():
+            raise ValueError(f"Input X contains NaN or infinity: image {k}")
+    return _bare(images, tuple(str(k) for k in range(images.shape[1])))
+
+
+def _refuse_shape(shape: tuple[int, ...]) -> None:
+    if len(shape) != 4 or shape[2] != shape[3]:
         raise ArrayTypeError(
-            f"Expected images (n, C, N, N), found an array of shape {images.shape}",
+            f"Expected images (n, C, N, N), found an array of shape {shape}",
             hint="Reshape your data, or pass a list of surfaces",
         )
-    if 0 in images.shape[1:]:
-        raise ArrayTypeError(
-            f"0 feature(s) (shape={images.shape[:2]}) while a minimum of 1 is required."
-        )
-    return _bare(images.astype(np.float32), tuple(str(k) for k in range(images.shape[1])))
+    if 0 in shape[1:]:
+        raise ArrayTypeError(f"0 feature(s) (shape={shape[:2]}) while a minimum of 1 is required.")
 
 
 def _from_images(images: Sequence[GeometryImage]) -> Prepared:
@@ -115,7 +131,7 @@ def _from_images(images: Sequence[GeometryImage]) -> Prepared:
     return _bare(stack, first.names)
 
 
-def _bare(images: NDArray[np.float32], channel_names: tuple[str, ...]) -> Prepared:
+def _bare(images: Any, channel_names: tuple[str, ...]) -> Prepared:
     names = tuple(f"sample {k}" for k in range(len(images)))
     unknown = np.full(len(images), -1, dtype=np.int64)
     return Prepared(

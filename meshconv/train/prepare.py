@@ -9,6 +9,7 @@ import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ from meshconv._check import one_of
 from meshconv._progress import Meter, metered
 from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import ArgumentError, CacheWarning, CheckpointError, MissingFileError
+from meshconv.io.npz_layout import numbers_begin
 from meshconv.registration.frame import Frame
 from meshconv.resample.geometry_image import GeometryImage
+from meshconv.resample.image_stack import ImageStack
 from meshconv.resample.placed import Placed, place
 from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
 from meshconv.train.config import PrepareConfig
@@ -39,6 +42,7 @@ from meshconv.train.scans import (
 
 _VERSION = 2  # of the images: raise it when preparation gives other values
 _IMAGE = "image.channels"  # what the array of a cache file is called
+_IN_MEMORY = 1 << 29  # bytes of images beyond which they stay in the cache
 
 
 def prepare(
@@ -65,6 +69,8 @@ def prepare(
     cache : str or PathLike, optional
         A folder of finished images, one file each, named by the content of scan, template and
         settings. A damaged one is made anew, with a `CacheWarning`. Several processes may share it.
+        Images of more than half a gigabyte in all stay there, see `Prepared`: keep the folder for
+        as long as they are used.
     workers : int
         How many of one thread each; -1 for one per core. Processes, or what joblib's backend in
         force has (``joblib.parallel_config``).
@@ -236,12 +242,8 @@ def _image_in(path: Path) -> NDArray[Any]:
 
 
 def _stack(done: list[_Done], skipped: list[Skipped], config: PrepareConfig) -> Prepared:
-    shape = (len(done), len(config.channels), config.size, config.size)
-    images = np.empty(shape, dtype=np.float32)
-    for k, one in enumerate(done):
-        images[k] = _image_in(one.image) if isinstance(one.image, Path) else one.image
     return Prepared(
-        images,
+        _images([one.image for one in done], config),
         config.channels,
         tuple(one.name for one in done),
         tuple(one.subject for one in done),
@@ -249,3 +251,16 @@ def _stack(done: list[_Done], skipped: list[Skipped], config: PrepareConfig) -> 
         np.array([one.index for one in done], dtype=np.int64),
         tuple(skipped),
     )
+
+
+def _images(found: list[NDArray[np.float32] | Path], config: PrepareConfig) -> Any:
+    """Return all images in memory; of many that lie in a cache, where they lie."""
+    shape = (len(config.channels), config.size, config.size)
+    files = [one for one in found if isinstance(one, Path)]
+    if files and 4 * len(files) * prod(shape) > _IN_MEMORY:
+        begin = np.array([numbers_begin(path, _IMAGE) for path in files], dtype=np.int64)
+        return ImageStack(files, np.arange(len(files)), begin, shape, np.float32)
+    images = np.empty((len(found), *shape), dtype=np.float32)
+    for k, one in enumerate(found):
+        images[k] = _image_in(one) if isinstance(one, Path) else one
+    return images

@@ -5,13 +5,15 @@ left out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from meshconv._check import IntArray
 from meshconv.datasets.on_demand import OnDemand
 from meshconv.resample.geometry_image import GeometryImage
+from meshconv.resample.image_stack import in_files, some_of
 from meshconv.train.scans import Skipped
 
 
@@ -22,7 +24,8 @@ class Prepared(OnDemand[GeometryImage]):
     Attributes
     ----------
     images : (n, C, N, N) float32
-        NaN outside each image's mask.
+        NaN outside each image's mask. A memory map becomes an `ImageStack`, as `prepare` gives of
+        many: images that stay in their files and are read when they are asked for.
     channel_names : tuple of C str
     names, subjects : tuple of n str
         A subject is empty where it is not known.
@@ -34,7 +37,7 @@ class Prepared(OnDemand[GeometryImage]):
         The others.
     """
 
-    images: NDArray[np.float32]
+    images: Any
     channel_names: tuple[str, ...]
     names: tuple[str, ...]
     subjects: tuple[str, ...]
@@ -42,6 +45,9 @@ class Prepared(OnDemand[GeometryImage]):
     kept: IntArray
     skipped: tuple[Skipped, ...] = ()
     _kind = "image"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "images", in_files(self.images))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -56,5 +62,10 @@ class Prepared(OnDemand[GeometryImage]):
         k = np.asarray(rows, dtype=np.int64)
         names, subjects = (tuple(all_[j] for j in k) for all_ in (self.names, self.subjects))
         return Prepared(
-            self.images[k], self.channel_names, names, subjects, self.labels[k], self.kept[k]
+            some_of(self.images, k),
+            self.channel_names,
+            names,
+            subjects,
+            self.labels[k],
+            self.kept[k],
         )

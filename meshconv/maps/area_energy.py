@@ -18,6 +18,7 @@ import numpy as np
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.maps.locate import volume
 from meshconv.maps.stay import SPHERE, stay
+from meshconv.mesh.connectivity import counted_order
 
 _BARRIER = 0.1
 _FLAT = 1e-14  # area / longest side below which rounding decides the sign of an area
@@ -33,9 +34,8 @@ class Stars:
     """
 
     def __init__(self, faces: IntArray, n: int) -> None:
-        order = np.argsort(faces.ravel(), kind="stable")
-        self.face, self.corner = np.divmod(order, 3)
-        self.start = np.searchsorted(faces.ravel()[order], np.arange(n + 1))
+        self.face, self.corner = np.divmod(counted_order(faces.ravel()), 3)
+        self.start = np.append(0, np.cumsum(np.bincount(faces.ravel(), minlength=n)))
 
 
 @nb.njit(cache=True, inline="always")
@@ -216,6 +216,8 @@ def dense_first(faces: IntArray, target: FloatArray, vertices: IntArray, n: int)
 
 def half_volumes(points: FloatArray, faces: IntArray, target: FloatArray) -> FloatArray:
     """Return the areas wanted (F,) as half volumes: times the distance of each face from 0."""
+    if (points[:, 2] == 1.0).all():  # the plane
+        return target
     a, b, c = points[faces].swapaxes(0, 1)
     normal = np.cross(b - a, c - a)
     size = np.maximum(np.linalg.norm(normal, axis=1), np.finfo(float).tiny)

@@ -7,18 +7,24 @@ import numpy as np
 
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.maps.area_energy import Stars, dense_first, half_volumes, star_step
-from meshconv.maps.folds import folded
+from meshconv.maps.even_folds import grow
+from meshconv.maps.folds import folded, signed_areas
 from meshconv.maps.stay import CIRCLE, SPHERE, stay
 
 _PATIENCE = 10  # sweeps without a fold less, after which a patch is given up
+_ENDLESS = 2**62
+_STILL = 1e-3  # of the distance between vertices: moves that end an advance
 _LEAST = 1e-3  # of the way to the goal, below which a vertex stays where it was
 
 
 @nb.njit(cache=True)
-def _descend(points, order, faces, start, star, corner, target, kinds, patience):  # type: ignore[no-untyped-def]
-    """Lower the energy vertex by vertex, in place, while the number of folded stars goes down."""
-    fewest, since = len(order) + 1, 0
-    while since < patience:
+def _descend(points, order, faces, start, star, corner, target, kinds, patience, budget):  # type: ignore[no-untyped-def]
+    """Lower the energy vertex by vertex, in place, while the number of folded stars goes down and
+    `budget` visits of vertices are not used up; return how many were made.
+    """
+    fewest, since, visits = len(order) + 1, 0, 0
+    while since < patience and visits < budget:
+        visits += len(order)
         folded = 0
         for v in order:
             x, y, z = points[v, 0], points[v, 1], points[v, 2]
@@ -37,20 +43,26 @@ def _descend(points, order, faces, start, star, corner, target, kinds, patience)
                     break
                 f *= 0.5
         if folded == 0:
-            return
+            break
         since += 1
         if folded < fewest:
             fewest, since = folded, 0
+    return visits
 
 
 @nb.njit(cache=True)
-def _advance(points, goal, faces, start, star, corner, target, kinds, sweeps):  # type: ignore[no-untyped-def]
+def _advance(points, goal, faces, start, star, corner, target, kinds, sweeps, still):  # type: ignore[no-untyped-def]
     """Move every vertex towards its goal, in place, each as far as its own faces allow; nothing
-    folds.
+    folds. A vertex that could not move waits until one beside it has; moves shorter than `still`
+    are the last.
     """
+    awake = np.ones(len(points), dtype=np.bool_)
     for _ in range(sweeps):
         far = 0.0
         for v in range(len(points)):
+            if not awake[v]:
+                continue
+            awake[v] = False
             x, y, z = points[v, 0], points[v, 1], points[v, 2]
             dx, dy, dz = goal[v, 0] - x, goal[v, 1] - y, goal[v, 2] - z
             length = np.sqrt(dx * dx + dy * dy + dz * dz)
@@ -65,18 +77,27 @@ def _advance(points, goal, faces, start, star, corner, target, kinds, sweeps):  
                 ):
                     points[v, 0], points[v, 1], points[v, 2] = tx, ty, tz
                     far = max(far, f * length)
+                    for s in range(start[v], start[v + 1]):
+                        for k in range(3):
+                            awake[faces[star[s], k]] = True
                     break
                 f *= 0.5
-        if far < 1e-9:
+        if far <= still:
             break
 
 
 def untangle(
-    points: FloatArray, faces: IntArray, target: FloatArray, kinds: IntArray, free: BoolArray
+    points: FloatArray,
+    faces: IntArray,
+    target: FloatArray,
+    kinds: IntArray,
+    free: BoolArray,
+    budget: int = _ENDLESS,
 ) -> tuple[FloatArray, bool]:
     """Unfold the folded faces by moving only vertices near them; return points (V, 3) and whether
     it worked. `kinds` (V,) says where each vertex has to stay: anywhere in the plane, within the
-    unit disk, on its circle, or on the sphere.
+    unit disk, on its circle, or on the sphere. After about `budget` visits of vertices it is
+    given up.
 
     The patch is 3, then 9, then 27 rings of faces around what is folded. Vertices are visited from
     dense to sparse, so that the result does not depend on how they are numbered.
@@ -85,15 +106,16 @@ def untangle(
     points, goal = points.copy(), half_volumes(points, faces, target)
     for rings in (3, 9, 27):
         bad = folded(points, faces)
-        if not len(bad):
-            return points, True
+        if not len(bad) or budget <= 0:
+            break
         near = np.zeros(len(points), dtype=bool)
         near[faces[bad]] = True
-        for _ in range(rings):
-            near[faces[near[faces].any(axis=1)]] = True
+        grow(near, np.flatnonzero(near), s.start, s.face, faces, rings)
         patch = np.flatnonzero(near & free)
         order = dense_first(faces, target, patch, len(points))
-        _descend(points, order, faces, s.start, s.face, s.corner, goal, kinds, _PATIENCE)
+        budget -= _descend(
+            points, order, faces, s.start, s.face, s.corner, goal, kinds, _PATIENCE, budget
+        )
     return points, not len(folded(points, faces))
 
 
@@ -145,5 +167,6 @@ def advance(
     """
     s = Stars(faces, len(start))
     points = start.copy()
-    _advance(points, goal, faces, s.start, s.face, s.corner, target, kinds, sweeps)
+    still = _STILL * float(np.sqrt(np.abs(signed_areas(start, faces)).sum() / len(start)))
+    _advance(points, goal, faces, s.start, s.face, s.corner, target, kinds, sweeps, still)
     return points

@@ -51,8 +51,8 @@ def edge_groups(faces: IntArray) -> EdgeGroups:
     """
     start, end = faces.ravel(), faces[:, [1, 2, 0]].ravel()
     low, high = np.minimum(start, end), np.maximum(start, end)
-    order = _counted_order(high)
-    order = order[_counted_order(low[order])]
+    order = counted_order(high)
+    order = order[counted_order(low[order])]
     low, high = low[order], high[order]
     new = np.ones(len(order), dtype=bool)
     new[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
@@ -60,7 +60,7 @@ def edge_groups(faces: IntArray) -> EdgeGroups:
     return order, first, np.diff(first, append=len(order))
 
 
-def _counted_order(key: IntArray) -> IntArray:
+def counted_order(key: IntArray) -> IntArray:
     """Return the stable order of small whole numbers (K,) in linear time: the transposition of a
     sparse matrix.
     """

@@ -66,9 +66,9 @@ def delaunay_triangulation(
     (F, 3).
     """
     scale = unit_length(vertices)
-    corners = _wound_alike(faces)
+    corners, twins = _glued(faces, len(vertices))
     lengths, first = _mollified(_side_lengths(vertices / scale, corners), mollify)
-    n_flips, finished = _flip_to_delaunay(corners, lengths, _twins(corners))
+    n_flips, finished = _flip_to_delaunay(corners, lengths, twins)
     if not finished:
         warnings.warn(
             f"intrinsic_delaunay stopped after {n_flips} flips: some edges of nearly degenerate "
@@ -103,11 +103,8 @@ def unit_length(vertices: FloatArray) -> float:
 
 
 def _side_lengths(vertices: FloatArray, faces: IntArray) -> FloatArray:
-    corners = vertices[faces]
-    lengths = np.ascontiguousarray(
-        np.linalg.norm(corners[:, [1, 2, 0]] - corners[:, [2, 0, 1]], axis=2)
-    )
-    if not (2 * face_shapes(vertices, faces)[0] > 1e-14 * lengths.max(axis=1) ** 2).any():
+    area, lengths = face_shapes(vertices, faces)
+    if not (2 * area > 1e-14 * lengths.max(axis=1) ** 2).any():
         raise DegenerateError(
             "surface area is 0: every face has its corners in one point or on one line"
         )
@@ -121,6 +118,47 @@ def _mollified(lengths: FloatArray, relative: float) -> tuple[FloatArray, float]
     excess = lengths.sum(axis=1, keepdims=True) - 2 * lengths
     added = max(0.0, float(relative * lengths.mean() - excess.min()))
     return lengths + added, added
+
+
+def _glued(faces: IntArray, n: int) -> tuple[IntArray, IntArray]:
+    """Return a copy of the faces, wound alike where any choice can agree, and its `_twins`."""
+    twins = np.full(faces.size, -1, dtype=np.int64)
+    if _glue(faces, np.zeros(n + 1, dtype=np.int64), np.full((2, n), -1), twins):
+        return np.array(faces), twins
+    corners = _wound_alike(faces)
+    return corners, _twins(corners)
+
+
+@njit(cache=True)
+def _glue(faces: IntArray, start: IntArray, met: IntArray, twins: IntArray) -> bool:
+    """Fill `twins`; return False where an edge has three faces, or two that are wound apart."""
+    n = len(start) - 1
+    for f in range(len(faces)):
+        for k in range(3):
+            start[min(faces[f, (k + 1) % 3], faces[f, (k + 2) % 3]) + 1] += 1
+    for i in range(n):
+        start[i + 1] += start[i]
+    sides = np.empty(len(twins), np.int64)
+    for side in range(len(twins) - 1, -1, -1):
+        f, k = side // 3, side % 3
+        low = min(faces[f, (k + 1) % 3], faces[f, (k + 2) % 3])
+        start[low + 1] -= 1
+        sides[start[low + 1]] = side
+    for low in range(n):  # now start[low + 1] is where the sides of `low` begin
+        last = start[low + 2] if low + 2 <= n else len(sides)
+        for p in range(start[low + 1], last):
+            side = sides[p]
+            f, k = side // 3, side % 3
+            tail, head = faces[f, (k + 1) % 3], faces[f, (k + 2) % 3]
+            high = max(tail, head)
+            other = met[1, high]
+            if met[0, high] != low:
+                met[0, high], met[1, high] = low, side
+            elif twins[other] >= 0 or faces[other // 3, (other % 3 + 1) % 3] == tail:
+                return False
+            else:
+                twins[side], twins[other] = other, side
+    return True
 
 
 def _wound_alike(faces: IntArray) -> IntArray:

@@ -146,18 +146,16 @@ def _fit(
 ) -> TemplateFit:
     scan, unit = _tamed(_seen(surface, mirrored, inside_out))
     _check_topology(scan, frame)
-    many = even_subset(scan, _BEND_POINTS)
-    ratio = unit_ratio(scan, frame)
+    marks = Marks(landmarks.values(scan.vertices), landmarks.template_vertex)
+    pose, rival = _pose_of(marks, frame), np.inf
+    ratio = unit_ratio(scan, frame) if pose is None else pose.scale
     curvature = blurred_curvature(scan, frame.size / ratio)
-    cloud = _cloud(scan, frame, many, curvature)
+    cloud = _cloud(scan, frame, even_subset(scan, _BEND_POINTS), curvature)
     if frame.parameterization.domain == "sphere" and not len(landmarks):
         bent, rival = fit_closed(scan, frame)
     else:
-        marks = Marks(landmarks.values(scan.vertices), landmarks.template_vertex)
-        pose, rival = _first_pose(scan, frame, marks, ratio, curvature)
-        if pose.scale != ratio:
-            curvature = blurred_curvature(scan, frame.size / pose.scale)
-            cloud = _cloud(scan, frame, many, curvature)
+        if pose is None:
+            pose, rival = _first_pose(scan, frame, marks, ratio, curvature)
         bent = bend(frame, frame.matched, cloud, pose, _matcher(frame), _BENDING, marks)
     found = score(measure(frame, bent, cloud), rival, frame)
     pose = Pose(bent.pose.rotation, bent.pose.translation, bent.pose.scale / unit)
@@ -191,21 +189,25 @@ def _cloud(surface: Surface, frame: Frame, rows: IntArray, curvature: FloatArray
     return Cloud(points, normals, frame.size, curvature[rows])
 
 
+def _pose_of(marks: Marks, frame: Frame) -> Pose | None:
+    """Pose by the landmarks, where three or more are not on a line."""
+    points, spread = marks.points, np.zeros(2)
+    if len(points) >= 3:
+        spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
+    if not spread[1] > 1e-3 * spread[0]:
+        return None
+    there = frame.surface.vertices[marks.vertex]
+    return fit_similarity(points, there, np.ones(len(points)), with_scale=True)
+
+
 def _first_pose(
     surface: Surface, frame: Frame, marks: Marks, ratio: float, curvature: FloatArray
 ) -> tuple[Pose, float]:
-    """Pose by the landmarks where three or more are not on a line, else by the shape; and how much
-    worse the best other one is.
+    """Pose by the shape, and how much worse the best other one is.
 
     Poses that the rigid distance finds are bent a little, and the nearest after that is taken: a
     face upside down has the same outline, but no nose where one should be.
     """
-    points, spread = marks.points, np.zeros(2)
-    if len(points) >= 3:
-        spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
-    if spread[1] > 1e-3 * spread[0]:
-        there = frame.surface.vertices[marks.vertex]
-        return fit_similarity(points, there, np.ones(len(points)), with_scale=True), np.inf
     few = even_subset(surface, _POSE_POINTS)
     target = Cloud.of(frame.surface, frame.matched, frame.size)
     poses = find_poses(Cloud.of(surface, few, frame.size / ratio), target, ratio)

@@ -15,6 +15,7 @@ from scipy.spatial import Delaunay
 from meshconv.errors import DegenerateError
 from meshconv.mesh import shapes
 from meshconv.mesh.surface import Surface
+from meshconv.operators import intrinsic_triangulation
 from meshconv.operators.geodesic import geodesic_distance
 from meshconv.operators.intrinsic import cotangent_laplacian_intrinsic, intrinsic_delaunay
 from meshconv.operators.intrinsic_triangulation import face_areas_from_lengths
@@ -191,3 +192,20 @@ def test_surface_without_area_is_refused() -> None:
         intrinsic_delaunay(Surface([[0, 0, 0], [1, 1, 1], [2, 2, 2]], [[0, 1, 2]]))
     with pytest.raises(DegenerateError, match="surface area is 0"):
         geodesic_distance(Surface(np.ones((3, 3)), [[0, 1, 2]]), 0)
+
+
+@pytest.mark.parametrize("kind", ["disk", "torus", "turned", "three on an edge", "one-sided"])
+def test_sides_are_glued_as_their_keys_say(kind: str) -> None:
+    """The pass over the vertices agrees with sorting all sides, also where faces have to be turned
+    over first.
+    """
+    faces = np.array((shapes.torus(2.0, 0.7, 9, 7) if kind == "torus" else shapes.disk(5)).faces)
+    if kind == "turned":
+        faces[::7] = faces[::7, ::-1]
+    elif kind == "three on an edge":
+        faces = np.concatenate([faces, [[faces[0, 0], faces[0, 1], faces.max() + 1]]])
+    elif kind == "one-sided":
+        faces = np.array([[0, 1, 2], [1, 3, 2], [2, 3, 4], [3, 0, 4], [4, 0, 1]])
+    corners, twins = intrinsic_triangulation._glued(faces, int(faces.max()) + 1)
+    np.testing.assert_array_equal(corners, intrinsic_triangulation._wound_alike(faces))
+    np.testing.assert_array_equal(twins, intrinsic_triangulation._twins(corners))

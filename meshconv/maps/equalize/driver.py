@@ -14,7 +14,6 @@ from meshconv.maps.locate import face_neighbours, lift
 from meshconv.maps.parameterization import Parameterization
 from meshconv.maps.stay import CIRCLE, INTERIOR, SPHERE
 from meshconv.maps.untangle import advance, back_to, untangle
-from meshconv.mesh import connectivity
 
 _SWEEPS = 10  # of local relaxation after each round: halves the error, costs less than the flow
 _STEEPEST = 3.0  # log of population share / area share that one flow is trusted with
@@ -139,7 +138,7 @@ class FlowMesh:
 
 def _check_topology(p: Parameterization) -> None:
     one_of(p.domain, ("disk", "rectangle", "sphere"), "domain of the parameterization to equalize")
-    pieces = int(connectivity.face_components(p.surface.faces).max()) + 1
+    pieces = int(p.surface.topology.sheet.max()) + 1
     found = (pieces, len(p.surface.boundary_loops), p.surface.euler_characteristic)
     need = (1, 0, 2) if p.domain == "sphere" else (1, 1, 1)
     if found != need:

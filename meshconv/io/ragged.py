@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from meshconv._check import IntArray
+from meshconv._compiled import compiled
 
 
 def spread(starts: IntArray, counts: IntArray) -> IntArray:
@@ -20,7 +20,12 @@ def spread(starts: IntArray, counts: IntArray) -> IntArray:
     return out
 
 
-@njit(cache=True)
+def _plain_spread(starts: NDArray[Any], counts: NDArray[Any], out: NDArray[Any]) -> None:
+    before = np.cumsum(counts) - counts
+    np.add(np.repeat(starts - before, counts), np.arange(len(out)), out=out)
+
+
+@compiled(plain=_plain_spread, small=np.inf)
 def _spread(starts: NDArray[Any], counts: NDArray[Any], out: NDArray[Any]) -> None:
     at = 0
     for k in range(len(starts)):
@@ -29,7 +34,7 @@ def _spread(starts: NDArray[Any], counts: NDArray[Any], out: NDArray[Any]) -> No
             at += 1
 
 
-@njit(cache=True)
+@compiled(small=300_000)
 def split_counted(flat: NDArray[Any], counts: NDArray[Any]) -> tuple[int, Any]:
     """Fill `counts` (n,) from lists that each begin with their length: count, item, item, count ...
 
@@ -44,7 +49,7 @@ def split_counted(flat: NDArray[Any], counts: NDArray[Any]) -> tuple[int, Any]:
     return -1, at
 
 
-@njit(cache=True)
+@compiled(by=6)
 def walk_rows(
     data: NDArray[Any],
     start: int,
@@ -75,7 +80,7 @@ def walk_rows(
     return -1, at
 
 
-@njit(cache=True)
+@compiled(small=np.inf)
 def _count(data: NDArray[Any], at: int, size: int, big: bool, signed: bool) -> Any:
     """Return a list's length, -1 if it is negative or beyond any file."""
     many = np.int64(0)
@@ -87,7 +92,7 @@ def _count(data: NDArray[Any], at: int, size: int, big: bool, signed: bool) -> A
     return many
 
 
-@njit(cache=True)
+@compiled(by=1)
 def take_counts(
     data: NDArray[Any], at: NDArray[Any], size: int, big: bool, counts: NDArray[Any]
 ) -> None:
@@ -97,7 +102,7 @@ def take_counts(
         at[row] += size
 
 
-@njit(cache=True)
+@compiled(by=1)
 def take_items(
     data: NDArray[Any],
     at: NDArray[Any],

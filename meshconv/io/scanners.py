@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from meshconv._compiled import compiled
+from meshconv.io import plain_scanners as plain
 
 WORD, INTEGER, REAL, LONG = 0, 1, 2, 3  # LONG: too many digits for the quick exact path
 BAD_INDEX, FRACTION, OVERFLOW = 1, 2, 3
 MISSING = np.iinfo(np.int64).min
 
 _POWERS = 10.0 ** np.arange(23)  # exact in float64
+_TEXT, _ROWS = 1 << 22, 40_000  # bytes, corners: read without a compiler in half a second
 
 
-@njit(cache=True)
+@compiled(plain=plain.count_tokens, small=_TEXT)
 def count_tokens(data: NDArray[Any]) -> int:
     """Return an upper bound of the number of tokens: the runs of non-blank bytes."""
     total, inside = 0, False
@@ -29,7 +32,7 @@ def count_tokens(data: NDArray[Any]) -> int:
     return total
 
 
-@njit(cache=True)
+@compiled(small=np.inf)
 def _divided(mantissa: Any, power: int) -> float:
     """Return mantissa / 10**power rounded right, or NaN where double-double arithmetic cannot
     decide.
@@ -48,14 +51,14 @@ def _divided(mantissa: Any, power: int) -> float:
     return below if below == above else np.nan
 
 
-@njit(cache=True)
+@compiled(small=np.inf)
 def _halves(x: float) -> tuple[float, float]:
     big = 134217729.0 * x
     high = big - (big - x)
     return high, x - high
 
 
-@njit(cache=True)
+@compiled(small=np.inf)
 def _number(data: NDArray[Any], i: int, stop: int) -> tuple[float, int]:
     """Return the value and kind of the token data[i:stop]; right to the last bit, else LONG or
     WORD.
@@ -112,7 +115,21 @@ def _number(data: NDArray[Any], i: int, stop: int) -> tuple[float, int]:
     return -value if negative else value, kind
 
 
-@njit(cache=True)
+def _plain_tokens(data: NDArray[Any], comment: int, continued: bool, *out: NDArray[Any]) -> int:
+    """Do what `scan_tokens` does; only numbers of many digits take the slow way."""
+    begin, length, value, kind, first = out
+    start, end, values, parts, rows = plain.tokens(data, comment, continued)
+    k = len(start)
+    begin[:k], value[:k], first[:k] = start, values, np.frombuffer(rows, np.bool_)
+    length[:k] = np.asarray(end) - np.asarray(start)
+    part = np.frombuffer(parts, np.uint8)
+    kind[:k] = np.where(part == plain.WHOLE, INTEGER, REAL)
+    for j in np.flatnonzero(part == plain.OTHER).tolist():
+        value[j], kind[j] = _number(data, start[j], end[j])
+    return k
+
+
+@compiled(plain=_plain_tokens, small=_TEXT)
 def scan_tokens(
     data: NDArray[Any],
     comment: int,
@@ -157,7 +174,7 @@ def scan_tokens(
     return k
 
 
-@njit(cache=True)
+@compiled(by=3, small=_ROWS)
 def scan_corners(
     data: NDArray[Any],
     begin: NDArray[Any],
@@ -182,7 +199,7 @@ def scan_corners(
     return -1, 0
 
 
-@njit(cache=True)
+@compiled(small=np.inf)
 def _corner(data: NDArray[Any], i: int, stop: int, out: NDArray[Any]) -> int:
     """Read one corner, data[i:stop]; return its fault, or 0."""
     part = 0
@@ -213,7 +230,7 @@ def _corner(data: NDArray[Any], i: int, stop: int, out: NDArray[Any]) -> int:
     return 0
 
 
-@njit(cache=True)
+@compiled(plain=plain.word_codes, by=3, small=np.inf)
 def word_codes(
     data: NDArray[Any],
     begin: NDArray[Any],
@@ -234,7 +251,7 @@ def word_codes(
         out[k] = code
 
 
-@njit(cache=True)
+@compiled(plain=plain.true_places, small=np.inf)
 def true_places(flags: NDArray[Any], out: NDArray[Any]) -> None:
     """Write the places of the true flags to `out`, and their number behind."""
     found = 0
@@ -245,7 +262,7 @@ def true_places(flags: NDArray[Any], out: NDArray[Any]) -> None:
     out[found] = len(flags)
 
 
-@njit(cache=True)
+@compiled(small=_TEXT)
 def rows_of_numbers(
     kind: NDArray[Any], rows: NDArray[Any], chosen: NDArray[Any], out: NDArray[Any]
 ) -> None:
@@ -258,7 +275,7 @@ def rows_of_numbers(
             out[k] = many >= 2 or kind[rows[k]] != WORD
 
 
-@njit(cache=True)
+@compiled(small=1 << 20)
 def json_shape(data: NDArray[Any]) -> tuple[int, int]:
     """Return how deep JSON is nested, and how many values it holds at least; strings are passed
     over.

@@ -7,10 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from meshconv._check import FloatArray, IntArray
+from meshconv._compiled import compiled
 
 _NEAR = 0.05  # of the median edge: closer than that, two corners are meant to be one
 _MOST = 200_000  # corners looked at; a soup shows in any part of a file
@@ -55,7 +55,23 @@ def note_soup(vertices: FloatArray, faces: IntArray, warnings: list[str]) -> Non
     )
 
 
-@njit(cache=True)
+def _plain_weld_rows(
+    rows: NDArray[Any], table: NDArray[Any], label: NDArray[Any], origin: NDArray[Any]
+) -> int:
+    order = np.lexsort(rows.T)  # stable: the first of equal rows comes first
+    ordered = rows[order]
+    new = np.ones(len(rows), np.bool_)
+    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    first = order[new]
+    appear = np.argsort(first)
+    origin[: len(first)] = first[appear]
+    rank = np.empty(len(first), np.int64)
+    rank[appear] = np.arange(len(first))
+    label[order] = rank[np.cumsum(new) - 1]
+    return len(first)
+
+
+@compiled(plain=_plain_weld_rows, small=1_000_000)
 def weld_rows(
     rows: NDArray[Any], table: NDArray[Any], label: NDArray[Any], origin: NDArray[Any]
 ) -> int:

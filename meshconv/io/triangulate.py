@@ -7,10 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from meshconv._check import FloatArray, IntArray
+from meshconv._compiled import compiled
 from meshconv.errors import BadFormatError
 
 # ear clipping is quadratic, and cubic for spirals and tangles: what one file may cost is bounded,
@@ -102,12 +102,12 @@ def _in_plane(points: FloatArray) -> FloatArray:
     )
 
 
-@njit(cache=True)
+@compiled(small=np.inf)
 def _turn(q: NDArray[Any], a: int, b: int, c: int) -> float:
     return (q[b, 0] - q[a, 0]) * (q[c, 1] - q[a, 1]) - (q[b, 1] - q[a, 1]) * (q[c, 0] - q[a, 0])
 
 
-@njit(cache=True)
+@compiled(small=np.inf)
 def _is_ear(
     q: NDArray[Any], after: NDArray[Any], a: int, b: int, c: int, budget: NDArray[Any]
 ) -> bool:
@@ -125,7 +125,7 @@ def _is_ear(
     return True
 
 
-@njit(cache=True)
+@compiled(small=np.inf)
 def _clip_ears(q: NDArray[Any], out: NDArray[Any], budget: NDArray[Any]) -> bool:
     """Write the n-2 triangles of one polygon q (n, 2) into `out`; return False if it crosses
     itself.
@@ -157,7 +157,7 @@ def _clip_ears(q: NDArray[Any], out: NDArray[Any], budget: NDArray[Any]) -> bool
     return clean
 
 
-@njit(cache=True)
+@compiled(by=2, small=1000)
 def _clip_all(
     flat: NDArray[Any], triangles: NDArray[Any], concave: NDArray[Any], budget: NDArray[Any]
 ) -> int:

@@ -5,8 +5,8 @@ step.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from meshconv._compiled import compiled
 from meshconv._types import FloatArray, IntArray
 from meshconv.mesh.vector import cross, dot, fixed, minus, row
 
@@ -68,7 +68,7 @@ def has_area(vertices: FloatArray, faces: IntArray) -> bool:
     )
 
 
-@njit(cache=True)
+@compiled()
 def _plane_areas(points: FloatArray, faces: IntArray, out: FloatArray) -> None:
     for f in range(len(faces)):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -77,7 +77,7 @@ def _plane_areas(points: FloatArray, faces: IntArray, out: FloatArray) -> None:
         out[f] = 0.5 * (ux * vy - uy * vx)
 
 
-@njit(cache=True)
+@compiled()
 def _sphere_areas(points: FloatArray, faces: IntArray, out: FloatArray) -> None:
     for f in range(len(faces)):
         a, b, c = points[faces[f, 0]], points[faces[f, 1]], points[faces[f, 2]]
@@ -88,7 +88,7 @@ def _sphere_areas(points: FloatArray, faces: IntArray, out: FloatArray) -> None:
         out[f] = 0.5 * np.sqrt(x * x + y * y + z * z) * np.sign(outward)
 
 
-@njit(cache=True)
+@compiled()
 def _thirds_of_area(points: FloatArray, faces: IntArray, out: FloatArray) -> None:
     for f in range(len(faces)):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -109,7 +109,14 @@ def _thirds_of_area(points: FloatArray, faces: IntArray, out: FloatArray) -> Non
         out[c] += third
 
 
-@njit(cache=True)
+def _plain_area_vectors(points: FloatArray, faces: IntArray, out: FloatArray) -> None:
+    a = points[faces[:, 0]]
+    (ux, uy, uz), (vx, vy, vz) = (points[faces[:, 1]] - a).T, (points[faces[:, 2]] - a).T
+    np.stack([uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx], axis=1, out=out)
+    out *= 0.5
+
+
+@compiled(plain=_plain_area_vectors, small=np.inf)
 def _area_vectors(points: FloatArray, faces: IntArray, out: FloatArray) -> None:
     for f in range(len(faces)):
         a = row(points, faces[f, 0])
@@ -117,7 +124,7 @@ def _area_vectors(points: FloatArray, faces: IntArray, out: FloatArray) -> None:
         out[f, 0], out[f, 1], out[f, 2] = 0.5 * x, 0.5 * y, 0.5 * z
 
 
-@njit(cache=True)
+@compiled()
 def _face_shapes(points: FloatArray, faces: IntArray, area: FloatArray, sides: FloatArray) -> None:
     for f in range(len(faces)):
         a, b, c = row(points, faces[f, 0]), row(points, faces[f, 1]), row(points, faces[f, 2])
@@ -127,7 +134,7 @@ def _face_shapes(points: FloatArray, faces: IntArray, area: FloatArray, sides: F
         sides[f] = np.sqrt(dot(p, p)), np.sqrt(dot(q, q)), np.sqrt(dot(r, r))
 
 
-@njit(cache=True)
+@compiled()
 def _smallest_angles(area: FloatArray, sides: FloatArray, out: FloatArray) -> None:
     """The smallest angle lies opposite the shortest side a: tan = 4 area / (b^2 + c^2 - a^2)."""
     for f in range(len(area)):

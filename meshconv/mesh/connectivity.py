@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
 
+from meshconv._compiled import tell_of_compiling
 from meshconv._types import IntArray
 
 EdgeGroups = tuple[IntArray, IntArray, IntArray]
+tell_of_compiling()
 
 
 def half_edges(faces: IntArray) -> IntArray:
@@ -119,11 +121,6 @@ def nonmanifold_vertices(faces: IntArray, pairs: IntArray | None = None) -> IntA
     _, first = np.unique(fan, return_index=True)
     vertex, fans = np.unique(faces.ravel()[first], return_counts=True)
     return vertex[fans > 1]
-
-
-def used_vertices(faces: IntArray) -> IntArray:
-    """Return the vertices that faces use, sorted."""
-    return np.flatnonzero(np.bincount(faces.ravel()))
 
 
 def boundary_half_edges(faces: IntArray) -> IntArray:

@@ -11,13 +11,13 @@ import numpy as np
 from meshconv._check import faces_array, vertices_array
 from meshconv._types import FloatArray, IntArray
 from meshconv.mesh.areas import area_vectors
-from meshconv.mesh.connectivity import used_vertices
 from meshconv.mesh.sketch import card, drawing
-from meshconv.mesh.topology import Topology
 
 if TYPE_CHECKING:
     import pyvista
     import trimesh
+
+    from meshconv.mesh.topology import Topology
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +123,8 @@ class Surface:
     @cached_property
     def topology(self) -> Topology:
         """How the faces hang together: see `Topology`."""
+        from meshconv.mesh.topology import Topology  # loads numba and SciPy
+
         return Topology(self.vertices, self.faces)
 
     @property
@@ -145,7 +147,8 @@ class Surface:
         """The power of two below the largest coordinate of a vertex that is in a face; dividing by
         it is exact and tames squares.
         """
-        largest = np.abs(self.vertices[used_vertices(self.faces)]).max()
+        used = np.flatnonzero(np.bincount(self.faces.ravel()))
+        largest = np.abs(self.vertices[used]).max()
         return float(np.exp2(np.frexp(largest)[1] - 1.0)) or 1.0
 
     @cached_property

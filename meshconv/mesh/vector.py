@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from meshconv._compiled import compiled
 from meshconv._types import FloatArray
 
 Triple = tuple[float, float, float]
@@ -22,19 +22,19 @@ def fixed(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-@njit(cache=True)
+@compiled()
 def row(array: FloatArray, i: int) -> Triple:
     """Return row i of an array (N, 3)."""
     return array[i, 0], array[i, 1], array[i, 2]
 
 
-@njit(cache=True)
+@compiled()
 def minus(u: Triple, v: Triple) -> Triple:
     """Return u - v."""
     return u[0] - v[0], u[1] - v[1], u[2] - v[2]
 
 
-@njit(cache=True)
+@compiled()
 def along(start: Triple, step: float, direction: Triple) -> Triple:
     """Return start + step * direction."""
     return (
@@ -44,13 +44,13 @@ def along(start: Triple, step: float, direction: Triple) -> Triple:
     )
 
 
-@njit(cache=True)
+@compiled()
 def dot(u: Triple, v: Triple) -> float:
     """Return the scalar product."""
     return u[0] * v[0] + u[1] * v[1] + u[2] * v[2]
 
 
-@njit(cache=True)
+@compiled()
 def cross(u: Triple, v: Triple) -> Triple:
     """Return the vector product."""
     return u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]

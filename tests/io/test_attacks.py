@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numba  # noqa: F401 - loaded here, so that no child needs to
 import numpy as np
 import pytest
 from attack_parts import CORNERS, FACES, REFUSED, SQUARE, obj

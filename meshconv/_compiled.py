@@ -82,7 +82,7 @@ def compiled(
 
 def _as_python(value: Any) -> Any:
     """Return bytes whose elements are Python's whole numbers, which do not wrap round at 256."""
-    return memoryview(value) if isinstance(value, np.ndarray) and value.dtype == np.uint8 else value
+    return value.data if isinstance(value, np.ndarray) and value.dtype == np.uint8 else value
 
 
 class _Listener:

@@ -185,7 +185,11 @@ def test_predict_and_explain_name_bad_scans_and_go_on_if_asked_to(
         and "torn.stl" in data["skipped"][0]
         and (tmp_path / f"{scan.stem}.vtp").exists()
     )
-    assert run(capsys, "explain", model, bad, scan, "--out", tmp_path, "--no-picture")[0] == 1
+    other = folder / "none.ply"
+    words = ["explain", model, bad, scan, other, "--out", tmp_path, "--no-picture"]
+    code, _, err = run(capsys, *words)
+    assert code == 1 and "2 of 3 scans cannot be used" in err and "--on-error skip" in err
+    assert "torn.stl" in err and "none.ply" in err
 
 
 def test_explain_writes_the_saliency_on_the_scan(

@@ -124,19 +124,20 @@ def _predict(args: argparse.Namespace) -> int:
 
 
 def _explain(args: argparse.Namespace) -> int:
+    from meshconv.io.atomic import write_bytes_atomic
+    from meshconv.train.scans import Skipped, all_of
+
     model = mc.SurfaceClassifier.load(args.model)
     args.out.mkdir(parents=True, exist_ok=True)
     targets = [args.out / name for name in result_names(args.files)]
     _keep_scans(args.files, targets)
     rows: list[dict[str, Any]] = []
-    skipped: list[str] = []
-    for path, target in zip(args.files, targets, strict=True):
+    bad: list[Skipped] = []
+    for k, (path, target) in enumerate(zip(args.files, targets, strict=True)):
         try:
             found = model.explain(path, method=args.method)
         except MeshConvError as error:
-            if args.on_error == "raise":
-                raise
-            skipped.append(f"{path}: {error.message}")
+            bad.append(Skipped(k, str(path), error))
             continue
         _write_explanation(found, target, picture=not args.no_picture)
         rows.append(
@@ -148,8 +149,9 @@ def _explain(args: argparse.Namespace) -> int:
                 "written": f"{target.name}.vtp",
             }
         )
-    from meshconv.io.atomic import write_bytes_atomic
-
+    if bad and args.on_error == "raise":  # when all have been tried, so that each is named
+        raise all_of(bad, len(args.files)) from bad[0].error
+    skipped = texts(bad)
     write_bytes_atomic(args.out / "explanations.json", (as_json(rows) + "\n").encode())
     lines = [f"{one_line(row['file'])}\t{one_line(row['label'])}" for row in rows]
     data = {"explanations": rows, "skipped": skipped, **quality(model)}

@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshconv._check import FloatArray, IntArray
-from meshconv.errors import BadFormatError, BadNumberError, IndexOutOfRangeError, TruncatedError
+from meshconv.errors import (
+    BadFormatError,
+    BadNumberError,
+    IndexOutOfRangeError,
+    SecurityError,
+    TruncatedError,
+    UnsupportedFormatError,
+)
 from meshconv.io import scanners
 from meshconv.io.raw_mesh import RawMesh
 from meshconv.io.source import Source
@@ -39,6 +46,7 @@ def read_obj(source: Source) -> RawMesh:
     starts = tokens.rows[:-1]
     words = _statements(tokens, starts)
     rows = {word: _rows_of(words, word) for word in ("v", "vt", "vn", "mtllib", "f")}
+    _refuse_calls(tokens, words)
     warnings = _note_unknown(tokens, words) + _note_libraries(tokens, rows["mtllib"], source)
     del words  # of every line: memory that the corners need now
     vertices, colors = _vertices(tokens, rows["v"], warnings)
@@ -103,6 +111,20 @@ def _rows_of(words: NDArray[np.uint8], word: str) -> IntArray:
         out = out.astype(np.int64)
     scanners.true_places(flags, out)
     return out[:-1]
+
+
+def _refuse_calls(tokens: Tokens, words: NDArray[np.uint8]) -> None:
+    """Refuse lines that ask for another file, or for a program: the surface may lie there."""
+    for word, error in (("call", UnsupportedFormatError), ("csh", SecurityError)):
+        rows = _rows_of(words, word)
+        if len(rows):
+            start, stop = int(tokens.rows[rows[0]]), int(tokens.rows[rows[0] + 1])
+            raise error(
+                f"{clip(' '.join(tokens.words(start, min(stop, start + 5))))} asks for"
+                f" {'another file' if word == 'call' else 'a program'}: not followed",
+                line=tokens.line_at(start),
+                hint="export the surface into one file",
+            )
 
 
 def _note_unknown(tokens: Tokens, words: NDArray[np.uint8]) -> list[str]:

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from meshconv.errors import MeshConvError
 from meshconv.operators.threads import one_blas_thread
 
 Task = TypeVar("Task")
@@ -42,6 +44,8 @@ def results(
     ------
     ModuleNotFoundError
         If an address is given, and distributed is not installed.
+    MeshConvError
+        If a worker process is ended from outside.
     """
     with one_blas_thread():  # as in every worker: the same bits wherever a job is done
         if client is not None:
@@ -66,8 +70,15 @@ def _by_joblib(job: Job[Task, Result], tasks: Iterable[Task], workers: int) -> I
     from joblib import Parallel, delayed
 
     call = delayed(_done)
-    made = Parallel(n_jobs=workers, return_as="generator")(call(job, task) for task in tasks)
-    yield from made
+    try:
+        yield from Parallel(n_jobs=workers, return_as="generator")(
+            call(job, task) for task in tasks
+        )
+    except BrokenExecutor as error:
+        raise MeshConvError(
+            "a worker process was ended by the system, killed or for want of memory",
+            hint="run it again, what lies in a cache is kept; fewer workers need less memory",
+        ) from error
 
 
 def _by_client(job: Job[Task, Result], tasks: Iterable[Task], client: Any) -> Iterator[Result]:

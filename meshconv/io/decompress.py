@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import zlib
 
+import numpy as np
+
 from meshconv.errors import BadFormatError, EmptyFileError, SecurityError, TruncatedError
+from meshconv.io.scanners import count_tokens
 
 MAX_RATIO = 50  # text of meshes packs 3 to 20 times; a bomb 1000 times
 FREE_SIZE = 8 << 20  # below this, no ratio is dangerous
 _GZIP, _WINDOW = 31, 1 << 18
+_SHARE, _FREE = 20, 200 << 20  # memory that reading may take: times the file's size, and always
+_HELD, _OF_TOKEN, _OF_BYTE = 2, 36, 8  # copies of a text, bytes for each token; of binary data
 
 
 def inflate(
@@ -50,9 +55,9 @@ def inflate(
 def gunzip(data: bytes, warnings: list[str]) -> bytes:
     """Return what a .gz file of one or more members holds."""
     parts, at, total = [], 0, 0
+    most = min(max(FREE_SIZE, MAX_RATIO * len(data)), _allowed(len(data)) // 3)
     while data[at : at + 2] == b"\x1f\x8b":
-        limit = max(FREE_SIZE, MAX_RATIO * len(data)) - total
-        part, at = inflate(data, "the gzip data", at=at, wbits=_GZIP, limit=limit)
+        part, at = inflate(data, "the gzip data", at=at, wbits=_GZIP, limit=most - total)
         parts.append(part)
         total += len(part)
         while data[at : at + 1] == b"\0":
@@ -62,4 +67,25 @@ def gunzip(data: bytes, warnings: list[str]) -> bytes:
     out = b"".join(parts)
     if not out:
         raise EmptyFileError("the gzip data holds an empty file (0 bytes)")
+    _check_need(out, len(data))
     return out
+
+
+def _allowed(size: int) -> int:
+    return _SHARE * size + _FREE
+
+
+def _check_need(out: bytes, size: int) -> None:
+    """Refuse what takes more memory to read than a file of this size may."""
+    if (_HELD + _OF_TOKEN) * len(out) <= _allowed(size):
+        return
+    if b"\0" in out[:1024]:
+        need = _OF_BYTE * len(out)
+    else:
+        need = _HELD * len(out) + _OF_TOKEN * count_tokens(np.frombuffer(out, np.uint8))
+    if need > _allowed(size):
+        raise SecurityError(
+            f"the gzip data: {size} bytes decompress to {len(out)}, which take up to {need >> 20}"
+            " MiB of memory to read",
+            hint="decompress it first, if you trust it",
+        )

@@ -74,7 +74,7 @@ class AsciiBody:
                 hint="the file is cut, or the header is wrong",
             )
         bounds = tokens.rows[self._row : self._row + n + 1]
-        at, stop = bounds[:-1].astype(np.int64), bounds[1:]
+        at, stop = bounds[:-1].copy(), bounds[1:]
         columns: dict[str, Column | ListColumn] = {}
         plain = not any(prop.count for prop in element.properties)
         if plain:

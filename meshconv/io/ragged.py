@@ -12,10 +12,10 @@ from meshconv._compiled import compiled
 
 
 def spread(starts: IntArray, counts: IntArray) -> IntArray:
-    """Return the indices start, start+1, ... (count of them) for every start, one after the
-    other.
+    """Return the indices start, start+1, ... (count of them) for every start, one after the other,
+    as narrow as the starts.
     """
-    out = np.empty(int(counts.sum()), np.int64)
+    out = np.empty(int(counts.sum()), starts.dtype)
     _spread(starts, counts, out)
     return out
 

@@ -81,14 +81,7 @@ def _split(
     """Return triangles (F, 3), their texture coordinates, and the polygon each came from if not its
     own.
     """
-    uv, origin = raw.corner_uv, None
-    if (raw.counts == 3).all():
-        faces = raw.corners.reshape(-1, 3)
-        uv = None if uv is None else uv.reshape(-1, 3, 2)
-    else:
-        triangles, origin, crossing = triangulate(raw.vertices, raw.corners, raw.counts)
-        _note_polygons(raw.counts, crossing, warnings)
-        faces, uv = raw.corners[triangles], None if uv is None else uv[triangles]
+    faces, uv, origin = _triangles(raw, warnings)
     a, b, c = faces.T
     repeated: BoolArray = (a == b) | (b == c) | (c == a)
     k = int(repeated.sum())
@@ -101,6 +94,18 @@ def _split(
         origin = np.flatnonzero(~repeated) if origin is None else origin[~repeated]
         faces, uv = faces[~repeated], None if uv is None else uv[~repeated]
     return faces, uv, origin
+
+
+def _triangles(
+    raw: RawMesh, warnings: list[str]
+) -> tuple[IntArray, FloatArray | None, IntArray | None]:
+    """Return what `_split` does, triangles with a repeated index among them."""
+    uv = raw.corner_uv
+    if (raw.counts == 3).all():
+        return raw.corners.reshape(-1, 3), None if uv is None else uv.reshape(-1, 3, 2), None
+    triangles, origin, crossing = triangulate(raw.vertices, raw.corners, raw.counts)
+    _note_polygons(raw.counts, crossing, warnings)
+    return raw.corners[triangles], None if uv is None else uv[triangles], origin
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

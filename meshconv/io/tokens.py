@@ -18,7 +18,7 @@ from meshconv.io import scanners
 _NOT_FINITE = re.compile(
     r"[+-]?(nan|inf|infinity|nan\(.*\)|\d\.#(qnan|snan|ind|inf)\d*)", re.IGNORECASE
 )
-_AT_ONCE = 1 << 16
+_AT_ONCE, _MANY = 1 << 16, 1 << 20  # tokens looked at together
 _WHOLE = re.compile(rb"[+-]?[0-9]+")
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _FORTRAN = re.compile(r"[+-]?[\d.]+[dD][+-]?\d+")
@@ -134,11 +134,18 @@ class Tokens:
         """Return the values of the tokens `where` as whole numbers of `dtype`; fractions, words and
         what lies beyond it are refused.
         """
+        out: NDArray[Any] = np.empty(where.shape, dtype)
+        flat, to = where.reshape(-1), out.reshape(-1)
+        for k in range(0, len(flat), _MANY):  # in parts, for the whole is held more than once
+            to[k : k + _MANY] = self._integers(flat[k : k + _MANY], what, dtype)
+        return out
+
+    def _integers(self, where: IntArray, what: str, dtype: str) -> NDArray[Any]:
         limits, odd = np.iinfo(dtype), self.kind[where] != scanners.INTEGER
         out = self.value[where].astype(np.int64)
         beyond = np.flatnonzero((out < limits.min) | (out > limits.max))
         if len(beyond):
-            self._refuse_beyond(int(where.ravel()[beyond[0]]), what, dtype)
+            self._refuse_beyond(int(where[beyond[0]]), what, dtype)
         out = out.astype(dtype, copy=False)
         if odd.any():
             tokens = where[odd]
@@ -234,6 +241,10 @@ def in_type(values: NDArray[Any], kind: str) -> NDArray[Any]:
     """Return values that were read from text in the type that the file declares, where they fit."""
     if values.dtype == np.dtype(kind):
         return values
+    if len(values) and values.dtype.kind == kind[0] == "i":
+        limits = np.iinfo(kind)
+        fit = limits.min <= values.min() and values.max() <= limits.max
+        return values.astype(kind) if fit else values
     with np.errstate(invalid="ignore", over="ignore"):
         cast = values.astype(kind)
         same = np.array_equal(cast.astype(values.dtype), values, equal_nan=kind[0] == "f")

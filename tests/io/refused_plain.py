@@ -32,6 +32,13 @@ PLAIN: list[tuple[str, str | bytes, type[Exception], tuple[str, ...]]] = [
     ("a.obj", b"\xff\xfe" + OBJ.encode("utf-16-le")[:-1], e.BadFormatError, ("UTF-16",)),
     ("a.obj.gz", gzip.compress(OBJ.encode(), mtime=0)[:-12], e.TruncatedError, ("gzip",)),
     ("a.obj.gz", gzip.compress(bytes(40_000_000), mtime=0), e.SecurityError, ("bomb",)),
+    # 33 times as long as its file, of many short words: no bomb, but more memory than it may take
+    (
+        "a.obj.gz",
+        gzip.compress(OBJ.encode() + b"f 1 2 3\n" * 3_000_000, 1, mtime=0) + bytes(600_000),
+        e.SecurityError,
+        ("take up to", "MiB of memory"),
+    ),
     ("a.obj.gz", gzip.compress(b"", mtime=0), e.EmptyFileError, ("empty",)),
     # OBJ
     ("a.obj", swap(OBJ, "v 1 0 0", "v 1,5 0 0"), e.BadNumberError, ("line 2", "'1,5'", "comma")),

@@ -9,6 +9,11 @@ from .io import (
     MeshFile as MeshFile,
     as_surface as as_surface,
 )
+from .io.landmarks import (
+    NamedPoints as NamedPoints,
+    load_landmarks as load_landmarks,
+    save_landmarks as save_landmarks,
+)
 from .mesh_repair.check import check as check
 from .mesh_repair.report import SurfaceReport as SurfaceReport
 from .mesh_repair.cut import Cut as Cut, cut as cut

@@ -61,7 +61,12 @@ def add_commands(commands: Commands) -> None:
         "--mirror", choices=("no", "yes", "auto"), default="no", help="is the scan a mirror image"
     )
     register.add_argument(
-        "--landmarks", type=Path, help="text file: one vertex index, or x y z, a line; -1: missing"
+        "--landmarks",
+        type=Path,
+        help=(
+            "text file: one vertex index, or x y z, a line; -1: missing; or .fcsv, .mrk.json"
+            " (Slicer, scan in LPS), .pp (MeshLab)"
+        ),
     )
     register.add_argument("--repair", action="store_true", help="repair the scan first")
 
@@ -170,6 +175,10 @@ def _image(args: argparse.Namespace) -> int:
 def _landmarks(path: Path) -> Any:
     import numpy as np
 
+    from meshconv.io.landmarks import is_landmark_file
+
+    if is_landmark_file(path):
+        return mc.load_landmarks(path)
     try:
         table = np.loadtxt(path, ndmin=2)
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from meshconv.resample.resampler import Resampler
 from meshconv.viz import style
 from meshconv.viz.explained import Explained, as_explained
 from meshconv.viz.linked import LinkedViews, Place
+from meshconv.viz.pick_landmarks import PickedLandmarks
 from meshconv.viz.picture import FieldStyle, place_camera, surface_frame
 from meshconv.viz.window import (
     FRONT,
@@ -37,6 +39,7 @@ def inspect(
     channel: str | None = None,
     size: int = 65,
     look: FieldStyle | None = None,
+    landmarks: str | PathLike[str] | None = None,
     interactive: bool = True,
     off_screen: bool = False,
 ) -> Inspector:
@@ -52,6 +55,8 @@ def inspect(
         Nodes per side of the image, where the explanation has none.
     look : FieldStyle, optional
         Of the field; by default ``saliency`` on 0..1.
+    landmarks : str or PathLike, optional
+        ``.fcsv``, ``.mrk.json`` or ``.pp``: m keeps the place last clicked, backspace drops it.
     interactive : bool
         False returns at once with the drawn window; close it with ``.close()``.
     off_screen : bool
@@ -69,7 +74,8 @@ def inspect(
     RenderingUnavailableError, MissingDependencyError
         Without OpenGL or PyVista.
     """
-    explained = as_explained(result, look=look).facing_viewer()
+    lying = as_explained(result, look=look)
+    explained = lying.facing_viewer()
     if explained.parameterization is None or explained.field is None:
         missing = "parameterization" if explained.parameterization is None else "saliency"
         raise ArgumentError(f"inspect needs a {missing}", hint="show(result) draws what there is")
@@ -77,6 +83,8 @@ def inspect(
     size = size if image is None else image.size
     pixels = None if channel is None else _channel(image, channel)
     inspector = Inspector(explained, size, pixels, channel or "image", off_screen=off_screen)
+    if landmarks is not None:
+        inspector.landmarks = PickedLandmarks(inspector, mapping(lying), landmarks)
     finish(inspector.plotter, interactive=interactive)
     return inspector
 
@@ -99,6 +107,8 @@ class Inspector:
         Picked last.
     threshold : float
         Values below it are drawn as neutral.
+    landmarks : PickedLandmarks or None
+        Kept so far, where a file for them was given.
     """
 
     def __init__(
@@ -112,6 +122,7 @@ class Inspector:
     ) -> None:
         self.explained = explained
         self.place: Place | None = None
+        self.landmarks: PickedLandmarks | None = None
         self.field = np.asarray(explained.mapped_field())
         self.limits = explained.look.resolve(self.field)
         self.threshold = self.limits[0]
@@ -128,9 +139,6 @@ class Inspector:
     def close(self) -> None:
         """Close the window."""
         self.plotter.close()
-
-    # --- drawing
-    # -----------------------------------------------------------------------------------
 
     def _draw(self, pixels: FloatArray | None, image_name: str) -> None:
         flat = mapping(self.explained)
@@ -204,9 +212,6 @@ class Inspector:
         table[: round((self.threshold - low) / (high - low) * len(table))] = neutral
         for actor in self._coloured:
             actor.mapper.lookup_table.values = table
-
-    # --- picking
-    # -----------------------------------------------------------------------------------
 
     def _listen(self) -> None:
         """Watch press and release: a pick fires at the start of a drag too, so compare the two."""

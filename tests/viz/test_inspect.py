@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from drawn import coloured, explained_face
 
-from meshconv.errors import ArgumentError
+from meshconv.errors import ArgumentError, UnsupportedFormatError
+from meshconv.io.landmarks import load_landmarks
 from meshconv.mesh.shapes import cap
+from meshconv.mesh.surface import Surface
 from meshconv.viz.inspect import IMAGE, MAP, SURFACE, Inspector, inspect
 
 
@@ -137,3 +142,34 @@ def test_refusals() -> None:
         inspect(cap(3))
     with pytest.raises(ArgumentError, match="needs a saliency"):
         inspect(explained_face(saliency=None))
+
+
+def test_landmarks_picked_are_kept_in_a_file_in_the_coordinates_of_the_scan(
+    gl: str, tmp_path: Path
+) -> None:
+    """Though the window turns the scan to the viewer; a second window goes on where it ended."""
+    result, path = explained_face("cheek_left"), tmp_path / "marks.mrk.json"
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    turn *= np.linalg.det(turn)
+    own = Surface(result.surface.vertices @ turn.T + 5.0, result.surface.faces)
+    flat = replace(result.parameterization, surface=own)
+    turned = SimpleNamespace(**{**vars(result), "surface": own, "parameterization": flat})
+    window = inspect(turned, landmarks=path, interactive=False, off_screen=True)
+    interactor = window.plotter.iren.interactor
+    for vertex, key in ((50, "m"), (70, "m"), (90, "m"), (None, "BackSpace")):
+        if vertex is not None:
+            face = int(np.flatnonzero((own.faces == vertex).any(axis=1))[0])
+            seen = window.views.parameterization.surface.vertices[vertex]
+            window.select(window.views.from_surface(face, seen))
+        interactor.SetKeySym(key)
+        interactor.KeyPressEvent()
+    window.close()
+    found = load_landmarks(path)
+    assert found.names == ("1", "2")
+    assert np.allclose(found.points, own.vertices[[50, 70]], atol=1e-9)
+    again = inspect(turned, landmarks=path, interactive=False, off_screen=True)
+    assert again.landmarks is not None and len(again.landmarks.points) == 2
+    again.close()
+    assert len(load_landmarks(path)) == 2
+    with pytest.raises(UnsupportedFormatError, match=r"\.fcsv"):
+        inspect(turned, landmarks=tmp_path / "marks.txt", interactive=False, off_screen=True)

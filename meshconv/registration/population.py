@@ -68,6 +68,12 @@ def surface_frame(
     return Frame(flat, marks, orientation)
 
 
+def natural_domain(surface: Surface) -> str:
+    """Return the domain of a surface: the sphere if it has no border, else the disk."""
+    require_kind(surface, "surface", Surface)
+    return "disk" if surface.boundary_loops else "sphere"
+
+
 def mean_frame(
     surfaces: Sequence[Surface],
     landmarks: Sequence[IntArray] | None,

@@ -12,7 +12,13 @@ from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 from meshconv.registration.frame import Frame
 from meshconv.registration.orientation import turned
-from meshconv.registration.population import Options, mean_frame, stood, surface_frame
+from meshconv.registration.population import (
+    Options,
+    mean_frame,
+    natural_domain,
+    stood,
+    surface_frame,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +52,7 @@ class Template(Frame):
         cls,
         surface: Surface,
         *,
-        domain: str = "disk",
+        domain: str | None = None,
         landmarks: IntArray | None = None,
         margin: float = 0.1,
         orientation: str = "any",
@@ -62,10 +68,10 @@ class Template(Frame):
         Parameters
         ----------
         surface : Surface
-            A disk (one border, no handle), or a closed surface of genus 0 for ``domain='sphere'``.
-            It should cover what the scans cover: what lies outside is squeezed into the margin.
-        domain : {'disk', 'sphere'}
-            The flat domain.
+            A disk (one border, no handle), or a closed surface of genus 0. It should cover what the
+            scans cover: what lies outside is squeezed into the margin.
+        domain : {'disk', 'sphere'}, optional
+            The flat domain; the sphere for a surface without a border if None, else the disk.
         landmarks : (K,) int array_like, optional
             Vertices of `surface`.
         margin : float
@@ -79,6 +85,7 @@ class Template(Frame):
         TopologyError
             If the surface is neither of the two.
         """
+        domain = domain or natural_domain(surface)
         return cls.of(surface_frame(surface, domain, landmarks, margin, orientation))
 
     @classmethod
@@ -86,7 +93,7 @@ class Template(Frame):
         cls,
         surfaces: Sequence[Surface],
         *,
-        domain: str = "disk",
+        domain: str | None = None,
         rounds: int = Options.rounds,
         landmarks: Sequence[IntArray] | None = None,
         orientation: str = "any",
@@ -101,7 +108,8 @@ class Template(Frame):
         ----------
         surfaces : sequence of Surface
             At least one; scans of one kind, in any pose. The first should be clean and complete.
-        domain : {'disk', 'sphere'}
+        domain : {'disk', 'sphere'}, optional
+            Of the first surface if None, see `from_surface`.
         orientation : {'any', 'kept'}
             As in `from_surface`.
         rounds : int
@@ -115,7 +123,8 @@ class Template(Frame):
             scanner knew better what is up. One surface alone, or no round, does not tell: the
             first.
         """
-        options = Options(domain, rounds, orientation, pose)
+        first = natural_domain(surfaces[0]) if len(surfaces) else Options.domain
+        options = Options(domain or first, rounds, orientation, pose)
         return cls.of(mean_frame(surfaces, landmarks, options))
 
     def standing(self) -> Template:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from meshconv import Surface
-from meshconv.errors import ArgumentError
+from meshconv import Surface, check, register, shape_measures
+from meshconv.errors import ArgumentError, TopologyError
 from meshconv.maps.equalize.density_map import misplaced_mass
-from meshconv.mesh.shapes import delaunay_sphere, face
+from meshconv.mesh.shapes import cap, delaunay_sphere, face, icosphere
 from meshconv.registration.fit import fit_template
 from meshconv.registration.template import Template
 
@@ -91,3 +91,27 @@ def test_orientation_goes_to_files_and_is_for_closed_surfaces(tmp_path: Path) ->
         replace(frame(), orientation="up")
     with pytest.raises(ArgumentError, match="for closed surfaces"):
         Template.from_surface(face(300), orientation="kept")
+
+
+def test_a_frame_chooses_the_domain_by_the_surface():
+    ball, half = icosphere(2), cap(8)
+    assert Template.from_surface(ball).parameterization.domain == "sphere"
+    assert Template.from_surface(half).parameterization.domain == "disk"
+    assert Template.from_population([ball, ball], rounds=1).parameterization.domain == "sphere"
+    with pytest.raises(TopologyError, match="closed surface"):
+        Template.from_surface(ball, domain="disk")
+
+
+@pytest.mark.parametrize("base", [icosphere(3), cap(10)])
+def test_faces_without_area_are_no_hindrance(base):
+    a, b, c = base.faces[0]
+    middle, n = (base.vertices[a] + base.vertices[b]) / 2, base.n_vertices
+    faces = np.vstack([base.faces[1:], [[n, b, c], [a, n, c], [a, b, n]]])
+    surface = Surface(np.vstack([base.vertices, middle]), faces)
+    assert len(check(surface).degenerate_faces) == 1
+    template = Template.from_surface(base)
+    assert len(Template.from_surface(surface).parameterization.flipped_faces()) == 0
+    assert len(register(surface, template).flipped_faces()) == 0
+    plain, found = shape_measures(base), shape_measures(surface)
+    assert found["sphericity"] == pytest.approx(plain["sphericity"])
+    assert found["conformal_std"] == pytest.approx(plain["conformal_std"], abs=0.01)

@@ -49,10 +49,7 @@ class Cloud:
     @cached_property
     def features(self) -> FloatArray:
         """Positions, normals and curvature as lengths, (K, 6 or 7)."""
-        columns = [self.points, NORMAL * self.size * self.normals]
-        if self.curvature.size:
-            columns.append((CURVATURE * self.size * self.curvature)[:, None])
-        return np.hstack(columns)
+        return features(self.points, self.normals, self.curvature, self.size)
 
     @cached_property
     def tree(self) -> cKDTree:
@@ -70,6 +67,19 @@ class Cloud:
         rows = evenly(len(self), count)
         curvature = self.curvature[rows] if self.curvature.size else self.curvature
         return Cloud(self.points[rows], self.normals[rows], self.size, curvature)
+
+
+def features(
+    points: FloatArray, normals: FloatArray, curvature: FloatArray, size: float
+) -> FloatArray:
+    """Return positions, normals (..., K, 3) and curvature (K,), if there is one, as lengths
+    (..., K, 6 or 7).
+    """
+    columns = [points, NORMAL * size * normals]
+    if curvature.size:
+        column = (CURVATURE * size * curvature)[:, None]
+        columns.append(np.broadcast_to(column, (*points.shape[:-1], 1)))
+    return np.concatenate(columns, axis=-1)
 
 
 def evenly(n: int, count: int) -> IntArray:

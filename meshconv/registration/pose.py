@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.mesh.rigid import Pose, nearest_rotation
-from meshconv.registration.cloud import NORMAL, Cloud
+from meshconv.registration.cloud import Cloud, features
 
 
 class Stage(NamedTuple):
@@ -23,10 +23,13 @@ class Stage(NamedTuple):
     iterations: int
 
 
-# Many rough trials, then fewer and finer ones. Any rotation is within about 30 degrees of one of
-# 120. The last few are unlike each other.
-_STAGES = (Stage(120, 60, 400, 2), Stage(24, 120, 800, 4), Stage(4, 300, 2500, 15))
+# Many rough trials, then fewer and finer ones. The last few are unlike each other.
+_STAGES = (Stage(400, 60, 400, 2), Stage(24, 120, 800, 4), Stage(6, 300, 2500, 15))
 _LAST = Stage(1, 300, 2500, 100)  # of the best
+_TURNS = 120  # any rotation is within about 30 degrees of one of so many
+_ANGLES, _PLACES = 12, 24  # about a normal; on the target, at most
+_LEAST_FACING = 0.25  # length of the mean normal of what has a front
+_CAP = 0.2  # of the size: beyond, all distances are alike
 _POSES = 3  # returned, at most
 _UNLIKE = np.cos(np.radians(30))  # two poses nearer than this are one
 _STILL = 1e-9  # change of the rotations at which they have converged
@@ -52,15 +55,15 @@ def find_pose(scan: Cloud, target: Cloud, scale: float) -> Pose:
 def find_poses(scan: Cloud, target: Cloud, scale: float) -> list[Pose]:
     """Return the few poses, unlike each other, that bring `scan` nearest to `target`, best first.
 
-    By closest points from many rotations at once; positions and normals are matched together.
-    `scale` is the ratio of units, kept fixed here. Points without a counterpart weigh little
-    (Cauchy weights), so that the surfaces may be cropped differently.
+    By closest points from many motions at once; positions, normals and curvature, where it is
+    known of both, are matched together. `scale` is the ratio of units, kept fixed here. Points
+    without a counterpart weigh little (Cauchy weights), so that the surfaces may be cropped
+    differently.
     """
     middle = scan.points.mean(axis=0)
-    centred = Cloud(scale * (scan.points - middle), scan.normals, target.size)
-    turns = _starts(centred.points, _STAGES[0].kept)
-    motions = Motions(turns, np.tile(target.points.mean(axis=0), (len(turns), 1)))
-    cost = np.zeros(len(turns))
+    centred = Cloud(scale * (scan.points - middle), scan.normals, target.size, scan.curvature)
+    motions = _starts(centred, target)
+    cost = np.zeros(len(motions.turns))
     for stage in _STAGES:
         best = np.argsort(cost, kind="stable")
         best = _unlike(motions, best) if stage is _STAGES[-1] else best
@@ -104,7 +107,8 @@ def _slid(scan: Cloud, target: Cloud, start: Motions) -> Motions:
     turn, shift = start.turns[0], start.shifts[0]
     for _ in range(_SLIDES):
         moved, turned = scan.points @ turn.T + shift, scan.normals @ turn.T
-        distance, k = target.tree.query(np.hstack([moved, NORMAL * target.size * turned]))
+        there = features(moved, turned, scan.curvature, target.size)
+        distance, k = target.tree.query(there)
         root = np.sqrt(1.0 / (1.0 + (distance / np.median(distance)) ** 2))
         rows = root[:, None] * np.hstack([np.cross(moved - shift, turned), turned])
         gap = root * ((target.points[k] - moved) * turned).sum(axis=1)
@@ -114,10 +118,59 @@ def _slid(scan: Cloud, target: Cloud, start: Motions) -> Motions:
     return end if _cost(scan, target, end) < _cost(scan, target, start) else start
 
 
-def _starts(centred: FloatArray, count: int) -> FloatArray:
-    """`count` rotations (count, 3, 3), spread evenly, and fixed to the points: a turned surface has
+def _starts(scan: Cloud, target: Cloud) -> Motions:
+    """Return motions from which all others are near; they are fixed to the scan: a turned one has
     turned starts.
+
+    Of surfaces that face somewhere, the middle of the scan is laid on places all over the target,
+    normal on normal, turned in steps about it: a part of a surface need not lie in its middle.
     """
+    if all(np.linalg.norm(c.normals.mean(axis=0)) > _LEAST_FACING for c in (scan, target)):
+        return _laid_on(scan, target.few(_STAGES[0].target))
+    turns = _rotations(scan.points, _TURNS)
+    return Motions(turns, np.tile(target.points.mean(axis=0), (len(turns), 1)))
+
+
+def _laid_on(scan: Cloud, target: Cloud) -> Motions:
+    """Return motions that lay the middle half of `scan` on patches of its radius in `target`."""
+    away = np.linalg.norm(scan.points, axis=1)
+    radius = float(np.median(away))
+    own, centre = _patch_axes(scan, np.flatnonzero(away <= radius))
+    angle = 2 * np.pi * np.arange(_ANGLES) / _ANGLES
+    about = Rotation.from_rotvec(angle[:, None] * [0.0, 0.0, 1.0]).as_matrix()
+    turns, shifts = [], []
+    for place in _spread_places(target.points, radius):
+        gap = np.linalg.norm(target.points - target.points[place], axis=1)
+        there, goal = _patch_axes(target, np.flatnonzero(gap <= max(radius, np.sort(gap)[2])))
+        turns.append(there.T @ about @ own)
+        shifts.append(goal - turns[-1] @ centre)
+    return Motions(np.concatenate(turns), np.concatenate(shifts))
+
+
+def _patch_axes(cloud: Cloud, rows: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the axes of a patch as rows, its mean normal last, and its centre."""
+    points = cloud.points[rows]
+    centre = points.mean(axis=0)
+    normal = cloud.normals[rows].mean(axis=0)
+    plane = np.linalg.svd(normal[None])[2][1:]
+    flat = (points - centre) @ plane.T
+    first = np.linalg.eigh(flat.T @ flat)[1][:, 1] @ plane
+    normal = np.cross(plane[0], plane[1]) * np.sign(np.cross(plane[0], plane[1]) @ normal)
+    return np.stack([first, np.cross(normal, first), normal]), centre
+
+
+def _spread_places(points: FloatArray, distance: float) -> list[int]:
+    """Return points spread evenly, the first in the middle, until none is farther from all."""
+    places = [int(((points - points.mean(axis=0)) ** 2).sum(axis=1).argmin())]
+    gap = np.linalg.norm(points - points[places[0]], axis=1)
+    while gap.max() > distance and len(places) < _PLACES:
+        places.append(int(gap.argmax()))
+        gap = np.minimum(gap, np.linalg.norm(points - points[places[-1]], axis=1))
+    return places
+
+
+def _rotations(centred: FloatArray, count: int) -> FloatArray:
+    """`count` rotations (count, 3, 3), spread evenly, and fixed to the points."""
     axes = np.linalg.eigh(centred.T @ centred)[1]
     axes[:, 2] *= np.sign(np.linalg.det(axes))
     signs = np.array(
@@ -131,13 +184,13 @@ def _nearest(scan: Cloud, target: Cloud, motions: Motions) -> Any:
     """Distance and index (S, K) of the target point nearest to each scan point in each pose."""
     back = motions.turns.transpose(0, 2, 1)
     points = scan.points @ back + motions.shifts[:, None]
-    normals = NORMAL * target.size * (scan.normals @ back)
-    return target.tree.query(np.concatenate([points, normals], axis=2))
+    return target.tree.query(features(points, scan.normals @ back, scan.curvature, target.size))
 
 
 def _cost(scan: Cloud, target: Cloud, motions: Motions) -> FloatArray:
-    """Return the median distance (S,) in position and normal."""
-    return np.asarray(np.median(_nearest(scan, target, motions)[0], axis=1))
+    """Return the mean distance (S,) in all that is matched, what is far counted as `_CAP`."""
+    distance = _nearest(scan, target, motions)[0]
+    return np.asarray(np.minimum(distance, _CAP * target.size).mean(axis=1))
 
 
 def _improved(scan: Cloud, target: Cloud, motions: Motions) -> Motions:

@@ -209,9 +209,9 @@ def _first_pose(
     face upside down has the same outline, but no nose where one should be.
     """
     few = even_subset(surface, _POSE_POINTS)
-    target = Cloud.of(frame.surface, frame.matched, frame.size)
-    poses = find_poses(Cloud.of(surface, few, frame.size / ratio), target, ratio)
     cloud = _cloud(surface, frame, few, curvature)
+    target = _cloud(frame.surface, frame, frame.matched, frame.curvature)
+    poses = find_poses(cloud, target, ratio)
     matcher = _matcher(frame)
     trials = [bend(frame, frame.matched, cloud, pose, matcher, _TRIAL, marks) for pose in poses]
     cost = np.array([measure(frame, trial, cloud).mismatch for trial in trials])

@@ -24,7 +24,7 @@ class Stage(NamedTuple):
 
 
 # Many rough trials, then fewer and finer ones. The last few are unlike each other.
-_STAGES = (Stage(400, 60, 400, 2), Stage(24, 120, 800, 4), Stage(6, 300, 2500, 15))
+_STAGES = (Stage(400, 60, 400, 2), Stage(16, 120, 800, 4), Stage(4, 300, 2500, 15))
 _LAST = Stage(1, 300, 2500, 100)  # of the best
 _TURNS = 120  # any rotation is within about 30 degrees of one of so many
 _ANGLES, _PLACES = 12, 24  # about a normal; on the target, at most

@@ -58,7 +58,7 @@ from torch.nn import functional
 
 from meshconv.datasets.images import pneumonia_mnist
 from meshconv.nn import PyramidPixelContext, add_recalibration
-from meshconv.nn.sample import pyramid
+from meshconv.nn.area_sample import pyramid
 from meshconv.train.dataset import Standardizer
 
 PARTS = ("time", "settings", "faces", "pneumonia")

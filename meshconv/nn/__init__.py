@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshconv.nn.area_sample import area_sample, area_splat
 from meshconv.nn.decnn import DECNN
 from meshconv.nn.density_conv import DensityEqualizingConv2d, unwarp, warp
 from meshconv.nn.equalize import (
@@ -51,7 +52,7 @@ from meshconv.nn.layers.scale_layers import (
 from meshconv.nn.layers.scale_unet import ScaleEquivariantUNet
 from meshconv.nn.layers.warm_start import box_masks, warm_start_offsets
 from meshconv.nn.layers.windows import Window, log_strides, window_corners
-from meshconv.nn.sample import area_sample, area_splat, gather, splat
+from meshconv.nn.sample import gather, splat
 
 __all__ = [
     "DECNN",

@@ -16,8 +16,9 @@ from torch.nn import functional
 
 from meshconv._check import in_range, one_of, whole_number
 from meshconv.errors import ArrayTypeError
+from meshconv.nn.area_sample import averages, read
 from meshconv.nn.backbone import Backbone, feature_count, made_backbone
-from meshconv.nn.density_estimator import DensityEstimator, emphasis, with_places
+from meshconv.nn.density_estimator import DensityEstimator, emphasis, every_other, with_places
 from meshconv.nn.equalize import METHODS, equalizing_grid, normalize_density, smooth_upsample
 from meshconv.nn.heads import (
     HEADS,
@@ -27,7 +28,6 @@ from meshconv.nn.heads import (
     over_places,
     task_logits,
 )
-from meshconv.nn.sample import area_sample
 from meshconv.nn.seeding import seeded
 from meshconv.resample.grid import grid_size
 
@@ -158,6 +158,7 @@ class DECNN(nn.Module):
             self.backbone = made_backbone(backbone, probe, width=width, coarsest=5 if flat else 9)
             self.heads = linear_heads(self._classes, feature_count(self.backbone, probe, head))
             self.direct = direct_heads(self._classes, in_channels * n**2) if direct else None
+        self._flow_size = self.density.flow_size(n)
         self.density.requires_grad_(density != "uniform")
         self._settled = False
         self.register_buffer("log_area", torch.zeros_like(self.density.logits[:1]))
@@ -214,28 +215,29 @@ class DECNN(nn.Module):
         The logits are as those of the network; their loss teaches the density where to look.
         """
         self._check(x)
-        density, evidence = self.density.with_evidence(x)
+        stages = averages(x, self.network_size)
+        size = None if self.emphasis else self._flow_size  # else at the nodes of the flow alone
+        density, evidence = self.density.with_evidence(x, stages, size=size)
         grids = self._grid(density).chunk(self.n_densities)
         of_grid = zip(grids, density.chunk(self.n_densities), strict=True)
-        seen = torch.stack([self._through(x, grid, own) for grid, own in of_grid], dim=1)
+        seen = torch.stack([self._through(stages, *pair) for pair in of_grid], dim=1).to(x.dtype)
         if evidence is None or not self._several:
             return seen, evidence
         by_task = torch.split_with_sizes(evidence, list(self._classes.values()), dim=1)
         return seen, dict(zip(self.tasks, by_task, strict=True))
 
-    def _through(self, x: Tensor, grid: Tensor, density: Tensor) -> Tensor:
+    def _through(self, stages: list[Tensor], grid: Tensor, density: Tensor) -> Tensor:
         """Return (B, C', n, n): the images on one grid, or on one grid each."""
-        shown = area_sample(x, grid) * emphasis(density, grid, self.emphasis).to(x.dtype)
+        shown = read(stages, grid) * emphasis(density, grid, self.emphasis)
         return with_places(shown, grid) if self.coordinates else shown
 
     def sampling_grid(self, x: Tensor) -> Tensor:
-        """Return the sampling grid (1 or B, n, n, 2), or (T, n, n, 2) by task; one flow, of
-        attention times area.
-        """
-        return self._grid(self.density(x))
+        """Return the sampling grid (1 or B, n, n, 2), or (T, n, n, 2) by task; one flow."""
+        return self._grid(self.density.with_evidence(x, size=self._flow_size)[0])
 
-    def _grid(self, attention: Tensor) -> Tensor:
-        area = torch.exp(smooth_upsample(self.log_area, self.size))
+    def _grid(self, attention: Tensor) -> Tensor:  # of the flow of attention times area
+        attention = every_other(attention, self._flow_size)
+        area = torch.exp(smooth_upsample(self.log_area, attention.shape[-1]))
         flow = normalize_density(attention * area.to(attention.dtype))
         return equalizing_grid(flow, method=self.method, steps=self.steps, size=self.network_size)
 
@@ -246,10 +248,8 @@ class DECNN(nn.Module):
         With one density for each task: that of `task`, the first one if None.
         """
         self._check(x)
-        chosen = self._task(task)
-        density: Tensor = self.density(x)
-        if self.n_densities > 1:
-            density = density[[chosen]]
+        chosen, density = self._task(task), self.density(x)
+        density = density[[chosen]] if self.n_densities > 1 else density
         return density.expand(x.shape[0], -1, -1, -1)
 
     def _task(self, task: str | None) -> int:

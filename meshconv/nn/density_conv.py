@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from meshconv.errors import ArrayTypeError
+from meshconv.nn.area_sample import area_sample
 from meshconv.nn.equalize import equalizing_grid
-from meshconv.nn.sample import area_sample
 
 
 def warp(image: Any, density: Any, *, size: int | None = None, method: str = "moser") -> Tensor:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from meshconv.errors import ArrayTypeError
+from meshconv.nn.area_sample import area_sample, averages
 from meshconv.nn.equalize import bounded_density
-from meshconv.nn.sample import area_sample, full_precision, gather, node_grid
+from meshconv.nn.sample import full_precision, gather, node_grid
 from meshconv.resample.grid import grid_size
 
 _GAIN = 2.0  # logits of the density for one standard deviation of evidence
@@ -62,15 +63,31 @@ class DensityEstimator(nn.Module):
         """Return the density (1, T or B, 1, size, size), mean 1, of images (B, C, N, N)."""
         return self.with_evidence(x)[0]
 
-    def with_evidence(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    def flow_size(self, network_size: int) -> int:
+        """Return nodes per side on which a flow sees all there is to the density: two for each
+        coarse one, and no fewer than are carried along.
+
+        On 65 of 129 nodes it takes a quarter of the time, and the density that 33 nodes are
+        delivered with is off by .022, not .017.
+        """
+        cells, least = self.size - 1, max(2 * (self.nodes - 1), network_size - 1)
+        while cells % 2 == 0 and cells // 2 >= least:
+            cells //= 2
+        return cells + 1
+
+    def with_evidence(
+        self, x: Tensor, stages: list[Tensor] | None = None, *, size: int | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return the density, and the class logits (B, K) of the evidence it is made of, if it
         is.
+
+        `stages` are `averages` of the images, if there are any; `size` other nodes per side.
         """
         logits, classes = self.logits, None
         if self.network is not None:
-            own, classes = self.network(x)
+            own, classes = self.network(x, stages)
             logits = logits + own
-        return bounded_density(logits, ratio=self.ratio, size=self.size), classes
+        return bounded_density(logits, ratio=self.ratio, size=size or self.size), classes
 
     @torch.no_grad()
     def start_from(self, statistic: Any, strength: float, which: int | None) -> None:
@@ -146,10 +163,11 @@ class EvidenceNetwork(nn.Module):
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, stages: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Return the logits of the density (B, 1, nodes, nodes), and of the classes (B, K)."""
         n = 2 * self.nodes - 1
-        seen = area_sample(x, node_grid(n, full_precision(x)))
+        there = [one for one in stages or averages(x, n) if one.shape[-1] == n]
+        seen = (there or [area_sample(x, node_grid(n, full_precision(x)))])[0].to(x.dtype)
         features = self.features(with_places(seen, node_grid(n, x)))
         evidence = full_precision(self.evidence(features))
         strongest = evidence.amax(dim=1, keepdim=True)
@@ -159,10 +177,18 @@ class EvidenceNetwork(nn.Module):
         return _GAIN * standing_out + self.correction(features), soft
 
 
+def every_other(field: Tensor, size: int) -> Tensor:
+    """Return a field (B, C, N, N) on those of its nodes that make `size` per side."""
+    step = (field.shape[-1] - 1) // (size - 1)
+    return field[..., ::step, ::step]
+
+
 def emphasis(density: Tensor, grid: Tensor, power: float) -> Tensor:
     """Return what each node of a grid is multiplied by, (1 or B, 1, n, n) float32: a power of its
     density, of mean square 1.
     """
+    if power == 0:
+        return torch.ones_like(grid[:1, None, :, :, 0])
     factor = gather(density, grid) ** power
     return factor / factor.square().mean(dim=(2, 3), keepdim=True).sqrt()
 

@@ -32,6 +32,7 @@ __all__ = ["area_ratio", "bounded_density", "density_error", "equalizing_grid", 
 METHODS = ("moser", "knothe_rosenblatt", "diffusion")
 DIRECTIONS = ("backward", "forward")
 _POWERS = (0.75, 0.5, 0.25, 0.125, 0.0)  # the last is a constant density: the identity
+_FINEST = 4  # times as many steps, before a density is flattened
 _STEPS = {"moser": 4, "knothe_rosenblatt": 1, "diffusion": 12}
 
 
@@ -82,9 +83,9 @@ def equalizing_grid(
     Warns
     -----
     AccuracyWarning
-        If a map would fold a cell of the grid: that density is flattened, to density ** p with the
-        largest p of .75, .5, .25, .125 and 0 that folds none (not while being compiled or
-        exported).
+        If a map would fold a cell of the grid, also in four times as many steps: that density is
+        flattened, to density ** p with the largest p of .75, .5, .25, .125 and 0 that folds none
+        (not while being compiled or exported).
 
     References
     ----------
@@ -112,11 +113,13 @@ def equalizing_grid(
         if method == "knothe_rosenblatt":
             return knothe_rosenblatt(rho, nodes, forward=forward)
         velocity = moser_velocity if method == "moser" else diffusion_velocity
-        times = [k / steps for k in range(steps + 1)]
-        trace = partial(
-            traced, velocity=velocity, nodes=nodes, times=times if forward else times[::-1]
-        )
-        return _unfolded(trace(rho), rho, trace)
+
+        def trace(of: Tensor, finer: int) -> Tensor:
+            times = [k / (finer * steps) for k in range(finer * steps + 1)]
+            times = times if forward else times[::-1]
+            return traced(of, velocity=velocity, nodes=nodes, times=times)
+
+        return _unfolded(trace(rho, 1), rho, trace)
 
 
 def density_error(density: Tensor, sampling_grid: Tensor) -> Tensor:
@@ -196,28 +199,41 @@ def normalize_density(density: Tensor) -> Tensor:
 # --- maps that fold ------------------------------------------------------------------------------
 
 
-def _unfolded(grid: Tensor, rho: Tensor, trace: Callable[[Tensor], Tensor]) -> Tensor:
-    """Trace densities that fold a cell of the grid anew, flattened to the largest power that folds
-    none.
+def _unfolded(grid: Tensor, rho: Tensor, trace: Callable[..., Tensor]) -> Tensor:
+    """Trace densities that fold a cell of the grid anew: in twice and four times as many steps
+    while that helps, as it does where they are smooth, and then flattened to the largest power that
+    folds none.
     """
     if valueless(grid):
         return grid
-    folded = folds(grid.detach()) > 0
-    if not bool(folded.any()):
-        return grid
+    count = folds(grid.detach())
+    before, finer = 2 * count, 1
+    while finer < _FINEST and bool((helps := (count > 0) & (2 * count <= before)).any()):
+        before, finer = count, 2 * finer
+        grid = _anew(grid, helps, rho, partial(trace, finer=finer))
+        count = folds(grid.detach())
+    for power in _POWERS:
+        if not bool(count.any()):
+            break
+        if power == _POWERS[0]:
+            _warn_flattened()
+        grid = _anew(grid, count > 0, rho**power, partial(trace, finer=1))
+        count = folds(grid.detach())
+    return grid
+
+
+def _anew(grid: Tensor, which: Tensor, rho: Tensor, trace: Callable[[Tensor], Tensor]) -> Tensor:
+    rows = torch.nonzero(which)[:, 0]
+    return grid.index_copy(0, rows, trace(rho[rows]))
+
+
+def _warn_flattened() -> None:
     warnings.warn(
         "a density is too steep for its grid and was flattened: its map would fold;"
         " density_error says what is left",
         AccuracyWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
-    for power in _POWERS:
-        rows = torch.nonzero(folded)[:, 0]
-        grid = grid.index_copy(0, rows, trace(rho[rows] ** power))
-        folded = folds(grid.detach()) > 0
-        if not bool(folded.any()):
-            break
-    return grid
 
 
 def _bspline(n: int, size: int, like: Tensor) -> Tensor:

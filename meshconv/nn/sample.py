@@ -1,5 +1,4 @@
-"""One bilinear gather and its exact adjoint, in two and three dimensions; area-averaging where a
-map shrinks.
+"""One bilinear gather and its exact adjoint, in two and three dimensions.
 
 Positions are in the grid convention of `meshconv.resample.grid`: nodes on the border, coordinates
 in [-1, 1], ``align_corners=True``, last axis (x, y) or (x, y, z) with x along the last axis of the
@@ -18,8 +17,6 @@ from torch.nn import functional
 
 from meshconv._check import one_of
 from meshconv.errors import ArrayTypeError
-from meshconv.nn.cells import area_ratio
-from meshconv.nn.precision import without_autocast
 
 PADDING = ("border", "zeros")
 PADDING_MODE = {"zeros": 0, "border": 1}  # numbers of torch's own operator
@@ -176,118 +173,6 @@ def _gather_slopes(
     ).default
     in_image, in_points = derive(values, image, points, *mode, wanted)
     return in_image, in_points
-
-
-def pyramid(image: Tensor, levels: int) -> list[Tensor]:
-    """Return the image and up to `levels` coarser copies, each the area average of the one before.
-
-    Every level has its nodes on the border and keeps the mean of the one before (trapezoid rule,
-    sides 2^k + 1). Stops when a side falls below 5 nodes.
-    """
-    out = [image]
-    for _ in range(levels):
-        h, w = out[-1].shape[-2:]
-        if min(h, w) < 5:
-            break
-        out.append(_halve(_halve(out[-1], -1), -2))
-    return out
-
-
-def area_sample(image: Tensor, sampling_grid: Tensor) -> Tensor:
-    """Return the image on the sampling grid, averaged over area where the grid is coarser than the
-    image.
-
-    Each output node reads the level of an average pyramid whose node spacing matches the node's
-    footprint in the source (square root of its area), blended linearly between levels. Where the
-    grid is as fine as the image or finer this is plain bilinear interpolation.
-
-    Parameters
-    ----------
-    image : (B, C, H, W) Tensor
-    sampling_grid : (B, n, n, 2) or (1, n, n, 2) Tensor
-        In [-1, 1], last axis (x, y).
-
-    Returns
-    -------
-    values : (B, C, n, n) Tensor
-        In the dtype of the image.
-    """
-    with without_autocast(image):
-        work = full_precision(image)
-        return _area_sample(work, sampling_grid.to(work.dtype)).to(image.dtype)
-
-
-def area_splat(values: Tensor, sampling_grid: Tensor, size: Sequence[int]) -> Tensor:
-    """Return the exact adjoint of `area_sample`: each node's value is spread over the area it
-    averaged.
-
-    <area_sample(image, g), values> = <image, area_splat(values, g, size)>; the total is kept.
-
-    Parameters
-    ----------
-    values : (B, C, n, n) Tensor
-    sampling_grid : (B, n, n, 2) or (1, n, n, 2) Tensor
-    size : (H, W)
-        Of the result.
-
-    Returns
-    -------
-    image : (B, C, H, W) Tensor
-        Differentiable in the values, and in the grid as `area_sample` is.
-    """
-    image = values.new_zeros(*values.shape[:2], *size)
-    weights = _level_weights(sampling_grid.to(values.dtype), size)
-    stages, back = torch.func.vjp(lambda picture: tuple(pyramid(picture, len(weights) - 1)), image)[
-        :2
-    ]
-    grid = sampling_grid.to(values.dtype).expand(len(values), -1, -1, -1)
-    laid = [
-        splat(values * w, grid, stage.shape[2:]) for w, stage in zip(weights, stages, strict=True)
-    ]
-    spread: Tensor = back(tuple(laid))[0]
-    return spread
-
-
-def _area_sample(image: Tensor, sampling_grid: Tensor) -> Tensor:
-    weights = _level_weights(sampling_grid, image.shape[-2:])
-    stages = pyramid(image, len(weights) - 1)
-    grid = sampling_grid.expand(image.shape[0], -1, -1, -1)
-    values = torch.zeros_like(image[:, :, :1, :1])
-    for weight, stage in zip(weights, stages, strict=True):
-        values = values + weight * gather(stage, grid)
-    return values
-
-
-@torch.no_grad()
-def _level_weights(grid: Tensor, size: Sequence[int]) -> list[Tensor]:
-    """Return how much each node reads of each level of the pyramid, (B, 1, n, n) each."""
-    levels = (
-        max(0, math.ceil(math.log2(max(size) / grid.shape[1]))) + 2
-    )  # 2 more: areas shrunk up to 16 times
-    shortest, last = min(size), 0
-    while last < levels and shortest >= 5:  # as `pyramid` stops
-        shortest, last = shortest // 2 + 1, last + 1
-    level = _level(grid, size).clamp_max(last)
-    return [(1 - (level - k).abs()).clamp_min(0) for k in range(last + 1)]
-
-
-def _level(grid: Tensor, size: Sequence[int]) -> Tensor:
-    """Return each node's pyramid level, (B, 1, n, n): log2 of its side in source nodes."""
-    cells = functional.pad(area_ratio(grid).abs()[:, None], (1, 1, 1, 1), mode="replicate")
-    uniform = (size[0] - 1) * (size[1] - 1) / (grid.shape[1] - 1) / (grid.shape[2] - 1)
-    return 0.5 * torch.log2((uniform * functional.avg_pool2d(cells, 2, stride=1)).clamp_min(1.0))
-
-
-def _halve(image: Tensor, dim: int) -> Tensor:
-    """Smooth by [1 2 1] / 4, reflected at the border, and keep every other node of one axis."""
-    n = image.shape[dim]
-    wide = torch.cat([image.narrow(dim, 1, 1), image, image.narrow(dim, n - 2, 1)], dim)
-    smooth = 0.5 * image + 0.25 * (wide.narrow(dim, 0, n) + wide.narrow(dim, 2, n))
-    if n % 2:
-        return smooth[..., ::2] if dim == -1 else smooth[..., ::2, :]
-    shape = list(image.shape[-2:])
-    shape[dim] = n // 2 + 1
-    return functional.interpolate(smooth, size=shape, mode="bilinear", align_corners=True)
 
 
 def _dimension(d: int, positions: Tensor) -> int:

@@ -8,9 +8,10 @@ import torch
 from torch.nn import functional
 
 from meshconv.errors import ArrayTypeError
+from meshconv.nn.area_sample import area_sample
 from meshconv.nn.density_conv import DensityEqualizingConv2d, unwarp, warp
 from meshconv.nn.equalize import bounded_density, equalizing_grid
-from meshconv.nn.sample import area_sample, node_grid
+from meshconv.nn.sample import node_grid
 from meshconv.resample.geometry_image import GeometryImage
 
 

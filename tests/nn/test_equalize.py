@@ -26,6 +26,7 @@ from meshconv.nn.equalize import (
     normalize_density,
     smooth_upsample,
 )
+from meshconv.nn.flows import moser_velocity, traced
 from meshconv.nn.sample import gather, node_grid
 
 METHODS = ["moser", "knothe_rosenblatt", "diffusion"]
@@ -351,3 +352,21 @@ def test_densities_of_a_networks_own_never_fold():
             torch.randn(16, 1, 65, 65, generator=torch.Generator().manual_seed(0))
         )
     assert int(folds(grid).sum()) == 0
+
+
+@pytest.mark.parametrize(("n", "most"), [(65, 0.02), (129, 0.006)])
+def test_a_smooth_density_that_four_steps_fold_is_exact_in_more_and_not_flattened(
+    n: int, most: float
+) -> None:
+    x, y = ((node_grid(n, torch.zeros(())) + 1) / 2).unbind(-1)
+    blob = torch.exp(-((x**2 + (y - 0.1) ** 2) / (2 * 0.08**2)))[None]
+    few = traced(1 + 49 * blob, velocity=moser_velocity, nodes=n, times=[1, 0.75, 0.5, 0.25, 0])
+    assert int(folds(few)) > 100
+    both = torch.cat([1 + 49 * blob, 1 + blob])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        grid = equalizing_grid(both)
+    assert folds(grid).tolist() == [0, 0]
+    assert float(density_error(both, grid).max()) < 0.04
+    torch.testing.assert_close(grid[1:], equalizing_grid(both[1:]), rtol=0, atol=0)
+    assert float(density_error(both, equalizing_grid(both, steps=16)).max()) < most

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshconv.errors import ArgumentError, ArrayTypeError
-from meshconv.nn.sample import area_sample, area_splat, gather, node_grid, pyramid, splat
+from meshconv.nn.area_sample import area_sample, area_splat, pyramid
+from meshconv.nn.sample import gather, node_grid, splat
 
 SHAPES = [((9, 7), (5, 4)), ((9, 7), (6,)), ((4, 6, 5), (3, 2, 4)), ((4, 6, 5), (7,))]
 

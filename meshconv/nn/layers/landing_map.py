@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from meshconv.errors import ArgumentError, ArrayTypeError
+from meshconv.nn.area_sample import area_splat
 from meshconv.nn.layers.dynamic_stride import DynamicStrideConv2d, DynamicStrideConv3d
 from meshconv.nn.layers.windows import Window, response_grid
 from meshconv.nn.precision import without_autocast
-from meshconv.nn.sample import area_splat, full_precision, splat
+from meshconv.nn.sample import full_precision, splat
 
 _DYNAMIC = (DynamicStrideConv2d, DynamicStrideConv3d)
 _PLAIN = (nn.Conv2d, nn.Conv3d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool2d, nn.AvgPool3d)

@@ -5,6 +5,7 @@ and reported.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,16 @@ from scipy.spatial.transform import Rotation
 
 import meshconv as mc
 from meshconv.errors import RepairWarning
+from meshconv.io.atomic import write_bytes_atomic
 from meshconv.maps.equalize.density_map import density_equalizing_map
 from meshconv.mesh.shapes import face, face_landmarks
 from meshconv.viz.map_picture import map_figure
 from meshconv.viz.picture import FieldStyle, figure, pyplot, save_figure
+from meshconv.viz.template_engine import render
 
 _N = 4000
 _EFFECT, _AMPLITUDE = "nose_tip", 6.0
+_PICTURES = ("curvature", "conformal", "area_preserving", "registered", "saliency")
 
 
 def run(out: Path) -> dict[str, Any]:
@@ -32,8 +36,29 @@ def run(out: Path) -> dict[str, Any]:
     """
     out.mkdir(parents=True, exist_ok=True)
     figures = {**_one_scan(out), **_population(out)}
-    _overview(out, ("curvature", "conformal", "area_preserving", "registered", "saliency"))
+    _overview(out, _PICTURES)
     return {**figures, "written": ", ".join(sorted(path.name for path in out.iterdir()))}
+
+
+def tour(out: Path) -> dict[str, Any]:
+    """Run the demonstration, and write ``tour.html``: each picture explained to somebody who has
+    never seen a conformal map.
+
+    Parameters
+    ----------
+    out : Path
+        As in `run`.
+    """
+    figures = run(out)
+    write_tour(out, figures)
+    return {"tour": str(out / "tour.html"), **figures}
+
+
+def write_tour(out: Path, figures: Mapping[str, Any]) -> None:
+    """Write the page of a demonstration whose pictures are there."""
+    pictures = {name: (out / f"{name}.png").read_bytes() for name in _PICTURES}
+    page = render("tour.html", pictures=pictures, figures=figures)
+    write_bytes_atomic(out / "tour.html", page.encode("utf-8", "backslashreplace"))
 
 
 def _one_scan(out: Path) -> dict[str, Any]:

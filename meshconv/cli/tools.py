@@ -1,4 +1,4 @@
-"""Commands about the installation: doctor, demo."""
+"""Commands about the installation: doctor, demo, tour."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ def add_commands(commands: Commands) -> None:
     add(commands, "warmup", _warmup, "compile everything once, so that nothing is slow at first")
     demo = add(commands, "demo", _demo, "the main job on generated data")
     demo.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the results")
+    tour = add(commands, "tour", _tour, "the demo, and a page that explains each of its pictures")
+    tour.add_argument("--out", type=Path, default=Path("out/tour"), help="folder for the results")
 
 
 def _doctor(args: argparse.Namespace) -> int:
@@ -39,4 +41,11 @@ def _demo(args: argparse.Namespace) -> int:
     from meshconv import demo
 
     emit(args, demo.run(args.out))
+    return 0
+
+
+def _tour(args: argparse.Namespace) -> int:
+    from meshconv import demo
+
+    emit(args, demo.tour(args.out))
     return 0

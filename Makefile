@@ -1,4 +1,4 @@
-# Everything from a fresh machine: `make demo`, `make test`, `make check`, `make bench`.
+# Everything from a fresh machine: `make demo`, `make test`, `make check`, `make docs`.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -11,7 +11,7 @@ ifneq ($(wildcard ../shared/data),)
 export MESHCONV_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: demo test check bench format clean
+.PHONY: demo test check bench docs wheel format clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -20,7 +20,7 @@ help:  ## this list
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch==2.13.0
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[view,learn,excel,exchange,bench,test,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[view,learn,excel,exchange,bench,docs,test,dev]'
 	touch $@
 
 demo: $(READY)  ## the main job on generated data; pictures in out/demo
@@ -42,5 +42,13 @@ format: $(READY)  ## rewrite to the house format
 bench: $(READY)  ## every benchmark, ratios to peers; JSON in benchmarks/results
 	for script in io operators repair maps density registration layer classify layers adrenal; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
+docs: $(READY)  ## the site, without a network, in docs/_build/html; every example and link tried
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/python docs/_ext/run_code.py
+	$(BIN)/python -m pytest -m slow tests/docs
+
+wheel: $(READY)  ## the wheel in fresh environments: each extra, newest and lowest versions
+	$(BIN)/python benchmarks/wheel.py
+
 clean:  ## remove the virtual environment and outputs
-	rm -rf $(VENV) out
+	rm -rf $(VENV) out dist docs/_build docs/auto_gallery docs/api docs/faults.md

@@ -1,8 +1,7 @@
-"""Write the README's tables from the committed results.
+"""Write the tables of the README and of the site from the committed results.
 
-    python benchmarks/readme.py            # rewrites what stands between the markers in README.md
-    python benchmarks/readme.py --check    # exit 1 if the README says anything else than the
-    results
+    python benchmarks/readme.py            # rewrites what stands between the markers in the pages
+    python benchmarks/readme.py --check    # exit 1 if a page says anything else than the results
 
 Each table is made of one JSON file of benchmarks/results, which the command printed below the table
 wrote.
@@ -13,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -219,7 +217,103 @@ def adrenal() -> str:
     return table(["method", "accuracy", "balanced", "AUC"], lines, "python benchmarks/adrenal.py")
 
 
+def headline() -> str:
+    """Return five of the best figures and five of the worst, of all tables."""
+    maps, solves = read("maps"), read("operators")["rows"]
+    disk = {(row["mesh"], row["method"]): row for row in maps["disk"]}
+    lscm = disk["bump200k", "igl lscm"]
+    solve = next(
+        row
+        for row in solves
+        if (row["task"], row["mesh"], row["who"]) == ("factor + 2 solves", "bump200k", "meshconv")
+    )
+    steep = next(r for r in read("density")["rows"] if r["published"] and r["density"] == "synth2")
+    middle = _mean_errors("2.5")
+    site = faces.sites(read("classify")["rows"], [])[1][2]
+    marks = {row["landmarks"]: row for row in read("registration")["rows"]}
+    ply = next(row for row in read("io")["rows"] if row["file"].startswith("STL"))
+    organ = {row["method"]: row for row in read("adrenal")["means"]}
+    cells = [row for row in read("classify_cluttered")["rows"] if row["task"] == "platelets"]
+    cells = cells or [r for r in read("classify_cells")["rows"] if r["task"] == "platelets"]
+    platelets = {m: faces.mean(faces.values(cells, m)) for m in ("DECNN 33", "plain 33/12")}
+    angle = disk["choi_human_face", "meshconv"], disk["choi_human_face", "igl lscm"]
+    rows = [
+        [
+            "conformal map of 199,809 vertices: time",
+            f"{lscm['ratio']:.2f}",
+            "1 (libigl, LSCM)",
+            "python benchmarks/maps.py",
+        ],
+        [
+            "factorization and 2 solves on it: time",
+            f"{solve['ratio']:.2f}",
+            "1 (SciPy, SuperLU)",
+            "python benchmarks/operators.py",
+        ],
+        [
+            "density map of a face: misplaced mass, folds",
+            f"{steep['misplaced']:.4f}, {steep['folds']}",
+            f"{steep['published'][0]}, {steep['published'][1]} (published code)",
+            "python benchmarks/density.py",
+        ],
+        [
+            "two groups of faces, 2.5 mm: mean error",
+            middle[0],
+            f"{middle[1]} (plain CNN, best of two)",
+            "python benchmarks/classify.py",
+        ],
+        [
+            "the site found, 1.5 mm: ROC-AUC (least)",
+            site[1],
+            f"{site[4]} (Grad-CAM)",
+            "python benchmarks/classify.py",
+        ],
+        [
+            "*angle error of a face, degrees*",
+            f"{angle[0]['angle']:.3f}",
+            f"**{angle[1]['angle']:.3f}** (libigl, LSCM)",
+            "python benchmarks/maps.py",
+        ],
+        [
+            "*corresponding points without landmarks, 95 %*",
+            f"{marks['none']['p95 mm']:.2f} mm",
+            f"**{marks['68 landmarks']['p95 mm']:.2f} mm** (with 68)",
+            "python benchmarks/registration.py",
+        ],
+        [
+            "*reading binary STL: time*",
+            f"{ply['ratio to process=False']:.2f}",
+            "**1** (trimesh, which does not weld it then)",
+            "python benchmarks/io.py",
+        ],
+        [
+            "*diseased adrenal glands: AUC*",
+            f"{organ['DECNN, uniform']['auc']:.3f}",
+            f"**{organ['shape measures + logistic']['auc']:.3f}** (thirteen shape measures)",
+            "python benchmarks/adrenal.py",
+        ],
+        [
+            "*is there a platelet in this field: accuracy*",
+            f"{platelets['DECNN 33']:.3f}",
+            f"**{platelets['plain 33/12']:.3f}** (plain CNN, half the size)",
+            "python benchmarks/classify.py",
+        ],
+    ]
+    head = ["the best, and in *italics* the worst", "meshconv", "beside it", "printed by"]
+    lines = [head, ["---"] * 4, *([*row[:3], f"`{row[3]}`"] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _mean_errors(peak: str) -> tuple[str, str]:
+    """Mean error of DECNN and of the better plain network over the effects of one peak."""
+    for row in faces.summary(read("classify")["rows"], read("classify_65")["rows"])[1]:
+        if row[0].startswith(f"{peak} mm, 33"):
+            return row[2], row[3]
+    raise SystemExit(f"no results of {peak} mm")
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "headline": headline,
     "conformal": conformal,
     "density": density,
     "registration": registration,
@@ -250,29 +344,42 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 
-def rewritten(text: str) -> str:
-    """Return the README with every table made anew."""
-    for name, make in TABLES.items():
+def pages() -> list[Path]:
+    """Return every page that may have a table."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *_results_pages()]
+
+
+def _results_pages() -> list[Path]:
+    return sorted((ROOT / "docs" / "results").glob("*.md"))
+
+
+def rewritten(text: str) -> tuple[str, set[str]]:
+    """Return a page with every table made anew, and the names of its tables."""
+    found = set(re.findall("^<!-- table: (.*) -->$", text, re.MULTILINE))
+    for name in found:
+        if name not in TABLES:
+            raise SystemExit(f"there is no table {name!r}")
         pattern = re.compile(f"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        if not pattern.search(text):
-            raise SystemExit(f"README.md has no table {name!r}")
-        text = pattern.sub(lambda m, make=make: m[1] + make() + "\n" + m[2], text)
-    return text
+        text = pattern.sub(lambda m, name=name: m[1] + TABLES[name]() + "\n" + m[2], text)
+    return text, found
 
 
 def main() -> None:
-    """Rewrite the README, or say whether it is up to date."""
-    parser = argparse.ArgumentParser(
-        description="Write the README's tables from the committed results."
-    )
+    """Rewrite the pages, or say whether they are up to date."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
-    path = ROOT / "README.md"
-    text = path.read_text()
-    new = rewritten(text)
-    if args.check:
-        sys.exit(text != new)
-    path.write_text(new)
+    texts = {path: path.read_text(encoding="utf-8") for path in pages()}
+    made = {path: rewritten(text) for path, text in texts.items()}
+    unused = set(TABLES) - set().union(*(names for _, names in made.values()))
+    if unused:
+        raise SystemExit(f"no page shows {', '.join(sorted(unused))}")
+    for path, (text, _) in made.items():
+        if text == texts[path]:
+            continue
+        if args.check:
+            raise SystemExit(f"{path.relative_to(ROOT)} says something else than the results")
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import unicodedata
@@ -9,16 +10,21 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from meshconv.errors import (
     AccessError,
     BadFormatError,
     EmptyFileError,
     FolderError,
+    MeshConvError,
     MissingDependencyError,
     MissingFileError,
+    SecurityError,
 )
+from meshconv.io.decompress import FREE_SIZE
 
 _EXCEL, _OLD_EXCEL = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _MARKS = (  # the longest first: UTF-32's begins with UTF-16's
@@ -29,11 +35,12 @@ _MARKS = (  # the longest first: UTF-32's begins with UTF-16's
     (b"\xfe\xff", "utf-16"),
 )
 _SEPARATORS = (",", ";", "\t")
+_MOST_UNPACKED, _MOST_COLUMNS = 20, 1000  # times the size of a workbook; of a sheet
 _Lines = list[tuple[int, tuple[str, ...]]]  # line in the file, cells
 _EXPORT = "save it as CSV UTF-8 (in Excel: File, Save As)"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One row: its line in the file, and its cells, as many as the table has columns."""
 
@@ -92,6 +99,8 @@ def read_table(path: Path, names: Sequence[str]) -> Table:
     ------
     MissingFileError, FolderError, AccessError
         If there is no such file, or it may not be read.
+    SecurityError
+        If it is a workbook that unfolds to far more than its size.
     EmptyFileError, BadFormatError
         If it has no rows, is another kind of file, or a row has cells beyond the last column.
     MissingDependencyError
@@ -147,20 +156,27 @@ def _decoded(path: Path, data: bytes) -> str:
 
 
 def _separated(path: Path, data: bytes, names: Sequence[str]) -> list[_Lines]:
-    """Return the rows for each separator that may be meant.
+    """Return the rows by the separator whose first row has most of the columns `names`.
 
     A separator that makes no table, as of a quote that is not closed, may be the one that was
     meant, unless another makes the columns `names` of it.
     """
-    text, found, failure = _decoded(path, data), [], None
-    for separator in _SEPARATORS:
+    text, failure = _decoded(path, data), None
+
+    def heard_first(separator: str) -> tuple[int, int]:
+        with contextlib.suppress(csv.Error):
+            return _heard(list(islice(_tidy(_csv_lines(text, separator)), 1)), names)
+        return -1, -1
+
+    for separator in sorted(_SEPARATORS, key=heard_first, reverse=True):
         try:
-            found.append(_tidy(_csv_lines(text, separator)))
+            lines = list(_tidy(_csv_lines(text, separator)))
         except csv.Error as error:
-            failure = error
-    if failure is not None and not any(_heard(lines, names)[0] for lines in found):
-        raise BadFormatError(f"not a CSV table ({failure})", path=path) from failure
-    return found
+            failure = failure or error
+            continue
+        if failure is None or _heard(lines, names)[0]:
+            return [lines]
+    raise BadFormatError(f"not a CSV table ({failure})", path=path) from failure
 
 
 def _csv_lines(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
@@ -185,14 +201,11 @@ def _sheets(path: Path, data: bytes) -> list[_Lines]:
             hint=f"pip install 'meshconv[excel]', or {_EXPORT}",
         ) from error
     try:
+        _check_unpacked(path, data)
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        return [
-            _tidy(
-                (k, [_cell(one) for one in row])
-                for k, row in enumerate(sheet.iter_rows(values_only=True), start=1)
-            )
-            for sheet in book.worksheets
-        ]
+        return [list(_tidy(_sheet_lines(path, sheet))) for sheet in book.worksheets]
+    except MeshConvError:
+        raise
     except (
         AttributeError,
         LookupError,
@@ -208,19 +221,42 @@ def _sheets(path: Path, data: bytes) -> list[_Lines]:
         ) from error
 
 
+def _check_unpacked(path: Path, data: bytes) -> None:
+    """Refuse a workbook that unfolds to far more than its size: no part is read beyond what the
+    archive's directory says.
+    """
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        total = sum(member.file_size for member in archive.infolist())
+    if total > max(FREE_SIZE, _MOST_UNPACKED * len(data)):
+        raise SecurityError(
+            f"{len(data)} bytes of a workbook decompress to {total}", path=path, hint=_EXPORT
+        )
+
+
+def _sheet_lines(path: Path, sheet: Any) -> Iterator[tuple[int, list[str]]]:
+    for k, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+        width = next((n for n in range(len(row), 0, -1) if row[n - 1] is not None), 0)
+        if width > _MOST_COLUMNS:
+            raise BadFormatError(
+                f"row {k} reaches to column {width}, a table has at most {_MOST_COLUMNS}",
+                path=path,
+                hint="delete what stands beside the table, or " + _EXPORT,
+            )
+        yield k, [_cell(one) for one in row[:width]]
+
+
 def _cell(value: object) -> str:
     if value is None:
         return ""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _tidy(lines: Iterable[tuple[int, Sequence[str]]]) -> _Lines:
-    """Return the rows that are not empty, no blanks around their cells, accents as one letter."""
-    tidy = [
-        (line, tuple(unicodedata.normalize("NFC", cell.strip()) for cell in cells))
-        for line, cells in lines
-    ]
-    return [(line, cells) for line, cells in tidy if any(cells)]
+def _tidy(lines: Iterable[tuple[int, Sequence[str]]]) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield the rows that are not empty, no blanks around their cells, accents as one letter."""
+    for line, cells in lines:
+        tidy = tuple(unicodedata.normalize("NFC", cell.strip()) for cell in cells)
+        if any(tidy):
+            yield line, tidy
 
 
 def _row(path: Path, width: int, line: int, cells: tuple[str, ...]) -> Row:

@@ -254,7 +254,7 @@ def _read_open(file: BinaryIO, size: int, kind: str) -> tuple[Head, Arrays]:
         raise CheckpointError(f"not a {kind} file of meshconv, or cut short")
     file.seek(0)
     head = reader.head()
-    if head.get("kind") != kind or head.get("format") != FORMAT:
+    if head.get("kind") != kind or repr(head.get("format")) != repr(FORMAT):  # True is no 1
         found = f"{head.get('kind')!s:.40} of format {head.get('format')!s:.40}"
         raise CheckpointError(f"expected a {kind} of format {FORMAT}, found {found}")
     table = _table(head, size - reader.at, reader)

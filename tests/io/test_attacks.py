@@ -61,8 +61,7 @@ def _outcome(path: Path) -> str:
         return REFUSED
     except BaseException as error:  # the fault we look for, whatever it is
         return f"a foreign exception: {error!r}"
-    here = surface.vertices[:4], surface.faces.tolist()
-    if np.array_equal(here[0], CORNERS) and here[1] == FACES:
+    if np.array_equal(surface.vertices[:4], CORNERS) and np.array_equal(surface.faces, FACES):
         return SQUARE
     sound = np.isfinite(surface.vertices).all() and surface.faces.max() < surface.n_vertices
     return "another surface" if sound else "an unusable surface"

@@ -173,6 +173,7 @@ def with_head(data: bytes, text: str) -> bytes:
         lambda text: text + " ",
         lambda text: text.replace('"format":1', '"format":1,"format":1'),
         lambda text: text.replace('"format":1', '"format":1.0'),
+        lambda text: text.replace('"format":1', '"format":true'),
         lambda text: text.replace('"format":1', '"format":1e0'),
         lambda text: text.replace("2.5", "NaN"),
         lambda text: text.replace("2.5", "1e999"),

@@ -52,7 +52,8 @@ def fit_template(
     -----
     RegistrationWarning
         If it is doubtful whether the scan lies right: unlike the scans the frame is made for, in a
-        pose that the shape does not determine, or wound inside out (which is put right).
+        pose or, with ``mirror='auto'``, of a hand that the shape does not determine, or wound
+        inside out (which is put right).
 
     References
     ----------

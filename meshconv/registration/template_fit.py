@@ -8,7 +8,7 @@ disks onto each other cannot.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -35,6 +35,7 @@ _POSE_POINTS, _BEND_POINTS = 300, 1200
 _BENDING, _TRIAL = Schedule(20), Schedule(6, 16, 20)
 _TAME = 1e-100  # coordinates beyond this, or beyond its inverse, are measured in another unit
 _OTHER = 1 + 2 * np.cos(np.radians(30))  # trace of a turn by 30 degrees: another pose
+_CLOSE = 1.15  # ratio of residuals below which a shape does not tell from its mirror image
 _LEAST_MATCHED = 4  # points not in one plane: fewer do not tell a pose
 Mirror = bool | Literal["auto"]
 
@@ -63,6 +64,9 @@ class TemplateFit:
         Whether the faces were reversed because the scan fits only that way.
     score : FitScore
         How good the fit is: ``score.value`` from 0 to 1, doubtful below 0.5.
+    mirror_rival : float
+        With ``mirror='auto'``: residual of the other hand over that of the one taken, at least 1;
+        infinite where only one was tried.
     """
 
     surface: Surface
@@ -74,6 +78,7 @@ class TemplateFit:
     landmarks: Landmarks
     inside_out: bool
     score: FitScore
+    mirror_rival: float = np.inf
 
     @cached_property
     def upright(self) -> Surface:
@@ -86,7 +91,15 @@ class TemplateFit:
     def doubts(self) -> tuple[str, ...]:
         """What a person should look at, in words; nothing if nothing is doubtful."""
         turned = ("it is inside out: its faces are taken the other way round",)
-        return (turned if self.inside_out else ()) + self.score.doubts
+        either = (
+            f"whether it is a mirror image is not determined by its shape: the other hand is only "
+            f"{self.mirror_rival:.2f} times as far off",
+        )
+        return (
+            (turned if self.inside_out else ())
+            + (either if self.mirror_rival < _CLOSE else ())
+            + self.score.doubts
+        )
 
     def aligned(self) -> Surface:
         """Return the scan in the template's pose, size kept (mirrored if it was)."""
@@ -129,16 +142,19 @@ def fit_frame(
     """
     tried = (False, True) if mirror == "auto" else (mirror,)
     with one_blas_thread():
-        fit = min((_fit(surface, frame, landmarks, one) for one in tried), key=_residual)
+        fit = _nearer([_fit(surface, frame, landmarks, one) for one in tried])
         if fit.score.value >= LEVEL:
             return fit
-        turned = (_fit(surface, frame, landmarks, one, inside_out=True) for one in tried)
-        other = min(turned, key=_residual)
+        other = _nearer([_fit(surface, frame, landmarks, one, inside_out=True) for one in tried])
         return other if other.score.value > max(LEVEL, fit.score.value) else fit
 
 
-def _residual(fit: TemplateFit) -> float:
-    return fit.residual
+def _nearer(fits: list[TemplateFit]) -> TemplateFit:
+    """Return the nearest of one or two fits, and in it how near the other is."""
+    best, *other = sorted(fits, key=lambda fit: fit.residual)
+    if not other:
+        return best
+    return replace(best, mirror_rival=other[0].residual / max(best.residual, _TAME))
 
 
 def _fit(

@@ -121,3 +121,27 @@ def test_later_scans_are_judged_by_the_population_also_from_a_file(tmp_path: Pat
     assert again.population.shape == (4, 5)  # the fifth lent its triangles: it fits too well
     scan = face(900, identity=50, triangulation=3)
     assert fit_template(scan, again).score == fit_template(scan, frame()).score
+
+
+def bean(seed: int) -> Surface:
+    """An organ with two swellings, unlike its mirror image."""
+    ball = delaunay_sphere(300, seed=seed)
+    swellings = ((0.5, 6.0, [1.0, 0.0, 0.0]), (0.4, 8.0, [0.0, 0.6, 0.8]))
+    radius = 1 + sum(
+        size * np.exp(-narrow * ((ball.vertices - way) ** 2).sum(axis=1))
+        for size, narrow, way in swellings
+    )
+    return Surface(radius[:, None] * ball.vertices * [10.0, 7.0, 4.0], ball.faces)
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_the_hand_of_an_organ_is_told_and_that_of_a_face_said_to_be_open(left: bool) -> None:
+    organ = bean(2).mirrored() if left else bean(2)
+    organs = Template.from_surface(bean(1), domain="sphere")
+    fit = fit_template(posed(organ, 3)[0], organs, mirror="auto")
+    assert fit.mirrored == left and fit.mirror_rival > 1.5 and not fit.doubts
+    scan = posed(face(900, identity=60), 7)[0]
+    with pytest.warns(RegistrationWarning, match="whether it is a mirror image is not determined"):
+        fit = fit_template(scan.mirrored() if left else scan, frame(), mirror="auto")
+    assert 1 <= fit.mirror_rival < 1.15
+    assert fit_template(scan, frame()).mirror_rival == np.inf

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from meshconv._check import FloatArray, IntArray, one_of
-from meshconv.errors import SolverError, TopologyError
+from meshconv.errors import ArgumentError, SolverError, TopologyError
 from meshconv.maps.area_energy import relax, settle
 from meshconv.maps.equalize.border import Border
 from meshconv.maps.equalize.flow import Poisson, trace
@@ -137,6 +137,12 @@ class FlowMesh:
 
 
 def _check_topology(p: Parameterization) -> None:
+    if p.domain == "plane":
+        raise ArgumentError(
+            "density_equalizing_map needs a domain whose border is given: 'disk', 'rectangle' or "
+            "'sphere', found 'plane', as conformal_map(domain='free') makes it",
+            hint="start from domain='rectangle' for what is long, else from domain='disk'",
+        )
     one_of(p.domain, ("disk", "rectangle", "sphere"), "domain of the parameterization to equalize")
     pieces = int(p.surface.topology.sheet.max()) + 1
     found = (pieces, len(p.surface.boundary_loops), p.surface.euler_characteristic)

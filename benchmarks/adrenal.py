@@ -154,7 +154,7 @@ def network(option: tuple[str, str], density: str, seed: int, args: Any, templat
         channels=SETS[title],
         epochs=args.epochs,
         variation=0.0,
-        class_weights="none",
+        class_weight=None,
         seed=seed,
     )
 

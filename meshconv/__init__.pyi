@@ -81,8 +81,10 @@ from .datasets.ventricles import Ventricles as Ventricles
 from .datasets.finches import FinchSkulls as FinchSkulls
 from .datasets.surface_graphs import SurfaceGraphs as SurfaceGraphs
 from .estimators.classifier import SurfaceClassifier as SurfaceClassifier
+from .estimators.regressor import SurfaceRegressor as SurfaceRegressor
 from .viz.show import show as show
 from .viz.inspect import inspect as inspect
 from .viz.report import report as report
+from .studies.run import study as study
 
 __version__: str

@@ -16,7 +16,7 @@ from meshconv.cli.output import as_json, lead_nowhere, open_streams, refuse, say
 from meshconv.errors import MeshConvError, MeshConvWarning
 
 # files of this room, each with the commands of one kind, in the order of the help
-_GROUPS = ("surfaces", "maps", "studies", "scans", "compare", "tools")
+_GROUPS = ("surfaces", "maps", "studies", "scans", "compare", "whole_study", "tools")
 
 
 class _Parser(argparse.ArgumentParser):

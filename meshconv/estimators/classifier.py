@@ -1,41 +1,24 @@
-"""`SurfaceClassifier`: the whole pipeline, from scans and labels to a class and a saliency,
-scikit-learn manners.
-"""
+"""`SurfaceClassifier`: the whole pipeline, from scans and labels to a class and a saliency."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from copy import copy
+from collections.abc import Mapping
 from os import PathLike
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import ClassifierMixin
 
 from meshconv._check import FloatArray
-from meshconv.errors import ArgumentError
-from meshconv.estimators.fitted_parts import FittedParts
+from meshconv.estimators.surface_estimator import Scans, SurfaceEstimator
 from meshconv.registration.template import Template
-from meshconv.saliency.explain import explain, template_saliency
-from meshconv.saliency.explanation import Explanation
-from meshconv.stats.folds import warn_shared_subjects
-from meshconv.train.config import NetworkConfig, PrepareConfig, Settings, TrainConfig
-from meshconv.train.fit import fit
-from meshconv.train.fitted import predict
-from meshconv.train.fitted_file import load_fitted, save_fitted
-from meshconv.train.frames import population_template
-from meshconv.train.inputs import as_prepared, labels_of
-from meshconv.train.prepare import prepare
-from meshconv.train.prepared import Prepared
-from meshconv.train.ranks import Ranks
-from meshconv.train.scans import ScanLike, subjects_of
-
-Scans = Sequence[ScanLike] | Prepared | ArrayLike
+from meshconv.train.config import NetworkConfig, PrepareConfig, TrainConfig
+from meshconv.train.reading import Classes
+from meshconv.train.target import ClassTarget, Target
 
 
-class SurfaceClassifier(FittedParts, ClassifierMixin, BaseEstimator):
+class SurfaceClassifier(ClassifierMixin, SurfaceEstimator):
     """Classify surface scans, and say where on the surface the decision lives.
 
     scan -> mended disk -> registered map -> image -> `DECNN` -> class and density
@@ -80,8 +63,10 @@ class SurfaceClassifier(FittedParts, ClassifierMixin, BaseEstimator):
         Show mirror images of training scans too, mirrored in the frame. For effects that may be on
         either side.
     epochs, batch_size, learning_rate, label_smoothing, density_epochs, noise, variation,
-    class_weights, precision
+    precision
         See `TrainConfig`.
+    class_weight : 'balanced', None, or dict of class to float
+        How much each class weighs in the loss.
     patience : int
         Epochs without a better loss on `validation` before training stops; 0 for never.
     validation : float
@@ -119,6 +104,8 @@ class SurfaceClassifier(FittedParts, ClassifierMixin, BaseEstimator):
     True
     """
 
+    _reads = Classes
+
     def __init__(
         self,
         *,
@@ -143,7 +130,7 @@ class SurfaceClassifier(FittedParts, ClassifierMixin, BaseEstimator):
         density_epochs: int = TrainConfig.density_epochs,
         noise: float = TrainConfig.noise,
         variation: float = TrainConfig.variation,
-        class_weights: str = TrainConfig.class_weights,
+        class_weight: str | Mapping[Any, float] | None = TrainConfig.class_weight,
         patience: int = TrainConfig.patience,
         validation: float = TrainConfig.validation,
         precision: str = TrainConfig.precision,
@@ -157,20 +144,11 @@ class SurfaceClassifier(FittedParts, ClassifierMixin, BaseEstimator):
         seed: int = TrainConfig.seed,
         progress: bool = False,
     ) -> None:
-        self.size, self.channels, self.repair, self.template = size, channels, repair, template
-        self.network_size, self.width, self.head, self.direct = network_size, width, head, direct
-        self.density, self.ratio, self.warm_start = density, ratio, warm_start
-        self.emphasis, self.backbone, self.mirror = emphasis, backbone, mirror
-        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
-        self.label_smoothing, self.noise, self.variation = label_smoothing, noise, variation
-        self.density_epochs, self.class_weights = density_epochs, class_weights
-        self.patience, self.validation, self.precision = patience, validation, precision
-        self.verdict = verdict
-        self.on_error, self.cache, self.workers = on_error, cache, workers
-        self.client, self.progress = client, progress
-        self.checkpoint, self.device, self.seed = checkpoint, device, seed
+        self._keep(locals())
 
-    def fit(self, X: Scans, y: ArrayLike | None = None) -> Self:
+    def fit(
+        self, X: Scans, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Learn from scans (or images (n, C, N, N)) and their labels.
 
         Parameters
@@ -178,6 +156,8 @@ class SurfaceClassifier(FittedParts, ClassifierMixin, BaseEstimator):
         X : sequence of Scan, Surface, path or GeometryImage; Prepared; or (n, C, N, N) array
         y : (n,) array_like, optional
             Numbers or text; the labels the scans bring along if None.
+        sample_weight : (n,) array_like, optional
+            How much each scan weighs in the loss; scans of weight 0 are left out.
 
         Raises
         ------
@@ -187,40 +167,16 @@ class SurfaceClassifier(FittedParts, ClassifierMixin, BaseEstimator):
         MeshConvError
             Of the first bad scan.
         """
-        settings, frame = Settings.of(self.get_params(deep=False)), self.template
+        return self._fit(X, y, sample_weight)
 
-        def in_frame(scans: Sequence[ScanLike]) -> Prepared:
-            nonlocal frame
-            ranks, given = Ranks.here(), frame
-            frame = ranks.from_first(
-                lambda: given or population_template(scans, on_error=self.on_error)
-            )
-            how = {**self._reading(), "on_error": self.on_error}
-            with ranks.first_then_others():  # who find the images in the cache, if there is one
-                return prepare(scans, frame, config=settings.prepare, **how)
-
-        prepared = as_prepared(X, in_frame)
-        self.fitted_ = fit(
-            prepared,
-            labels_of(X, y, prepared),
-            settings,
-            template=frame,
-            device=self.device,
-            checkpoint=self.checkpoint,
-            progress=self.progress,
-        )
-        return self
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The classes, (K,)."""
+        return self.fitted_.classes
 
     def predict_proba(self, X: Scans) -> FloatArray:
         """Return the probability of each class, (n, K), columns as in ``classes_``."""
-        prepared = self._prepared(X)
-        found, expected = prepared.images.shape[1], self.n_features_in_
-        if found != expected:
-            raise ArgumentError(
-                f"X has {found} features, but {type(self).__name__} is expecting {expected}"
-                " features as input"
-            )
-        return predict(self.fitted_, prepared)
+        return self._outputs(X)
 
     def predict(self, X: Scans) -> NDArray[Any]:
         """Return the most probable class of each scan, (n,)."""
@@ -237,62 +193,7 @@ class SurfaceClassifier(FittedParts, ClassifierMixin, BaseEstimator):
         MeshConvWarning
             If a subject was among those the classifier learned from.
         """
-        check_is_fitted(self)
-        warn_shared_subjects(self.fitted_.subjects, subjects_of(X))
-        if y is not None:
-            return float(super().score(X, y, sample_weight))
-        prepared = self._prepared(X)
-        return float(super().score(prepared, labels_of(X, None, prepared), sample_weight))
+        return self._scored(super().score, X, y, sample_weight)
 
-    def explain(self, scan: Any, *, method: str = "density") -> Explanation:
-        """Return the class of one scan and its saliency on every vertex, see
-        `meshconv.saliency.explain.explain`.
-        """
-        check_is_fitted(self)
-        return explain(self.fitted_, scan, method=method)
-
-    def template_saliency(self) -> FloatArray:
-        """Return the population's density on the vertices of the template, (V,), scaled to 0..1."""
-        check_is_fitted(self)
-        return template_saliency(self.fitted_)
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the fitted classifier to one checksummed file that cannot run code."""
-        check_is_fitted(self)
-        save_fitted(self.fitted_, path)
-
-    @classmethod
-    def load(cls, path: str | PathLike[str], *, device: Any = None) -> Self:
-        """Read a classifier that `save` wrote.
-
-        Raises
-        ------
-        MissingFileError, CheckpointError
-            If there is none, or it is damaged, foreign or of another kind.
-        """
-        fitted = load_fitted(path, device=device)
-        known, options = cls._get_param_names(), fitted.settings.options()
-        own = {name: value for name, value in options.items() if name in known}
-        new = cls(**own, template=fitted.template, device=device)
-        new.fitted_ = fitted
-        return new
-
-    def _prepared(self, X: Scans) -> Prepared:
-        check_is_fitted(self)
-        own = self._reading()
-        return as_prepared(X, lambda scans: prepare(scans, **self.fitted_.preparation, **own))
-
-    def _reading(self) -> dict[str, Any]:
-        names = ("cache", "workers", "client", "progress")
-        return {name: getattr(self, name) for name in names}
-
-    def __sklearn_clone__(self) -> Self:
-        shell = copy(self)
-        shell.client = None  # a connection has no copies
-        clone: Self = super(SurfaceClassifier, shell).__sklearn_clone__()
-        return clone.set_params(client=self.client)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False  # images (n, C, N, N), or scans
-        return tags
+    def _target(self, y: Any, n: int) -> Target:
+        return ClassTarget.of(y, n)

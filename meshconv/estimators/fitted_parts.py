@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from numpy.typing import NDArray
+from typing import cast
 
 from meshconv.nn.decnn import DECNN
 from meshconv.registration.template import Template
 from meshconv.train.dataset import Standardizer
 from meshconv.train.fitted import Fitted
+from meshconv.train.measure_quality import AnyQuality
 from meshconv.train.progress import Progress
-from meshconv.train.quality import Quality
 from meshconv.train.scans import Skipped
 
 
@@ -21,14 +19,9 @@ class FittedParts:
     fitted_: Fitted
 
     @property
-    def classes_(self) -> NDArray[Any]:
-        """The classes, (K,)."""
-        return self.fitted_.classes
-
-    @property
     def template_(self) -> Template | None:
         """The frame; None if fitted on images."""
-        return self.fitted_.template
+        return cast("Template | None", self.fitted_.template)
 
     @property
     def head_(self) -> str:
@@ -56,7 +49,7 @@ class FittedParts:
         return self.fitted_.skipped
 
     @property
-    def quality_(self) -> Quality | None:
+    def quality_(self) -> AnyQuality | None:
         """How good it is on subjects it has not seen."""
         return self.fitted_.quality
 

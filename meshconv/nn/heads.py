@@ -60,7 +60,8 @@ class DirectHead(nn.Module):
     """Logits (B, K), linear in images (B, D) and zero at first, to be added to others.
 
     They sum to zero over the classes, since only differences count: K - 1 weights an input, on the
-    axes of a simplex on which the classes are alike. Many inputs are scaled down, so that a step of
+    axes of a simplex on which the classes are alike. A single output is a value, with a weight an
+    input. Many inputs are scaled down, so that a step of
     Adam, which moves each weight as far, moves the logits no further than with few. Images are
     taken one by one, so that the order of a batch changes no result, not even by rounding.
     """
@@ -70,7 +71,7 @@ class DirectHead(nn.Module):
     def __init__(self, n_inputs: int, n_classes: int) -> None:
         super().__init__()
         self.scale = min(1.0, _FEW / n_inputs)
-        self.weight = nn.Parameter(torch.zeros(n_classes - 1, n_inputs))
+        self.weight = nn.Parameter(torch.zeros(max(n_classes - 1, 1), n_inputs))
         self.register_buffer("contrast", _simplex(n_classes), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,8 +82,10 @@ class DirectHead(nn.Module):
 
 def _simplex(k: int) -> Tensor:
     """Return the corners (k, k - 1) of a regular simplex around 0 with sides of length 2: 1 and -1
-    for two.
+    for two; 1 for one, which is compared with nothing.
     """
+    if k == 1:
+        return torch.ones(1, 1)
     below = torch.tril(torch.ones(k, k))[: k - 1]  # row j: j + 1 ones
     step = torch.arange(1.0, k)[:, None]
     axes = torch.where(torch.arange(k) == step, -step, below)

@@ -63,6 +63,10 @@ class EffectMap:
         return float((weight * self.significant(level)).sum() / weight.sum())
 
     def __str__(self) -> str:
+        return self.described()
+
+    def described(self, area: FloatArray | None = None) -> str:
+        """Return what was found in words, with the share of the area, see `share`."""
         best = np.unravel_index(int(np.nanargmin(self.p)), self.p.shape)
         where = "(" + ", ".join(f"{k / (len(self.p) - 1):.2f}" for k in best[::-1]) + ")"
         known = f"n = {self.n}, {self.permutations} permutations, {self.correction} correction"
@@ -73,7 +77,7 @@ class EffectMap:
             )
         largest = np.where(self.significant(), np.abs(np.nan_to_num(self.millimetres)), -1.0)
         top = np.unravel_index(int(largest.argmax()), largest.shape)
-        text = f"{self.contrast}: significant on {self.share():.1%} of the area"
+        text = f"{self.contrast}: significant on {self.share(area=area):.1%} of the area"
         if np.isfinite(self.millimetres[top]):
             low, high = self.interval[:, top[0], top[1]]
             text += f", up to {self.millimetres[top]:+.2f} mm [{low:.2f}, {high:.2f}] there"

@@ -24,6 +24,7 @@ def group_map(
     images: NDArray[Any],
     labels: ArrayLike,
     *,
+    reference: Any = None,
     covariates: ArrayLike | None = None,
     subjects: Sequence[Any] | None = None,
     channels: Sequence[str] | None = None,
@@ -42,6 +43,9 @@ def group_map(
         NaN outside each image's mask (`Prepared.images`).
     labels : (n,) array_like
         Two groups or more.
+    reference : label, optional
+        The group that is taken from the last one in `difference` and `millimetres`; the first, in
+        order, if None.
     covariates : (n,) or (n, Z) array_like, optional
         Age, sex as 0 and 1, ...: what they explain is taken out first, and what is left is permuted
         (Freedman and Lane).
@@ -92,26 +96,8 @@ def group_map(
     doi:10.1080/07350015.1983.10509354; Winkler et al., 2014, doi:10.1016/j.neuroimage.2014.01.060
     (covariates).
     """
-    given = _known(labels, images)
-    values, index = np.unique(given, return_inverse=True)
-    if len(values) < 2:
-        raise ArgumentError(f"a group map needs two groups, found {values.tolist()}")
-    rows, row = targets(index, subjects)
-    of_row = np.zeros(len(rows.subject), dtype=np.int64)
-    of_row[row] = index
-    _exchangeable(rows, of_row, given, row, subjects)
-    columns = (of_row[:, None] == np.arange(1, len(values))).astype(np.float64)
-    study = Study.of(images, rows, row, columns, covariates, least_share, groups=of_row)
-    return _mapped(
-        study,
-        channels,
-        components,
-        correction,
-        permutations,
-        blur,
-        seed,
-        f"{values[-1]!s} - {values[0]!s}",
-    )
+    study, contrast = design(images, labels, covariates, subjects, least_share, reference=reference)
+    return _mapped(study, channels, components, correction, permutations, blur, seed, contrast)
 
 
 def score_map(
@@ -148,15 +134,51 @@ def score_map(
     ArgumentError, ArrayTypeError
         As `group_map`, or if a score is not finite or all are the same.
     """
-    given = np.asarray(_known(scores, images), dtype=np.float64)
-    rows, row = targets(given, subjects)
-    of_row = np.zeros(len(rows.subject))
-    of_row[row] = given
+    study, contrast = design(images, scores, covariates, subjects, least_share, score=True)
+    return _mapped(study, channels, components, correction, permutations, blur, seed, contrast)
+
+
+def design(
+    images: NDArray[Any],
+    labels: ArrayLike,
+    covariates: ArrayLike | None,
+    subjects: Sequence[Any] | None,
+    least_share: float = 0.5,
+    *,
+    score: bool = False,
+    reference: Any = None,
+) -> tuple[Study, str]:
+    """Return the rows that are compared beside their model, and what with what, in words; as
+    `group_map` or, of a score, `score_map` says.
+    """
+    given = _known(labels, images)
+    names, index = np.unique(given, return_inverse=True)
+    if not score and len(names) < 2:
+        raise ArgumentError(f"a group map needs two groups, found {names.tolist()}")
+    if reference is not None and not score:
+        names, index = _from(reference, names, index)
+    values: NDArray[Any] = np.asarray(given, dtype=np.float64) if score else index
+    rows, row = targets(values, subjects)
+    of_row = np.zeros(len(rows.subject), dtype=values.dtype)
+    of_row[row] = values
     _exchangeable(rows, of_row, given, row, subjects)
-    study = Study.of(images, rows, row, of_row[:, None], covariates, least_share)
-    return _mapped(
-        study, channels, components, correction, permutations, blur, seed, "per unit of the score"
-    )
+    if score:
+        study = Study.of(images, rows, row, of_row[:, None], covariates, least_share)
+        return study, "per unit of the score"
+    columns = (of_row[:, None] == np.arange(1, len(names))).astype(np.float64)
+    study = Study.of(images, rows, row, columns, covariates, least_share, groups=of_row)
+    return study, f"{names[-1]!s} - {names[0]!s}"
+
+
+def _from(
+    reference: Any, names: NDArray[Any], index: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return groups and the number of each label, the reference first."""
+    place = np.flatnonzero(names == reference)
+    if len(place) != 1:
+        raise ArgumentError(f"reference must be one of {names.tolist()}, found {reference!r}")
+    order = np.argsort(np.arange(len(names)) != place[0], kind="stable")
+    return names[order], np.argsort(order)[index]
 
 
 def _mapped(

@@ -104,7 +104,7 @@ def evaluate(
         "auc": _auc,
     }
     groups = subject_numbers(len(y), subjects)
-    picks = list(_resamples(groups, n_bootstrap, seed))
+    picks = list(resamples(groups, n_bootstrap, seed))
     values, trials = {name: f(y, p) for name, f in measures.items()}, _trials(y, groups)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a resample of one class has no AUC
@@ -118,7 +118,7 @@ def evaluate(
     )
 
 
-def _resamples(groups: IntArray, count: int, seed: int) -> Iterator[IntArray]:
+def resamples(groups: IntArray, count: int, seed: int) -> Iterator[IntArray]:
     """Yield rows of as many groups as there are, drawn with replacement, each with all that belongs
     to it.
     """

@@ -129,8 +129,10 @@ class TrainConfig:
         individuals vary.
     mirror : bool
         Show mirror images too, mirrored in the frame; for `fit`, which knows the frame.
-    class_weights : {'balanced', 'none'}
-        Whether rare classes weigh more.
+    class_weight : 'balanced', None, or dict of class to float
+        How much each class weighs, as scikit-learn spells it: ``balanced``, all classes alike
+        whatever their number; None, all images alike. Classes that a dict does not name weigh 1.
+        `fit` takes labels, `train` takes numbers 0..K-1.
     patience : int
         Epochs without a better validation loss before training stops; 0 never stops. The best
         weights are kept. Needs a validation set.
@@ -157,7 +159,7 @@ class TrainConfig:
     noise: float = 0.1
     variation: float = 1.0
     mirror: bool = False
-    class_weights: str = "balanced"
+    class_weight: str | Mapping[Any, float] | None = "balanced"
     patience: int = 0
     validation: float = 0.2
     precision: str = "float32"
@@ -178,12 +180,34 @@ class TrainConfig:
         in_range(self.label_smoothing, 0.0, 0.99, "label_smoothing")
         for name in ("weight_decay", "evidence", "noise", "variation"):
             in_range(getattr(self, name), 0.0, 100.0, name)
-        one_of(self.class_weights, ("balanced", "none"), "class_weights")
+        object.__setattr__(self, "class_weight", _class_weight(self.class_weight))
         one_of(self.precision, PRECISIONS, "precision")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
-        return asdict(self)
+        return _plain({one.name: getattr(self, one.name) for one in fields(self)})
+
+
+def _class_weight(given: Any) -> str | dict[Any, float] | None:
+    """Return class weights, checked; a list of pairs is how they lie in a file."""
+    if given is None or isinstance(given, str):
+        return given if given is None else one_of(given, ("balanced",), "class_weight")
+    if not isinstance(given, Mapping | list | tuple):
+        raise ArgumentError(
+            f"class_weight must be 'balanced', None or a dict, found {type(given).__name__}"
+        )
+    weights = dict(given)
+    for label, weight in weights.items():
+        if not 0 <= weight < math.inf:
+            raise ArgumentError(f"class_weight of {label!r} must be at least 0, found {weight}")
+    return weights
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options as JSON values: labels, which may be numbers, are no keys there."""
+    weights = options["class_weight"]
+    pairs = [list(pair) for pair in weights.items()] if isinstance(weights, dict) else weights
+    return {**options, "class_weight": pairs}
 
 
 @dataclass(frozen=True)
@@ -220,4 +244,4 @@ class Settings:
 
     def as_dict(self) -> dict[str, Any]:
         """Return all options as JSON values."""
-        return {**self.options(), "channels": list(self.prepare.channels)}
+        return _plain({**self.options(), "channels": list(self.prepare.channels)})

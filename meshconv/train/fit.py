@@ -1,4 +1,6 @@
-"""`fit`: from images and labels to a `Fitted`: head, statistics, first density, training."""
+"""`fit`: from images and what is to be learned of them to a `Fitted`: head, statistics, first
+density, training.
+"""
 
 from __future__ import annotations
 
@@ -10,51 +12,53 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 import meshconv
 from meshconv._check import FloatArray, IntArray
 from meshconv._progress import Meter, metered
 from meshconv.errors import ArgumentError, MeshConvWarning
 from meshconv.nn.decnn import DECNN
-from meshconv.registration.template import Template
-from meshconv.stats.evidence import group_evidence
+from meshconv.registration.frame import Frame
+from meshconv.stats.evidence import find_evidence
 from meshconv.stats.folds import grouped_folds, hold_out, rarest
 from meshconv.train.config import Settings
 from meshconv.train.dataset import Standardizer
-from meshconv.train.fitted import Fitted, logits_of, predict
-from meshconv.train.frames import area_element
-from meshconv.train.inputs import class_indices
+from meshconv.train.fitted import Fitted, outputs_of, predict
 from meshconv.train.loop import train
+from meshconv.train.measure_quality import AnyQuality
 from meshconv.train.mirror import FrameMirror
-from meshconv.train.network import new_network
+from meshconv.train.network import area_element, new_network
 from meshconv.train.prepared import Prepared
-from meshconv.train.quality import Quality, measured
 from meshconv.train.ranks import Ranks
-from meshconv.train.two_stage import Images
+from meshconv.train.reading import Classes, Measures
+from meshconv.train.target import ClassTarget, Target
 
 _CANDIDATES = ("flatten", "mean")  # of head="auto"
 
 
 def fit(
     prepared: Prepared,
-    labels: ArrayLike,
+    target: Target | ArrayLike,
     settings: Settings | None = None,
     *,
-    template: Template | None = None,
+    sample_weight: FloatArray | None = None,
+    template: Frame | None = None,
     device: Any = None,
     checkpoint: str | PathLike[str] | None = None,
     progress: bool = False,
 ) -> Fitted:
-    """Return what a network learns from images and their labels.
+    """Return what a network learns from images and their labels or measures.
 
     Parameters
     ----------
     prepared : Prepared
         Images, with whom they are of.
-    labels : (n,) array_like
-        Numbers or text.
+    target : (n,) array_like, or Target
+        Labels, numbers or text; or ``MeasureTarget.of(values, n)``: what is measured of each image.
     settings : Settings, optional
+    sample_weight : (n,) float64, optional
+        How much each image weighs in the loss; those of weight 0 are left out.
     template : Template, optional
         The frame that the images lie in; None for images of another kind.
     device : str or torch.device, optional
@@ -89,8 +93,8 @@ def fit(
     settings = settings or Settings()
     if settings.train.mirror and template is None:
         raise ArgumentError("mirror=True needs a template", hint="fit on scans, or pass template=")
-    classes, index = class_indices(labels, len(prepared))
-    study = _Study(prepared, classes, index, settings, template, device)
+    known = target if isinstance(target, Target) else ClassTarget.of(target, len(prepared))
+    study = _Study(prepared, known, sample_weight, settings, template, device).weighed()
     shown = progress and Ranks.here().leads
     meter = Meter("train", "epoch", settings.train.epochs, shown=shown)
     try:
@@ -105,43 +109,61 @@ class _Study:
     """What is learned from, and how."""
 
     prepared: Prepared
-    classes: NDArray[Any]
-    index: IntArray  # of each image's class
+    target: Target
+    weight: FloatArray | None
     settings: Settings
-    template: Template | None
+    template: Frame | None
     device: Any
 
     def take(self, rows: IntArray) -> _Study:
         """Return the study of some of the images."""
-        return replace(self, prepared=self.prepared.take(rows), index=self.index[rows])
+        weight = None if self.weight is None else self.weight[rows]
+        prepared, target = self.prepared.take(rows), self.target.take(rows)
+        return replace(self, prepared=prepared, target=target, weight=weight)
+
+    def weighed(self) -> _Study:
+        """Return the study of the images that weigh something."""
+        if self.weight is None or (self.weight > 0).all():
+            return self
+        found = self.take(np.flatnonzero(self.weight > 0))
+        return replace(found, prepared=replace(found.prepared, skipped=self.prepared.skipped))
+
+    @property
+    def strata(self) -> IntArray:
+        """What parts hold in proportion."""
+        return self.target.strata(self.prepared.subjects)
 
     def halves(self) -> tuple[IntArray, IntArray]:
         """Return the rows to learn from and those held out."""
         share, seed = self.settings.train.validation, self.settings.train.seed
-        return hold_out(self.index, self.prepared.subjects, share=share, seed=seed)
+        return hold_out(self.strata, self.prepared.subjects, share=share, seed=seed)
 
 
-def _quality(study: _Study, *, shown: bool) -> Quality | None:
+def _quality(study: _Study, *, shown: bool) -> AnyQuality | None:
     """Return how good networks are that learned from all folds but one, on that one; None if that
     is not asked for, or a class has too few subjects, or all of them lie in one fold.
     """
     train_config, whom = study.settings.train, study.prepared.subjects
-    fewest = rarest(study.index, whom)[0]
+    strata = study.strata
+    fewest = rarest(strata, whom)[0]
     folds = min(train_config.verdict, fewest)
     left = fewest - math.ceil(fewest / max(folds, 1))  # of that class to learn from
     splits_again = train_config.patience or study.settings.network.head == "auto"
     if folds < 2 or left < (2 if splits_again else 1):
         return None
-    n = len(study.index)
-    logits, fold = np.zeros((n, len(study.classes))), np.zeros(n, dtype=np.int64)
-    splits = list(grouped_folds(study.index, whom, folds=folds, seed=train_config.seed))
-    if any(len(np.unique(study.index[rows])) < len(study.classes) for rows, _ in splits):
+    splits = list(grouped_folds(strata, whom, folds=folds, seed=train_config.seed))
+    if not all(study.target.teaches(rows) for rows, _ in splits):
         return None  # all subjects of a class fell into one fold: nothing to learn it from
+    parts, fold = [], np.zeros(len(strata), dtype=np.int64)
     meter = Meter("verdict", "fold", folds, shown=shown)
     for k, (rows, held) in enumerate(metered(splits, meter)):
         learned = _learned(study.take(rows))
-        logits[held], fold[held] = logits_of(learned, study.take(held).prepared.images), k
-    found = measured(logits, study.index, fold, subjects=whom, seed=train_config.seed)
+        parts.append((held, outputs_of(learned, study.take(held).prepared.images)))
+        fold[held] = k
+    outputs = np.zeros((len(strata), parts[0][1].shape[1]))
+    for held, part in parts:
+        outputs[held] = part
+    found = study.target.quality(outputs, fold, whom, train_config.seed)
     if found.caution:
         warnings.warn(found.caution, MeshConvWarning, stacklevel=3)
     return found
@@ -157,13 +179,8 @@ def _better_head(study: _Study) -> str:
     rows, held = study.halves()
     learn, judge = study.take(rows), study.take(held)
     made = [_trained(learn, head) for head in _CANDIDATES]
-    losses = [_loss(predict(one, judge.prepared), judge) for one in made]
+    losses = [judge.target.loss(predict(one, judge.prepared)) for one in made]
     return Ranks.here().from_first(lambda: _CANDIDATES[int(np.argmin(losses))])
-
-
-def _loss(shares: FloatArray, study: _Study) -> float:
-    own = shares[np.arange(len(shares)), study.index]
-    return float(-np.log(np.maximum(own, 1e-12)).mean())
 
 
 def _learned(
@@ -182,30 +199,34 @@ def _trained(
     meter: Meter | None = None,
 ) -> Fitted:
     """Return a network with this head, trained."""
-    prepared, train_config = study.prepared, study.settings.train
+    prepared, train_config = study.prepared, study.target.config(study.settings.train)
     rows, held = np.arange(len(prepared)), np.zeros(0, dtype=np.int64)
     if train_config.patience:
         rows, held = study.halves()
     learn = study.take(rows)
     standardizer = Standardizer.fit(learn.prepared.images)
-    network = _network(learn, standardizer, head)
-    targets = torch.from_numpy(study.index)
+    reading = learn.target.reading()
+    network = _network(learn, standardizer, head, reading)
+    held_out = study.take(held) if len(held) else None
     progress = train(
         network,
         standardizer.of(learn.prepared.images),
-        targets[rows],
+        learn.target.labels(reading),
         config=train_config,
-        validation=_held_out(study, standardizer, held),
+        sample_weight=None if learn.weight is None else torch.from_numpy(learn.weight).float(),
+        validation=None
+        if held_out is None
+        else (standardizer.of(held_out.prepared.images), held_out.target.labels(reading)),
         names=learn.prepared.names,
         augment=_augment(study, standardizer),
         checkpoint=checkpoint,
-        identity=_identity(study, head),
+        identity=_identity(study, head, reading),
         on_epoch=None if meter is None else lambda state: meter.at(state.epoch),
     )
     return Fitted(
         network,
         standardizer,
-        study.classes,
+        reading,
         study.template,
         study.settings,
         prepared.channel_names,
@@ -216,16 +237,9 @@ def _trained(
     )
 
 
-def _held_out(
-    study: _Study, standardizer: Standardizer, held: IntArray
-) -> tuple[Images, torch.Tensor] | None:
-    if not len(held):
-        return None
-    part = study.take(held)
-    return standardizer.of(part.prepared.images), torch.from_numpy(part.index)
-
-
-def _network(learn: _Study, standardizer: Standardizer, head: str) -> DECNN:
+def _network(
+    learn: _Study, standardizer: Standardizer, head: str, reading: Classes | Measures
+) -> DECNN:
     """Return an untrained network that starts from where the classes differ, and knows the area of
     its frame.
     """
@@ -233,31 +247,35 @@ def _network(learn: _Study, standardizer: Standardizer, head: str) -> DECNN:
     network = new_network(
         settings,
         standardizer.mean.shape,
-        n_classes=len(learn.classes),
+        outputs=reading.outputs,
         head=head,
         in_frame=template is not None,
     )
     if settings.network.density != "uniform":
         if settings.network.warm_start:
             subjects, seed = learn.prepared.subjects, settings.train.seed
-            found, evidence = group_evidence(images, learn.index, subjects=subjects, seed=seed)
-            if evidence:
-                network.init_density(found, strength=evidence)
+            found = find_evidence(images, learn.target.values, subjects=subjects, seed=seed)
+            if found.strength:
+                network.init_density(found.map, strength=found.strength)
         if template is not None:
             network.set_area(area_element(template, images.shape[-1]))
     return network.to(learn.device)
 
 
-def _identity(study: _Study, head: str) -> dict[str, Any]:
+def _identity(study: _Study, head: str, reading: Classes | Measures) -> dict[str, Any]:
     """What must agree for a checkpoint to be taken up."""
     network = study.settings.network
     return {
         "version": meshconv.__version__,
-        "classes": [str(value) for value in study.classes],
+        **{name: _words(value) for name, value in reading.as_dict().items()},
         "channels": list(study.prepared.channel_names),
         "grid": [study.prepared.images.shape[-1], network.network_size],
         "model": {**network.as_dict(), "head": head},
     }
+
+
+def _words(value: Any) -> Any:
+    return [str(one) for one in value] if isinstance(value, list) else str(value)
 
 
 def _augment(study: _Study, standardizer: Standardizer) -> FrameMirror | None:

@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from meshconv._check import FloatArray
 from meshconv.errors import ArgumentError
 from meshconv.nn.decnn import DECNN
-from meshconv.registration.template import Template
+from meshconv.registration.frame import Frame
 from meshconv.train.config import Settings
 from meshconv.train.dataset import Standardizer
 from meshconv.train.loop import predict_logits
+from meshconv.train.measure_quality import AnyQuality
 from meshconv.train.prepared import Prepared
 from meshconv.train.progress import Progress
-from meshconv.train.quality import Quality
+from meshconv.train.reading import Classes, Measures
 from meshconv.train.scans import Skipped
 
 
@@ -31,8 +31,8 @@ class Fitted:
     network : DECNN
         In evaluation mode, on the device that it was trained on.
     standardizer : Standardizer
-    classes : (K,) array
-        Sorted; a column of the probabilities each.
+    reading : Classes or Measures
+        What its outputs are.
     template : Template or None
         The frame; None if it learned from images.
     settings : Settings
@@ -45,32 +45,39 @@ class Fitted:
         The scans that were left out of training, and why.
     progress : Progress
         Losses by epoch.
-    quality : Quality or None
+    quality : Quality, MeasureQuality or None
         How good it is on subjects it has not seen; None if that was not asked for, or a class has
         too few subjects.
     """
 
     network: DECNN
     standardizer: Standardizer
-    classes: NDArray[Any]
-    template: Template | None
+    reading: Classes | Measures
+    template: Frame | None
     settings: Settings
     channel_names: tuple[str, ...]
     head: str
     subjects: frozenset[str]
     skipped: tuple[Skipped, ...]
     progress: Progress
-    quality: Quality | None = None
+    quality: AnyQuality | None = None
 
     @property
-    def temperature(self) -> float:
-        """What logits are divided by so that probabilities are honest; 1 if that was not
-        measured.
+    def classes(self) -> NDArray[Any]:
+        """The classes, sorted, a column of the probabilities each; none of a network of measures,
+        (0,).
+        """
+        return self.reading.values if isinstance(self.reading, Classes) else np.zeros(0)
+
+    @property
+    def temperature(self) -> FloatArray | float:
+        """What outputs are divided by so that probabilities are honest, or square errors of
+        measures least; 1 if that was not measured.
         """
         return 1.0 if self.quality is None else self.quality.temperature
 
     @property
-    def frame(self) -> Template:
+    def frame(self) -> Frame:
         """The template, or an error that says that there is none.
 
         Raises
@@ -92,17 +99,31 @@ class Fitted:
 
 def predict(fitted: Fitted, prepared: Prepared) -> FloatArray:
     """Return the probability of each class for each image, (n, K), columns as in
-    ``fitted.classes``; calibrated, if the quality was measured.
+    ``fitted.classes``, calibrated if the quality was measured; of a network of measures these,
+    (n, T).
 
     Raises
     ------
     ArrayTypeError
         If the images have other channels or another size than those that it learned from.
     """
-    return np.asarray(softmax(logits_of(fitted, prepared.images) / fitted.temperature, axis=1))
+    return read_outputs(fitted, raw_outputs(fitted, prepared.images))
 
 
-def logits_of(fitted: Fitted, images: Any) -> FloatArray:
-    """Return the network's logits (n, K) of images (n, C, N, N), as they are."""
+def read_outputs(fitted: Fitted, raw: FloatArray) -> FloatArray:
+    """Return probabilities, or measures, of raw outputs (n, K)."""
+    return fitted.reading(raw, fitted.temperature)
+
+
+def outputs_of(fitted: Fitted, images: Any) -> FloatArray:
+    """Return what the quality is measured of: logits (n, K) as they are, or measures (n, T)."""
+    raw = raw_outputs(fitted, images)
+    return fitted.reading(raw) if isinstance(fitted.reading, Measures) else raw
+
+
+def raw_outputs(fitted: Fitted, images: Any) -> FloatArray:
+    """Return what the network gives for images (n, C, N, N), as it is, (n, K)."""
     x, batch = fitted.standardizer.of(images), fitted.settings.train.batch_size
-    return np.asarray(predict_logits(fitted.network, x, batch_size=batch).double().numpy())
+    found = predict_logits(fitted.network, x, batch_size=batch)
+    parts = list(found.values()) if isinstance(found, dict) else [found]
+    return np.concatenate([part.double().numpy() for part in parts], axis=1)

@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 import meshconv
 from meshconv.errors import CheckpointError, MeshConvError, MeshConvWarning
@@ -18,17 +16,21 @@ from meshconv.io.container import Arrays
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 from meshconv.nn.decnn import DECNN
+from meshconv.registration.frame import Frame
 from meshconv.registration.template import Template
 from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
 from meshconv.train.config import Settings
 from meshconv.train.dataset import Standardizer
 from meshconv.train.fitted import Fitted
+from meshconv.train.measure_quality import MeasureQuality
 from meshconv.train.network import new_network
 from meshconv.train.progress import Progress
 from meshconv.train.quality import Quality
+from meshconv.train.reading import Classes, Measures
 from meshconv.train.scans import Skipped
 
-_KIND = "classifier"
+_READINGS: dict[str, Any] = {one.kind: one for one in (Classes, Measures)}
+_QUALITIES: dict[str, Any] = {Classes.kind: Quality, Measures.kind: MeasureQuality}
 
 
 def save_fitted(fitted: Fitted, path: str | PathLike[str]) -> None:
@@ -47,7 +49,7 @@ def save_fitted(fitted: Fitted, path: str | PathLike[str]) -> None:
     }
     arrays |= {} if fitted.template is None else _template_arrays(fitted.template)
     arrays |= {} if fitted.quality is None else fitted.quality.arrays()
-    write_checkpoint(path, arrays, {"kind": _KIND, **_head(fitted)})
+    write_checkpoint(path, arrays, _head(fitted))
 
 
 def load_fitted(path: str | PathLike[str], *, device: Any = None) -> Fitted:
@@ -64,15 +66,15 @@ def load_fitted(path: str | PathLike[str], *, device: Any = None) -> Fitted:
         If another version of the library wrote it.
     """
     arrays, head = read_checkpoint(path)
-    if head.get("kind") != _KIND:
-        found = head.get("kind", "a checkpoint of a training run")
+    found = head.get("kind", "a checkpoint of a training run")
+    if found not in _READINGS:
         raise CheckpointError(f"this is no classifier but {found}", path=path)
     if head.get("version") != meshconv.__version__:
         text = f"{path}: saved by version {head.get('version')}, this is {meshconv.__version__}"
         warnings.warn(text, MeshConvWarning, stacklevel=2)
     try:
         fitted = _fitted(arrays, head, device)
-        again = {"kind": _KIND, **_head(fitted), "version": head.get("version")}
+        again = {**_head(fitted), "version": head.get("version")}
         if json.loads(json.dumps(again)) != head:
             raise ValueError("what it says is not what this version would write")
         return fitted
@@ -94,10 +96,10 @@ def load_fitted(path: str | PathLike[str], *, device: Any = None) -> Fitted:
 def _head(fitted: Fitted) -> dict[str, Any]:
     template = fitted.template
     return {
+        "kind": fitted.reading.kind,
         "version": meshconv.__version__,
         "settings": fitted.settings.as_dict(),
-        "classes": fitted.classes.tolist(),
-        "classes_dtype": fitted.classes.dtype.str,
+        **fitted.reading.as_dict(),
         "channels": list(fitted.channel_names),
         "subjects": sorted(fitted.subjects),
         "domain": None if template is None else template.parameterization.domain,
@@ -116,7 +118,7 @@ def _fitted(arrays: Arrays, head: Mapping[str, Any], device: Any) -> Fitted:
         raise KeyError(f"other settings: {', '.join(unlike)}")
     standardizer = Standardizer(arrays["standardizer.mean"], arrays["standardizer.scale"])
     template = None if head["domain"] is None else _template(arrays, head)
-    classes = _classes(head)
+    reading = _READINGS[head["kind"]].of(head)
     weights = {
         name.removeprefix("model."): torch.from_numpy(array.copy())
         for name, array in arrays.items()
@@ -127,7 +129,7 @@ def _fitted(arrays: Arrays, head: Mapping[str, Any], device: Any) -> Fitted:
         return new_network(
             settings,
             standardizer.mean.shape,
-            n_classes=len(classes),
+            outputs=reading.outputs,
             head=head["head"],
             in_frame=template is not None,
         )
@@ -141,7 +143,7 @@ def _fitted(arrays: Arrays, head: Mapping[str, Any], device: Any) -> Fitted:
     return Fitted(
         trained.to(device).eval(),
         standardizer,
-        classes,
+        reading,
         template,
         settings,
         _words(head["channels"], len(standardizer.mean)),
@@ -149,15 +151,8 @@ def _fitted(arrays: Arrays, head: Mapping[str, Any], device: Any) -> Fitted:
         frozenset(_words(head["subjects"])),
         _skipped(head["skipped"]),
         _progress(head["progress"]),
-        None if head["quality"] is None else Quality.of(head["quality"], arrays),
+        None if head["quality"] is None else _QUALITIES[head["kind"]].of(head["quality"], arrays),
     )
-
-
-def _classes(head: Mapping[str, Any]) -> NDArray[Any]:
-    kind = np.dtype(head["classes_dtype"])
-    if kind.kind not in "biufU" or kind.itemsize > 4096:
-        raise ValueError(f"classes of the type {kind}")
-    return np.array(head["classes"], dtype=kind)
 
 
 def _words(value: list[Any], count: int | None = None) -> tuple[str, ...]:
@@ -183,7 +178,7 @@ def _progress(value: dict[str, Any]) -> Progress:
     return out
 
 
-def _template_arrays(template: Template) -> Arrays:
+def _template_arrays(template: Frame) -> Arrays:
     flat = template.parameterization
     return {
         "template.vertices": flat.surface.vertices,

@@ -7,15 +7,12 @@ from itertools import chain, islice
 
 import numpy as np
 
-from meshconv._check import FloatArray
 from meshconv.datasets.scan import Scan
 from meshconv.errors import ArgumentError
 from meshconv.mesh.surface import Surface
 from meshconv.mesh_repair.repair import repair
 from meshconv.registration.population import Options, in_one_unit, mean_frame
 from meshconv.registration.template import Template
-from meshconv.resample.channels import channels
-from meshconv.resample.resampler import Resampler
 from meshconv.train.scans import EXPECTED, NumberedScan, ScanLike, Skipped, all_of, read
 
 _TRIED = 3  # scans whose triangles are tried, at most
@@ -122,13 +119,3 @@ def _sound(index: int, scan: Scan, domain: str) -> Surface | Skipped:
     except EXPECTED as error:
         return Skipped(index, scan.name, error)
     return clean.mirrored() if scan.mirrored else clean
-
-
-def area_element(template: Template, size: int) -> FloatArray:
-    """Area of surface that each node of the frame stands for, (size, size), within a factor of 3 of
-    the median.
-    """
-    flat = template.parameterization
-    area = np.exp(2 * channels(flat.surface, flat)["log_conformal_factor"])
-    middle = np.median(area)
-    return Resampler(flat, size).to_image(np.clip(area, middle / 3, 3 * middle)).channels[0].copy()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meshconv._check import IntArray
+from meshconv._check import FloatArray
 from meshconv.datasets.scan import Population
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.resample.geometry_image import GeometryImage
@@ -45,29 +45,33 @@ def as_prepared(
     return prepare_scans(scans)
 
 
-def class_indices(y: Any, n: int) -> tuple[NDArray[Any], IntArray]:
-    """Return the classes, sorted, and each label's index into them; errors as scikit-learn words
-    them.
-    """
-    from sklearn.utils import assert_all_finite, column_or_1d
-    from sklearn.utils.multiclass import check_classification_targets
+def weights_of(weights: Any, scans: Any, prepared: Prepared) -> FloatArray | None:
+    """Return the weight of each image, (n,), of those given, without the scans that were left out;
+    None for none.
 
-    labels = column_or_1d(y, warn=True)
-    if labels.dtype.kind == "O" and any(value is None for value in labels):
-        raise ArgumentError("Input y contains None", hint="label every scan, or leave it out")
-    assert_all_finite(labels, input_name="y")
-    check_classification_targets(labels)
-    if len(labels) != n:
+    Raises
+    ------
+    ArgumentError
+        If they are of another number, negative, not finite, or all 0.
+    """
+    if weights is None:
+        return None
+    found = np.asarray(labels_of(scans, weights, prepared), dtype=np.float64)
+    if found.shape != (len(prepared),):
         raise ArgumentError(
-            f"Found input variables with inconsistent numbers of samples: [{n}, {len(labels)}]"
+            f"sample_weight.shape == {found.shape}, expected {(len(prepared),)}: one for each scan"
         )
-    classes, index = np.unique(labels, return_inverse=True)
-    if len(classes) < 2:
+    bad = np.flatnonzero(~(np.isfinite(found) & (found >= 0)))
+    if len(bad):
         raise ArgumentError(
-            f"The number of classes has to be greater than one; got {len(classes)} class",
-            hint="add scans of another",
+            f"sample_weight {bad[0]} is {found[bad[0]]}: Negative values in data passed to"
+            " sample_weight, or none that is finite",
+            indices=bad.tolist(),
+            count=len(bad),
         )
-    return classes, index.astype(np.int64)
+    if not found.any():
+        raise ArgumentError("sample_weight: all are 0, there is nothing to learn from")
+    return found
 
 
 def labels_of(scans: Any, labels: Any, prepared: Prepared) -> NDArray[Any]:

@@ -33,6 +33,7 @@ def train(
     labels: Labels,
     *,
     config: TrainConfig,
+    sample_weight: Tensor | None = None,
     names: Sequence[str] = (),
     validation: tuple[Images, Labels] | None = None,
     augment: Augment | None = None,
@@ -49,9 +50,12 @@ def train(
         On the device on which to train.
     images : (n, C, N, N) float32 Tensor, or an object that gives the rows asked for as one
         Standardized; on any device.
-    labels : (n,) int64 Tensor, or a mapping of task to such
-        0..K-1. With several tasks the model gives logits by task, and their losses are added.
+    labels : (n,) int64 or float32 Tensor, or a mapping of task to such
+        Classes 0..K-1, or a measure, of which the model gives one value, (B, 1), best standardized.
+        With several tasks the model gives outputs by task, and their losses are added.
     config : TrainConfig
+    sample_weight : (n,) float32 Tensor, optional
+        How much each image weighs in the loss.
     names : sequence of n str, optional
         Of the scans, for messages.
     validation : (images, labels), optional
@@ -75,11 +79,12 @@ def train(
         If `patience` is set without a validation set, labels are not 0..K-1 of the network, or
         tasks are others.
     ArrayTypeError
-        If labels are not one int64 an image.
+        If labels are not one int64 or float32 an image.
     """
     if config.patience and validation is None:
         raise ArgumentError("patience needs a validation set", hint="patience=0, or give one")
-    run = Run.of(model, images, checked_labels(labels, images), config, names, augment)
+    tasks = checked_labels(labels, images)
+    run = Run.of(model, images, tasks, config, sample_weight, names, augment)
     held = None if validation is None else (validation[0], checked_labels(*validation[::-1]))
     run.look.unsettle()  # what an earlier run settled
     head = {**run.head(), **(identity or {})}

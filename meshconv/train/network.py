@@ -1,16 +1,31 @@
-"""The network that settings ask for, as images and classes have it."""
+"""The network that settings ask for, as images and what is learned of them have it, and the area
+that its nodes stand for.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+
+from meshconv._check import FloatArray
 from meshconv.nn.decnn import DECNN
 from meshconv.nn.layers.adapted_backbone import ADAPTED
+from meshconv.registration.frame import Frame
+from meshconv.resample.channels import channels
+from meshconv.resample.resampler import Resampler
 from meshconv.train.config import Settings
 
 _STEPS = 8  # of the flow where the area element multiplies the density
 
 
 def new_network(
-    settings: Settings, shape: tuple[int, ...], *, n_classes: int, head: str, in_frame: bool
+    settings: Settings,
+    shape: tuple[int, ...],
+    *,
+    outputs: int | Mapping[str, int],
+    head: str,
+    in_frame: bool,
 ) -> DECNN:
     """Return an untrained network.
 
@@ -19,7 +34,8 @@ def new_network(
     settings : Settings
     shape : (C, N, N)
         Of an image.
-    n_classes : int
+    outputs : int or mapping of str to int
+        Logits; 1 for a measure, by task for several.
     head : str
         The head in use: ``auto`` is decided.
     in_frame : bool
@@ -29,7 +45,7 @@ def new_network(
     places_shared = in_frame and head == "flatten" and asked.density != "sample"
     return DECNN(
         in_channels,
-        n_classes,
+        outputs,
         size=size,
         network_size=min(asked.network_size, size),
         backbone=ADAPTED.get(asked.backbone, asked.backbone),
@@ -42,3 +58,13 @@ def new_network(
         steps=_STEPS if in_frame else None,
         seed=settings.train.seed,
     )
+
+
+def area_element(template: Frame, size: int) -> FloatArray:
+    """Area of surface that each node of the frame stands for, (size, size), within a factor of 3 of
+    the median.
+    """
+    flat = template.parameterization
+    area = np.exp(2 * channels(flat.surface, flat)["log_conformal_factor"])
+    middle = np.median(area)
+    return Resampler(flat, size).to_image(np.clip(area, middle / 3, 3 * middle)).channels[0].copy()

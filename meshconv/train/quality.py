@@ -25,8 +25,58 @@ _PERMUTATIONS = 1999
 _COOLEST, _HOTTEST = 0.05, 50.0  # bounds of the temperature
 
 
+class Verdict:
+    """What is said of a network by what a cross-validation found.
+
+    Attributes
+    ----------
+    p : float
+        Of a prediction as good by chance.
+    fewest : int
+        Subjects that the figures lean on.
+    """
+
+    p: float
+    fewest: int
+
+    @property
+    def better_than_chance(self) -> bool:
+        """Whether `p` is below .01."""
+        return self.p < CHANCE
+
+    @property
+    def caution(self) -> str:
+        """What to keep in mind where there are few subjects; '' if there are enough."""
+        return "" if self.fewest >= self._least else self._few
+
+    @property
+    def verdict(self) -> str:
+        """In words: whether it is better than chance, by which figure, and p."""
+        p = f"p < {short(2 / _PERMUTATIONS)}" if self.p <= 1 / _PERMUTATIONS else None
+        p = p or f"p {short(self.p)}"
+        if not self.better_than_chance:
+            surely = "surely " if self.p < _UNSURE else ""
+            return f"not {surely}better than chance ({self._figure(sure=False)}, {p})"
+        return f"better than chance ({self._figure(sure=True)}, {p})"
+
+    def __str__(self) -> str:
+        return "; ".join(filter(None, (self.verdict, self.caution)))
+
+    @property
+    def _least(self) -> int:
+        return FEW
+
+    @property
+    def _few(self) -> str:
+        raise NotImplementedError
+
+    def _figure(self, *, sure: bool) -> str:
+        """Return the figure that the verdict is by, with its interval if it is sure."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, eq=False)
-class Quality:
+class Quality(Verdict):
     """What a cross-validation during training found.
 
     Every scan was judged by a network that had learned from other subjects; the network that is
@@ -67,31 +117,13 @@ class Quality:
     probabilities: FloatArray
 
     @property
-    def better_than_chance(self) -> bool:
-        """Whether `p` is below .01."""
-        return self.p < CHANCE
-
-    @property
-    def caution(self) -> str:
-        """What to keep in mind where a class has few subjects; '' if none has."""
-        if self.fewest >= FEW:
-            return ""
+    def _few(self) -> str:
         return f"small sample: a class has only {self.fewest} subjects, figures are uncertain"
 
-    @property
-    def verdict(self) -> str:
-        """In words: whether it is better than chance, AUC and p."""
+    def _figure(self, *, sure: bool) -> str:
         low, high = self.metrics.intervals["auc"]
-        auc = f"AUC {_short(self.metrics.auc)}"
-        p = f"p < {_short(2 / _PERMUTATIONS)}" if self.p <= 1 / _PERMUTATIONS else None
-        p = p or f"p {_short(self.p)}"
-        if not self.better_than_chance:
-            surely = "surely " if self.p < _UNSURE else ""
-            return f"not {surely}better than chance ({auc}, {p})"
-        return f"better than chance ({auc} [{_short(low)}, {_short(high)}], {p})"
-
-    def __str__(self) -> str:
-        return "; ".join(filter(None, (self.verdict, self.caution)))
+        interval = f" [{short(low)}, {short(high)}]" if sure else ""
+        return f"AUC {short(self.metrics.auc)}{interval}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as JSON values, without the arrays."""
@@ -117,14 +149,14 @@ class Quality:
         return cls(Metrics(**metrics), index=index, probabilities=shares, **own)
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """Return a share with two digits and no leading zero.
 
-    >>> _short(0.441), _short(1.0), _short(0.0005)
-    ('.44', '1.00', '.0005')
+    >>> short(0.441), short(1.0), short(0.0005), short(-0.2)
+    ('.44', '1.00', '.0005', '-.20')
     """
-    digits = 2 if value >= 0.01 else 4
-    return f"{value:.{digits}f}".removeprefix("0")
+    digits = 2 if abs(value) >= 0.01 else 4
+    return f"{value:.{digits}f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.2f}"
 
 
 def measured(
@@ -213,11 +245,25 @@ def chance(
     def statistic(labels: IntArray) -> FloatArray:
         return np.asarray((weight[labels] * rank[np.arange(len(own)), labels]).sum(axis=-1))
 
-    rng, n_folds = np.random.default_rng(seed), len(np.unique(part))
-    shuffled = np.stack([own] * _PERMUTATIONS)
+    orders = permuted_within(part, seed)
+    by_chance, found = statistic(own[orders]), statistic(own)
+    return tail(np.append(found, by_chance), len(np.unique(part)))
+
+
+def permuted_within(part: IntArray, seed: int) -> IntArray:
+    """Return orders (m, n) of rows, permuted within their parts alone."""
+    rng = np.random.default_rng(seed)
+    orders = np.stack([np.arange(len(part))] * _PERMUTATIONS)
     for k in np.unique(part):
-        shuffled[:, part == k] = rng.permuted(shuffled[:, part == k], axis=1)
-    by_chance, found = statistic(shuffled), statistic(own)
+        orders[:, part == k] = rng.permuted(orders[:, part == k], axis=1)
+    return orders
+
+
+def tail(statistics: FloatArray, n_folds: int) -> float:
+    """Return how probable the first of several statistics is, the others of permutations, widened
+    for what folds share.
+    """
+    found, by_chance = statistics[0], statistics[1:]
     wide = np.sqrt(1 + n_folds / (n_folds - 1)) if n_folds > 1 else 1.0
     as_high = by_chance.mean() + wide * (by_chance - by_chance.mean()) >= found - 1e-12
-    return float((1 + as_high.sum()) / (1 + _PERMUTATIONS))
+    return float((1 + as_high.sum()) / len(statistics))

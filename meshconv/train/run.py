@@ -41,6 +41,7 @@ class Run:
     strata: Tensor
     weights: ByTask
     config: TrainConfig
+    sample_weight: Tensor | None
     names: Sequence[str]
     augment: Augment | None
     ranks: Ranks
@@ -52,8 +53,7 @@ class Run:
         images: Images,
         tasks: ByTask,
         config: TrainConfig,
-        names: Sequence[str],
-        augment: Augment | None,
+        *more: Any,
     ) -> Run:
         """Return a run that has not begun.
 
@@ -65,13 +65,12 @@ class Run:
         look, optimizer, ranks = two_stages(model), new_optimizer(model, config), Ranks.here()
         weights, groups = class_weights(tasks, config), strata(tasks)
         ranks.check_batches(len(images) // math.ceil(len(images) / config.batch_size))
-        return cls(
-            model, look, optimizer, images, tasks, groups, weights, config, names, augment, ranks
-        )
+        return cls(model, look, optimizer, images, tasks, groups, weights, config, *more, ranks)
 
     def head(self) -> dict[str, Any]:
         """Return what it is a run of, as JSON values."""
-        data = digest(self.images, *self.tasks.values())
+        weighed = () if self.sample_weight is None else (self.sample_weight,)
+        data = digest(self.images, *self.tasks.values(), *weighed)
         return {"train": self.config.as_dict(), "data": data}
 
     def settled(self, epoch: int) -> Tensor | None:
@@ -123,8 +122,10 @@ class Run:
         check_classes(logits, self.tasks)
         whole = {task: values[batch] for task, values in self.tasks.items()}
         own = {task: values[share.rows] for task, values in whole.items()}
-        parts = parts_of(whole, self.weights, share.rows)
+        weight = None if self.sample_weight is None else self.sample_weight[batch]
+        parts = parts_of(whole, self.weights, share.rows, weight)
         how = {"smoothing": config.label_smoothing, "parts": parts}
+        how["sample_weight"] = None if weight is None else weight[share.rows]
         found = loss(logits, own, self.weights, **how)
         if evidence is None:
             return found

@@ -85,12 +85,14 @@ def _words(name: str) -> str:
 
 
 def prediction_curves(
-    predictions: tuple[ArrayLike, ArrayLike], names: tuple[str, ...]
+    predictions: tuple[ArrayLike, ArrayLike], names: tuple[str, ...], positive: int = 1
 ) -> list[tuple[str, bytes]]:
-    """Return the ROC curve and the calibration of predictions, each with its name."""
+    """Return the ROC curve (of two classes, of the `positive` one) and the calibration of
+    predictions, each with its name.
+    """
     y, p = check_predictions(predictions)
     return [
-        ("ROC curve", roc_picture(y, p, names)),
+        ("ROC curve", roc_picture(y, p, names, positive)),
         ("calibration curve", calibration_picture(y, p)),
     ]
 
@@ -133,13 +135,17 @@ def roc_points(positive: Any, score: FloatArray) -> tuple[FloatArray, FloatArray
     return np.nan_to_num(misses), np.nan_to_num(hits)
 
 
-def roc_picture(labels: IntArray, probabilities: FloatArray, names: tuple[str, ...]) -> bytes:
-    """Return a PNG of the ROC curve of each class against the rest (of the second class, if there
-    are two).
+def roc_picture(
+    labels: IntArray, probabilities: FloatArray, names: tuple[str, ...], positive: int = 1
+) -> bytes:
+    """Return a PNG of the ROC curve of each class against the rest (of the `positive` class, if
+    there are two: the title names it).
     """
-    fig, axis = _axis("1 - specificity", "sensitivity", "ROC curve")
+    two = probabilities.shape[1] == 2
+    title = f"ROC curve, positive: {_name(names, positive)}" if two else "ROC curve"
+    fig, axis = _axis("1 - specificity", "sensitivity", title)
     axis.plot([0, 1], [0, 1], color="#cfc8be", lw=1)
-    classes = [1] if probabilities.shape[1] == 2 else list(range(probabilities.shape[1]))
+    classes = [positive] if two else list(range(probabilities.shape[1]))
     shades = [_LINE, "#3f7fbf", "#ee8a2f", "#1b3a6b", "#6b0f1a", "#6b645c"]
     for k in classes:
         x, y = roc_points(labels == k, probabilities[:, k])
@@ -168,6 +174,16 @@ def calibration_picture(labels: IntArray, probabilities: FloatArray, *, bins: in
     return _png(fig)
 
 
+def measure_picture(measured: FloatArray, predicted: FloatArray) -> bytes:
+    """Return a PNG of predictions (n,) of a measure against what was measured."""
+    fig, axis = pyplot().subplots(figsize=(3.2, 3.2), dpi=160)
+    ends = [min(measured.min(), predicted.min()), max(measured.max(), predicted.max())]
+    axis.plot(ends, ends, color="#cfc8be", lw=1)
+    axis.scatter(measured, predicted, s=9, color=_LINE, lw=0, alpha=0.7)
+    _dress(axis, "measured", "predicted", "predicted against measured")
+    return _png(fig)
+
+
 def _name(names: tuple[str, ...], k: int) -> str:
     text = names[k] if k < len(names) else f"class {k}"
     return text.replace("$", r"\$").lstrip("_")
@@ -175,14 +191,18 @@ def _name(names: tuple[str, ...], k: int) -> str:
 
 def _axis(x: str, y: str, title: str) -> tuple[Any, Any]:
     fig, axis = pyplot().subplots(figsize=(3.2, 3.2), dpi=160)
+    _dress(axis, x, y, title)
+    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    return fig, axis
+
+
+def _dress(axis: Any, x: str, y: str, title: str) -> None:
     axis.set_xlabel(x, fontsize=9, color=_SOFT)
     axis.set_ylabel(y, fontsize=9, color=_SOFT)
     axis.set_title(title, fontsize=10, color=_INK)
-    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axis.tick_params(labelsize=8, colors=_SOFT, length=3)
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
-    return fig, axis
 
 
 def _png(fig: Any) -> bytes:

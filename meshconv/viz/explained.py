@@ -13,11 +13,13 @@ from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from meshconv._check import FloatArray, as_array, field_array
+from meshconv._check import BoolArray, FloatArray, as_array, field_array
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 from meshconv.viz.picture import SALIENCY, FieldStyle
+
+_BORDER = 0.03  # width of the band along the border, in square roots of the area
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,15 @@ class Explained:
     sampling_grid: FloatArray | None = None
     mirrored: bool = False
     quality: Any = None
+    muted: BoolArray | None = None  # (V,): not to be coloured
+
+    @property
+    def drawn(self) -> FloatArray | None:
+        """The field with the colour of nothing where it is not to be coloured, (V,)."""
+        if self.field is None or self.muted is None or self.muted.all():
+            return None if self.field is None else self.field * (self.muted is None)
+        low = 0.0 if self.look.signed else self.look.resolve(self.field[~self.muted])[0]
+        return np.where(self.muted, low, self.field)
 
     @property
     def at_chance(self) -> bool:
@@ -94,14 +105,26 @@ class Explained:
         )
         return replace(self, surface=surface, parameterization=flat)
 
+    def without_border(self) -> Explained:
+        """Return the same with the band along the border of an open surface not coloured: where a
+        scan was cropped differs from scan to scan, and says nothing of its shape.
+        """
+        loops = self.surface.boundary_loops
+        if not loops:
+            return self
+        border = self.surface.vertices[max(loops, key=len)]
+        near = cKDTree(border).query(self.surface.vertices)[0] < _BORDER * self.surface.area**0.5
+        return replace(self, muted=near if self.muted is None else near | self.muted)
+
     def mapped_field(self) -> FloatArray | None:
         """Return the field on the vertices of the map's surface, which repair may have changed."""
-        if self.field is None or self.parameterization is None:
-            return self.field
+        field = self.drawn
+        if field is None or self.parameterization is None:
+            return field
         mapped = self.parameterization.surface
         if np.array_equal(mapped.vertices, self.surface.vertices):
-            return self.field
-        return np.asarray(self.field[cKDTree(self.surface.vertices).query(mapped.vertices)[1]])
+            return field
+        return np.asarray(field[cKDTree(self.surface.vertices).query(mapped.vertices)[1]])
 
 
 def as_explained(

@@ -54,7 +54,7 @@ def sampling_picture(explained: Explained, *, size: int = 420) -> bytes | None:
     uv = explained.sampling_grid
     fig, axis = _square(size)
     _draw(axis, image, explained, alpha=0.4)
-    low, high = explained.look.resolve(np.asarray(explained.field))
+    low, high = explained.look.resolve(np.asarray(explained.drawn))
     segments = np.concatenate([_segments(uv), _segments(uv.swapaxes(0, 1))])
     colours = _sample(image, segments.mean(axis=1))
     lines = LineCollection(
@@ -92,7 +92,7 @@ def _square(size: int) -> tuple[Any, Any]:
 def _draw(
     axis: Any, image: FloatArray, explained: Explained, *, alpha: float = 1.0
 ) -> tuple[float, float]:
-    low, high = explained.look.resolve(np.asarray(explained.field))
+    low, high = explained.look.resolve(np.asarray(explained.drawn))
     half = 0.5 / (
         len(image) - 1
     )  # nodes lie on the border, so that the outer pixels reach half over it

@@ -42,6 +42,8 @@ def mesh_data(
     limits, values = _values(explained)
     values = values if ids is None else values[ids]
     share = np.clip((values - limits[0]) / (limits[1] - limits[0]), 0.0, 1.0)
+    muted = np.zeros(len(values), dtype=bool) if explained.muted is None else explained.muted
+    muted = muted if ids is None or explained.muted is None else muted[ids]
     wide = len(vertices) > _STEPS
     return {
         "name": explained.name,
@@ -54,6 +56,7 @@ def mesh_data(
         "size": ((high - low) / (extent or float((high - low).max()) or 1.0)).tolist(),
         "positions": _text((vertices - low) / side * _STEPS, "<u2"),
         "values": _text(share * _STEPS, "<u2"),
+        "muted": _text(muted, "u1") if muted.any() else None,
         "faces": _text(faces, "<u4" if wide else "<u2"),
         "wide": wide,
         "ids": None if ids is None else _text(ids, "<u4"),
@@ -63,7 +66,7 @@ def mesh_data(
 def _values(explained: Explained) -> tuple[tuple[float, float], FloatArray]:
     if explained.field is None:
         return (0.0, 1.0), np.zeros(explained.surface.n_vertices)
-    return explained.look.resolve(explained.field), explained.field
+    return explained.look.resolve(np.asarray(explained.drawn)), explained.field
 
 
 def _thinned(explained: Explained, most: int) -> tuple[FloatArray, IntArray, IntArray | None]:

@@ -1,9 +1,11 @@
-"""`report`: what was found, as one HTML file that needs nothing else: pictures first, a mesh to
-turn below.
+"""`report`: what was found, as one HTML file that needs nothing else: the answer and a mesh to turn
+first, then figures, pictures, and all that the answer rests on.
 """
 
 from __future__ import annotations
 
+import datetime
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -12,16 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+import meshconv
 from meshconv._check import as_array
 from meshconv.errors import ArgumentError
 from meshconv.io.atomic import write_bytes_atomic
 from meshconv.maps.parameterization import Parameterization
 from meshconv.resample.resampler import Resampler
-from meshconv.viz.curves import figures_table, prediction_curves
 from meshconv.viz.explained import Explained, as_explained
+from meshconv.viz.judged import Judged, judged_in_fit, judged_test
 from meshconv.viz.picture import FieldStyle, views_extent
 from meshconv.viz.sections import LEFT, card, left_out, meshes, row
 from meshconv.viz.template_engine import render
+
+_NOWHERE = 0.25  # of a vertex's pixels without a value, that leave it uncoloured
 
 
 def report(
@@ -36,6 +41,11 @@ def report(
     predictions: tuple[ArrayLike, ArrayLike] | None = None,
     quality: Any = None,
     group_map: Any = None,
+    answer: Sequence[str] = (),
+    positive: str | None = None,
+    prediction_names: Sequence[str] = (),
+    registration: Iterable[tuple[str, str, str]] = (),
+    settings: Mapping[str, Any] | None = None,
     skipped: Iterable[Any] = (),
     note: str = "",
     look: FieldStyle | None = None,
@@ -72,7 +82,19 @@ def report(
         chance, no map is.
     group_map : (surface, field) or explanation, optional
         Surface, `Parameterization` or template of the population, and a field on its vertices (V,)
-        or on the nodes of its square (N, N), NaN where there is nothing.
+        or on the nodes of its square (N, N), NaN where there is nothing. A third item is its
+        `FieldStyle`.
+    answer : sequence of str
+        What was found, a sentence each, the first thing on the page; by default what the quality
+        and the predictions say.
+    positive : str, optional
+        Which of two classes the ROC curve and the sensitivity are of; the second if None.
+    prediction_names : sequence of n str
+        Of the scans in `predictions`, else of those in `quality`, for the table of all of them.
+    registration : iterable of (name, score, doubts)
+        How each scan lies in the frame.
+    settings : mapping, optional
+        How the result was made, printed with versions and date.
     skipped : iterable
         Scans left out: texts, (name, reason) pairs, or objects with ``name`` and ``error``.
     look : FieldStyle, optional
@@ -95,28 +117,33 @@ def report(
     MeshIOError
         If the file cannot be written; an existing one is then left as it was.
     """
-    scans = [one.facing_viewer() for one in _explained(results, names, look)]
+    scans = [one.facing_viewer().without_border() for one in _explained(results, names, look)]
     truth = list(true_labels) if true_labels is not None else [None] * len(scans)
     if len(truth) != len(scans):
         raise ArgumentError(f"{len(truth)} true labels for {len(scans)} results")
     quality = scans[0].quality if quality is None and scans else quality
-    group = None if group_map is None else _group(group_map, quality).facing_viewer()
+    group = (
+        None if group_map is None else _group(group_map, quality).facing_viewer().without_border()
+    )
     extent = max((views_extent(one.surface, LEFT) for one in scans), default=None)
     classes = tuple(map(str, class_names))
+    judged = _judged(metrics, predictions, quality, classes, positive, prediction_names)
     page = render(
         "report.html",
         title=title,
         note=note,
-        figures=None if metrics is None else figures_table(metrics),
-        curves=() if predictions is None else prediction_curves(predictions, classes),
-        quality=None if quality is None else _measured(quality, classes),
+        answer=list(answer) or _answer(judged, len(scans)),
+        judged=judged,
         group=None if group is None else row(group, size, None),
+        first_scan=int(group is not None),
+        in_viewer=in_viewer,
+        registration=list(registration),
+        settings=_settings(settings),
         cards=[
             card(one, true, classes, size, extent) for one, true in zip(scans, truth, strict=True)
         ],
         skipped=left_out(skipped),
         meshes=meshes(([] if group is None else [group]) + scans[:in_viewer]),
-        others=len(scans) - in_viewer,
     )
     write_bytes_atomic(path, page.encode("utf-8", "backslashreplace"), overwrite=overwrite)
 
@@ -138,16 +165,43 @@ def _explained(
     return [one if one.name else replace(one, name=f"scan {k + 1}") for k, one in enumerate(found)]
 
 
-def _measured(quality: Any, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Return what the page says of the quality that was measured while the classifier was
-    fitted.
-    """
-    return {
-        "verdict": str(quality),
-        "folds": quality.folds,
-        "figures": figures_table(quality.metrics),
-        "curves": prediction_curves((quality.index, quality.probabilities), classes),
-    }
+def _judged(
+    metrics: Any,
+    predictions: Any,
+    quality: Any,
+    classes: tuple[str, ...],
+    positive: str | None,
+    names: Sequence[str],
+) -> list[Judged]:
+    """Return what is shown of test scans, and of those that were judged while it was fitted."""
+    tested = judged_test(metrics, predictions, classes, positive, names)
+    own = names if predictions is None else ()
+    fitted = judged_in_fit(quality, classes, positive, own)
+    return [one for one in (tested, fitted) if one is not None]
+
+
+def _answer(judged: Sequence[Judged], shown: int) -> list[str]:
+    """Return what was found in a few sentences: of how many scans, and how sure."""
+    lines = []
+    for one in judged:
+        if one.rows:
+            wrong = sum(is_wrong for is_wrong, _ in one.rows)
+            right = f", {len(one.rows) - wrong} of them right" if one.confusion else ""
+            lines.append(f"{one.heading}: {len(one.rows)} scans judged{right}.")
+        if one.verdict:
+            lines.append(f"The verdict: {one.verdict}.")
+    return [*lines, f"{shown} scans are shown below."] if lines else []
+
+
+def _settings(given: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Return settings in words, with the version and the date; nothing if none are given."""
+    if given is None:
+        return []
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    versions = f"meshconv {meshconv.__version__}, NumPy {np.__version__}"
+    python = ".".join(map(str, sys.version_info[:3]))
+    own = {"made": now, "versions": f"{versions}, Python {python}"}
+    return [(str(name), str(value)) for name, value in {**own, **given}.items()]
 
 
 def _group(group_map: Any, quality: Any) -> Explained:
@@ -161,13 +215,15 @@ def _group_field(group_map: Any) -> Explained:
     if not isinstance(group_map, tuple):
         known = as_explained(group_map)
         return replace(known, name=known.name or "group map")
-    surface, field = group_map
+    surface, field, *look = group_map
     surface = getattr(surface, "parameterization", surface)
     values = as_array(field, "group map")
+    nothing = np.isnan(values)
     if values.ndim == 2 and isinstance(surface, Parameterization):
-        values = Resampler(surface, len(values)).to_vertices(np.nan_to_num(values))
+        to_vertices = Resampler(surface, len(values)).to_vertices
+        values, nothing = to_vertices(np.nan_to_num(values)), to_vertices(1.0 * nothing) > _NOWHERE
+    values = np.nan_to_num(values)
     known = as_explained(surface, values)
     assumed = np.min(values) >= 0 and np.max(values) <= 1
-    return replace(
-        known, name="group map", look=FieldStyle("group map", (0.0, 1.0) if assumed else None)
-    )
+    style = look[0] if look else FieldStyle("group map", (0.0, 1.0) if assumed else None)
+    return replace(known, name="group map", look=style, muted=nothing if nothing.any() else None)

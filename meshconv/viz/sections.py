@@ -82,7 +82,7 @@ def row(one: Explained, size: int, extent: float | None) -> Row:
     """Return the pictures of one surface, `size` pixels each, at the scale of `extent`."""
     views = _views(one)
     images = render_views(
-        one.surface, one.field, views=views, field_style=one.look, size=size, extent=extent
+        one.surface, one.drawn, views=views, field_style=one.look, size=size, extent=extent
     )
     flats = {
         "flat image": flat_picture(one, size=size),
@@ -93,7 +93,7 @@ def row(one: Explained, size: int, extent: float | None) -> Row:
             Picture(png(image), view, f"{one.name}, {view} view")
             for image, view in zip(images, views, strict=True)
         ],
-        None if one.field is None else _colour_bar(one.field, one.look),
+        None if one.drawn is None else _colour_bar(one.drawn, one.look),
         [
             Picture(png, name, f"{one.name}, {name}")
             for name, png in flats.items()
@@ -105,10 +105,10 @@ def row(one: Explained, size: int, extent: float | None) -> Row:
 
 def _views(one: Explained) -> tuple[str, ...]:
     """See the subject from the left, unless clearly more of the field lies on the right."""
-    if one.field is None:
+    if one.drawn is None:
         return LEFT
     x = one.surface.vertices[:, 0]
-    weight = np.abs(one.field) if one.look.signed else one.field - one.field.min()
+    weight = np.abs(one.drawn) if one.look.signed else one.drawn - one.drawn.min()
     centre = (weight * (x - (x.min() + x.max()) / 2)).sum()
     return RIGHT if centre < -0.05 * np.ptp(x) * weight.sum() else LEFT
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 import meshconv as mc
 from meshconv.mesh.shapes import face, face_effect
-from meshconv.saliency.explanation import Explanation
+from meshconv.saliency.explain import Explanation
 
 
 def explanation(quality: Any) -> Explanation:

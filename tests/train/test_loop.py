@@ -209,12 +209,12 @@ def test_balanced_weights_lift_the_rare_class():
     images = torch.randn(40, 2, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     labels = (torch.arange(40) < 4).long()  # nothing to learn but how frequent each class is
     shares = []
-    for class_weights in ("none", "balanced"):
+    for class_weight in (None, "balanced"):
         model = nn.Sequential(nn.Flatten(), nn.Linear(2 * SIZE * SIZE, 2))
         nn.init.zeros_(model[1].weight)
         nn.init.zeros_(model[1].bias)
         config = TrainConfig(
-            epochs=60, batch_size=40, class_weights=class_weights, noise=0.0, learning_rate=0.1
+            epochs=60, batch_size=40, class_weight=class_weight, noise=0.0, learning_rate=0.1
         )
         train(model, 0 * images, labels, config=config)
         shares.append(torch.softmax(predict_logits(model, 0 * images), 1)[0, 1].item())

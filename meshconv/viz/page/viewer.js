@@ -14,17 +14,17 @@
   }
   const VERTEX = `#version 300 es
     uniform mat3 turn; uniform vec2 scale; uniform vec2 shift;
-    in vec3 position; in vec3 normal; in float value;
-    out vec3 n; out float f;
+    in vec3 position; in vec3 normal; in float value; in float mute;
+    out vec3 n; out float f; out float m0;
     void main() {
       vec3 p = turn * position;
-      n = turn * normal; f = value;
+      n = turn * normal; f = value; m0 = mute;
       gl_Position = vec4((p.xy + shift) * scale, -p.z * 0.45, 1.0);
     }`;
   const FRAGMENT = `#version 300 es
     precision highp float;
     uniform vec3 ramp[9]; uniform int stops; uniform vec3 neutral; uniform float threshold; uniform float lines; uniform float middle;
-    in vec3 n; in float f; out vec4 colour;
+    in vec3 n; in float f; in float m0; out vec4 colour;
     vec3 look(float t) {
       float x = clamp(t, 0.0, 1.0) * float(stops - 1);
       int k = min(int(x), stops - 2);
@@ -32,9 +32,11 @@
     }
     float line(float level) { return 1.0 - smoothstep(0.4, 1.3, abs(f - level) / max(fwidth(f), 1e-5)); }
     void main() {
-      vec3 c = f < threshold ? neutral : look(f);
-      float ink = max(max(line(0.25), line(0.5) * middle), line(0.75)) * lines;
-      if (threshold > 0.0) ink = max(ink * step(threshold, f), line(threshold));
+      bool blank = m0 > 0.0;
+      float s = mix(abs(2.0 * f - 1.0), f, middle); // how far from nothing: of a signed field, both ways
+      vec3 c = blank || s < threshold - 1e-4 ? neutral : look(f);
+      float ink = max(max(line(0.25), line(0.5) * middle), line(0.75)) * lines * (blank ? 0.0 : 1.0);
+      if (threshold > 0.0 && !blank) ink = max(ink * step(threshold, s), 1.0 - smoothstep(0.4, 1.3, abs(s - threshold) / max(fwidth(s), 1e-5)));
       c = mix(c, vec3(0.29, 0.25, 0.22), 0.8 * ink);
       vec3 m = normalize(n) * (gl_FrontFacing ? 1.0 : -1.0);
       float light = 0.42 + 0.40 * max(dot(m, normalize(vec3(0.4, 0.7, 1.0))), 0.0)
@@ -70,8 +72,9 @@
     const count = raw.length, positions = new Float32Array(3 * count);
     for (let i = 0; i < 3 * count; i++) positions[i] = (quantised[i] / 65535 - 0.5) * one.size[i % 3];
     const values = Float32Array.from(raw, x => x / 65535);
-    mesh = { one, positions, faces, values, ids, normals: normals(positions, faces) };
-    for (const [name, array, width] of [["position", positions, 3], ["normal", mesh.normals, 3], ["value", values, 1]]) {
+    const muted = one.muted ? Float32Array.from(new Uint8Array(bytes(one.muted))) : new Float32Array(count);
+    mesh = { one, positions, faces, values, ids, muted, normals: normals(positions, faces) };
+    for (const [name, array, width] of [["position", positions, 3], ["normal", mesh.normals, 3], ["value", values, 1], ["mute", muted, 1]]) {
       const place = gl.getAttribLocation(program, name);
       gl.bindBuffer(gl.ARRAY_BUFFER, gl.createBuffer());
       gl.bufferData(gl.ARRAY_BUFFER, array, gl.STATIC_DRAW);
@@ -85,12 +88,22 @@
     gl.uniform3fv(at("neutral"), rgb(one.neutral));
     gl.uniform1f(at("lines"), one.lines ? 1 : 0);
     gl.uniform1f(at("middle"), one.signed ? 0 : 1);
-    slider.min = one.limits[0]; slider.max = one.limits[1];
-    slider.step = (one.limits[1] - one.limits[0]) / 100; slider.value = one.limits[0];
+    slider.min = one.signed ? 0 : one.limits[0]; slider.max = one.limits[1];
+    slider.step = (slider.max - slider.min) / 100; slider.value = slider.min;
     turn = [1, 0, 0, 0, 1, 0, 0, 0, 1]; zoom = 1; shift = [0, 0]; marked = null;
+    legend();
+    for (const card of document.querySelectorAll("article[data-mesh]")) card.classList.toggle("turned", card.dataset.mesh === String(k));
     readout.textContent = "Drag to turn, scroll or pinch to enlarge, click to read a value.";
     canvas.dataset.mesh = String(k);
     draw();
+  }
+
+  function legend() {
+    const scale = host.querySelector(".scale"), one = mesh.one, [low, high] = one.limits;
+    scale.hidden = !one.lines && one.field === "no field:";
+    scale.querySelector("i").style.background = `linear-gradient(to top, ${one.colours.join(", ")})`;
+    scale.querySelectorAll("span").forEach((tick, k) => { tick.textContent = Number((low + k * (high - low) / 2).toPrecision(3)); });
+    scale.querySelector("em").textContent = one.field;
   }
 
   function normals(p, faces) {
@@ -109,8 +122,8 @@
     return aspect > 1 ? [1.9 * zoom / aspect, 1.9 * zoom] : [1.9 * zoom, 1.9 * zoom * aspect];
   };
   const level = () => {
-    const [low, high] = mesh.one.limits;
-    return (slider.value - low) / (high - low);
+    const low = mesh.one.signed ? 0 : mesh.one.limits[0];
+    return (slider.value - low) / (mesh.one.limits[1] - low);
   };
   const turned = k => {
     const p = mesh.positions.subarray(3 * k, 3 * k + 3);
@@ -166,7 +179,8 @@
       const [low, high] = mesh.one.limits, value = low + mesh.values[marked] * (high - low);
       canvas.dataset.vertex = String(mesh.ids ? mesh.ids[marked] : marked);
       canvas.dataset.value = value.toFixed(4);
-      readout.textContent = `${mesh.one.field} ${value.toFixed(3)} at vertex ${canvas.dataset.vertex}`;
+      if (mesh.muted[marked]) readout.textContent = `not coloured here: border or no data (vertex ${canvas.dataset.vertex})`;
+      else readout.textContent = `${mesh.one.field} ${value.toFixed(3)} at vertex ${canvas.dataset.vertex}`;
     } else readout.textContent = "No surface there.";
     mark();
   }
@@ -213,6 +227,11 @@
   }, { passive: false });
   slider.addEventListener("input", draw);
   chooser.addEventListener("change", () => load(Number(chooser.value)));
+  document.querySelectorAll("article .turn").forEach(button => button.addEventListener("click", () => {
+    chooser.value = button.closest("article").dataset.mesh;
+    load(Number(chooser.value));
+    host.scrollIntoView({ behavior: "smooth", block: "center" });
+  }));
   host.querySelector("button").addEventListener("click", () => { turn = [1, 0, 0, 0, 1, 0, 0, 0, 1]; zoom = 1; shift = [0, 0]; draw(); });
   window.addEventListener("resize", draw);
   load(0);

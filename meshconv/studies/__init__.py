@@ -1,0 +1,1 @@
+"""A study from a folder and a table to one report."""

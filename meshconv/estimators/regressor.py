@@ -33,9 +33,13 @@ class SurfaceRegressor(RegressorMixin, SurfaceEstimator):
         as good by chance (``quality_``); 0 for none.
     size, network_size, density, ratio, warm_start, head, width, direct, emphasis, backbone
         As of `SurfaceClassifier`; the density starts from where images go with the measure.
-    template, channels, repair, mirror, epochs, batch_size, learning_rate, density_epochs, noise, variation
+    template, channels, repair, mirror, epochs, batch_size, learning_rate, density_epochs
+        As of `SurfaceClassifier`.
+    noise, variation
         As of `SurfaceClassifier`; `variation` mixes differences of scans of about the same measure.
-    progress, patience, validation, precision, on_error, cache, workers, client, checkpoint, device, seed
+    patience, validation, precision, on_error, cache, workers, client, checkpoint, device, seed
+        As of `SurfaceClassifier`.
+    progress : bool
         As of `SurfaceClassifier`.
 
     Attributes

@@ -37,7 +37,7 @@ def wilson(hits: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
     share, centre = hits / n, 1 + z**2 / n
     middle = (share + z**2 / (2 * n)) / centre
     half = z / centre * sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    return middle - half if hits else 0.0, middle + half if hits < n else 1.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -202,5 +202,4 @@ def load_map(path: Path) -> tuple[EffectMap, Power]:
     """Return what `save_map` wrote."""
     arrays, head = read_checkpoint(path)
     images: dict[str, Any] = {k.removeprefix("image."): array for k, array in arrays.items()}
-    told = head["power"]
-    return EffectMap(**images, **head["map"]), Power(**{**told, "interval": (*told["interval"],)})
+    return EffectMap(**images, **head["map"]), Power.of(head["power"])

@@ -268,7 +268,7 @@ class _Work:
         }
         if what == "group":
             how["reference"] = self.settings["reference"]
-        mapped = {"group": group_map, "score": score_map}[what]
+        mapped: Any = group_map if what == "group" else score_map
         count, names = self.settings["permutations"], ready.channel_names
         found = mapped(ready.images, values, channels=names, permutations=count, **how)
         return found, power(ready.images, values, score=what == "score", **how)

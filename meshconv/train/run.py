@@ -41,10 +41,10 @@ class Run:
     strata: Tensor
     weights: ByTask
     config: TrainConfig
+    ranks: Ranks
     sample_weight: Tensor | None
     names: Sequence[str]
     augment: Augment | None
-    ranks: Ranks
 
     @classmethod
     def of(
@@ -65,7 +65,7 @@ class Run:
         look, optimizer, ranks = two_stages(model), new_optimizer(model, config), Ranks.here()
         weights, groups = class_weights(tasks, config), strata(tasks)
         ranks.check_batches(len(images) // math.ceil(len(images) / config.batch_size))
-        return cls(model, look, optimizer, images, tasks, groups, weights, config, *more, ranks)
+        return cls(model, look, optimizer, images, tasks, groups, weights, config, ranks, *more)
 
     def head(self) -> dict[str, Any]:
         """Return what it is a run of, as JSON values."""

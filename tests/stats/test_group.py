@@ -45,6 +45,20 @@ def test_a_planted_difference_is_found_and_little_else():
     assert found.difference[:, inside].mean() == pytest.approx(-2.5, abs=0.4)
 
 
+def test_the_reference_is_what_others_are_compared_with():
+    images, labels = _images(effect=2.5)
+    names = np.array(["control", "case", "mild"])[np.r_[labels[:-6], np.full(6, 2)]]
+    inside = (slice(None), slice(4, 7), slice(4, 7))
+    found = group_map(images[:18], names[:18], reference="control", permutations=0)
+    assert found.contrast == "case - control" and found.difference[inside].mean() > 2
+    plain = group_map(images, names, permutations=0)
+    others = group_map(images, names, reference="mild", permutations=0)
+    assert others.contrast == "control - mild"
+    np.testing.assert_allclose(others.statistic, plain.statistic)  # the groups are the same
+    with pytest.raises(ArgumentError, match="reference must be one of"):
+        group_map(images, names, reference="well")
+
+
 def test_chance_alone_is_rarely_significant_anywhere():
     alarms = [
         group_map(*_images(seed=seed), permutations=99).significant(0.1).any() for seed in range(60)

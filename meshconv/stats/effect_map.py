@@ -29,6 +29,12 @@ class EffectMap:
     interval : (2, N, N) float64
         Ends of the 95 % interval of `millimetres`, of each pixel by itself: among many, some will
         be off, and the largest is likely to be too large.
+    local : (N, N) float64
+        The same, beyond what the rest of the surface predicts, see
+        `meshconv.stats.local_effect.local_effect`: of a local effect the better estimate, for
+        individuals differ by more than groups do.
+    local_interval : (2, N, N) float64
+        Ends of its 95 % interval.
     smoothness : float
         Full width at half maximum of the noise, in sides of the square.
     contrast : str
@@ -43,6 +49,8 @@ class EffectMap:
     difference: FloatArray
     millimetres: FloatArray
     interval: FloatArray
+    local: FloatArray
+    local_interval: FloatArray
     smoothness: float
     contrast: str
     correction: str
@@ -75,10 +83,13 @@ class EffectMap:
                 f"{self.contrast}: nothing is significant at .05"
                 f" (smallest p = {self.p[best]:.3g}, at {where}; {known})"
             )
-        largest = np.where(self.significant(), np.abs(np.nan_to_num(self.millimetres)), -1.0)
+        largest = np.where(self.significant(), np.abs(np.nan_to_num(self.local)), -1.0)
         top = np.unravel_index(int(largest.argmax()), largest.shape)
         text = f"{self.contrast}: significant on {self.share(area=area):.1%} of the area"
-        if np.isfinite(self.millimetres[top]):
-            low, high = self.interval[:, top[0], top[1]]
-            text += f", up to {self.millimetres[top]:+.2f} mm [{low:.2f}, {high:.2f}] there"
+        if np.isfinite(self.local[top]):
+            low, high = self.local_interval[:, top[0], top[1]]
+            text += (
+                f", there up to {self.local[top]:+.2f} mm [{low:.2f}, {high:.2f}] beyond what the"
+                f" rest of the surface predicts ({self.millimetres[top]:+.2f} mm with it)"
+            )
         return f"{text} (smallest p = {self.p[best]:.3g}, at {where}; {known})"

@@ -11,13 +11,16 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meshconv._check import IntArray, one_of
+from meshconv._check import FloatArray, IntArray, one_of
 from meshconv.errors import ArgumentError
 from meshconv.stats.correction import CORRECTIONS
 from meshconv.stats.effect_map import EffectMap
 from meshconv.stats.group_statistic import image_stack
-from meshconv.stats.permuted_maps import Study, tested
+from meshconv.stats.local_effect import local_effect
+from meshconv.stats.permuted_maps import LEVEL, Study, tested
 from meshconv.stats.targets import Targets, targets
+
+_SURE = 0.05  # p below which a pixel predicts nothing of others
 
 
 def group_map(
@@ -87,6 +90,10 @@ def group_map(
 
     Notes
     -----
+    Millimetres are of the scans as they are registered. Registration without landmarks keeps most
+    of a local displacement along the normal: of 2 mm on generated faces .8 to 1.0 at seven of eight
+    places, .6 at the chin, which also turns the face it belongs to.
+
     Left and right: give each image and its mirror image in the frame as two scans of one subject,
     with labels "as it is" and "mirrored".
 
@@ -195,13 +202,21 @@ def _mapped(
     if permutations < 0:
         raise ArgumentError(f"permutations must be at least 0, found {permutations}")
     maps, count = tested(study, components, permutations, blur, seed)
-    millimetres, half = study.millimetres(channels)
+    p, heights = correct(maps, study.reached), study.heights(channels)
+    if heights is None:
+        nothing = np.full(study.reached.shape, np.nan)
+        whole = local = (nothing, np.stack([nothing, nothing]))
+    else:
+        whole = _with_interval(study, *study.coefficient(heights))
+        local = _with_interval(study, *local_effect(study, heights, LEVEL, differs=p <= _SURE))
     return EffectMap(
         statistic=study.filled(study.statistic()),
-        p=study.filled(correct(maps, study.reached)),
+        p=study.filled(p),
         difference=study.filled(study.difference()),
-        millimetres=millimetres,
-        interval=np.stack([millimetres - half, millimetres + half]),
+        millimetres=whole[0],
+        interval=whole[1],
+        local=local[0],
+        local_interval=local[1],
         smoothness=study.smoothness(),
         contrast=contrast,
         correction=correction,
@@ -209,6 +224,13 @@ def _mapped(
         n=len(study.model.effect),
         permutations=permutations,
     )
+
+
+def _with_interval(
+    study: Study, values: FloatArray, half: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return maps of values and of the ends of their intervals."""
+    return study.filled(values), study.filled(np.stack([values - half, values + half]))
 
 
 def _exchangeable(

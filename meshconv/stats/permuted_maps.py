@@ -21,7 +21,7 @@ from meshconv.stats.targets import Targets, within_subjects
 
 _BLOCK = 50  # permutations worked on at once
 _HANDICAP = 1.0  # standard deviations, of images as they are beside those without components
-_LEVEL = 0.95  # of intervals
+LEVEL = 0.95  # of intervals
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,20 +106,23 @@ class Study:
 
     def difference(self) -> FloatArray:
         """Return the coefficient of the last column, (C, D)."""
-        found = self.model.estimate(self.rows(self._flat), self.there, _LEVEL)[0]
+        found = self.model.estimate(self.rows(self._flat), self.there, LEVEL)[0]
         return found.reshape(self.values.shape[1:])
 
-    def millimetres(self, channels: Sequence[str] | None) -> tuple[FloatArray, FloatArray]:
-        """Return the coefficient of the last column along the mean normal, and half its interval,
-        (N, N); NaN if the channels do not say it.
+    def heights(self, channels: Sequence[str] | None) -> NDArray[np.float32] | None:
+        """Return positions along the mean normal, (n, D), NaN where a row does not reach; None if
+        the channels do not say them.
         """
         normals = None if channels is None else mean_normals(self.values, channels)
         if channels is None or normals is None:
-            nothing = np.full(self.reached.shape, np.nan)
-            return nothing, nothing
-        height = along(self.values, channels, normals)
-        found = self.model.estimate(self.rows(height), np.isfinite(height), _LEVEL)
-        return self.filled(found[0]), self.filled(found[1])
+            return None
+        return along(self.values, channels, normals)
+
+    def coefficient(self, values: NDArray[Any]) -> tuple[FloatArray, FloatArray]:
+        """Return the coefficient of the last column of values (n, D), and half its interval, (D,)
+        each.
+        """
+        return self.model.estimate(self.rows(values), np.isfinite(values), LEVEL)
 
     def residuals(self) -> NDArray[np.float32]:
         """Return what covariates leave of the values (n, C * D), each channel in its own standard

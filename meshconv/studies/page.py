@@ -49,9 +49,9 @@ def _is_classes(one: Found) -> bool:
 
 def _map_drawn(found: EffectMap) -> tuple[Any, FieldStyle]:
     """Return millimetres where they are known and significant, else the statistic."""
-    if np.isfinite(found.millimetres).any():
-        values = np.where(found.significant() | np.isnan(found.p), found.millimetres, 0.0)
-        values = values if found.significant().any() else found.millimetres
+    if np.isfinite(found.local).any():
+        values = np.where(found.significant() | np.isnan(found.p), found.local, 0.0)
+        values = values if found.significant().any() else found.local
         sure = "mm, where significant" if found.significant().any() else "mm, not significant"
         return values, FieldStyle(sure, signed=True)
     return found.statistic, FieldStyle("statistic")

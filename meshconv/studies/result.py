@@ -171,6 +171,7 @@ def map_fields(found: EffectMap, frame: Frame) -> dict[str, FloatArray]:
     to_vertices = Resampler(frame.parameterization, len(found.p)).to_vertices
     return {
         "millimetres": to_vertices(np.nan_to_num(found.millimetres)),
+        "local_millimetres": to_vertices(np.nan_to_num(found.local)),
         "p": to_vertices(np.nan_to_num(found.p, nan=1.0)),
         "significant": to_vertices(1.0 * found.significant()),
         "statistic": to_vertices(np.nan_to_num(found.statistic)),

@@ -65,7 +65,6 @@ from .nn.layers.scale_unet import ScaleEquivariantUNet as ScaleEquivariantUNet
 from .stats.evidence import Evidence as Evidence, find_evidence as find_evidence
 from .stats.effect_map import EffectMap as EffectMap
 from .stats.group import group_map as group_map, score_map as score_map
-from .stats.normative import NormativeModel as NormativeModel
 from .stats.shape_measures import shape_measures as shape_measures
 from .datasets.scan import Scan as Scan
 from .datasets.procedural import ProceduralFaces as ProceduralFaces
@@ -81,10 +80,12 @@ from .datasets.ventricles import Ventricles as Ventricles
 from .datasets.finches import FinchSkulls as FinchSkulls
 from .datasets.surface_graphs import SurfaceGraphs as SurfaceGraphs
 from .estimators.classifier import SurfaceClassifier as SurfaceClassifier
+from .estimators.norm import NormativeModel as NormativeModel
 from .estimators.regressor import SurfaceRegressor as SurfaceRegressor
 from .viz.show import show as show
 from .viz.inspect import inspect as inspect
 from .viz.report import report as report
 from .studies.run import study as study
+from .train.asymmetry import asymmetry_map as asymmetry_map
 
 __version__: str

@@ -1,10 +1,10 @@
-"""`NormativeModel`: where, and how far, one scan lies outside of a norm."""
+"""`ImageNorm`: where, and how far, one scan lies outside of a norm."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,18 +12,15 @@ from scipy.ndimage import gaussian_filter
 
 from meshconv._check import BoolArray, FloatArray
 from meshconv.errors import ArgumentError, ArrayTypeError
-from meshconv.stats.components import component_count
 from meshconv.stats.covariates import covariate_table
+from meshconv.stats.departure import Departure
 from meshconv.stats.displacement import along, mean_normals
+from meshconv.stats.expectation import Expectation, robust
 from meshconv.stats.group_statistic import image_stack
 
 Rows = NDArray[np.float32]
 
 _LEAST = 20  # scans in a norm
-_CLIP = 4.0  # robust standard deviations beyond which a value does not count
-_ROUNDS = 4  # of filling in what scans of the norm do not reach
-_MAD = 1.4826  # standard deviation of a normal distribution / median absolute deviation
-_INSIDE = 0.9995  # standard deviation of a normal distribution less what is beyond 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +32,10 @@ class NormativeScore:
     z : (N, N) float64
         Standard deviations outward (positive) or inward of what is expected of such a scan; NaN
         where it or the norm does not reach. Among many pixels some are beyond 2 or 3 by chance.
+    departure : (N, N) float64
+        How unusual the shape is there in any channel, position or direction, pooled over a small
+        neighbourhood: standard normal values in scans of the norm, large where one departs from it.
+        What is sideways or bent is seen here alone.
     distance : float
         Root mean square of z: about 1 for a member of the norm.
     p : float
@@ -43,6 +44,7 @@ class NormativeScore:
     """
 
     z: FloatArray
+    departure: FloatArray
     distance: float
     p: float
 
@@ -56,79 +58,7 @@ class NormativeScore:
 
 
 @dataclass(frozen=True, eq=False)
-class _Expectation:
-    """What is expected of a scan: of its covariates, and of what it has in common with others."""
-
-    beta: FloatArray  # (1 + Z, D)
-    rows: Rows  # (n, D), of the norm, less what covariates say, clipped
-    ridge: float  # added to their products; inf if nothing in common is expected
-
-    @classmethod
-    def fit(
-        cls, x: Rows, there: BoolArray, table: FloatArray, components: int | str
-    ) -> _Expectation:
-        design = _design(table)
-        middle = np.nan_to_num(np.nanmedian(np.where(there, x, np.nan), axis=0))
-        beta = np.linalg.lstsq(design, np.where(there, x, middle), rcond=None)[0]
-        left = np.where(there, x - design @ beta, 0)
-        limit = _CLIP * _robust(left, there)  # a few odd scans must not move the norm
-        beta = beta + np.linalg.lstsq(design, np.clip(left, -limit, limit), rcond=None)[0]
-        rows = np.where(there, np.clip(x - design @ beta, -limit, limit), 0).astype(np.float32)
-        count = component_count(components, len(rows) - design.shape[1])
-        if count == 0:
-            return cls(beta, rows, np.inf)
-        for _ in range(_ROUNDS):  # what is not there is what others would make of the rest
-            products = (rows @ rows.T).astype(np.float64)
-            values = np.linalg.eigvalsh(products)[::-1]
-            ridge = max(float(values[count]), 1e-9 * float(values[0]), 1e-300)
-            if there.all():
-                break
-            hat = np.linalg.solve(products + ridge * np.eye(len(rows)), products)
-            rows = np.where(there, rows, hat.astype(np.float32).T @ rows)
-        return cls(beta, rows, ridge)
-
-    def unseen(self, x: Rows, there: BoolArray, table: FloatArray) -> FloatArray:
-        """Return what is left (n, D) of each scan of the norm, as if the norm were of the others.
-
-        In closed form, of the pixels that the scan reaches: with w = A^-1 e_i and A the rows'
-        products and the ridge, w' rows / w_i is what ridge regression on the other rows leaves.
-        """
-        design = _design(table)
-        left = np.where(there, x - design @ self.beta, 0)
-        if np.isfinite(self.ridge):
-            products = (self.rows @ self.rows.T).astype(np.float64)
-            for k, known in enumerate(there):
-                hidden = self.rows[:, ~known]
-                own = products - (hidden @ hidden.T) + self.ridge * np.eye(len(x))
-                weight = np.linalg.solve(own, np.eye(len(x))[k])
-                left[k] += (weight / weight[k]) @ self.rows - self.rows[k]
-        leverage = np.einsum("np,pn->n", design, np.linalg.pinv(design))
-        return np.where(there, left / (1 - leverage)[:, None], 0)
-
-    def left(self, x: Rows, there: BoolArray, table: FloatArray) -> FloatArray:
-        """Return what is left (D,) of another scan, from where it is there."""
-        left = np.where(there, x - (_design(table) @ self.beta)[0], 0)
-        if np.isfinite(self.ridge):
-            rows = self.rows[:, there].astype(np.float64)
-            own = rows @ rows.T + self.ridge * np.eye(len(rows))
-            left[there] -= np.linalg.solve(own, rows @ left[there]) @ rows
-        return np.asarray(left)
-
-
-def _design(table: FloatArray) -> FloatArray:
-    return np.column_stack([np.ones(len(table)), table])
-
-
-def _robust(left: NDArray[Any], there: BoolArray) -> FloatArray:
-    """Return the standard deviation (D,) of what is there, of which a few may be anything."""
-    size = np.nan_to_num(np.nanmedian(np.where(there, np.abs(left), np.nan), axis=0)) * _MAD
-    inside = there & (np.abs(left) <= _CLIP * size)
-    mean = np.where(inside, left, 0) ** 2
-    return np.asarray(np.sqrt(mean.sum(axis=0) / np.maximum(inside.sum(axis=0), 1)) / _INSIDE)
-
-
-@dataclass(frozen=True, eq=False)
-class NormativeModel:
+class ImageNorm:
     """What is normal, at every pixel of the frame.
 
     Attributes
@@ -152,7 +82,8 @@ class NormativeModel:
     distances: FloatArray
     channels: tuple[str, ...]
     blur: float
-    _expected: _Expectation
+    _expected: Expectation
+    _departure: Departure
 
     @classmethod
     def fit(
@@ -164,7 +95,7 @@ class NormativeModel:
         components: int | str = "auto",
         blur: float = 0.01,
         least_share: float = 0.5,
-    ) -> NormativeModel:
+    ) -> Self:
         """Return the norm of scans of as many subjects.
 
         Parameters
@@ -202,11 +133,12 @@ class NormativeModel:
         if normals is None:
             raise ArgumentError("channels: positions and normals are needed for a norm")
         x, there = _heights(images, reached, names, normals, blur)
-        expected = _Expectation.fit(x, there, table, components)
+        expected = Expectation.fit(x, there, table, components)
         left = expected.unseen(x, there, table)
-        scale = _blurred(_robust(left, there)[None] ** 2, reached, blur)[0] ** 0.5
+        scale = _blurred(robust(left, there)[None] ** 2, reached, blur)[0] ** 0.5
         distances = np.sort(_distance(left / np.maximum(scale, 1e-12), there))
-        return cls(reached, normals, scale, distances, names, blur, expected)
+        departure = Departure.fit(images, reached, table, components)
+        return cls(reached, normals, scale, distances, names, blur, expected, departure)
 
     def score(self, image: NDArray[Any], covariates: ArrayLike | None = None) -> NormativeScore:
         """Return how far one image (C, N, N) is from the norm, with its covariates (Z,).
@@ -231,7 +163,8 @@ class NormativeModel:
         above = int((self.distances >= distance).sum())
         out = np.full(self.reached.shape, np.nan)
         out[self.reached] = np.where(there[0], z, np.nan)
-        return NormativeScore(out, distance, (1 + above) / (1 + len(self.distances)))
+        departure = self._departure.z(np.asarray(image), table)
+        return NormativeScore(out, departure, distance, (1 + above) / (1 + len(self.distances)))
 
 
 def _distance(z: FloatArray, there: BoolArray) -> FloatArray:

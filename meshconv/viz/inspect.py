@@ -25,6 +25,7 @@ from meshconv.viz.window import (
     hold_still,
     mapping,
     new_window,
+    window_title,
     write,
 )
 
@@ -129,7 +130,7 @@ class Inspector:
         self.views = LinkedViews(mapping(explained), size)
         self._slider: Any = None
         self._pressed: tuple[int, int] | None = None
-        self.plotter = new_window(3, title=explained.name or "meshconv", off_screen=off_screen)
+        self.plotter = new_window(3, title=window_title(explained.name), off_screen=off_screen)
         self._draw(pixels, image_name)
         self._coloured = self._actors[: IMAGE + 1 if pixels is None else IMAGE]
         self._colours = np.array(self._actors[SURFACE].mapper.lookup_table.values)

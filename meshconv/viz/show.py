@@ -55,7 +55,7 @@ def show(
     if hasattr(result, "saliency"):
         explained = explained.facing_viewer()
     panels = 1 if explained.parameterization is None else 2
-    plotter = new_window(panels, title=title or explained.name or "meshconv", off_screen=off_screen)
+    plotter = new_window(panels, title=title or window_title(explained.name), off_screen=off_screen)
     actor = draw_surface(plotter, 0, explained)
     if panels == 2:
         draw_map(plotter, 1, explained)

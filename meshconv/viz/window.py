@@ -14,7 +14,9 @@ from meshconv.viz.rendering import rendering_backend
 
 FRONT = (0.0, 0.0, 1.0)
 _BAR_WIDTH = 0.26  # of a panel: the colour bar has a column of its own
-_SIZE = (560, 640)  # pixels of one panel
+_SIZE = (560, 640)  # pixels of one panel, where the screen has room
+_ON_SCREEN = 0.92  # of the screen that a window may take
+_UNKNOWN_SCREEN = (1920, 1080)
 
 
 def new_window(panels: int, *, title: str, off_screen: bool) -> Any:
@@ -33,11 +35,34 @@ def new_window(panels: int, *, title: str, off_screen: bool) -> Any:
         lighting="none",
         title=title,
         off_screen=off_screen,
-        window_size=(int(_SIZE[0] * (panels + _BAR_WIDTH)), _SIZE[1]),
+        window_size=window_size(panels, _UNKNOWN_SCREEN),
     )
+    if not off_screen:
+        plotter.window_size = window_size(panels, plotter.render_window.GetScreenSize())
     plotter.set_background("white", all_renderers=True)
     plotter.enable_anti_aliasing("msaa")
     return plotter
+
+
+def window_size(panels: int, screen: tuple[int, int]) -> list[int]:
+    """Return width and height of a window of so many panels, in pixels, that fits the screen.
+
+    >>> window_size(3, (1366, 768)), window_size(1, (3840, 2160))
+    ([1256, 440], [705, 640])
+    """
+    wanted = np.array([_SIZE[0] * (panels + _BAR_WIDTH), _SIZE[1]])
+    known = np.array(screen if min(screen) > 0 else _UNKNOWN_SCREEN)
+    share = min(1.0, float((_ON_SCREEN * known / wanted).min()))
+    return [int(side) for side in share * wanted]
+
+
+def window_title(name: str) -> str:
+    """Return the name of a scan without its folders.
+
+    >>> window_title("/study/anna.ply"), window_title(r"C:\\study\\anna.ply"), window_title("")
+    ('anna.ply', 'anna.ply', 'meshconv')
+    """
+    return name.replace("\\", "/").rstrip("/").rpartition("/")[2] or "meshconv"
 
 
 def draw_surface(plotter: Any, column: int, explained: Explained) -> Any:
@@ -123,7 +148,7 @@ def draw_bar(plotter: Any, column: int, explained: Explained, actor: Any) -> Non
 
 def heading(explained: Explained, title: str = "") -> str:
     """Return the words above a result: name, class, and what to know before looking."""
-    first = title or explained.name
+    first = title or (window_title(explained.name) if explained.name else "")
     note = explained.note if explained.field is not None else ""
     verdict = "" if explained.at_chance else explained.verdict  # the note has it
     return "\n".join(line for line in (first, verdict, note) if line)

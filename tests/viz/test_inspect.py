@@ -16,6 +16,7 @@ from meshconv.io.landmarks import load_landmarks
 from meshconv.mesh.shapes import cap
 from meshconv.mesh.surface import Surface
 from meshconv.viz.inspect import IMAGE, MAP, SURFACE, Inspector, inspect
+from meshconv.viz.window import window_size
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +174,18 @@ def test_landmarks_picked_are_kept_in_a_file_in_the_coordinates_of_the_scan(
     assert len(load_landmarks(path)) == 2
     with pytest.raises(UnsupportedFormatError, match=r"\.fcsv"):
         inspect(turned, landmarks=tmp_path / "marks.txt", interactive=False, off_screen=True)
+
+
+def test_it_fits_the_screen_under_the_name_of_the_scan(gl: str) -> None:
+    """Whole on a small laptop, at full size on a large screen; no folders in the title."""
+    for screen in ((1366, 768), (1280, 800), (1024, 768)):
+        width, height = window_size(3, screen)
+        assert 0.85 * screen[0] < width < screen[0] and height < screen[1]
+    assert window_size(3, (3840, 2160)) == window_size(3, (5120, 2880))
+    assert window_size(2, (0, 0)) == window_size(2, (1920, 1080))
+    one = explained_face("cheek_left")
+    one.name = "/data/study 7/anna.ply"
+    inspector = inspect(one, interactive=False, off_screen=True)
+    assert inspector.plotter.render_window.GetWindowName() == "anna.ply"
+    assert inspector.plotter.window_size[0] <= 0.92 * 1920
+    inspector.close()

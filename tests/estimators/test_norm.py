@@ -1,0 +1,50 @@
+"""A norm from scans: a changed cheek is found on the scan's own vertices."""
+
+import numpy as np
+import pytest
+
+from meshconv.datasets.procedural import ProceduralFaces
+from meshconv.errors import ArgumentError
+from meshconv.estimators.norm import NormativeModel
+from meshconv.mesh.shapes import face
+from meshconv.registration.template import Template
+from meshconv.saliency.evaluate import agreement
+from meshconv.train.config import CHANNELS
+from meshconv.viz.explained import as_explained
+
+SIZE = 33
+
+
+@pytest.fixture(scope="module")
+def norm():
+    scans = ProceduralFaces(26, amplitude=0.0, n_vertices=400, seed=1)
+    frame = Template.from_surface(face(600))
+    return NormativeModel.fit(scans, np.arange(26) % 2, template=frame, size=SIZE)
+
+
+def test_one_changed_place_is_found_on_the_scan(norm):
+    changed = ProceduralFaces(8, "cheek_left", 8.0, n_vertices=400, seed=2)
+    areas = []
+    for k in (1, 3, 5):
+        found = norm.score(changed[k], [0])
+        assert found.saliency.shape == found.vertex_z.shape == (changed[k].surface.n_vertices,)
+        areas.append(agreement(found.saliency, changed[k].truth).auc)
+        assert np.nanmax(found.z) > 3 and "distance from the norm" in str(found)
+    assert np.mean(areas) > 0.9
+    drawn = as_explained(found)
+    assert drawn.name == found.name and drawn.parameterization is not None
+
+
+def test_scans_and_their_images_are_one_norm(norm):
+    scan = ProceduralFaces(1, amplitude=0.0, n_vertices=400, seed=9)[0]
+    found = norm.score(scan, [1])
+    assert np.nanstd(found.z) < 2 and found.p > 0.02
+    images = np.random.default_rng(0).normal(size=(24, 6, 9, 9))
+    plain = NormativeModel.fit(images, channels=CHANNELS)
+    assert np.isfinite(plain.score(images[0]).z).all()
+    with pytest.raises(ArgumentError, match="there is no frame"):
+        plain.score(scan)
+    with pytest.raises(ArgumentError, match="names of an array"):
+        NormativeModel.fit(images)
+    with pytest.raises(ArgumentError, match="the norm has 1 covariates"):
+        norm.score(scan)

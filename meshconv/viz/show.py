@@ -8,7 +8,16 @@ from numpy.typing import ArrayLike
 
 from meshconv.viz.explained import as_explained
 from meshconv.viz.picture import FieldStyle
-from meshconv.viz.window import draw_bar, draw_map, draw_surface, finish, heading, new_window, write
+from meshconv.viz.window import (
+    draw_bar,
+    draw_map,
+    draw_surface,
+    finish,
+    heading,
+    new_window,
+    window_title,
+    write,
+)
 
 
 def show(

@@ -125,7 +125,8 @@ def _predict(args: argparse.Namespace) -> int:
 
 def _explain(args: argparse.Namespace) -> int:
     from meshconv.io.atomic import write_bytes_atomic
-    from meshconv.train.scans import Skipped, all_of
+    from meshconv.train.scans import all_of
+    from meshconv.train.skipped import Skipped
 
     model = mc.SurfaceClassifier.load(args.model)
     args.out.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from meshconv.train.dataset import Standardizer
 from meshconv.train.fitted import Fitted
 from meshconv.train.measure_quality import AnyQuality
 from meshconv.train.progress import Progress
-from meshconv.train.scans import Skipped
+from meshconv.train.skipped import Skipped
 
 
 class FittedParts:

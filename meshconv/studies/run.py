@@ -40,7 +40,7 @@ from meshconv.train.frames import population_template
 from meshconv.train.network import area_element
 from meshconv.train.prepare import prepare
 from meshconv.train.prepared import Prepared
-from meshconv.train.scans import Skipped
+from meshconv.train.skipped import Skipped
 from meshconv.train.target import ClassTarget, MeasureTarget, Target
 from meshconv.viz.contact_sheet import contact_sheet
 

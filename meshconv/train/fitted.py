@@ -19,7 +19,7 @@ from meshconv.train.measure_quality import AnyQuality
 from meshconv.train.prepared import Prepared
 from meshconv.train.progress import Progress
 from meshconv.train.reading import Classes, Measures
-from meshconv.train.scans import Skipped
+from meshconv.train.skipped import Skipped
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ from meshconv.train.network import new_network
 from meshconv.train.progress import Progress
 from meshconv.train.quality import Quality
 from meshconv.train.reading import Classes, Measures
-from meshconv.train.scans import Skipped
+from meshconv.train.skipped import Skipped
 
 _READINGS: dict[str, Any] = {one.kind: one for one in (Classes, Measures)}
 _QUALITIES: dict[str, Any] = {Classes.kind: Quality, Measures.kind: MeasureQuality}

@@ -13,7 +13,8 @@ from meshconv.mesh.surface import Surface
 from meshconv.mesh_repair.repair import repair
 from meshconv.registration.population import Options, in_one_unit, mean_frame
 from meshconv.registration.template import Template
-from meshconv.train.scans import EXPECTED, NumberedScan, ScanLike, Skipped, all_of, read
+from meshconv.train.scans import EXPECTED, NumberedScan, ScanLike, all_of, read
+from meshconv.train.skipped import Skipped
 
 _TRIED = 3  # scans whose triangles are tried, at most
 

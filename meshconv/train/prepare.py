@@ -30,15 +30,8 @@ from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
 from meshconv.train.config import PrepareConfig
 from meshconv.train.engines import results
 from meshconv.train.prepared import Prepared
-from meshconv.train.scans import (
-    EXPECTED,
-    ScanLike,
-    Skipped,
-    Unread,
-    all_of,
-    population_of,
-    unread,
-)
+from meshconv.train.scans import EXPECTED, ScanLike, Unread, all_of, population_of, unread
+from meshconv.train.skipped import Skipped
 
 _VERSION = 2  # of the images: raise it when preparation gives other values
 _IMAGE = "image.channels"  # what the array of a cache file is called

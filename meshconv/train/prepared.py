@@ -14,7 +14,7 @@ from meshconv._check import IntArray
 from meshconv.datasets.on_demand import OnDemand
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.image_stack import in_files, some_of
-from meshconv.train.scans import Skipped
+from meshconv.train.skipped import Skipped
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from meshconv.errors import ArgumentError, ArrayTypeError, MeshConvError
 from meshconv.io.convert import as_surface
 from meshconv.io.read import load
 from meshconv.mesh.surface import Surface
+from meshconv.train.skipped import Skipped
 
 # what a bad scan may lead to, in our own code or in a library's; all else is a fault of the program
 EXPECTED = (
@@ -36,29 +37,6 @@ _LISTED = 20  # bad scans in one message
 
 ScanLike = Scan | Surface | str | PathLike[str]
 NumberedScan = tuple[int, Scan]
-
-
-@dataclass(frozen=True, eq=False)
-class Skipped:
-    """A scan that could not be prepared, and why."""
-
-    index: int
-    name: str
-    error: Exception
-
-    @property
-    def reason(self) -> str:
-        """What was wrong, without the name."""
-        return str(getattr(self.error, "message", "") or self.error)
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.error}"
-
-    def as_error(self) -> Exception:
-        """Return what was wrong, with the name of the scan in front."""
-        if isinstance(self.error, MeshConvError):
-            return self.error if self.error.path is not None else self.error.at(self.name)
-        return MeshConvError(f"{type(self.error).__name__}: {self.error}", path=self.name)
 
 
 def all_of(skipped: Sequence[Skipped], count: int) -> Exception:

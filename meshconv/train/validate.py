@@ -19,7 +19,8 @@ from meshconv.train.fitted import Fitted
 from meshconv.train.inputs import as_prepared
 from meshconv.train.prepare import prepare
 from meshconv.train.prepared import Prepared
-from meshconv.train.scans import Skipped, subjects_of
+from meshconv.train.scans import subjects_of
+from meshconv.train.skipped import Skipped
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,8 @@ from meshconv.mesh_repair.repair import repair
 from meshconv.registration.fit import fit_template
 from meshconv.registration.template import Template
 from meshconv.registration.template_fit import TemplateFit
-from meshconv.train.scans import EXPECTED, ScanLike, Skipped, read
+from meshconv.train.scans import EXPECTED, ScanLike, read
+from meshconv.train.skipped import Skipped
 from meshconv.viz import style
 from meshconv.viz.picture import place_camera, polydata, quiet_plotter, surface_frame, views_extent
 from meshconv.viz.sections import left_out, png

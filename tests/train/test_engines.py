@@ -25,7 +25,8 @@ from meshconv.mesh.shapes import face, icosphere
 from meshconv.train.config import PrepareConfig
 from meshconv.train.engines import results
 from meshconv.train.prepare import prepare
-from meshconv.train.scans import Skipped, unread
+from meshconv.train.scans import unread
+from meshconv.train.skipped import Skipped
 
 CONFIG = PrepareConfig(size=17)
 

@@ -10,7 +10,8 @@ from meshconv.datasets.procedural import ProceduralFaces
 from meshconv.errors import ArgumentError, MeshConvError, MissingFileError
 from meshconv.io import save
 from meshconv.mesh.shapes import face
-from meshconv.train.scans import UNLABELLED, Skipped, as_scan, read, subjects_of
+from meshconv.train.scans import UNLABELLED, as_scan, read, subjects_of
+from meshconv.train.skipped import Skipped
 
 
 def test_a_file_is_of_the_subject_that_its_path_names_and_a_surface_of_nobody(tmp_path):

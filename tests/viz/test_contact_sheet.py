@@ -14,7 +14,7 @@ from meshconv.errors import ArgumentError, MeshIOError
 from meshconv.io import save
 from meshconv.mesh.shapes import bumpy_heightfield, face, icosphere
 from meshconv.registration.template_fit import TemplateFit
-from meshconv.train.scans import Skipped
+from meshconv.train.skipped import Skipped
 from meshconv.viz.contact_sheet import contact_sheet
 
 

@@ -76,7 +76,7 @@ def shape_measures(surface: Surface, *, axis: ArrayLike | None = None) -> dict[s
     DegenerateError
         If it encloses nothing.
     ArgumentError
-        If it has fewer vertices than there are harmonics, or the axis is none.
+        If the axis is none.
 
     References
     ----------

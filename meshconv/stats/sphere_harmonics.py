@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from meshconv._check import FloatArray
-from meshconv.errors import ArgumentError
 
 _RIDGE = 1e-3  # beside the identity: holds what gaps between the points leave open
 
@@ -58,7 +57,7 @@ def harmonic_energies(
 
     The harmonics are fitted to the values by weighted least squares with a ridge of a thousandth;
     the energy of a degree is the sum of its squared coefficients, the integral of the squared part
-    over the unit sphere.
+    over the unit sphere. Fewer points than harmonics leave the ridge to choose.
 
     Parameters
     ----------
@@ -68,16 +67,7 @@ def harmonic_energies(
     weights : (n,) float64
         Not negative: the area on the sphere that each point stands for.
     degree : int
-
-    Raises
-    ------
-    ArgumentError
-        If there are fewer points than harmonics.
     """
-    if len(points) < (degree + 1) ** 2:
-        raise ArgumentError(
-            f"{(degree + 1) ** 2} harmonics need at least as many points, found {len(points)}"
-        )
     basis = spherical_harmonics(points, degree)
     weighted = (basis * (weights * (4 * np.pi / weights.sum()))[:, None]).T
     normal = weighted @ basis + _RIDGE * np.eye(basis.shape[1])

@@ -18,7 +18,18 @@ from torch.nn import functional
 
 import meshconv as mc
 from meshconv._check import FloatArray
-from meshconv.benchmark.linear import chosen_pixels, principal_components, t_map
+from meshconv.benchmark.linear import (
+    chosen_pixels,
+    kernel_machine,
+    principal_components,
+    t_map,
+)
+from meshconv.benchmark.measured import (
+    harmonic,
+    measured_logistic,
+    measured_trees,
+    scale_free,
+)
 from meshconv.benchmark.opponents import ResNet, SaliencySampler
 from meshconv.benchmark.task import Part, Task
 from meshconv.benchmark.trained import Images, Model, Trained
@@ -213,7 +224,12 @@ def _on_meshes(name: str, task: Task, seed: int, epochs: int) -> Trained:
 
 OTHERS: dict[str, Model] = {
     "plain 33, 8 x wider": partial(decnn, width=round(8 * math.sqrt(8)), **PLAIN),
+    "measures + logistic": measured_logistic,
+    "scale-free measures + logistic": partial(measured_logistic, chosen=scale_free),
+    "SPHARM energies + logistic": partial(measured_logistic, chosen=harmonic),
+    "measures + boosted trees": measured_trees,
     "PCA 99.9 % + logistic": principal_components,
+    "PCA 99.9 % + RBF-SVM": kernel_machine,
     "pixels chosen by t + logistic": chosen_pixels,
     "t-map": t_map,
     "points of the mesh": partial(_on_meshes, "PointNetwork"),
@@ -222,7 +238,15 @@ OTHERS: dict[str, Model] = {
     "ResNet-18": partial(network, ResNet, size=65),
 }
 # without chance: one row whatever the seed
-DETERMINISTIC = ("PCA 99.9 % + logistic", "pixels chosen by t + logistic", "t-map")
+DETERMINISTIC = (
+    "measures + logistic",
+    "scale-free measures + logistic",
+    "SPHARM energies + logistic",
+    "PCA 99.9 % + logistic",
+    "PCA 99.9 % + RBF-SVM",
+    "pixels chosen by t + logistic",
+    "t-map",
+)
 
 
 def model_named(name: str) -> Model:

@@ -12,9 +12,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 import meshconv
+from meshconv._check import FloatArray, IntArray
+from meshconv.benchmark.deletion import deletion_areas
 from meshconv.benchmark.models import DETERMINISTIC, model_named
 from meshconv.benchmark.seeds import Row
 from meshconv.benchmark.task import Part, Task, mass_in_boxes
@@ -84,6 +87,7 @@ def run(
     *,
     epochs: int = 60,
     progress: bool = True,
+    crossed: Callable[[str], bool] = lambda name: False,
     on_cell: Callable[[Task, str, int | None, Trained], None] | None = None,
 ) -> Record:
     """Fit and judge every model on every data set with every seed, but for the rows that are there
@@ -103,29 +107,74 @@ def run(
         Of every network.
     progress : bool
         Show a bar, on a terminal only.
+    crossed : callable
+        Name -> whether each seed is another split, so that no model is the same with all.
     on_cell : callable, optional
         Called after each cell with what was fitted.
     """
     for name in tqdm(names, desc="data sets", disable=None if progress else True):
-        missing = [cell for cell in _cells(models, seeds) if not record.has(name, *cell)]
+        cells = _cells(models, seeds, every=crossed(name))
+        missing = [cell for cell in cells if not record.has(name, *cell)]
         if not missing:
             continue
         task = load(name)
         for model, seed in tqdm(
             missing, desc=name, leave=False, disable=None if progress else True
         ):
-            fitted = model_named(model)(task, seed or 0, epochs)
-            row = judged(task, fitted)
+            row, fitted = cell(task, model, seed or 0, epochs)
             record.add({"task": name, "model": model, "seed": seed, **row})
             if on_cell is not None:
                 on_cell(task, model, seed, fitted)
     return record
 
 
-def _cells(models: Sequence[str], seeds: Iterable[int]) -> Iterator[tuple[str, int | None]]:
+def _cells(
+    models: Sequence[str], seeds: Iterable[int], *, every: bool
+) -> Iterator[tuple[str, int | None]]:
     seeds = list(seeds)
     for model in models:
-        yield from [(model, None)] if model in DETERMINISTIC else [(model, seed) for seed in seeds]
+        alone = model in DETERMINISTIC and not every
+        yield from [(model, None)] if alone else [(model, seed) for seed in seeds]
+
+
+def cell(task: Task, model: str, seed: int, epochs: int) -> tuple[Row, Trained]:
+    """Return the row of one model with one seed, and what was fitted (the last, over folds)."""
+    if not task.folds:
+        fitted = model_named(model)(task, seed, epochs)
+        return judged(task, fitted), fitted
+    shares, rows, found = np.zeros((len(task.test.labels), len(task.classes))), [], []
+    for part, held in task.splits(seed):
+        fitted = model_named(model)(part, seed, epochs)
+        row = {"parameters": fitted.parameters, "cpu_s": fitted.seconds, "saliency": {}}
+        if fitted.probabilities is not None:
+            shares[held] = fitted.probabilities(part.test)
+            row["train_accuracy"] = _accuracy(part.train, fitted.probabilities)
+            row["deletion"] = deletion_areas(part, fitted)
+        rows.append(row)
+        found.append(fitted)
+    total: Row = {**rows[0], "cpu_s": sum(row["cpu_s"] for row in rows)}
+    if found[-1].epochs:
+        total |= {"epochs": found[-1].epochs}
+        total["cpu_s_per_epoch"] = total["cpu_s"] / task.folds / found[-1].epochs
+    if found[-1].probabilities is not None:
+        total["train_accuracy"] = float(np.mean([row["train_accuracy"] for row in rows]))
+        total |= _figures(task.test.labels, shares, task.test.subjects)
+        each = [row["deletion"] for row in rows]
+        total["deletion"] = {m: float(np.mean([one[m] for one in each])) for m in each[0]}
+    return total, found[-1]
+
+
+def _figures(labels: IntArray, shares: FloatArray, subjects: tuple[str, ...] | None) -> Row:
+    found = evaluate(labels, shares, subjects=subjects)
+    return {
+        "n": found.n,
+        "accuracy": found.accuracy,
+        "interval": list(found.intervals["accuracy"]),
+        "balanced_accuracy": found.balanced_accuracy,
+        "auc": found.auc,
+        "auc_interval": list(found.intervals["auc"]),
+        "calibration_error": found.calibration_error,
+    }
 
 
 def judged(task: Task, fitted: Trained) -> Row:
@@ -134,18 +183,13 @@ def judged(task: Task, fitted: Trained) -> Row:
     """
     row: Row = {"parameters": fitted.parameters, "cpu_s": fitted.seconds}
     if fitted.epochs:
-        row["cpu_s_per_epoch"] = fitted.seconds / fitted.epochs
+        row |= {"epochs": fitted.epochs, "cpu_s_per_epoch": fitted.seconds / fitted.epochs}
     if fitted.probabilities is not None:
         start = time.process_time()
-        found = evaluate(task.test.labels, fitted.probabilities(task.test))
+        shares = fitted.probabilities(task.test)
         row["ms_per_prediction"] = 1e3 * (time.process_time() - start) / len(task.test.labels)
-        row |= {
-            "n": found.n,
-            "accuracy": found.accuracy,
-            "interval": list(found.intervals["accuracy"]),
-        }
-        row |= {"balanced_accuracy": found.balanced_accuracy, "auc": found.auc}
-        row["calibration_error"] = found.calibration_error
+        row |= _figures(task.test.labels, shares, task.test.subjects)
+        row["train_accuracy"] = _accuracy(task.train, fitted.probabilities)
         row["variants"] = {
             name: _accuracy(part, fitted.probabilities) for name, part in task.variants.items()
         }
@@ -153,6 +197,8 @@ def judged(task: Task, fitted: Trained) -> Row:
     row["saliency"] = {
         method: found.as_dict() for method, found in sites.items() if found is not None
     }
+    if task.truth is None:
+        row["deletion"] = deletion_areas(task, fitted)
     if "density" in fitted.maps:
         density = fitted.maps["density"]
         row["density_ratio"] = float(density.max() / density.min())

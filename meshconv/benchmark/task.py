@@ -4,18 +4,21 @@ one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 import meshconv as mc
 from meshconv._check import FloatArray, IntArray
+from meshconv.datasets.scan import Part as Scans
 from meshconv.datasets.scan import Population
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.saliency.evaluate import Agreement, agreement
 from meshconv.saliency.project import to_vertices
+from meshconv.stats.folds import grouped_folds
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,13 +26,16 @@ class Part:
     """Images (n, C, N, N) float32 and their labels (n,) int64; `boxes` (n, 4) say where the object
     is, if known.
 
-    `scans` makes the surfaces again, for models that take raw meshes.
+    `scans` makes the surfaces again, for models that take raw meshes; `measures` (n, M) are those
+    of `Task.measures`; `subjects` whom each is of, if known.
     """
 
     images: NDArray[np.float32]
     labels: IntArray
     boxes: IntArray | None = None
     scans: Callable[[], Population] | None = None
+    measures: FloatArray | None = None
+    subjects: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.labels.shape != (len(self.images),):
@@ -39,10 +45,14 @@ class Part:
             )
 
     def take(self, rows: IntArray) -> Part:
-        """Return some of it, without the scans."""
-        return Part(
-            self.images[rows], self.labels[rows], None if self.boxes is None else self.boxes[rows]
-        )
+        """Return some of it."""
+        some: Callable[[], Population] | None = None
+        if (scans := self.scans) is not None:
+            some = partial(_some, scans, tuple(rows.tolist()))
+        boxes = None if self.boxes is None else self.boxes[rows]
+        measures = None if self.measures is None else self.measures[rows]
+        whom = None if self.subjects is None else tuple(self.subjects[int(k)] for k in rows)
+        return Part(self.images[rows], self.labels[rows], boxes, some, measures, whom)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +74,12 @@ class Task:
         Other versions of the test set, for the same fitted models.
     aligned : bool
         Whether a pixel means the same place in all images; a density shared by all needs it.
+    measures : tuple of str
+        Names of the measures of its parts; none if empty.
+    folds : int
+        Of populations without a split of their own: `train` is everybody, and each seed is a split
+        into so many parts, classes in proportion and no subject on both sides, each predicted by
+        what learned from the others. 0 for a split.
     """
 
     name: str
@@ -75,10 +91,21 @@ class Task:
     truth: FloatArray | None = None
     variants: Mapping[str, Part] = field(default_factory=dict)
     aligned: bool = True
+    measures: tuple[str, ...] = ()
+    folds: int = 0
 
     def __post_init__(self) -> None:
         if self.truth is not None and self.template is None:
             raise ArgumentError(f"task {self.name!r}: a truth on vertices needs the template")
+
+    def splits(self, seed: int) -> Iterator[tuple[Task, IntArray]]:
+        """Yield what is learned and tested, and which rows of `test` these are."""
+        if not self.folds:
+            yield self, np.arange(len(self.test.labels))
+            return
+        whole = self.train
+        for rows, held in grouped_folds(whole.labels, whole.subjects, folds=self.folds, seed=seed):
+            yield replace(self, train=whole.take(rows), test=whole.take(held), folds=0), held
 
     @property
     def size(self) -> int:
@@ -108,12 +135,17 @@ class Task:
         return agreement(self.on_template(pixels), self.truth, areas=areas)
 
 
+def _some(scans: Callable[[], Population], rows: tuple[int, ...]) -> Population:
+    return Scans(scans(), rows)
+
+
 def shuffled(task: Task, *, seed: int = 0) -> Task:
     """Return the task with its training labels in random order: nothing is left to learn."""
     labels = np.random.default_rng(seed).permutation(task.train.labels)
     train = replace(task.train, labels=labels)
-    return Task(
-        f"{task.name}:shuffled", train, task.test, task.classes, None, task.template, task.truth
+    test = train if task.folds else task.test
+    return replace(
+        task, name=f"{task.name}:shuffled", train=train, test=test, validation=None, variants={}
     )
 
 

@@ -6,20 +6,25 @@ import io
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import meshconv as mc
+from meshconv.benchmark.populations import SOURCES, measured, population_task
 from meshconv.benchmark.task import Part, Task, shuffled
+from meshconv.datasets.adrenal import CLASSES
 from meshconv.datasets.images import LabelledImages, cluttered_mnist, mnist, pneumonia_mnist
 from meshconv.datasets.morphable import EFFECTS, Acquisition, MorphableFaces, face_model
+from meshconv.datasets.scan import Part as Scans
 from meshconv.datasets.scan import Population
 from meshconv.errors import ArgumentError
 from meshconv.io.atomic import write_bytes_atomic
 from meshconv.stats.folds import hold_out
 from meshconv.stats.split import PARTS
+from meshconv.train.config import CHANNELS, PrepareConfig
 from meshconv.train.frames import population_template
 from meshconv.train.prepare import prepare
 from meshconv.train.prepared import Prepared
@@ -43,9 +48,11 @@ def load_task(
         ``faces:EFFECT:MM`` (morphable faces, independent meshing, cropping, pose and noise; `n` to
         learn from and `n` to test), ``faces:EFFECT:MM:variants`` (with mirrored, denser and coarser
         test scans), ``mnist``, ``pneumonia``, ``cluttered``, ``cells`` (which kind of blood cell),
-        ``platelets`` (is there one in this field of blood, and where), or ``folder:PATH`` (scans
-        and a table of labels; split by subject). ``:shuffled`` behind it shuffles the training
-        labels.
+        ``platelets`` (is there one in this field of blood, and where), ``adrenal`` (official
+        split), ``nodules:spiculation``, ``:lobulation``, ``:malignancy``, ``:malignancy-8-20``,
+        ``spines:3``, ``:5``, ``ventricles:endo``, ``:epi``, ``finches:clade``, ``:genus`` (five
+        folds by subject, others with every seed), or ``folder:PATH`` (scans and a table of labels;
+        split by subject). ``:shuffled`` behind it shuffles the training labels.
     n : int
         Of each part, for sets that are generated.
     cache : Path
@@ -172,6 +179,49 @@ def _platelets(rest: list[str], n: int, cache: Path, workers: int) -> Task:
     )
 
 
+def _population(kind: str, rest: list[str], n: int, cache: Path, workers: int) -> Task:
+    return population_task(kind, rest, cache, workers)
+
+
+def _adrenal(rest: list[str], n: int, cache: Path, workers: int) -> Task:
+    """Official split; the frame is the mean of training glands."""
+    parts, names = dict[str, Part](), tuple[str, ...]()
+    template: mc.Template | None = None
+    config = PrepareConfig(33, ("thickness", "mean_curvature", *CHANNELS))
+    for split in ("train", "val", "test"):
+        scans = mc.AdrenalSurfaces(split, cache=cache / "surfaces")
+        names, measures, sound = measured(
+            scans, cache / "measures" / f"adrenal_{split}.npz", axis=(0.0, 0.0, 1.0)
+        )
+        template = template or population_template(
+            scans, count=30, orientation="kept", on_error="skip"
+        )
+        some = Scans(scans, sound)
+        done = prepare(some, template, config=config, cache=cache, workers=workers, on_error="skip")
+        rows = np.array(sound)[done.kept]
+        parts[split] = Part(
+            np.asarray(done.images),
+            scans.labels[rows],
+            scans=partial(Scans, scans, tuple(rows.tolist())),
+            measures=measures[done.kept],
+        )
+    return Task(
+        "",
+        parts["train"],
+        parts["test"],
+        CLASSES,
+        validation=parts["val"],
+        template=template,
+        aligned=False,
+        measures=names,
+    )
+
+
+def crossed(name: str) -> bool:
+    """Return whether each seed of a data set is another split."""
+    return name.split(":", maxsplit=1)[0] in SOURCES
+
+
 _LOADERS: dict[str, Callable[[list[str], int, Path, int], Task]] = {
     "faces": _faces,
     "mnist": _mnist,
@@ -180,4 +230,6 @@ _LOADERS: dict[str, Callable[[list[str], int, Path, int], Task]] = {
     "cells": _cells,
     "platelets": _platelets,
     "folder": _folder,
+    "adrenal": _adrenal,
+    **{kind: partial(_population, kind) for kind in SOURCES},
 }

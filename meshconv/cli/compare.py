@@ -30,7 +30,8 @@ def add_commands(commands: Commands) -> None:
         "sets",
         nargs="+",
         metavar="set",
-        help="faces:EFFECT:MM, mnist, pneumonia, cluttered, folder:PATH",
+        help="faces:EFFECT:MM, mnist, pneumonia, cluttered, adrenal, nodules:spiculation, spines,"
+        " ventricles, finches, folder:PATH; what may follow the colon: an unknown word names all",
     )
     parser.add_argument("--models", nargs="+", default=list(_MODELS), metavar="MODEL")
     parser.add_argument("--seeds", type=int, default=3)
@@ -47,16 +48,22 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="JSON; finished rows of an earlier run are kept"
     )
+    parser.add_argument("--page", type=Path, help="HTML; the same as one page to look at")
 
 
 def _benchmark(args: argparse.Namespace) -> int:
     from meshconv.benchmark.page import as_text, table
     from meshconv.benchmark.run import Record, run, settings
-    from meshconv.benchmark.tasks import load_task
+    from meshconv.benchmark.tasks import crossed, load_task
 
     load = partial(load_task, n=args.scans, cache=args.cache, workers=args.workers)
     record = Record.open(args.out, settings(n=args.scans, epochs=args.epochs))
-    run(args.sets, args.models, range(args.seeds), load, record, epochs=args.epochs)
+    options = {"epochs": args.epochs, "crossed": crossed}
+    run(args.sets, args.models, range(args.seeds), load, record, **options)
     rows = [row for row in record.rows if row["task"] in args.sets]
+    if args.page is not None:
+        from meshconv.benchmark.web_page import write_page
+
+        write_page(args.page, rows, note=f"{args.epochs} epochs of every network")
     emit(args, {"output": str(args.out), "rows": rows}, as_text(table(rows)))
     return 0

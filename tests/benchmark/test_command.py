@@ -28,6 +28,8 @@ def test_benchmark_of_a_folder_prints_a_table_and_goes_on(tmp_path, capsys):
         "3",
         "--cache",
         str(tmp_path / "cache"),
+        "--page",
+        str(tmp_path / "page.html"),
     ]
     assert main(["benchmark", name, "--out", str(out), *options]) == 0
     printed = capsys.readouterr().out
@@ -41,5 +43,8 @@ def test_benchmark_of_a_folder_prints_a_table_and_goes_on(tmp_path, capsys):
     assert np.isfinite(rows[0]["auc"])
     assert main(["benchmark", name, "--out", str(out), *options]) == 0  # nothing is left to do
     assert json.loads(out.read_text())["rows"] == rows
+    assert 0 < rows[0]["deletion"]["random"] <= 1.1 and 0.5 <= rows[0]["train_accuracy"] <= 1
+    page = (tmp_path / "page.html").read_text()
+    assert "DECNN 17" in page and "<script" not in page and "http" not in page.split("</style>")[1]
     assert main(["benchmark", "cats", "--out", str(tmp_path / "x.json")]) == 1
     assert "no data set 'cats'" in capsys.readouterr().err

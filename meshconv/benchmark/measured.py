@@ -1,0 +1,86 @@
+"""Opponents that know a surface by its measures alone, see `meshconv.shape_measures`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from scipy.special import softmax
+
+from meshconv._check import FloatArray, IntArray
+from meshconv.benchmark.task import Part, Task
+from meshconv.benchmark.trained import Trained
+from meshconv.errors import ArgumentError
+from meshconv.stats.measure_model import MeasureModel
+from meshconv.stats.shape_measures import MEASURES
+
+Chosen = Callable[[str], bool]
+
+
+def any_measure(name: str) -> bool:
+    """Return True."""
+    return True
+
+
+def scale_free(name: str) -> bool:
+    """Return whether a measure does not change with size."""
+    return MEASURES[name].scale_free
+
+
+def harmonic(name: str) -> bool:
+    """Return whether it is an energy of spherical harmonics."""
+    return "_harmonic_" in name
+
+
+def measured_logistic(
+    task: Task, seed: int, epochs: int, *, chosen: Chosen = any_measure
+) -> Trained:
+    """Logistic regression of normal scores, the penalty chosen on inner folds by subject."""
+    columns = _columns(task, chosen)
+    start = time.process_time()
+    x = _values(task.train, columns)
+    model = MeasureModel.fit(
+        x, task.train.labels, subjects=task.train.subjects, balanced=False, seed=seed
+    )
+    return Trained(
+        lambda part: np.asarray(softmax(model.logits(_values(part, columns)), axis=1)),
+        model.weights.size + model.bias.size,
+        seconds=time.process_time() - start,
+    )
+
+
+def measured_trees(task: Task, seed: int, epochs: int) -> Trained:
+    """Boosted trees of six leaves, a third of the measures offered to each split."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    columns = _columns(task, any_measure)
+    model = HistGradientBoostingClassifier(
+        max_iter=150,
+        learning_rate=0.05,
+        max_leaf_nodes=6,
+        max_features=0.3,
+        min_samples_leaf=5,
+        l2_regularization=5.0,
+        random_state=seed,
+    )
+    start = time.process_time()
+    model.fit(_values(task.train, columns), task.train.labels)
+    return Trained(
+        lambda part: np.asarray(model.predict_proba(_values(part, columns))),
+        6 * model.n_iter_ * model.n_trees_per_iteration_,
+        seconds=time.process_time() - start,
+    )
+
+
+def _columns(task: Task, chosen: Chosen) -> IntArray:
+    found = np.flatnonzero([chosen(name) for name in task.measures])
+    if not len(found):
+        raise ArgumentError(f"task {task.name!r} has no such measures of its surfaces")
+    return found
+
+
+def _values(part: Part, columns: IntArray) -> FloatArray:
+    if part.measures is None:
+        raise ArgumentError("this part has no measures of its surfaces")
+    return part.measures[:, columns]

@@ -1,0 +1,83 @@
+"""Populations without a split: folds by subject, measures as opponents."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from meshconv.benchmark.measured import measured_logistic, scale_free
+from meshconv.benchmark.models import model_named
+from meshconv.benchmark.populations import measured
+from meshconv.benchmark.run import Record, run, settings
+from meshconv.benchmark.task import Part, Task
+from meshconv.benchmark.tasks import crossed
+from meshconv.benchmark.web_page import write_page
+from meshconv.datasets.scan import Population, Scan
+from meshconv.errors import ArgumentError
+from meshconv.mesh.shapes import icosphere, torus
+from meshconv.mesh.surface import Surface
+
+
+class Eggs(Population):
+    """Long eggs and round ones, two of each hen; the third has a handle and cannot be measured."""
+
+    def __len__(self):
+        return 40
+
+    def scan(self, k):
+        if k == 2:
+            return Scan(torus(), 0, "ring", "hen1")
+        rng = np.random.default_rng(k)
+        ball, label = icosphere(2), (k // 2) % 2
+        length = 1 + 0.5 * label + 0.1 * rng.normal()
+        return Scan(Surface(ball.vertices * [1, 1, length], ball.faces), label, "", f"hen{k // 2}")
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    eggs = Eggs()
+    path = tmp_path_factory.mktemp("eggs") / "m.npz"
+    names, values, sound = measured(eggs, path)
+    assert sound == [k for k in range(40) if k != 2] and path.exists()
+    assert np.array_equal(measured(eggs, path)[1], values)
+    labels = np.array([eggs[k].label for k in sound])
+    images = np.zeros((39, 1, 5, 5), dtype=np.float32)
+    subjects = tuple(eggs[k].subject for k in sound)
+    part = Part(images, labels, measures=values, subjects=subjects)
+    return Task("eggs", part, part, ("round", "long"), measures=names, folds=3)
+
+
+def test_each_seed_is_a_split_that_keeps_subjects_whole(task):
+    seen = []
+    for part, held in task.splits(0):
+        assert not set(part.train.subjects) & set(part.test.subjects)
+        assert part.folds == 0 and len(part.train.labels) + len(held) == 39
+        np.testing.assert_array_equal(part.test.measures, task.test.measures[held])
+        seen.append(held)
+    assert sorted(np.concatenate(seen)) == list(range(39))
+    other = [held for _, held in task.splits(1)]
+    assert any(not np.array_equal(a, b) for a, b in zip(seen, other, strict=True))
+
+
+def test_measures_tell_long_from_round_and_rows_say_how_it_was_trained(task, tmp_path):
+    names = ("measures + logistic", "scale-free measures + logistic", "measures + boosted trees")
+    record = Record.open(tmp_path / "r.json", settings(n=0, epochs=1))
+    run(["eggs"], names, [0], lambda name: task, record, crossed=lambda name: True)
+    assert len(record.rows) == 3
+    for row in record.rows:
+        assert row["n"] == 39 and row["train_accuracy"] > 0.8
+        if "trees" not in row["model"]:
+            assert row["accuracy"] > 0.9
+            assert row["auc_interval"][0] <= row["auc"] <= row["auc_interval"][1]
+    write_page(tmp_path / "page.html", record.rows, note="<b>eggs</b>")
+    text = (tmp_path / "page.html").read_text()
+    assert "&lt;b&gt;eggs" in text and text.count("<tr") == 4 and "best" in text
+
+
+def test_harmonics_and_scale_free_measures_are_chosen_by_name(task):
+    found = measured_logistic(next(task.splits(0))[0], 0, 1, chosen=scale_free)
+    assert found.parameters < measured_logistic(task, 0, 1).parameters
+    assert model_named("SPHARM energies + logistic")(task, 0, 1).parameters == 2 * 14 + 2
+    with pytest.raises(ArgumentError, match="'eggs' has no such measures"):
+        measured_logistic(replace(task, measures=()), 0, 1)
+    assert crossed("nodules:spiculation") and not crossed("mnist")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from scipy.special import softmax
@@ -11,9 +13,12 @@ from scipy.special import softmax
 from meshconv._check import FloatArray, IntArray
 from meshconv.benchmark.task import Part, Task
 from meshconv.benchmark.trained import Trained
+from meshconv.datasets.scan import Population
 from meshconv.errors import ArgumentError
+from meshconv.io.atomic import write_bytes_atomic
 from meshconv.stats.measure_model import MeasureModel
-from meshconv.stats.shape_measures import MEASURES
+from meshconv.stats.shape_measures import MEASURES, shape_measures
+from meshconv.train.scans import EXPECTED
 
 Chosen = Callable[[str], bool]
 
@@ -84,3 +89,26 @@ def _values(part: Part, columns: IntArray) -> FloatArray:
     if part.measures is None:
         raise ArgumentError("this part has no measures of its surfaces")
     return part.measures[:, columns]
+
+
+def measured(
+    scans: Population, path: Path, *, axis: Sequence[float] | None = None
+) -> tuple[tuple[str, ...], FloatArray, list[int]]:
+    """Return names and values (n, M) of the measures of all scans of which they can be made, and
+    which these are; kept in a file.
+    """
+    if not path.exists():
+        rows, sound = [], []
+        for k in range(len(scans)):
+            try:
+                rows.append(shape_measures(scans[k].surface, axis=axis))
+            except EXPECTED:
+                continue
+            sound.append(k)
+        values = np.array([list(row.values()) for row in rows])
+        buffer = io.BytesIO()
+        np.savez(buffer, names=list(rows[0]), values=values, sound=sound)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes_atomic(path, buffer.getvalue())
+    with np.load(path, allow_pickle=False) as found:
+        return tuple(found["names"].tolist()), found["values"], found["sound"].tolist()

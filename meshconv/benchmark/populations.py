@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,17 +11,14 @@ from typing import Any
 import numpy as np
 
 import meshconv as mc
-from meshconv._check import FloatArray
-from meshconv.benchmark.task import Part, Task
+from meshconv.benchmark.measured import measured
+from meshconv.benchmark.task import Part, Task, shuffled
 from meshconv.datasets.scan import Part as Scans
 from meshconv.datasets.scan import Population
 from meshconv.errors import ArgumentError
-from meshconv.io.atomic import write_bytes_atomic
 from meshconv.mesh.shapes import icosphere
-from meshconv.stats.shape_measures import shape_measures
 from meshconv.train.config import CHANNELS, PrepareConfig
 from meshconv.train.prepare import prepare
-from meshconv.train.scans import EXPECTED
 
 _INTRINSIC = ("mean_curvature", "shape_index", "log_conformal_factor")
 _NORMALS = ("normal_x", "normal_y", "normal_z")
@@ -74,16 +70,37 @@ SOURCES: dict[str, Source] = {
 }
 
 
-def population_task(kind: str, rest: list[str], cache: Path, workers: int) -> Task:
-    """Return a population of `SOURCES` as a task of grouped folds.
+def is_population(name: str) -> bool:
+    """Return whether a data set is one of these: each seed is another split."""
+    return name.split(":", maxsplit=1)[0] in SOURCES
+
+
+def load_population(
+    name: str, *, n: int = 0, cache: Path = Path("out/faces"), workers: int = 1
+) -> Task:
+    """Return a population by its name, as a task of five folds by subject.
 
     Scans of which the measures or the image cannot be made are left out of all models.
 
+    Parameters
+    ----------
+    name : str
+        ``nodules:spiculation``, ``:lobulation``, ``:malignancy``, ``:malignancy-8-20``,
+        ``spines:3``, ``:5``, ``ventricles:endo``, ``:epi``, ``finches:clade``, ``:genus``;
+        ``:shuffled`` behind it shuffles the labels.
+    n : int
+        Not used: all there are.
+    cache, workers
+        See `meshconv.benchmark.tasks.load_task`.
+
     Raises
     ------
-    ArgumentError
-        If there is no such option.
+    ArgumentError, MissingFileError
+        If there is no such population or option, or its file is missing.
     """
+    kind, *rest = name.removesuffix(":shuffled").split(":")
+    if kind not in SOURCES:
+        raise ArgumentError(f"no population {name!r}; there are {', '.join(SOURCES)}")
     source = SOURCES[kind]
     option = rest[0] if rest else source.options[0]
     if option not in source.options:
@@ -105,8 +122,8 @@ def population_task(kind: str, rest: list[str], cache: Path, workers: int) -> Ta
         measures=measures[done.kept],
         subjects=tuple(scans.subjects[int(k)] for k in rows),
     )
-    return Task(
-        "",
+    task = Task(
+        name.removesuffix(":shuffled"),
         part,
         part,
         tuple(scans.classes),
@@ -115,6 +132,7 @@ def population_task(kind: str, rest: list[str], cache: Path, workers: int) -> Ta
         measures=names,
         folds=5,
     )
+    return shuffled(task) if name.endswith(":shuffled") else task
 
 
 def _frame(source: Source, scans: Population) -> mc.Template:
@@ -122,26 +140,3 @@ def _frame(source: Source, scans: Population) -> mc.Template:
     if source.ball:
         return mc.Template.from_surface(icosphere(4), orientation="kept")
     return mc.Template.from_surface(scans[0].surface)
-
-
-def measured(
-    scans: Population, path: Path, *, axis: Sequence[float] | None = None
-) -> tuple[tuple[str, ...], FloatArray, list[int]]:
-    """Return names and values (n, M) of the measures of all scans of which they can be made, and
-    which these are; kept in a file.
-    """
-    if not path.exists():
-        rows, sound = [], []
-        for k in range(len(scans)):
-            try:
-                rows.append(shape_measures(scans[k].surface, axis=axis))
-            except EXPECTED:
-                continue
-            sound.append(k)
-        values = np.array([list(row.values()) for row in rows])
-        buffer = io.BytesIO()
-        np.savez(buffer, names=list(rows[0]), values=values, sound=sound)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes_atomic(path, buffer.getvalue())
-    with np.load(path, allow_pickle=False) as found:
-        return tuple(found["names"].tolist()), found["values"], found["sound"].tolist()

@@ -145,7 +145,7 @@ def cell(task: Task, model: str, seed: int, epochs: int) -> tuple[Row, Trained]:
     shares, rows, found = np.zeros((len(task.test.labels), len(task.classes))), [], []
     for part, held in task.splits(seed):
         fitted = model_named(model)(part, seed, epochs)
-        row = {"parameters": fitted.parameters, "cpu_s": fitted.seconds, "saliency": {}}
+        row: Row = {"parameters": fitted.parameters, "cpu_s": fitted.seconds, "saliency": {}}
         if fitted.probabilities is not None:
             shares[held] = fitted.probabilities(part.test)
             row["train_accuracy"] = _accuracy(part.train, fitted.probabilities)

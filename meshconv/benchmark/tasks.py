@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import meshconv as mc
-from meshconv.benchmark.populations import SOURCES, measured, population_task
+from meshconv.benchmark.measured import measured
 from meshconv.benchmark.task import Part, Task, shuffled
 from meshconv.datasets.adrenal import CLASSES
 from meshconv.datasets.images import LabelledImages, cluttered_mnist, mnist, pneumonia_mnist
@@ -49,9 +49,7 @@ def load_task(
         learn from and `n` to test), ``faces:EFFECT:MM:variants`` (with mirrored, denser and coarser
         test scans), ``mnist``, ``pneumonia``, ``cluttered``, ``cells`` (which kind of blood cell),
         ``platelets`` (is there one in this field of blood, and where), ``adrenal`` (official
-        split), ``nodules:spiculation``, ``:lobulation``, ``:malignancy``, ``:malignancy-8-20``,
-        ``spines:3``, ``:5``, ``ventricles:endo``, ``:epi``, ``finches:clade``, ``:genus`` (five
-        folds by subject, others with every seed), or ``folder:PATH`` (scans and a table of labels;
+        split), or ``folder:PATH`` (scans and a table of labels;
         split by subject). ``:shuffled`` behind it shuffles the training labels.
     n : int
         Of each part, for sets that are generated.
@@ -63,6 +61,10 @@ def load_task(
     ------
     ArgumentError, MissingFileError
         If there is no such data set, or its file is missing.
+
+    See Also
+    --------
+    meshconv.benchmark.populations.load_population : sets without a split.
     """
     kind, *rest = name.removesuffix(":shuffled").split(":")
     if kind not in _LOADERS:
@@ -179,10 +181,6 @@ def _platelets(rest: list[str], n: int, cache: Path, workers: int) -> Task:
     )
 
 
-def _population(kind: str, rest: list[str], n: int, cache: Path, workers: int) -> Task:
-    return population_task(kind, rest, cache, workers)
-
-
 def _adrenal(rest: list[str], n: int, cache: Path, workers: int) -> Task:
     """Official split; the frame is the mean of training glands."""
     parts, names = dict[str, Part](), tuple[str, ...]()
@@ -217,11 +215,6 @@ def _adrenal(rest: list[str], n: int, cache: Path, workers: int) -> Task:
     )
 
 
-def crossed(name: str) -> bool:
-    """Return whether each seed of a data set is another split."""
-    return name.split(":", maxsplit=1)[0] in SOURCES
-
-
 _LOADERS: dict[str, Callable[[list[str], int, Path, int], Task]] = {
     "faces": _faces,
     "mnist": _mnist,
@@ -231,5 +224,4 @@ _LOADERS: dict[str, Callable[[list[str], int, Path, int], Task]] = {
     "platelets": _platelets,
     "folder": _folder,
     "adrenal": _adrenal,
-    **{kind: partial(_population, kind) for kind in SOURCES},
 }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 from meshconv.cli.options import Commands, add
 from meshconv.cli.output import emit
@@ -53,12 +53,16 @@ def add_commands(commands: Commands) -> None:
 
 def _benchmark(args: argparse.Namespace) -> int:
     from meshconv.benchmark.page import as_text, table
+    from meshconv.benchmark.populations import is_population, load_population
     from meshconv.benchmark.run import Record, run, settings
-    from meshconv.benchmark.tasks import crossed, load_task
+    from meshconv.benchmark.tasks import load_task
 
-    load = partial(load_task, n=args.scans, cache=args.cache, workers=args.workers)
+    def load(name: str) -> Any:
+        found = load_population if is_population(name) else load_task
+        return found(name, n=args.scans, cache=args.cache, workers=args.workers)
+
     record = Record.open(args.out, settings(n=args.scans, epochs=args.epochs))
-    options = {"epochs": args.epochs, "crossed": crossed}
+    options = {"epochs": args.epochs, "crossed": is_population}
     run(args.sets, args.models, range(args.seeds), load, record, **options)
     rows = [row for row in record.rows if row["task"] in args.sets]
     if args.page is not None:

@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from meshconv.benchmark.measured import measured_logistic, scale_free
+from meshconv.benchmark.measured import measured, measured_logistic, scale_free
 from meshconv.benchmark.models import model_named
-from meshconv.benchmark.populations import measured
+from meshconv.benchmark.populations import is_population, load_population
 from meshconv.benchmark.run import Record, run, settings
 from meshconv.benchmark.task import Part, Task
-from meshconv.benchmark.tasks import crossed
 from meshconv.benchmark.web_page import write_page
 from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import ArgumentError
@@ -80,4 +79,11 @@ def test_harmonics_and_scale_free_measures_are_chosen_by_name(task):
     assert model_named("SPHARM energies + logistic")(task, 0, 1).parameters == 2 * 14 + 2
     with pytest.raises(ArgumentError, match="'eggs' has no such measures"):
         measured_logistic(replace(task, measures=()), 0, 1)
-    assert crossed("nodules:spiculation") and not crossed("mnist")
+
+
+def test_populations_are_known_by_name():
+    assert is_population("nodules:spiculation") and not is_population("mnist")
+    with pytest.raises(ArgumentError, match="nodules:hue: there are spiculation, lobulation"):
+        load_population("nodules:hue")
+    with pytest.raises(ArgumentError, match="no population 'mnist'; there are nodules"):
+        load_population("mnist")

@@ -33,6 +33,7 @@ TITLES = {
     "saliency": "Saliency",
     "estimators": "Estimators",
     "viz": "Pictures",
+    "studies": "Studies",
     "benchmark": "Comparisons",
     "errors": "Errors and warnings",
 }
@@ -45,7 +46,7 @@ DEEPER = {
     "meshconv.train.prepared": ("Prepared",),
     "meshconv.train.config": ("PrepareConfig", "NetworkConfig", "TrainConfig"),
     "meshconv.train.quality": ("Quality",),
-    "meshconv.saliency.explanation": ("Explanation",),
+    "meshconv.saliency.explain": ("Explanation",),
     "meshconv.saliency.evaluate": ("agreement",),
     "meshconv.stats.metrics": ("evaluate",),
     "meshconv.viz.picture": ("figure", "save_figure", "FieldStyle"),

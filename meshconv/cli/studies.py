@@ -282,6 +282,12 @@ def _report(args: argparse.Namespace) -> int:
         true_labels=[scans.labels[k] for k in shown],
         metrics=figures,
         predictions=(truth, shares),
+        prediction_names=done.names,
+        settings={
+            "model": args.model,
+            "scans": args.folder,
+            **model.fitted_.settings.as_dict(),
+        },
         quality=model.quality_,
         # with its map: drawn upright like the scans
         group_map=(model.template_, model.template_saliency()),

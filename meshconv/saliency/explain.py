@@ -20,6 +20,7 @@ from meshconv.saliency.project import to_vertices
 from meshconv.train.fitted import Fitted, raw_outputs, read_outputs
 from meshconv.train.measure_quality import AnyQuality
 from meshconv.train.reading import Classes
+from meshconv.train.scan_measures import measures_of
 from meshconv.train.scans import as_scan
 
 
@@ -128,7 +129,7 @@ def explain(fitted: Fitted, scan: Any, *, method: str = "density") -> Explanatio
     task = fitted.network.tasks[0] if len(fitted.network.tasks) > 1 else None
     x = fitted.standardizer(image.channels[None].astype(np.float32))
     saliency = unit_range(attribute(fitted.network, x, method=method, task=task)[0])
-    label, shares = _said(fitted, image)
+    label, shares = _said(fitted, placed, image)
     origin = placed.vertex_origin
     return Explanation(
         given.name,
@@ -166,9 +167,11 @@ def _sampled_places(fitted: Fitted, x: torch.Tensor) -> FloatArray:
     return np.asarray((grid + 1) / 2)
 
 
-def _said(fitted: Fitted, image: GeometryImage) -> tuple[Any, dict[Any, float]]:
+def _said(fitted: Fitted, placed: Placed, image: GeometryImage) -> tuple[Any, dict[Any, float]]:
     """Return the class and the probability of each, or the measures."""
-    found = read_outputs(fitted, raw_outputs(fitted, image.channels[None].astype(np.float32)))[0]
+    measures = measures_of(placed.surface, fitted.settings.prepare)[None]
+    raw = raw_outputs(fitted, image.channels[None].astype(np.float32), measures)
+    found = read_outputs(fitted, raw)[0]
     if isinstance(fitted.reading, Classes):
         shares = dict(zip(fitted.classes.tolist(), found.tolist(), strict=True))
         return fitted.classes[found.argmax()], shares

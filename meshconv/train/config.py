@@ -25,6 +25,7 @@ DENSITIES = ("shared", "sample", "uniform")
 HEADS = ("flatten", "mean", "mean+max", "auto")
 BACKBONES = ("small", "dynamic_stride", "adaptive", "recalibration", "scale_equivariant")
 PRECISIONS = ("float32", "bfloat16")
+MEASURED = (False, True, "axial")
 
 
 @dataclass(frozen=True)
@@ -40,17 +41,23 @@ class PrepareConfig:
     repair : bool
         Mend the scan first (`meshconv.repair`); a scan that needs it and does not get it is
         refused.
+    measures : bool or 'axial'
+        Whether `meshconv.shape_measures` of the mended scan come beside its image; ``axial``: with
+        those of its sections across z.
     """
 
     size: int = 129
     channels: tuple[str, ...] = CHANNELS
     repair: bool = True
+    measures: bool | str = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))  # JSON and users give lists
         grid_size(self.size)
         if not self.channels:
             raise ArgumentError("channels: at least one is needed")
+        if self.measures not in MEASURED:
+            raise ArgumentError(f"measures must be True, False or 'axial', found {self.measures!r}")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values."""

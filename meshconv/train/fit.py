@@ -22,9 +22,10 @@ from meshconv.nn.decnn import DECNN
 from meshconv.registration.frame import Frame
 from meshconv.stats.evidence import find_evidence
 from meshconv.stats.folds import grouped_folds, hold_out, rarest
+from meshconv.train.blend import Blend, Measured, measured_rows
 from meshconv.train.config import Settings
 from meshconv.train.dataset import Standardizer
-from meshconv.train.fitted import Fitted, outputs_of, predict
+from meshconv.train.fitted import Fitted, outputs_of, predict, raw_outputs
 from meshconv.train.loop import train
 from meshconv.train.measure_quality import AnyQuality
 from meshconv.train.mirror import FrameMirror
@@ -148,7 +149,8 @@ def _quality(study: _Study, *, shown: bool) -> AnyQuality | None:
     fewest = rarest(strata, whom)[0]
     folds = min(train_config.verdict, fewest)
     left = fewest - math.ceil(fewest / max(folds, 1))  # of that class to learn from
-    splits_again = train_config.patience or study.settings.network.head == "auto"
+    auto, measures = study.settings.network.head == "auto", study.settings.prepare.measures
+    splits_again = bool(train_config.patience or auto or measures)
     if folds < 2 or left < (2 if splits_again else 1):
         return None
     splits = list(grouped_folds(strata, whom, folds=folds, seed=train_config.seed))
@@ -158,7 +160,7 @@ def _quality(study: _Study, *, shown: bool) -> AnyQuality | None:
     meter = Meter("verdict", "fold", folds, shown=shown)
     for k, (rows, held) in enumerate(metered(splits, meter)):
         learned = _learned(study.take(rows))
-        parts.append((held, outputs_of(learned, study.take(held).prepared.images)))
+        parts.append((held, outputs_of(learned, study.take(held).prepared)))
         fold[held] = k
     outputs = np.zeros((len(strata), parts[0][1].shape[1]))
     for held, part in parts:
@@ -189,7 +191,21 @@ def _learned(
     """Return a network with the head that was asked for, or the better one, trained."""
     asked = study.settings.network.head
     head = _better_head(study) if asked == "auto" else asked
-    return _trained(study, head, checkpoint, meter)
+    fitted = _trained(study, head, checkpoint, meter)
+    return replace(fitted, blend=_blend(study, head)) if study.settings.prepare.measures else fitted
+
+
+def _blend(study: _Study, head: str) -> Blend:
+    """Return what measures say, with the best share beside a network that knows the others."""
+    if not isinstance(study.target, ClassTarget):
+        raise ArgumentError("measures=True is for classes")
+    config, prepared = study.settings.train, study.prepared
+    measured = Measured(measured_rows(prepared.measures), study.target.index, prepared.subjects)
+    rows, held = study.halves()
+    raw = raw_outputs(_trained(study.take(rows), head), prepared.take(held).images)
+    balanced = config.class_weight == "balanced"
+    blend = Blend.fit(measured, rows, held, raw, balanced=balanced, seed=config.seed)
+    return Ranks.here().from_first(lambda: blend)
 
 
 def _trained(

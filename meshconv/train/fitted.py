@@ -12,6 +12,7 @@ from meshconv._check import FloatArray
 from meshconv.errors import ArgumentError
 from meshconv.nn.decnn import DECNN
 from meshconv.registration.frame import Frame
+from meshconv.train.blend import Blend
 from meshconv.train.config import Settings
 from meshconv.train.dataset import Standardizer
 from meshconv.train.loop import predict_logits
@@ -48,6 +49,8 @@ class Fitted:
     quality : Quality, MeasureQuality or None
         How good it is on subjects it has not seen; None if that was not asked for, or a class has
         too few subjects.
+    blend : Blend or None
+        What measures of a scan say beside the network, where they were asked for.
     """
 
     network: DECNN
@@ -61,6 +64,7 @@ class Fitted:
     skipped: tuple[Skipped, ...]
     progress: Progress
     quality: AnyQuality | None = None
+    blend: Blend | None = None
 
     @property
     def classes(self) -> NDArray[Any]:
@@ -107,7 +111,7 @@ def predict(fitted: Fitted, prepared: Prepared) -> FloatArray:
     ArrayTypeError
         If the images have other channels or another size than those that it learned from.
     """
-    return read_outputs(fitted, raw_outputs(fitted, prepared.images))
+    return read_outputs(fitted, raw_outputs(fitted, prepared.images, prepared.measures))
 
 
 def read_outputs(fitted: Fitted, raw: FloatArray) -> FloatArray:
@@ -115,15 +119,18 @@ def read_outputs(fitted: Fitted, raw: FloatArray) -> FloatArray:
     return fitted.reading(raw, fitted.temperature)
 
 
-def outputs_of(fitted: Fitted, images: Any) -> FloatArray:
+def outputs_of(fitted: Fitted, prepared: Prepared) -> FloatArray:
     """Return what the quality is measured of: logits (n, K) as they are, or measures (n, T)."""
-    raw = raw_outputs(fitted, images)
+    raw = raw_outputs(fitted, prepared.images, prepared.measures)
     return fitted.reading(raw) if isinstance(fitted.reading, Measures) else raw
 
 
-def raw_outputs(fitted: Fitted, images: Any) -> FloatArray:
-    """Return what the network gives for images (n, C, N, N), as it is, (n, K)."""
+def raw_outputs(fitted: Fitted, images: Any, measures: FloatArray | None = None) -> FloatArray:
+    """Return what the network gives for images (n, C, N, N), as it is, (n, K); with `measures`
+    (n, M) of their scans where it was fitted with these.
+    """
     x, batch = fitted.standardizer.of(images), fitted.settings.train.batch_size
     found = predict_logits(fitted.network, x, batch_size=batch)
     parts = list(found.values()) if isinstance(found, dict) else [found]
-    return np.concatenate([part.double().numpy() for part in parts], axis=1)
+    raw = np.concatenate([part.double().numpy() for part in parts], axis=1)
+    return raw if fitted.blend is None else fitted.blend(raw, measures)

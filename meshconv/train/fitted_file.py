@@ -18,6 +18,7 @@ from meshconv.mesh.surface import Surface
 from meshconv.nn.decnn import DECNN
 from meshconv.registration.frame import Frame
 from meshconv.registration.template import Template
+from meshconv.train.blend import Blend
 from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
 from meshconv.train.config import Settings
 from meshconv.train.dataset import Standardizer
@@ -49,6 +50,7 @@ def save_fitted(fitted: Fitted, path: str | PathLike[str]) -> None:
     }
     arrays |= {} if fitted.template is None else _template_arrays(fitted.template)
     arrays |= {} if fitted.quality is None else fitted.quality.arrays()
+    arrays |= {} if fitted.blend is None else fitted.blend.arrays()
     write_checkpoint(path, arrays, _head(fitted))
 
 
@@ -108,6 +110,7 @@ def _head(fitted: Fitted) -> dict[str, Any]:
         "skipped": [[one.index, one.name, one.reason] for one in fitted.skipped],
         "progress": fitted.progress.as_dict(),
         "quality": None if fitted.quality is None else fitted.quality.as_dict(),
+        "blend": None if fitted.blend is None else fitted.blend.as_dict(),
     }
 
 
@@ -152,6 +155,7 @@ def _fitted(arrays: Arrays, head: Mapping[str, Any], device: Any) -> Fitted:
         _skipped(head["skipped"]),
         _progress(head["progress"]),
         None if head["quality"] is None else _QUALITIES[head["kind"]].of(head["quality"], arrays),
+        None if head["blend"] is None else Blend.of(head["blend"], arrays),
     )
 
 

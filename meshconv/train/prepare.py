@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meshconv._check import one_of
+from meshconv._check import FloatArray, one_of
 from meshconv._progress import Meter, metered
 from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import ArgumentError, CacheWarning, CheckpointError, MissingFileError
@@ -30,11 +30,13 @@ from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
 from meshconv.train.config import PrepareConfig
 from meshconv.train.engines import results
 from meshconv.train.prepared import Prepared
+from meshconv.train.scan_measures import measures_of
 from meshconv.train.scans import EXPECTED, ScanLike, Unread, all_of, population_of, unread
 from meshconv.train.skipped import Skipped
 
 _VERSION = 2  # of the images: raise it when preparation gives other values
-_IMAGE = "image.channels"  # what the array of a cache file is called
+_IMAGE = "image.channels"  # what the arrays of a cache file are called
+_MEASURED = "measures"
 _IN_MEMORY = 1 << 29  # bytes of images beyond which they stay in the cache
 
 
@@ -141,6 +143,7 @@ class _Done:
     subject: str
     label: int
     image: NDArray[np.float32] | Path
+    measures: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,14 +180,18 @@ class _Job:
         path = None if self.cache is None else self.cache / f"{self._key(scan)}.npz"
         if path is None or not _is_cached(path, self.config):
             try:
-                made = image_of(place_scan(scan, self.template, self.config), self.config)
+                placed = place_scan(scan, self.template, self.config)
+                made = image_of(placed, self.config)
+                measures = measures_of(placed.surface, self.config)
             except EXPECTED as error:
                 return Skipped(index, scan.name, error)
             image = made.channels.astype(np.float32)
             if path is None:
-                return _Done(index, scan.name, scan.subject, scan.label, image)
-            write_checkpoint(path, {_IMAGE: image}, {})
-        return _Done(index, scan.name, scan.subject, scan.label, path)
+                return _Done(index, scan.name, scan.subject, scan.label, image, measures)
+            more = {_MEASURED: measures} if self.config.measures else {}
+            write_checkpoint(path, {_IMAGE: image, **more}, {})
+        measures = _measures_in(path) if self.config.measures else np.zeros(0)
+        return _Done(index, scan.name, scan.subject, scan.label, path, measures)
 
     def _key(self, scan: Scan) -> str:
         """Return a name made of all that the image depends on."""
@@ -221,17 +228,23 @@ def _is_cached(path: Path, config: PrepareConfig) -> bool:
     """Whether the cache has this image, whole and sound."""
     try:
         image = _image_in(path)
+        measures = _measures_in(path) if config.measures else None
     except MissingFileError:
         return False
     except (CheckpointError, KeyError) as error:
         warnings.warn(f"cached image made anew: {error}", CacheWarning, stacklevel=4)
         return False
     expected = (len(config.channels), config.size, config.size)
-    return image.shape == expected and bool(np.isfinite(image).any())
+    whole = measures is None or bool(len(measures) and np.isfinite(measures).all())
+    return whole and image.shape == expected and bool(np.isfinite(image).any())
 
 
 def _image_in(path: Path) -> NDArray[Any]:
     return read_checkpoint(path)[0][_IMAGE]
+
+
+def _measures_in(path: Path) -> FloatArray:
+    return np.asarray(read_checkpoint(path)[0][_MEASURED], dtype=np.float64)
 
 
 def _stack(done: list[_Done], skipped: list[Skipped], config: PrepareConfig) -> Prepared:
@@ -243,6 +256,7 @@ def _stack(done: list[_Done], skipped: list[Skipped], config: PrepareConfig) -> 
         np.array([one.label for one in done], dtype=np.int64),
         np.array([one.index for one in done], dtype=np.int64),
         tuple(skipped),
+        np.stack([one.measures for one in done]) if config.measures else None,
     )
 
 

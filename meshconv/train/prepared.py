@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from meshconv._check import IntArray
+from meshconv._check import FloatArray, IntArray
 from meshconv.datasets.on_demand import OnDemand
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.image_stack import in_files, some_of
@@ -35,6 +35,8 @@ class Prepared(OnDemand[GeometryImage]):
         Which of the given scans each image is of.
     skipped : tuple of Skipped
         The others.
+    measures : (n, M) float64, optional
+        `meshconv.shape_measures` of each scan, where they were asked for.
     """
 
     images: Any
@@ -44,6 +46,7 @@ class Prepared(OnDemand[GeometryImage]):
     labels: IntArray
     kept: IntArray
     skipped: tuple[Skipped, ...] = ()
+    measures: FloatArray | None = None
     _kind = "image"
 
     def __post_init__(self) -> None:
@@ -68,4 +71,5 @@ class Prepared(OnDemand[GeometryImage]):
             subjects,
             self.labels[k],
             self.kept[k],
+            measures=None if self.measures is None else self.measures[k],
         )

@@ -65,6 +65,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "min_reported_time": 3600,
     "reset_modules": (),
+    "write_computation_times": False,
     "within_subsection_order": "FileNameSortKey",
     "image_scrapers": ("matplotlib",),
     "thumbnail_size": (400, 280),

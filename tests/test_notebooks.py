@@ -1,8 +1,10 @@
-"""The notebooks run from top to bottom."""
+"""The notebooks run from top to bottom, and are kept with what they show."""
 
 from __future__ import annotations
 
 import json
+import re
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,20 @@ NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.i
 
 def test_there_are_notebooks() -> None:
     assert len(NOTEBOOKS) >= 3
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_it_shows_is_kept_and_small(path: Path) -> None:
+    """What cells print and draw is in the file, without errors; pictures of at most 150 kB."""
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert any("image/png" in one.get("data", {}) or "html" in str(one) for one in outputs)
+    for cell in cells:
+        if re.search(r"^print\(", "".join(cell["source"]), re.MULTILINE):
+            assert any(one["output_type"] == "stream" for one in cell["outputs"]), cell["source"]
+    for one in outputs:
+        assert one["output_type"] != "error"
+        assert len(b64decode(one.get("data", {}).get("image/png", ""))) <= 150_000
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

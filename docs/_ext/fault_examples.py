@@ -153,15 +153,17 @@ EXAMPLES = {
         " anew, or name another file.",
     ),
     "MissingDependencyError": Example(
-        "import sys\nsys.modules['openpyxl'] = None  # as if it were not installed\n"
+        "import sys\nfrom unittest.mock import patch\n\n"
+        "from meshconv.datasets.table import read_table\n\n"
         "Path('scans.xlsx').write_bytes(b'PK\\x03\\x04')\n"
-        "from meshconv.datasets.table import read_table\nread_table(Path('scans.xlsx'), ('file',))",
+        "with patch.dict(sys.modules, openpyxl=None):  # as if it were not installed\n"
+        "    read_table(Path('scans.xlsx'), ('file',))",
         "Run the `pip install` line of the message.",
     ),
     "RenderingUnavailableError": Example(
-        "from meshconv.viz import rendering\n"
-        "rendering._PROBE = 'raise SystemExit(1)'  # as on a machine without OpenGL\n"
-        "rendering.rendering_backend.__wrapped__()",
+        "from unittest.mock import patch\n\nfrom meshconv.viz import rendering\n\n"
+        "with patch.object(rendering, '_PROBE', 'raise SystemExit(1)'):  # as without OpenGL\n"
+        "    rendering.rendering_backend.__wrapped__()",
         "Run the `apt-get` line of the message. Everything that draws nothing works without.",
     ),
     "LoadWarning": Example(

@@ -82,6 +82,8 @@ def _entries(module: str, names: list[str]) -> Iterator[str]:
 
 def _overview(module: str, names: list[str]) -> Iterator[str]:
     """One line a name, with the first sentence of what it is."""
+    if not names:
+        return
     yield ".. list-table::\n   :widths: 30 70\n"
     for name in names:
         text = inspect.getdoc(getattr(importlib.import_module(module), name)) or ""

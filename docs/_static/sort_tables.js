@@ -1,4 +1,5 @@
-// A click on a column's head sorts the table: by number where its cells begin with one, else as text.
+// On the pages of results a click on a head sorts the table: by number where cells begin with one,
+// else as text.
 const number = (text) => {
   const found = /^[^\d+-]*([+-]?\d[\d,]*\.?\d*(?:e[+-]?\d+)?)/i.exec(text.trim());
   return found && /^[+\-\d(.]/.test(text.trim()) ? parseFloat(found[1].replaceAll(",", "")) : NaN;
@@ -22,6 +23,7 @@ const sortBy = (table, column, head) => {
 };
 
 document.addEventListener("DOMContentLoaded", () => {
+  if (!location.pathname.includes("/results/")) return;
   document.querySelectorAll(".bd-article table").forEach((table) => {
     const heads = table.tHead ? [...table.tHead.rows[0].cells] : [];
     if (!table.tBodies.length || table.tBodies[0].rows.length < 3 || heads.length < 2) return;

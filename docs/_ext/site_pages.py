@@ -32,6 +32,7 @@ TITLES = {
     "train": "Training",
     "saliency": "Saliency",
     "estimators": "Estimators",
+    "studies": "Whole studies",
     "viz": "Pictures",
     "studies": "Studies",
     "benchmark": "Comparisons",

@@ -8,6 +8,7 @@ import math
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -62,7 +63,7 @@ def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Trained:
         **chosen,
     )
     start = time.process_time()
-    model.fit(_prepared(task.train.images), task.train.labels)
+    model.fit(_known(task.train), task.train.labels)
     seconds = time.process_time() - start
     x = model.standardizer_(task.test.images[:_ATTRIBUTED])
     methods = (
@@ -76,7 +77,7 @@ def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Trained:
         return attribute(model.model_, model.standardizer_(images))
 
     return Trained(
-        lambda part: model.predict_proba(_prepared(part.images)),
+        lambda part: model.predict_proba(_known(part)),
         _size(model),
         epochs,
         seconds,
@@ -116,6 +117,12 @@ def _prepared(images: Images) -> Prepared:
     n = len(images)
     names = tuple(f"channel {k}" for k in range(images.shape[1]))
     return Prepared(images, names, ("",) * n, ("",) * n, np.full(n, -1), np.arange(n))
+
+
+def _known(part: Part) -> Prepared:
+    """Return the images of a part with what is known of them."""
+    found = replace(_prepared(part.images), measures=part.measures)
+    return found if part.subjects is None else replace(found, subjects=part.subjects)
 
 
 def _size(model: mc.SurfaceClassifier) -> int:
@@ -182,6 +189,12 @@ PLAIN: dict[str, Any] = {
     "density": "uniform",
     "direct": False,
 }  # a convolutional network and no more
+PLAIN_VERSIONS: dict[str, dict[str, Any]] = {
+    "": PLAIN,
+    ", direct heads": PLAIN | {"direct": True},
+    ", pooled": PLAIN | {"head": "mean+max"},  # where scans have no places in common
+    ", pooled, with measures": PLAIN | {"head": "mean+max", "measures": "axial"},
+}
 VERSIONS: dict[str, dict[str, Any]] = {  # of DECNN, for an ablation
     "": {},
     ", no warm start": {"warm_start": False},
@@ -211,7 +224,7 @@ def _of_a_grid(name: str) -> Model | None:
         )
     if version == ", points":
         return partial(point_sampled, network_size=size, width=width)
-    plain = {"": PLAIN, ", direct heads": PLAIN | {"direct": True}}.get(version)
+    plain = PLAIN_VERSIONS.get(version)
     return None if plain is None else partial(decnn, network_size=size, width=width, **plain)
 
 
@@ -256,9 +269,10 @@ def model_named(name: str) -> Model:
     ----------
     name : str
         ``DECNN N``, ``plain N`` (a convolutional network on a uniform grid of N x N nodes, averaged
-        over area), ``plain N, points`` (every so many-th pixel) or ``plain N, direct heads`` (DECNN
-        without a density), N followed by ``/W`` for W channels in the first stage, ``DECNN N`` by
-        one of `VERSIONS`; or one of `OTHERS`.
+        over area), ``plain N, points`` (every so many-th pixel), ``plain N, direct heads`` (DECNN
+        without a density), ``plain N, pooled`` (over places) or ``plain N, pooled, with measures``
+        (of shape, beside it), N followed by ``/W`` for W channels in the first stage, ``DECNN N``
+        by one of `VERSIONS`; or one of `OTHERS`.
 
     Raises
     ------

@@ -117,7 +117,7 @@ class Task:
         """`TrainConfig.variation` of all networks: differences of images that are not registered
         are not mixed in.
         """
-        return 0.0 if self.template is None else 1.0
+        return 1.0 if self.aligned and self.template is not None else 0.0
 
     def on_template(self, pixels: FloatArray) -> FloatArray:
         """Return a map (N, N) of the frame on the template's vertices, (V,)."""

@@ -81,6 +81,21 @@ def test_harmonics_and_scale_free_measures_are_chosen_by_name(task):
         measured_logistic(replace(task, measures=()), 0, 1)
 
 
+def test_a_pooled_network_may_listen_to_measures(task):
+    part, _ = next(task.splits(0))
+    noise = np.random.default_rng(0).normal(size=(39, 1, 9, 9)).astype(np.float32)
+    images = {len(p.labels): noise[: len(p.labels)] for p in (part.train, part.test)}
+    part = replace(
+        part,
+        train=replace(part.train, images=images[len(part.train.labels)]),
+        test=replace(part.test, images=images[len(part.test.labels)]),
+        aligned=False,
+    )
+    found = model_named("plain 9, pooled, with measures")(part, 0, 2)
+    right = found.probabilities(part.test).argmax(axis=1) == part.test.labels
+    assert right.mean() > 0.8 and part.variation == 0.0
+
+
 def test_populations_are_known_by_name():
     assert is_population("nodules:spiculation") and not is_population("mnist")
     with pytest.raises(ArgumentError, match="nodules:hue: there are spiculation, lobulation"):

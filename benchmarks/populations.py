@@ -1,0 +1,209 @@
+"""Real populations by their measures: nodules, spines, adrenal glands; cross-validated by subject.
+
+    MESHCONV_DATA=../shared/data python benchmarks/populations.py        # 10 minutes on one core
+
+Nodules and spines: five folds, classes in proportion, no patient (dendrite) on both sides, means
+and half-widths over seeds, each another split. Adrenal glands: the official split. The penalty of
+every logistic or ridge regression is chosen on inner folds by subject; trees have one setting for
+all populations. ``ratings``: ridge regression of the readers' mean rating, of all nodules of the
+training patients, those between the classes too; only its order counts, so there is no accuracy.
+``axial``: with measures of sections across z. ``free``: without measures that have a unit.
+Networks are run by ``meshconv benchmark``. Writes results/populations.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+from _common import environment, one_thread, print_table, write
+
+one_thread()
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import RidgeCV
+
+import meshconv as mc
+from meshconv.benchmark.measured import measured
+from meshconv.benchmark.seeds import over_seeds
+from meshconv.datasets.files import find_data
+from meshconv.datasets.nodules import FILE, TARGETS, mean_ratings
+from meshconv.datasets.packed import read_packed
+from meshconv.datasets.scan import Population, Scan
+from meshconv.stats.folds import grouped_folds
+from meshconv.stats.measure_model import MeasureModel, NormalScores
+from meshconv.stats.metrics import evaluate, roc_auc
+from meshconv.stats.shape_measures import MEASURES
+
+Z = (0.0, 0.0, 1.0)
+_PENALTIES = (30.0, 100.0, 300.0, 1000.0, 3000.0)
+
+
+class EveryNodule(Population):
+    """All 734, whatever their ratings."""
+
+    def __init__(self) -> None:
+        names = ("ratings", "rating_names", "patient", "diameter_mm")
+        self.file = read_packed(find_data(FILE), names)
+        self.subjects = tuple(map(str, self.file.more["patient"].tolist()))
+
+    def __len__(self) -> int:
+        return len(self.file)
+
+    def scan(self, k: int) -> Scan:
+        """Return nodule k."""
+        return Scan(self.file.surface(k), 0, f"nodule_{k}", self.subjects[k])
+
+
+def trees(seed: int) -> Any:
+    """Boosted trees, one setting for all populations."""
+    return HistGradientBoostingClassifier(
+        max_iter=150,
+        learning_rate=0.05,
+        max_leaf_nodes=6,
+        max_features=0.3,
+        min_samples_leaf=5,
+        l2_regularization=5.0,
+        random_state=seed,
+    )
+
+
+def rated(x: Any, rating: Any, rows: Any, held: Any) -> Any:
+    """Ridge regression of the mean rating; the penalty by leaving out one."""
+    scores = NormalScores.of(x[rows])
+    return RidgeCV(_PENALTIES).fit(scores(x[rows]), rating[rows]).predict(scores(x[held]))
+
+
+def columns(names: list[str], kind: str) -> Any:
+    """Which measures."""
+    section = np.array([name.startswith("section_") for name in names])
+    free = np.array([MEASURES[name].scale_free for name in names])
+    return {"plain": ~section, "axial": section | ~section, "axial, free": free}[kind]
+
+
+def crossed(title: str, x: Any, y: Any, whom: list[str], names: list[str], seeds: int) -> Any:
+    """Yield the rows of a population without a split of its own."""
+    for kind in ("plain", "axial", "axial, free"):
+        mine = x[:, columns(names, kind)]
+        for seed in range(seeds):
+            shares = {"logistic": np.zeros((len(y), y.max() + 1))}
+            shares["boosted trees"] = np.zeros_like(shares["logistic"])
+            seen = {name: [] for name in shares}
+            for rows, held in grouped_folds(y, whom, seed=seed):
+                own = [whom[int(k)] for k in rows]
+                model = MeasureModel.fit(mine[rows], y[rows], subjects=own, balanced=False)
+                shares["logistic"][held] = softmax(model.logits(mine[held]), axis=1)
+                seen["logistic"].append((model.logits(mine[rows]).argmax(1) == y[rows]).mean())
+                wood = trees(seed).fit(mine[rows], y[rows])
+                shares["boosted trees"][held] = wood.predict_proba(mine[held])
+                seen["boosted trees"].append(wood.score(mine[rows], y[rows]))
+            shares["both"] = (shares["logistic"] + shares["boosted trees"]) / 2
+            for name, p in shares.items():
+                found = evaluate(y, p, subjects=whom, n_bootstrap=0)
+                yield {
+                    "population": title,
+                    "measures": kind,
+                    "model": name,
+                    "seed": seed,
+                    "accuracy": found.accuracy,
+                    "auc": found.auc,
+                    "training accuracy": float(np.mean(seen.get(name, [np.nan]))),
+                }
+
+
+def by_ratings(title: str, x: Any, rating: Any, kept: Any, y: Any, who: Any, seeds: int) -> Any:
+    """Yield the rows of nodules ranked by the rating that is predicted of them."""
+    everyone, names = np.arange(len(x)), who[1]
+    for kind in ("axial", "axial, free"):
+        mine = x[:, columns(names, kind)]
+        for seed in range(seeds):
+            score = np.zeros(len(kept))
+            for _, held in grouped_folds(y, [who[0][int(k)] for k in kept], seed=seed):
+                tested = {who[0][int(k)] for k in kept[held]}
+                rows = np.array([k for k in everyone if who[0][k] not in tested])
+                score[held] = rated(mine, rating, rows, kept[held])
+            yield {
+                "population": title,
+                "measures": kind,
+                "model": "ratings",
+                "seed": seed,
+                "auc": roc_auc(y == 1, score),
+            }
+
+
+def nodules(cache: Path, seeds: int) -> Any:
+    """Yield the rows of the nodules."""
+    every = EveryNodule()
+    names, x, sound = measured(every, cache / "every_nodule.npz", axis=Z)
+    assert sound == list(range(len(every)))
+    means = mean_ratings(every.file.more["ratings"])
+    order = list(map(str, every.file.more["rating_names"]))
+    cases = [(target, (0.0, np.inf)) for target in TARGETS] + [("malignancy", (8.0, 20.0))]
+    for target, band in cases:
+        some = mc.LungNodules(target, diameters=band)
+        title = f"nodules, {target}" + ("" if band[0] == 0 else ", 8 to 20 mm")
+        whom, kept = list(some.subjects), some.indices
+        yield from crossed(title, x[kept], some.labels, whom, list(names), seeds)
+        rating = means[:, order.index(target)]
+        who = (every.subjects, list(names))
+        yield from by_ratings(title, x, rating, kept, some.labels, who, seeds)
+
+
+def spines(cache: Path, seeds: int) -> Any:
+    """Yield the rows of the spines."""
+    some = mc.DendriticSpines()
+    names, x, sound = measured(some, cache / "spines.npz", axis=Z)
+    whom = [some.subjects[k] for k in sound]
+    yield from crossed("spines", x, some.labels[sound], whom, list(names), seeds)
+
+
+def adrenal(cache: Path) -> Any:
+    """Yield the rows of the adrenal glands."""
+    parts = {}
+    for split in ("train", "test"):
+        glands = mc.AdrenalSurfaces(split, cache=cache / "surfaces")
+        names, x, sound = measured(glands, cache / f"adrenal_{split}.npz", axis=Z)
+        parts[split] = x, glands.labels[sound]
+    (x, y), (new, truth) = parts["train"], parts["test"]
+    for kind in ("plain", "axial", "axial, free"):
+        mine, there = x[:, columns(list(names), kind)], new[:, columns(list(names), kind)]
+        model = MeasureModel.fit(mine, y, balanced=False)
+        wood = trees(0).fit(mine, y)
+        shares = {
+            "logistic": softmax(model.logits(there), axis=1),
+            "boosted trees": wood.predict_proba(there),
+        }
+        shares["both"] = (shares["logistic"] + shares["boosted trees"]) / 2
+        for name, p in shares.items():
+            found = evaluate(truth, p)
+            row = {"population": "adrenal glands", "measures": kind, "model": name, "seed": 0}
+            yield {**row, "accuracy": found.accuracy, "auc": found.auc, "n": len(truth)}
+
+
+def main() -> None:
+    """Measure, learn, print, write."""
+    parser = argparse.ArgumentParser(description="Real populations by their measures.")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--sets", nargs="+", default=["nodules", "spines", "adrenal"])
+    parser.add_argument("--cache", type=Path, default=Path("out/populations"))
+    args = parser.parse_args()
+    warnings.simplefilter("ignore")
+    start, rows = time.process_time(), list[dict[str, Any]]()
+    for name in args.sets:
+        made = {"nodules": nodules, "spines": spines}.get(name)
+        rows += adrenal(args.cache) if made is None else made(args.cache, args.seeds)
+    by = ("population", "measures", "model")
+    means = over_seeds(rows, by, ("accuracy", "auc", "training accuracy"))
+    print_table(means)
+    record = {"environment": environment("numpy", "scikit-learn"), "seeds": args.seeds}
+    record["CPU s"] = time.process_time() - start
+    write("populations", {**record, "means": means, "rows": rows})
+
+
+if __name__ == "__main__":
+    main()

@@ -60,9 +60,15 @@ class EveryNodule(Population):
         return Scan(self.file.surface(k), 0, f"nodule_{k}", self.subjects[k])
 
 
-def trees(seed: int) -> Any:
+def logistic(x: Any, y: Any, whom: Any, seed: int) -> Any:
+    """Logistic regression of normal scores."""
+    model = MeasureModel.fit(x, y, subjects=whom, balanced=False, seed=seed)
+    return lambda new: softmax(model.logits(new), axis=1)
+
+
+def trees(x: Any, y: Any, whom: Any, seed: int) -> Any:
     """Boosted trees, one setting for all populations."""
-    return HistGradientBoostingClassifier(
+    wood = HistGradientBoostingClassifier(
         max_iter=150,
         learning_rate=0.05,
         max_leaf_nodes=6,
@@ -71,6 +77,10 @@ def trees(seed: int) -> Any:
         l2_regularization=5.0,
         random_state=seed,
     )
+    return wood.fit(x, y).predict_proba
+
+
+LEARNERS: dict[str, Any] = {"logistic": logistic, "boosted trees": trees}
 
 
 def rated(x: Any, rating: Any, rows: Any, held: Any) -> Any:
@@ -86,23 +96,21 @@ def columns(names: list[str], kind: str) -> Any:
     return {"plain": ~section, "axial": section | ~section, "axial, free": free}[kind]
 
 
-def crossed(title: str, x: Any, y: Any, whom: list[str], names: list[str], seeds: int) -> Any:
+def crossed(title: str, x: Any, y: Any, whom: list[str], names: list[str], args: Any) -> Any:
     """Yield the rows of a population without a split of its own."""
-    for kind in ("plain", "axial", "axial, free"):
+    for kind in args.measures:
         mine = x[:, columns(names, kind)]
-        for seed in range(seeds):
-            shares = {"logistic": np.zeros((len(y), y.max() + 1))}
-            shares["boosted trees"] = np.zeros_like(shares["logistic"])
-            seen = {name: [] for name in shares}
+        for seed in range(args.seeds):
+            shares = {name: np.zeros((len(y), y.max() + 1)) for name in args.models}
+            seen: dict[str, list[float]] = {name: [] for name in shares}
             for rows, held in grouped_folds(y, whom, seed=seed):
                 own = [whom[int(k)] for k in rows]
-                model = MeasureModel.fit(mine[rows], y[rows], subjects=own, balanced=False)
-                shares["logistic"][held] = softmax(model.logits(mine[held]), axis=1)
-                seen["logistic"].append((model.logits(mine[rows]).argmax(1) == y[rows]).mean())
-                wood = trees(seed).fit(mine[rows], y[rows])
-                shares["boosted trees"][held] = wood.predict_proba(mine[held])
-                seen["boosted trees"].append(wood.score(mine[rows], y[rows]))
-            shares["both"] = (shares["logistic"] + shares["boosted trees"]) / 2
+                for name in args.models:
+                    answer = LEARNERS[name](mine[rows], y[rows], own, seed)
+                    shares[name][held] = answer(mine[held])
+                    seen[name].append((answer(mine[rows]).argmax(axis=1) == y[rows]).mean())
+            if len(shares) > 1:
+                shares["both"] = sum(shares.values()) / len(shares)
             for name, p in shares.items():
                 found = evaluate(y, p, subjects=whom, n_bootstrap=0)
                 yield {
@@ -112,16 +120,16 @@ def crossed(title: str, x: Any, y: Any, whom: list[str], names: list[str], seeds
                     "seed": seed,
                     "accuracy": found.accuracy,
                     "auc": found.auc,
-                    "training accuracy": float(np.mean(seen.get(name, [np.nan]))),
+                    "training accuracy": float(np.mean(seen[name])) if name in seen else None,
                 }
 
 
-def by_ratings(title: str, x: Any, rating: Any, kept: Any, y: Any, who: Any, seeds: int) -> Any:
+def by_ratings(title: str, x: Any, rating: Any, kept: Any, y: Any, who: Any, args: Any) -> Any:
     """Yield the rows of nodules ranked by the rating that is predicted of them."""
     everyone, names = np.arange(len(x)), who[1]
-    for kind in ("axial", "axial, free"):
+    for kind in args.measures:
         mine = x[:, columns(names, kind)]
-        for seed in range(seeds):
+        for seed in range(args.seeds):
             score = np.zeros(len(kept))
             for _, held in grouped_folds(y, [who[0][int(k)] for k in kept], seed=seed):
                 tested = {who[0][int(k)] for k in kept[held]}
@@ -136,7 +144,7 @@ def by_ratings(title: str, x: Any, rating: Any, kept: Any, y: Any, who: Any, see
             }
 
 
-def nodules(cache: Path, seeds: int) -> Any:
+def nodules(cache: Path, args: Any) -> Any:
     """Yield the rows of the nodules."""
     every = EveryNodule()
     names, x, sound = measured(every, cache / "every_nodule.npz", axis=Z)
@@ -148,21 +156,21 @@ def nodules(cache: Path, seeds: int) -> Any:
         some = mc.LungNodules(target, diameters=band)
         title = f"nodules, {target}" + ("" if band[0] == 0 else ", 8 to 20 mm")
         whom, kept = list(some.subjects), some.indices
-        yield from crossed(title, x[kept], some.labels, whom, list(names), seeds)
+        yield from crossed(title, x[kept], some.labels, whom, list(names), args)
         rating = means[:, order.index(target)]
         who = (every.subjects, list(names))
-        yield from by_ratings(title, x, rating, kept, some.labels, who, seeds)
+        yield from by_ratings(title, x, rating, kept, some.labels, who, args)
 
 
-def spines(cache: Path, seeds: int) -> Any:
+def spines(cache: Path, args: Any) -> Any:
     """Yield the rows of the spines."""
     some = mc.DendriticSpines()
     names, x, sound = measured(some, cache / "spines.npz", axis=Z)
     whom = [some.subjects[k] for k in sound]
-    yield from crossed("spines", x, some.labels[sound], whom, list(names), seeds)
+    yield from crossed("spines", x, some.labels[sound], whom, list(names), args)
 
 
-def adrenal(cache: Path) -> Any:
+def adrenal(cache: Path, args: Any) -> Any:
     """Yield the rows of the adrenal glands."""
     parts = {}
     for split in ("train", "test"):
@@ -170,15 +178,11 @@ def adrenal(cache: Path) -> Any:
         names, x, sound = measured(glands, cache / f"adrenal_{split}.npz", axis=Z)
         parts[split] = x, glands.labels[sound]
     (x, y), (new, truth) = parts["train"], parts["test"]
-    for kind in ("plain", "axial", "axial, free"):
+    for kind in args.measures:
         mine, there = x[:, columns(list(names), kind)], new[:, columns(list(names), kind)]
-        model = MeasureModel.fit(mine, y, balanced=False)
-        wood = trees(0).fit(mine, y)
-        shares = {
-            "logistic": softmax(model.logits(there), axis=1),
-            "boosted trees": wood.predict_proba(there),
-        }
-        shares["both"] = (shares["logistic"] + shares["boosted trees"]) / 2
+        shares = {name: LEARNERS[name](mine, y, None, 0)(there) for name in args.models}
+        if len(shares) > 1:
+            shares["both"] = sum(shares.values()) / len(shares)
         for name, p in shares.items():
             found = evaluate(truth, p)
             row = {"population": "adrenal glands", "measures": kind, "model": name, "seed": 0}
@@ -190,13 +194,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Real populations by their measures.")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sets", nargs="+", default=["nodules", "spines", "adrenal"])
+    parser.add_argument("--measures", nargs="+", default=["plain", "axial", "axial, free"])
+    parser.add_argument("--models", nargs="+", default=list(LEARNERS), choices=list(LEARNERS))
     parser.add_argument("--cache", type=Path, default=Path("out/populations"))
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     start, rows = time.process_time(), list[dict[str, Any]]()
+    makers = {"nodules": nodules, "spines": spines, "adrenal": adrenal}
     for name in args.sets:
-        made = {"nodules": nodules, "spines": spines}.get(name)
-        rows += adrenal(args.cache) if made is None else made(args.cache, args.seeds)
+        for row in makers[name](args.cache, args):
+            rows.append(row)
+            print(row, flush=True)
     by = ("population", "measures", "model")
     means = over_seeds(rows, by, ("accuracy", "auc", "training accuracy"))
     print_table(means)

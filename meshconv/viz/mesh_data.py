@@ -50,7 +50,7 @@ def mesh_data(
         "field": explained.look.name if explained.field is not None else "no field:",
         "limits": list(limits),
         "colours": list(style.DIVERGING if explained.look.signed else SEQUENTIAL),
-        "neutral": SEQUENTIAL[0],
+        "neutral": _neutral(signed=explained.look.signed),
         "signed": explained.look.signed,
         "lines": bool(explained.look.iso_lines and np.ptp(values) > 0),
         "size": ((high - low) / (extent or float((high - low).max()) or 1.0)).tolist(),
@@ -61,6 +61,11 @@ def mesh_data(
         "wide": wide,
         "ids": None if ids is None else _text(ids, "<u4"),
     }
+
+
+def _neutral(*, signed: bool) -> str:
+    """Return the colour of nothing."""
+    return style.DIVERGING[len(style.DIVERGING) // 2] if signed else SEQUENTIAL[0]
 
 
 def _values(explained: Explained) -> tuple[tuple[float, float], FloatArray]:

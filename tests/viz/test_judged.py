@@ -13,6 +13,7 @@ from meshconv.train.measure_quality import measures_measured
 from meshconv.viz.explained import as_explained
 from meshconv.viz.judged import judged_in_fit, judged_test
 from meshconv.viz.mesh_data import mesh_data
+from meshconv.viz.picture import FieldStyle
 
 LABELS = np.array([0, 0, 0, 1, 1, 1])
 SHARES = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6], [0.2, 0.8], [0.6, 0.4]])
@@ -56,3 +57,12 @@ def test_the_border_is_not_coloured_and_the_inside_is():
     ball = icosphere(2)
     closed = as_explained(ball, ball.vertices[:, 0]).without_border()
     assert closed.muted is None and mesh_data(closed)["muted"] is None
+
+
+def test_nothing_has_the_colour_of_zero():
+    """So that the border of a signed map, which is not coloured, is not seen against its inside."""
+    ball = icosphere(2)
+    for signed in (False, True):
+        look = FieldStyle("mm", (-1.0, 1.0), signed=signed)
+        data = mesh_data(as_explained(ball, ball.vertices[:, 0], look=look))
+        assert data["neutral"] == data["colours"][len(data["colours"]) // 2 if signed else 0]

@@ -274,7 +274,7 @@ def _report(args: argparse.Namespace) -> int:
     model, done, truth, shares, figures = _tested(args, scans)
     shown = [int(k) for k in done.kept[: args.scans]]
     mc.report(
-        [model.explain(scans[k]) for k in shown],
+        (model.explain(scans[k]) for k in shown),
         args.output,
         title=f"{args.folder.name}: {len(scans)} scans",
         names=[scans.name(k) for k in shown],

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import datetime
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, islice, repeat
 from os import PathLike
 from typing import Any
 
@@ -23,9 +24,10 @@ from meshconv.resample.resampler import Resampler
 from meshconv.viz.explained import Explained, as_explained
 from meshconv.viz.judged import Judged, judged_in_fit, judged_test
 from meshconv.viz.picture import FieldStyle, views_extent
-from meshconv.viz.sections import LEFT, card, left_out, meshes, row
+from meshconv.viz.sections import LEFT, card, left_out, meshes, row, thumbnail
 from meshconv.viz.template_engine import render
 
+_THUMBNAIL = 112  # pixels
 _NOWHERE = 0.25  # of a vertex's pixels without a value, that leave it uncoloured
 
 
@@ -51,6 +53,8 @@ def report(
     look: FieldStyle | None = None,
     size: int = 420,
     in_viewer: int = 6,
+    in_full: int = 24,
+    thumbnails: int = 1000,
     overwrite: bool = True,
 ) -> None:
     """Write a report of explained scans: one HTML file, no other file, nothing loaded from
@@ -58,10 +62,10 @@ def report(
 
     Parameters
     ----------
-    results : sequence or mapping of explanations
+    results : sequence, iterator or mapping of explanations
         Each with ``surface`` and ``saliency``, and ``parameterization``, ``label``,
         ``probabilities``, ``sampling_grid`` where known (`meshconv.viz.explained.as_explained`); a
-        mapping gives names.
+        mapping gives names. Of thousands, an iterator: each is let go when it is drawn.
     path : str or PathLike
         Written whole or not at all.
     title, note : str
@@ -103,6 +107,10 @@ def report(
         Pixels of each picture.
     in_viewer : int
         How many scans, the first ones, can be turned; each costs some 100 to 300 kB.
+    in_full, thumbnails : int
+        How many scans, the first ones, are shown from all sides, at some 200 kB each, and how many
+        more by one small picture, at 4 kB; the rest stand in a table. So a page of thousands stays
+        below 50 MB.
     overwrite : bool
         Whether an existing file may be replaced.
 
@@ -117,31 +125,35 @@ def report(
     MeshIOError
         If the file cannot be written; an existing one is then left as it was.
     """
-    scans = [one.facing_viewer().without_border() for one in _explained(results, names, look)]
-    truth = list(true_labels) if true_labels is not None else [None] * len(scans)
-    if len(truth) != len(scans):
-        raise ArgumentError(f"{len(truth)} true labels for {len(scans)} results")
+    found = _with_truth(_explained(results, names, look), true_labels)
+    first = list(islice(found, in_full))
+    scans, classes = [one for one, _ in first], tuple(map(str, class_names))
     quality = scans[0].quality if quality is None and scans else quality
     group = (
         None if group_map is None else _group(group_map, quality).facing_viewer().without_border()
     )
     extent = max((views_extent(one.surface, LEFT) for one in scans), default=None)
-    classes = tuple(map(str, class_names))
+    cards = [card(one, true, classes, size, extent) for one, true in first]
+    small = chain(repeat(_THUMBNAIL, thumbnails), repeat(0))
+    more = [
+        thumbnail(one, true, classes, side, extent)
+        for (one, true), side in zip(found, small, strict=False)
+    ]
     judged = _judged(metrics, predictions, quality, classes, positive, prediction_names)
     page = render(
         "report.html",
         title=title,
         note=note,
-        answer=list(answer) or _answer(judged, len(scans)),
+        answer=list(answer) or _answer(judged, len(scans) + len(more)),
         judged=judged,
         group=None if group is None else row(group, size, None),
         first_scan=int(group is not None),
         in_viewer=in_viewer,
         registration=list(registration),
         settings=_settings(settings),
-        cards=[
-            card(one, true, classes, size, extent) for one, true in zip(scans, truth, strict=True)
-        ],
+        cards=cards,
+        thumbnails=[one for one in more if one.png is not None],
+        others=[one for one in more if one.png is None],
         skipped=left_out(skipped),
         meshes=meshes(([] if group is None else [group]) + scans[:in_viewer]),
     )
@@ -150,19 +162,32 @@ def report(
 
 def _explained(
     results: Any, names: Sequence[str] | None, look: FieldStyle | None
-) -> list[Explained]:
+) -> Iterator[Explained]:
+    """Yield what is to be drawn, one by one, each with a name."""
     if isinstance(results, Mapping):
         names, results = list(results) if names is None else names, list(results.values())
     elif hasattr(results, "saliency") or not isinstance(results, Iterable):
         results = [results]
-    results = list(results)
-    if names is not None and len(names) != len(results):
-        raise ArgumentError(f"{len(names)} names for {len(results)} results")
-    found = [
-        as_explained(one, name="" if names is None else str(names[k]), look=look)
-        for k, one in enumerate(results)
-    ]
-    return [one if one.name else replace(one, name=f"scan {k + 1}") for k, one in enumerate(found)]
+    count = len(results) if hasattr(results, "__len__") else None
+    if names is not None and count not in (None, len(names)):
+        raise ArgumentError(f"{len(names)} names for {count} results")
+    for k, one in enumerate(results):
+        if names is not None and k >= len(names):
+            raise ArgumentError(f"{len(names)} names for more results")
+        known = as_explained(one, name="" if names is None else str(names[k]), look=look)
+        named = known if known.name else replace(known, name=f"scan {k + 1}")
+        yield named.facing_viewer().without_border()
+
+
+def _with_truth(
+    scans: Iterator[Explained], true_labels: Sequence[Any] | None
+) -> Iterator[tuple[Explained, Any]]:
+    """Yield each scan with its true label, None where none are given."""
+    truth, count = None if true_labels is None else list(true_labels), 0
+    for count, one in enumerate(scans, start=1):
+        yield one, truth[count - 1] if truth is not None and count <= len(truth) else None
+    if truth is not None and len(truth) != count:
+        raise ArgumentError(f"{len(truth)} true labels for {count} results")
 
 
 def _judged(

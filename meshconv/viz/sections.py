@@ -58,17 +58,51 @@ class Card(NamedTuple):
     row: Row
 
 
+class Thumbnail(NamedTuple):
+    """One of many scans: what is said of it, and one small picture, or none."""
+
+    name: str
+    label: str
+    truth: str
+    wrong: bool
+    odds: list[tuple[str, float]]
+    png: bytes | None
+
+
 def card(
     one: Explained, true: Any, classes: tuple[str, ...], size: int, extent: float | None
 ) -> Card:
     """Return what is shown of one scan."""
-    return Card(
+    return Card(*_said(one, true, classes), row(one, size, extent))
+
+
+def thumbnail(
+    one: Explained, true: Any, classes: tuple[str, ...], size: int, extent: float | None
+) -> Thumbnail:
+    """Return what is shown of one of many scans; no picture if `size` is 0."""
+    made = None
+    if size:
+        (view,) = render_views(
+            one.surface,
+            one.field,
+            views=("front",),
+            field_style=one.look,
+            size=size,
+            extent=extent,
+        )
+        made = png(view)
+    return Thumbnail(*_said(one, true, classes), made)
+
+
+def _said(
+    one: Explained, true: Any, classes: tuple[str, ...]
+) -> tuple[str, str, str, bool, list[tuple[str, float]]]:
+    return (
         one.name,
         "" if one.label is None or one.at_chance else _class(one.label, classes),
         "" if true is None else _class(true, classes),
         one.label is not None and not one.at_chance and str(true) != str(one.label),
         [(_class(k, classes), share) for k, share in one.probabilities if not one.at_chance],
-        row(one, size, extent),
     )
 
 

@@ -113,3 +113,15 @@ def test_images_of_many_stay_in_the_cache(tmp_path: Path, monkeypatch: pytest.Mo
     assert outside.labels.tolist() == inside.labels.tolist()
     bare = prepare(faces, template, config=how["config"])  # nowhere to stay
     np.testing.assert_array_equal(bare.images, inside.images)
+
+
+@pytest.mark.parametrize("scans_each", [1, 2])
+def test_group_maps_of_files_are_those_of_memory(tmp_path: Path, scans_each: int) -> None:
+    images = _images(24, 9)
+    subjects = [f"s{k // 2 // scans_each * 2 + k % 2}" for k in range(24)]
+    one, other = (
+        mc.group_map(given, np.arange(24) % 2, subjects=subjects, permutations=19)
+        for given in (images, _prepared(_mapped(images, tmp_path)).images)
+    )
+    np.testing.assert_array_equal(one.p, other.p)
+    np.testing.assert_array_equal(one.difference, other.difference)

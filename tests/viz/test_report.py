@@ -12,6 +12,7 @@ import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -364,3 +365,37 @@ def test_what_was_measured_while_fitting_is_on_the_page(tmp_path: Path) -> None:
     assert str(found) in page and "Measured while it was fitted" in page and "in 5 folds" in page
     assert f"the classifier is {found.verdict}: it has no map to show" in page
     assert page.count('alt="calibration curve"') == 1 and "small sample" in page
+
+
+def test_of_many_scans_a_few_are_shown_in_full_more_are_small_and_the_rest_is_listed(tmp_path):
+    alive, most = WeakSet(), 0
+
+    def many(count):
+        nonlocal most
+        for k in range(count):
+            one = SimpleNamespace(surface=icosphere(1, radius=9.0 + k), label=k % 2)
+            one.saliency, one.name = np.linspace(0, 1, 42), f"s{k} {EVIL}"
+            one.probabilities = {0: 0.75 - k % 2 / 2, 1: 0.25 + k % 2 / 2}
+            alive.add(one.surface)
+            most = max(most, len(alive))
+            yield one
+
+    options = {"in_full": 2, "thumbnails": 3, "in_viewer": 1, "size": 64}
+    report(many(9), tmp_path / "page.html", true_labels=[0] * 9, **options)
+    text = (tmp_path / "page.html").read_text()
+    page = Page(text)
+    assert not page.open and most <= 5  # each is let go when it is drawn
+    assert text.count("<article") == 2 and EVIL not in text
+    figures = text.split('class="thumbnails"')[1].split("</div>")[0]
+    assert figures.count("<img") == 3 and figures.count('class="wrong"') == 1
+    assert "truth: 0" in figures and "0.75" in figures
+    listed = text.split('class="others"')[1].split("</table>")[0]
+    assert listed.count("<tr") == 4 and listed.count("<img") == 0 and "4 more scans" in text
+    pictures = [base64.b64decode(code) for code in re.findall(r"base64,([\w+/=]+)", figures)]
+    assert all(imread(io.BytesIO(one)).shape[:2] == (112, 112) for one in pictures)
+    assert max(map(len, pictures)) < 8000  # a thousand take 11 MB at most
+    for labels in ([0] * 8, [0] * 10):
+        with pytest.raises(ArgumentError, match=f"{len(labels)} true labels for 9 results"):
+            report(many(9), tmp_path / "page.html", true_labels=labels, **options)
+    with pytest.raises(ArgumentError, match="1 names for more results"):
+        report(many(2), tmp_path / "page.html", names=["a"], **options)

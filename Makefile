@@ -43,8 +43,9 @@ bench: $(READY)  ## every benchmark, ratios to peers; JSON in benchmarks/results
 	for script in io operators repair maps density registration layer classify layers adrenal; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 docs: $(READY)  ## the site, without a network, in docs/_build/html; every example and link tried
-	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
-	$(BIN)/python docs/_ext/run_code.py
+	$(BIN)/python docs/_ext/run_code.py & pages=$$!; \
+	$(BIN)/python -m sphinx -E -W --keep-going -q -b html docs docs/_build/html; built=$$?; \
+	wait $$pages && exit $$built
 	$(BIN)/python -m pytest -m slow tests/docs
 
 wheel: $(READY)  ## the wheel in fresh environments: each extra, newest and lowest versions

@@ -289,4 +289,4 @@ def test_a_frame_can_be_turned_and_a_head_chosen(
     assert json.loads(out)["head"] == "mean"
     back = mc.SurfaceClassifier.load(tmp_path / "model")
     assert abs(back.template_.parameterization.coordinates - flat.coordinates).max() < 1e-9
-    assert back.model_.head == "mean"
+    assert back.head_ == "mean"

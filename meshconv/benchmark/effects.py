@@ -14,6 +14,7 @@ from meshconv._check import FloatArray, IntArray, one_of
 from meshconv.datasets.morphable import EFFECTS, Acquisition, FaceModel, MorphableFaces
 from meshconv.errors import ArgumentError
 
+KINDS = ("sign", "side", "rough", "xor")  # groups that are alike in their means
 _WAVELENGTH, _WAVES = 12.0, 64  # of the texture, mm; plane waves that it is made of
 _ROUGHNESS = 0.2  # root mean square of the texture, of the peak: .8 mm at 4 mm
 

@@ -34,6 +34,7 @@ from meshconv.benchmark.measured import (
 from meshconv.benchmark.opponents import ResNet, SaliencySampler
 from meshconv.benchmark.task import Part, Task
 from meshconv.benchmark.trained import Images, Model, Trained
+from meshconv.benchmark.tuned import four_times, tuned
 from meshconv.errors import ArgumentError
 from meshconv.nn.seeding import seeded
 from meshconv.saliency.attribute import attribute
@@ -50,16 +51,17 @@ def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Trained:
     same grid.
     """
     own: dict[str, Any] = (
-        {"density": "shared"} if task.aligned else {"density": "sample", "ratio": 30.0}
+        {"density": "auto"} if task.aligned else {"density": "sample", "ratio": 30.0}
     )
     chosen = own | options
+    folds = TrainConfig.verdict if chosen["density"] == "auto" else 0  # the benchmark tests
     model = mc.SurfaceClassifier(
         size=task.size,
         template=task.template,
         seed=seed,
         epochs=epochs,
         variation=task.variation,
-        verdict=0,  # the benchmark tests
+        verdict=folds,
         **chosen,
     )
     start = time.process_time()
@@ -126,12 +128,10 @@ def _known(part: Part) -> Prepared:
 
 
 def _size(model: mc.SurfaceClassifier) -> int:
-    """Parameters that take part: a plain network has no density."""
-    plain = model.density == "uniform"
+    """Parameters that take part: a network without a density has none of it."""
+    unused = "members.uniform.density."
     return sum(
-        p.numel()
-        for name, p in model.model_.named_parameters()
-        if not (plain and name.startswith("density."))
+        p.numel() for name, p in model.model_.named_parameters() if not name.startswith(unused)
     )
 
 
@@ -195,17 +195,16 @@ PLAIN_VERSIONS: dict[str, dict[str, Any]] = {
     ", pooled": PLAIN | {"head": "mean+max"},  # where scans have no places in common
     ", pooled, with measures": PLAIN | {"head": "mean+max", "measures": "axial"},
 }
+_ALONE: dict[str, Any] = {"density": "shared", "direct": True}  # one network with a density
 VERSIONS: dict[str, dict[str, Any]] = {  # of DECNN, for an ablation
     "": {},
-    ", no warm start": {"warm_start": False},
-    ", no emphasis": {"emphasis": 0.0},
-    ", no direct heads": {"direct": False},
-    ", warm start only": {"density_epochs": 0},
-    ", learned to the end": {"density_epochs": 1000},
-    ", area only": {
-        "warm_start": False,
-        "density_epochs": 0,
-    },  # a flat density: every node shows the same area
+    ", density alone": _ALONE,
+    ", no warm start": _ALONE | {"warm_start": False, "density_epochs": 10},
+    ", no emphasis": _ALONE | {"emphasis": 0.0},
+    ", no direct heads": _ALONE | {"direct": False},
+    ", learned for 10 epochs": _ALONE | {"density_epochs": 10},
+    ", learned to the end": _ALONE | {"density_epochs": 1000},
+    ", area only": _ALONE | {"warm_start": False},  # flat: every node shows the same area
 }
 
 
@@ -224,8 +223,13 @@ def _of_a_grid(name: str) -> Model | None:
         )
     if version == ", points":
         return partial(point_sampled, network_size=size, width=width)
-    plain = PLAIN_VERSIONS.get(version)
-    return None if plain is None else partial(decnn, network_size=size, width=width, **plain)
+    how: dict[str, Callable[..., Trained]] = {
+        ", tuned": partial(tuned, decnn),
+        ", 4 x longer": partial(four_times, decnn),
+    }
+    plain = PLAIN if version in how else PLAIN_VERSIONS.get(version)
+    chosen = how.get(version, decnn)
+    return None if plain is None else partial(chosen, network_size=size, width=width, **plain)
 
 
 def _on_meshes(name: str, task: Task, seed: int, epochs: int) -> Trained:
@@ -270,9 +274,9 @@ def model_named(name: str) -> Model:
     name : str
         ``DECNN N``, ``plain N`` (a convolutional network on a uniform grid of N x N nodes, averaged
         over area), ``plain N, points`` (every so many-th pixel), ``plain N, direct heads`` (DECNN
-        without a density), ``plain N, pooled`` (over places) or ``plain N, pooled, with measures``
-        (of shape, beside it), N followed by ``/W`` for W channels in the first stage, ``DECNN N``
-        by one of `VERSIONS`; or one of `OTHERS`.
+        without a density), ``plain N, 4 x longer`` or ``plain N, tuned``, ``plain N, pooled`` (over
+        places) or ``plain N, pooled, with measures`` (of shape, beside it), N followed by ``/W``
+        for W channels in the first stage, ``DECNN N`` by one of `VERSIONS`; or one of `OTHERS`.
 
     Raises
     ------
@@ -282,7 +286,8 @@ def model_named(name: str) -> Model:
     model = OTHERS.get(name) or _of_a_grid(name)
     if model is None:
         raise ArgumentError(
-            f"no model {name!r}; there are DECNN N[/W], plain N[/W][, points|, direct heads],"
+            f"no model {name!r}; there are DECNN N[/W],"
+            " plain N[/W][, points|, direct heads|, 4 x longer|, tuned],"
             f" {', '.join(OTHERS)}"
         )
     return model

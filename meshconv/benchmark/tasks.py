@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import meshconv as mc
+from meshconv.benchmark.effects import KINDS, FactorialFaces, effect_site
 from meshconv.benchmark.measured import measured
 from meshconv.benchmark.task import Part, Task, shuffled
 from meshconv.datasets.adrenal import CLASSES
@@ -47,10 +48,12 @@ def load_task(
     name : str
         ``faces:EFFECT:MM`` (morphable faces, independent meshing, cropping, pose and noise; `n` to
         learn from and `n` to test), ``faces:EFFECT:MM:variants`` (with mirrored, denser and coarser
-        test scans), ``mnist``, ``pneumonia``, ``cluttered``, ``cells`` (which kind of blood cell),
+        test scans), ``kinds:EFFECT:MM[:SEED]`` (`FactorialFaces`: groups alike in their means, or
+        all eight mean effects at once; other faces for each seed), ``mnist``, ``pneumonia``,
+        ``cluttered``, ``cells`` (which kind of blood cell),
         ``platelets`` (is there one in this field of blood, and where), ``adrenal`` (official
-        split), or ``folder:PATH`` (scans and a table of labels;
-        split by subject). ``:shuffled`` behind it shuffles the training labels.
+        split), or ``folder:PATH`` (scans and a table of labels; split by subject). ``:shuffled``
+        behind it shuffles the training labels.
     n : int
         Of each part, for sets that are generated.
     cache : Path
@@ -109,6 +112,33 @@ def _faces(rest: list[str], n: int, cache: Path, workers: int) -> Task:
         truth=size / size.max(),
         variants=variants,
     )
+
+
+def _kinds(rest: list[str], n: int, cache: Path, workers: int) -> Task:
+    if len(rest) not in (2, 3) or rest[0] not in (*KINDS, *EFFECTS):
+        raise ArgumentError(
+            f"kinds:EFFECT:MM[:SEED] needed, effects {', '.join((*KINDS, *EFFECTS))}; found"
+            f" kinds:{':'.join(rest)}"
+        )
+    effect, amplitude, seed = rest[0], float(rest[1]), int(rest[2]) if len(rest) == 3 else 0
+    model, effects = face_model(), KINDS if rest[0] in KINDS else EFFECTS
+    template = mc.Template.from_surface(model.mean, landmarks=model.landmarks)
+
+    def part(first: int) -> Part:
+        faces = FactorialFaces(n, effects, amplitude, seed=first + 1000 * seed)
+
+        def ready() -> Prepared:
+            done = prepare(faces, template, workers=workers, on_error="skip")
+            return replace(done, labels=faces.codes()[done.kept] @ 2 ** np.arange(len(effects)))
+
+        group = "kinds" if effects is KINDS else "means"
+        name = f"{group}_{amplitude:g}_{faces.seed}_{n}.npz"
+        found = _kept(cache / "parts" / name, ready)
+        return replace(found, labels=(found.labels >> effects.index(effect)) & 1)
+
+    train, test = part(TRAIN_SEED), part(TEST_SEED)
+    truth = effect_site(model, effect)
+    return Task("", train, test, ("without", "with"), template=template, truth=truth)
 
 
 def _kept(path: Path, ready: Callable[[], Prepared]) -> Part:
@@ -217,6 +247,7 @@ def _adrenal(rest: list[str], n: int, cache: Path, workers: int) -> Task:
 
 _LOADERS: dict[str, Callable[[list[str], int, Path, int], Task]] = {
     "faces": _faces,
+    "kinds": _kinds,
     "mnist": _mnist,
     "pneumonia": _pneumonia,
     "cluttered": _cluttered,

@@ -84,7 +84,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     )
     _add_own(parser, "--epochs", type=int)
     _add_own(parser, "--network-size", type=int, help="nodes per side that the network sees")
-    _add_own(parser, "--density", choices=("shared", "sample", "uniform"))
+    _add_own(parser, "--density", choices=("auto", "shared", "sample", "uniform"))
     _add_own(
         parser,
         "--head",

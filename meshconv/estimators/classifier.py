@@ -27,10 +27,11 @@ class SurfaceClassifier(ClassifierMixin, SurfaceEstimator):
     ----------
     size, network_size : int
         Nodes per side of the images, and of the equalized grid that the network sees.
-    density : {'shared', 'sample', 'uniform'}
-        One density for the population, one for each scan, or none. With a template, a density
-        multiplies the area element: equal attention is equal area of *surface*. Without one, the
-        frame is sampled evenly.
+    density : {'auto', 'shared', 'sample', 'uniform'}
+        One density for the population, one for each scan, or none; ``auto``: two networks, one with
+        a shared density and one without, each of which counts as much as scans held out say
+        (``quality_.weights``). With a template, a density multiplies the area element: equal
+        attention is equal area of *surface*. Without one, the frame is sampled evenly.
     ratio : float
         Largest / smallest density.
     warm_start : bool
@@ -44,8 +45,9 @@ class SurfaceClassifier(ClassifierMixin, SurfaceEstimator):
     width : int
         Channels of the first stage of the network.
     direct : bool, optional
-        Whether linear heads also see every node of the equalized image, see `DECNN`; by default for
-        scans (with a template) whose density is not one for each, with ``head='flatten'``.
+        Whether linear heads also see every node of the equalized image, see `DECNN`. By default
+        they do for scans (with a template) whose density is not one for each, with
+        ``head='flatten'``, and count as much as scans held out say.
     emphasis : float, optional
         Power of the density that multiplies what the network sees, see `DECNN`.
     backbone : {'small', 'dynamic_stride', 'adaptive', 'recalibration', 'scale_equivariant'}
@@ -79,9 +81,9 @@ class SurfaceClassifier(ClassifierMixin, SurfaceEstimator):
         Share of the training scans (by subject) held out for `patience`, and for ``head='auto'``.
     verdict : int
         Folds in which `fit` also measures the classifier on subjects it has not seen (``quality_``:
-        accuracy and AUC with intervals, and whether they are more than chance) and calibrates its
-        probabilities; 0 for neither. Five cost four times what training does, some 30 seconds for
-        200 scans, and nothing of what preparing them does.
+        accuracy and AUC with intervals, and whether they are more than chance), and learns from
+        them what counts how much, and how sure it may be; 0 for neither. Five cost four times what
+        training does, and nothing of what preparing the scans does.
     on_error : {'raise', 'skip'}
         What a bad scan leads to in `fit`; those skipped are in ``skipped_``.
     cache, workers, client

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from meshconv.nn.decnn import DECNN
+from meshconv.nn.ensemble import Ensemble
 from meshconv.registration.template import Template
 from meshconv.train.dataset import Standardizer
 from meshconv.train.fitted import Fitted
@@ -29,8 +30,8 @@ class FittedParts:
         return self.fitted_.head
 
     @property
-    def model_(self) -> DECNN:
-        """The network."""
+    def model_(self) -> DECNN | Ensemble:
+        """The network, or the networks that are weighed against each other."""
         return self.fitted_.network
 
     @property

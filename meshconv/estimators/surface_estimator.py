@@ -79,7 +79,7 @@ class SurfaceEstimator(FittedParts, BaseEstimator):
 
     def _outputs(self, X: Scans) -> FloatArray:
         """Return what the network says of scans, (n, K)."""
-        prepared = self._prepared(X)
+        prepared = self.prepared(X)
         found, expected = prepared.images.shape[1], self.n_features_in_
         if found != expected:
             raise ArgumentError(
@@ -100,7 +100,7 @@ class SurfaceEstimator(FittedParts, BaseEstimator):
         warn_shared_subjects(self.fitted_.subjects, subjects_of(X))
         if y is not None:
             return float(score(X, y, sample_weight))
-        prepared = self._prepared(X)
+        prepared = self.prepared(X)
         return float(score(prepared, labels_of(X, None, prepared), sample_weight))
 
     def explain(self, scan: Any, *, method: str = "density") -> Explanation:
@@ -142,7 +142,8 @@ class SurfaceEstimator(FittedParts, BaseEstimator):
         new.fitted_ = fitted
         return new
 
-    def _prepared(self, X: Scans) -> Prepared:
+    def prepared(self, X: Scans) -> Prepared:
+        """Return the images that scans become in the frame of what was fitted."""
         check_is_fitted(self)
         own = self._reading()
         return as_prepared(X, lambda scans: prepare(scans, **self.fitted_.preparation, **own))

@@ -57,9 +57,8 @@ class DECNN(nn.Module):
     ratio : float
         Largest / smallest density, at least 1.
     backbone : 'small', callable or nn.Module
-        ``small``: 3 x 3 stages down to 5 x 5 nodes, or 9 x 9 if the head pools. A module
-        takes (B, C, n, n), n = `network_size`, to features of any shape. A function takes the
-        small stages and a probe (1, C, n, n) to one.
+        ``small``: 3 x 3 stages down to 5 x 5 nodes, or 9 x 9 if the head pools. A module takes (B,
+        C, n, n), n = `network_size`, to features. A function: small stages and a probe to one.
     head : {'flatten', 'mean', 'mean+max'}
         What the heads see of features (B, F, ...). ``flatten``: all places, each with weights of
         its own; right where a place means the same in every image, as in a frame that registers
@@ -75,8 +74,7 @@ class DECNN(nn.Module):
     emphasis : float, optional
         What the network sees of a place is multiplied by density ** emphasis (and scaled to mean
         square 1 over the nodes), at least 0. Noise in training and the decay of weights then count
-        most where little is to be seen. By default 1; 0 for one density for each sample, which has
-        to be found first and finds less under it.
+        most where little is to be seen. By default 1; 0 for one density for each sample.
     coordinates : bool, optional
         Append where each node lies in the source as two channels. By default with ``flatten``
         unless the backbone is a module.
@@ -170,15 +168,21 @@ class DECNN(nn.Module):
 
     def classify(self, equalized: Tensor) -> Tensor | dict[str, Tensor]:
         """Return the logits of what `equalize` gave."""
+        logits, direct = self.classify_apart(equalized)
+        if direct:
+            logits = [one + beside for one, beside in zip(logits, direct, strict=True)]
+        return dict(zip(self.tasks, logits, strict=True)) if self._several else logits[0]
+
+    def classify_apart(self, equalized: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the logits of each task behind the backbone, and of the direct heads, if any."""
         seen, several = equalized.flatten(0, 1), self.n_densities > 1
         features = over_places(self.backbone(seen), self.head)
         features = functional.dropout(features, self.dropout, self.training)
         logits = task_logits(features, self.heads, several=several)
-        if self.direct is not None:
-            image = seen[:, : self.in_channels].flatten(1)
-            beside = task_logits(image, self.direct, several=several)
-            logits = [one + direct for one, direct in zip(logits, beside, strict=True)]
-        return dict(zip(self.tasks, logits, strict=True)) if self._several else logits[0]
+        if self.direct is None:
+            return logits, []
+        image = seen[:, : self.in_channels].flatten(1)
+        return logits, task_logits(image, self.direct, several=several)
 
     @property
     def density_is_fixed(self) -> bool:
@@ -186,8 +190,8 @@ class DECNN(nn.Module):
         return not self.density.logits.requires_grad
 
     def settle(self) -> bool:
-        """Fix a density that all images share, so that `equalize` need be done only once; False if
-        each has its own.
+        """Fix a density that all images share, so that they are seen once; False if each has its
+        own.
         """
         if self.density.network is None and self.density.logits.requires_grad:
             self.density.requires_grad_(False)
@@ -203,16 +207,13 @@ class DECNN(nn.Module):
     def equalize(self, x: Tensor) -> Tensor:
         """Return the images on the equalized grids of T densities, (B, T, C', n, n), emphasized.
 
-        T is the number of tasks if each has a density of its own, else 1. The image's channels come
-        first, the coordinates, if there are any, behind them.
+        T: the number of tasks if each has a density, else 1. Coordinates come behind the channels.
         """
         return self.equalize_with_evidence(x)[0]
 
     def equalize_with_evidence(self, x: Tensor) -> tuple[Tensor, Tensor | dict[str, Tensor] | None]:
         """Return `equalize`, and the logits of the evidence that each image's own density is made
-        of, if it is.
-
-        The logits are as those of the network; their loss teaches the density where to look.
+        of, if it is: their loss teaches the density where to look.
         """
         self._check(x)
         stages = averages(x, self.network_size)
@@ -242,8 +243,7 @@ class DECNN(nn.Module):
         return equalizing_grid(flow, method=self.method, steps=self.steps, size=self.network_size)
 
     def saliency(self, x: Tensor, *, task: str | None = None) -> Tensor:
-        """Return the density of each image, (B, 1, size, size), mean 1: the room that each place
-        gets.
+        """Return the density of each image, (B, 1, size, size), mean 1: the room of each place.
 
         With one density for each task: that of `task`, the first one if None.
         """

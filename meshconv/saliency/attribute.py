@@ -17,6 +17,7 @@ from torch.nn import functional
 from meshconv._check import FloatArray, one_of
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.decnn import DECNN
+from meshconv.nn.ensemble import Ensemble
 from meshconv.saliency.layer_maps import attention, back_to_image, landing, levels
 
 METHODS = ("density", "gradient", "gradcam", "landing", "attention", "levels")
@@ -37,7 +38,7 @@ def attribute(
     ----------
     model : nn.Module
         Logits (B, K) of images (B, C, N, N), or a dict of them by task; ``density`` and ``gradcam``
-        need a `DECNN`.
+        need a `DECNN`, or an `Ensemble`: then they are its members' mean, each by its share.
     images : (n, C, N, N) Tensor
         As in training.
     method : {'density', 'gradient', 'gradcam', 'landing', 'attention', 'levels'}
@@ -68,7 +69,7 @@ def attribute(
     doi:10.1109/ICCV.2017.74 (Grad-CAM).
     """
     one_of(method, METHODS, "method")
-    if method != "gradient" and not isinstance(model, DECNN):
+    if method != "gradient" and not isinstance(model, DECNN | Ensemble):
         raise ArgumentError(
             f"method={method!r} needs a DECNN, found {type(model).__name__}",
             hint="method='gradient'",
@@ -79,6 +80,9 @@ def attribute(
     with _evaluating(model):
         if method == "gradient":
             return _gradient_times_input(model, images, target, task)
+        if isinstance(model, Ensemble):
+            _task_named(("label",), task)
+            return _of_ensemble(model, images, target, method)
         if method == "gradcam":
             return _grad_cam(cast(DECNN, model), images, target, task)
         if method == "density":
@@ -111,6 +115,23 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in was:
             module.training = training
+
+
+def _of_ensemble(model: Ensemble, images: Tensor, target: Tensor | None, method: str) -> FloatArray:
+    with torch.no_grad():
+        if method == "density":
+            return _numpy(model.saliency(images)[:, 0])
+        chosen = model(images).argmax(dim=1) if target is None else target
+    maps = [
+        share
+        * (
+            _grad_cam(model.networks[name], images, chosen, None)
+            if method == "gradcam"
+            else _layer_map(model.networks[name], images, method, None)
+        )
+        for name, share in model.shares().items()
+    ]
+    return np.asarray(np.sum(maps, axis=0))
 
 
 def _density(model: DECNN, images: Tensor, task: str | None) -> FloatArray:

@@ -13,7 +13,7 @@ from scipy.special import log_softmax
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import ArgumentError
 from meshconv.stats.measure_model import MeasureModel, NormalScores
-from meshconv.train.quality import best_temperature
+from meshconv.train.stacking import stacked
 
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -142,6 +142,6 @@ def best_share(
     losses = []
     for share in _SHARES:
         logits = blended(raw, known, share)
-        cooled = log_softmax(logits / best_temperature(logits, index), axis=1)
+        cooled = log_softmax(logits * stacked(logits[None], index)[0], axis=1)
         losses.append(-cooled[np.arange(len(index)), index].mean())
     return _SHARES[int(np.argmin(losses))]

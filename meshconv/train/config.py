@@ -21,7 +21,7 @@ CHANNELS = (
     "normal_y",
     "normal_z",
 )
-DENSITIES = ("shared", "sample", "uniform")
+DENSITIES = ("auto", "shared", "sample", "uniform")
 HEADS = ("flatten", "mean", "mean+max", "auto")
 BACKBONES = ("small", "dynamic_stride", "adaptive", "recalibration", "scale_equivariant")
 PRECISIONS = ("float32", "bfloat16")
@@ -72,7 +72,9 @@ class NetworkConfig:
     ----------
     network_size : int
         Nodes per side of the equalized grid that the network sees.
-    density : {'shared', 'sample', 'uniform'}
+    density : {'auto', 'shared', 'sample', 'uniform'}
+        ``auto``: a shared one and a uniform one beside it. How much each counts is learned from
+        scans held out (those of the verdict; without a verdict, both count alike).
     ratio : float
         Largest / smallest density.
     warm_start : bool
@@ -81,14 +83,15 @@ class NetworkConfig:
         ``auto``: ``flatten`` or ``mean``, whichever does better on held-out images.
     width : int
     direct : bool, optional
-        By default where images lie in the frame of a template, all under one density, and the head
-        is ``flatten``.
+        By default there are direct heads where images lie in the frame of a template, all under one
+        density, and the head is ``flatten``; they are trained for themselves, and how much they
+        count is learned as for ``density="auto"``. True: they are added to the others.
     emphasis : float, optional
     backbone : {'small', 'dynamic_stride', 'adaptive', 'recalibration', 'scale_equivariant'}
     """
 
     network_size: int = 33
-    density: str = "shared"
+    density: str = "auto"
     ratio: float = 10.0
     warm_start: bool = True
     head: str = "flatten"
@@ -122,9 +125,10 @@ class TrainConfig:
     label_smoothing : float
         Share of each target that is spread over all classes.
     density_epochs : int
-        Epochs in which a density that all images share is learned; then it is fixed and the images
-        are brought to the equalized grid once and for all, which makes every further epoch several
-        times cheaper.
+        Epochs in which a density that all images share is learned on by gradient; then it is fixed
+        and the images are brought to the equalized grid once and for all, which makes every further
+        epoch several times cheaper. Beyond what it starts from (`NetworkConfig.warm_start`) nothing
+        was ever gained by it.
     evidence : float
         Weight of the loss of the evidence that a density of each image's own is made of.
     noise : float
@@ -140,6 +144,8 @@ class TrainConfig:
         How much each class weighs, as scikit-learn spells it: ``balanced``, all classes alike
         whatever their number; None, all images alike. Classes that a dict does not name weigh 1.
         `fit` takes labels, `train` takes numbers 0..K-1.
+        Where there is a verdict, half of what frequencies say is put back into probabilities, see
+        `meshconv.train.stacking.log_frequencies`.
     patience : int
         Epochs without a better validation loss before training stops; 0 never stops. The best
         weights are kept. Needs a validation set.
@@ -148,10 +154,11 @@ class TrainConfig:
     precision : {'float32', 'bfloat16'}
         Of the convolutions (autocast).
     verdict : int
-        Folds in which `fit` measures the network on subjects it has not seen, and calibrates its
-        probabilities by them, see `meshconv.train.quality.Quality`; 0 for neither. Each fold costs
-        a training on the other folds: five cost four times what the training does, and nothing of
-        what preparing the scans does.
+        Folds in which `fit` measures the network on subjects it has not seen, and learns from them
+        how much each of its parts counts and how sure it may be, see
+        `meshconv.train.quality.Quality`; 0 for neither. Each fold costs a training on the other
+        folds: five cost four times what the training does, and nothing of what preparing the scans
+        does.
     seed : int
         Of batches, noise, dropout, mirroring and folds.
     """
@@ -161,7 +168,7 @@ class TrainConfig:
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     label_smoothing: float = 0.1
-    density_epochs: int = 10
+    density_epochs: int = 0
     evidence: float = 0.5
     noise: float = 0.1
     variation: float = 1.0

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -15,26 +15,32 @@ import torch
 from numpy.typing import ArrayLike
 
 import meshconv
-from meshconv._check import FloatArray, IntArray
+from meshconv._check import FloatArray
 from meshconv._progress import Meter, metered
 from meshconv.errors import ArgumentError, MeshConvWarning
 from meshconv.nn.decnn import DECNN
+from meshconv.nn.ensemble import Ensemble
 from meshconv.registration.frame import Frame
 from meshconv.stats.evidence import find_evidence
-from meshconv.stats.folds import grouped_folds, hold_out, rarest
+from meshconv.stats.folds import grouped_folds, rarest
 from meshconv.train.blend import Blend, Measured, measured_rows
 from meshconv.train.config import Settings
 from meshconv.train.dataset import Standardizer
 from meshconv.train.fitted import Fitted, outputs_of, predict, raw_outputs
+from meshconv.train.labels import Labels
 from meshconv.train.loop import train
 from meshconv.train.measure_quality import AnyQuality
 from meshconv.train.mirror import FrameMirror
 from meshconv.train.network import area_element, new_network
 from meshconv.train.prepared import Prepared
+from meshconv.train.quality import Quality
 from meshconv.train.ranks import Ranks
 from meshconv.train.reading import Classes, Measures
+from meshconv.train.stacking import log_frequencies
+from meshconv.train.study import Study
 from meshconv.train.target import ClassTarget, Target
 
+_FEW_SUBJECTS = "small sample: a class has only {} subjects,"
 _CANDIDATES = ("flatten", "mean")  # of head="auto"
 
 
@@ -95,52 +101,22 @@ def fit(
     if settings.train.mirror and template is None:
         raise ArgumentError("mirror=True needs a template", hint="fit on scans, or pass template=")
     known = target if isinstance(target, Target) else ClassTarget.of(target, len(prepared))
-    study = _Study(prepared, known, sample_weight, settings, template, device).weighed()
+    study = Study(prepared, known, sample_weight, settings, template, device).weighed()
     shown = progress and Ranks.here().leads
     meter = Meter("train", "epoch", settings.train.epochs, shown=shown)
     try:
         fitted = _learned(study, checkpoint, meter)
     finally:
         meter.close()
-    return replace(fitted, quality=_quality(study, shown=shown))
+    quality = _quality(study, shown=shown)
+    network = fitted.network
+    if isinstance(quality, Quality) and isinstance(network, Ensemble) and fitted.blend is None:
+        offset = log_frequencies(study.target.values, study.config.class_weight)
+        network.weigh([quality.weights[part] for part in network.parts], offset)
+    return replace(fitted, quality=quality)
 
 
-@dataclass(frozen=True, eq=False)
-class _Study:
-    """What is learned from, and how."""
-
-    prepared: Prepared
-    target: Target
-    weight: FloatArray | None
-    settings: Settings
-    template: Frame | None
-    device: Any
-
-    def take(self, rows: IntArray) -> _Study:
-        """Return the study of some of the images."""
-        weight = None if self.weight is None else self.weight[rows]
-        prepared, target = self.prepared.take(rows), self.target.take(rows)
-        return replace(self, prepared=prepared, target=target, weight=weight)
-
-    def weighed(self) -> _Study:
-        """Return the study of the images that weigh something."""
-        if self.weight is None or (self.weight > 0).all():
-            return self
-        found = self.take(np.flatnonzero(self.weight > 0))
-        return replace(found, prepared=replace(found.prepared, skipped=self.prepared.skipped))
-
-    @property
-    def strata(self) -> IntArray:
-        """What parts hold in proportion."""
-        return self.target.strata(self.prepared.subjects)
-
-    def halves(self) -> tuple[IntArray, IntArray]:
-        """Return the rows to learn from and those held out."""
-        share, seed = self.settings.train.validation, self.settings.train.seed
-        return hold_out(self.strata, self.prepared.subjects, share=share, seed=seed)
-
-
-def _quality(study: _Study, *, shown: bool) -> AnyQuality | None:
+def _quality(study: Study, *, shown: bool) -> AnyQuality | None:
     """Return how good networks are that learned from all folds but one, on that one; None if that
     is not asked for, or a class has too few subjects, or all of them lie in one fold.
     """
@@ -152,26 +128,32 @@ def _quality(study: _Study, *, shown: bool) -> AnyQuality | None:
     auto, measures = study.settings.network.head == "auto", study.settings.prepare.measures
     splits_again = bool(train_config.patience or auto or measures)
     if folds < 2 or left < (2 if splits_again else 1):
+        if train_config.verdict:
+            _warn(f"{_FEW_SUBJECTS.format(fewest)} too few to measure what was learned")
         return None
     splits = list(grouped_folds(strata, whom, folds=folds, seed=train_config.seed))
     if not all(study.target.teaches(rows) for rows, _ in splits):
-        return None  # all subjects of a class fell into one fold: nothing to learn it from
-    parts, fold = [], np.zeros(len(strata), dtype=np.int64)
+        # all subjects of a class fell into one fold: nothing to learn it from
+        _warn(f"{_FEW_SUBJECTS.format(fewest)} in one fold: what was learned is not measured")
+        return None
+    outputs, fold = dict[str, FloatArray](), np.zeros(len(strata), dtype=np.int64)
     meter = Meter("verdict", "fold", folds, shown=shown)
     for k, (rows, held) in enumerate(metered(splits, meter)):
         learned = _learned(study.take(rows))
-        parts.append((held, outputs_of(learned, study.take(held).prepared)))
+        for part, found in outputs_of(learned, study.take(held).prepared).items():
+            outputs.setdefault(part, np.zeros((len(strata), found.shape[1])))[held] = found
         fold[held] = k
-    outputs = np.zeros((len(strata), parts[0][1].shape[1]))
-    for held, part in parts:
-        outputs[held] = part
-    found = study.target.quality(outputs, fold, whom, train_config.seed)
-    if found.caution:
-        warnings.warn(found.caution, MeshConvWarning, stacklevel=3)
-    return found
+    quality = study.target.quality(outputs, fold, whom, study.config)
+    if quality.caution:
+        _warn(quality.caution)
+    return quality
 
 
-def _better_head(study: _Study) -> str:
+def _warn(text: str) -> None:
+    warnings.warn(text, MeshConvWarning, stacklevel=4)
+
+
+def _better_head(study: Study) -> str:
     """Return ``flatten`` or ``mean``: the one with the smaller loss on the share ``validation``,
     learned from the rest.
 
@@ -186,7 +168,7 @@ def _better_head(study: _Study) -> str:
 
 
 def _learned(
-    study: _Study, checkpoint: str | PathLike[str] | None = None, meter: Meter | None = None
+    study: Study, checkpoint: str | PathLike[str] | None = None, meter: Meter | None = None
 ) -> Fitted:
     """Return a network with the head that was asked for, or the better one, trained."""
     asked = study.settings.network.head
@@ -195,7 +177,7 @@ def _learned(
     return replace(fitted, blend=_blend(study, head)) if study.settings.prepare.measures else fitted
 
 
-def _blend(study: _Study, head: str) -> Blend:
+def _blend(study: Study, head: str) -> Blend:
     """Return what measures say, with the best share beside a network that knows the others."""
     if not isinstance(study.target, ClassTarget):
         raise ArgumentError("measures=True is for classes")
@@ -209,13 +191,13 @@ def _blend(study: _Study, head: str) -> Blend:
 
 
 def _trained(
-    study: _Study,
+    study: Study,
     head: str,
     checkpoint: str | PathLike[str] | None = None,
     meter: Meter | None = None,
 ) -> Fitted:
     """Return a network with this head, trained."""
-    prepared, train_config = study.prepared, study.target.config(study.settings.train)
+    prepared, train_config = study.prepared, study.config
     rows, held = np.arange(len(prepared)), np.zeros(0, dtype=np.int64)
     if train_config.patience:
         rows, held = study.halves()
@@ -227,12 +209,15 @@ def _trained(
     progress = train(
         network,
         standardizer.of(learn.prepared.images),
-        learn.target.labels(reading),
+        _of_each(network, learn.target.labels(reading)),
         config=train_config,
         sample_weight=None if learn.weight is None else torch.from_numpy(learn.weight).float(),
         validation=None
         if held_out is None
-        else (standardizer.of(held_out.prepared.images), held_out.target.labels(reading)),
+        else (
+            standardizer.of(held_out.prepared.images),
+            _of_each(network, held_out.target.labels(reading)),
+        ),
         names=learn.prepared.names,
         augment=_augment(study, standardizer),
         checkpoint=checkpoint,
@@ -253,11 +238,18 @@ def _trained(
     )
 
 
+def _of_each(network: DECNN | Ensemble, labels: Labels) -> Labels:
+    """Return what is to be learned: the same by every part."""
+    if isinstance(network, Ensemble) and isinstance(labels, torch.Tensor):
+        return dict.fromkeys(network.parts, labels)
+    return labels
+
+
 def _network(
-    learn: _Study, standardizer: Standardizer, head: str, reading: Classes | Measures
-) -> DECNN:
-    """Return an untrained network that starts from where the classes differ, and knows the area of
-    its frame.
+    learn: Study, standardizer: Standardizer, head: str, reading: Classes | Measures
+) -> DECNN | Ensemble:
+    """Return untrained networks; those with a density start from where the classes differ, and know
+    the area of their frame.
     """
     settings, template, images = learn.settings, learn.template, learn.prepared.images
     network = new_network(
@@ -267,18 +259,22 @@ def _network(
         head=head,
         in_frame=template is not None,
     )
-    if settings.network.density != "uniform":
-        if settings.network.warm_start:
-            subjects, seed = learn.prepared.subjects, settings.train.seed
-            found = find_evidence(images, learn.target.values, subjects=subjects, seed=seed)
-            if found.strength:
-                network.init_density(found.map, strength=found.strength)
-        if template is not None:
-            network.set_area(area_element(template, images.shape[-1]))
+    members = network.networks if isinstance(network, Ensemble) else {"": network}
+    alone = settings.network.density
+    looking = [one for name, one in members.items() if (name or alone) != "uniform"]
+    if looking and settings.network.warm_start:
+        subjects, seed = learn.prepared.subjects, settings.train.seed
+        found = find_evidence(images, learn.target.values, subjects=subjects, seed=seed)
+        for one in looking if found.strength else []:
+            one.init_density(found.map, strength=found.strength)
+    if looking and template is not None:
+        area = area_element(template, images.shape[-1])
+        for one in looking:
+            one.set_area(area)
     return network.to(learn.device)
 
 
-def _identity(study: _Study, head: str, reading: Classes | Measures) -> dict[str, Any]:
+def _identity(study: Study, head: str, reading: Classes | Measures) -> dict[str, Any]:
     """What must agree for a checkpoint to be taken up."""
     network = study.settings.network
     return {
@@ -294,7 +290,7 @@ def _words(value: Any) -> Any:
     return [str(one) for one in value] if isinstance(value, list) else str(value)
 
 
-def _augment(study: _Study, standardizer: Standardizer) -> FrameMirror | None:
+def _augment(study: Study, standardizer: Standardizer) -> FrameMirror | None:
     if not study.settings.train.mirror or study.template is None:
         return None
     return FrameMirror.of(study.template, study.prepared.channel_names, standardizer)

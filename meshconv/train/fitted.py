@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 from meshconv._check import FloatArray
 from meshconv.errors import ArgumentError
 from meshconv.nn.decnn import DECNN
+from meshconv.nn.ensemble import Ensemble
 from meshconv.registration.frame import Frame
 from meshconv.train.blend import Blend
 from meshconv.train.config import Settings
 from meshconv.train.dataset import Standardizer
 from meshconv.train.loop import predict_logits
-from meshconv.train.measure_quality import AnyQuality
+from meshconv.train.measure_quality import AnyQuality, MeasureQuality
 from meshconv.train.prepared import Prepared
 from meshconv.train.progress import Progress
 from meshconv.train.reading import Classes, Measures
 from meshconv.train.skipped import Skipped
+
+BLENDED = ""  # the one part of what has no other
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +32,7 @@ class Fitted:
 
     Attributes
     ----------
-    network : DECNN
+    network : Ensemble, or DECNN of measures
         In evaluation mode, on the device that it was trained on.
     standardizer : Standardizer
     reading : Classes or Measures
@@ -53,7 +56,7 @@ class Fitted:
         What measures of a scan say beside the network, where they were asked for.
     """
 
-    network: DECNN
+    network: DECNN | Ensemble
     standardizer: Standardizer
     reading: Classes | Measures
     template: Frame | None
@@ -75,10 +78,15 @@ class Fitted:
 
     @property
     def temperature(self) -> FloatArray | float:
-        """What outputs are divided by so that probabilities are honest, or square errors of
-        measures least; 1 if that was not measured.
+        """What outputs are divided by so that square errors of measures are least, or
+        probabilities, where measures speak beside the network, honest; else 1: the network's
+        weights hold it.
         """
-        return 1.0 if self.quality is None else self.quality.temperature
+        if isinstance(self.quality, MeasureQuality):
+            return self.quality.temperature
+        if self.quality is None or self.blend is None:
+            return 1.0
+        return 1 / self.quality.weights[BLENDED]
 
     @property
     def frame(self) -> Frame:
@@ -119,10 +127,16 @@ def read_outputs(fitted: Fitted, raw: FloatArray) -> FloatArray:
     return fitted.reading(raw, fitted.temperature)
 
 
-def outputs_of(fitted: Fitted, prepared: Prepared) -> FloatArray:
-    """Return what the quality is measured of: logits (n, K) as they are, or measures (n, T)."""
-    raw = raw_outputs(fitted, prepared.images, prepared.measures)
-    return fitted.reading(raw) if isinstance(fitted.reading, Measures) else raw
+def outputs_of(fitted: Fitted, prepared: Prepared) -> dict[str, FloatArray]:
+    """Return what the quality is measured of: logits (n, K) of each part, of a network and measures
+    together (`BLENDED`), or measures (n, T).
+    """
+    if isinstance(fitted.reading, Measures) or fitted.blend is not None:
+        raw = raw_outputs(fitted, prepared.images, prepared.measures)
+        return {BLENDED: fitted.reading(raw) if isinstance(fitted.reading, Measures) else raw}
+    x, batch = fitted.standardizer.of(prepared.images), fitted.settings.train.batch_size
+    found = predict_logits(fitted.network, x, batch_size=batch, as_trained=True)
+    return {part: logits.double().numpy() for part, logits in found.items()}
 
 
 def raw_outputs(fitted: Fitted, images: Any, measures: FloatArray | None = None) -> FloatArray:

@@ -16,6 +16,7 @@ from meshconv.io.container import Arrays
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 from meshconv.nn.decnn import DECNN
+from meshconv.nn.ensemble import Ensemble
 from meshconv.registration.frame import Frame
 from meshconv.registration.template import Template
 from meshconv.train.blend import Blend
@@ -128,7 +129,7 @@ def _fitted(arrays: Arrays, head: Mapping[str, Any], device: Any) -> Fitted:
         if name.startswith("model.")
     }
 
-    def network() -> DECNN:
+    def network() -> DECNN | Ensemble:
         return new_network(
             settings,
             standardizer.mean.shape,

@@ -24,7 +24,7 @@ from meshconv.train.labels import ByTask, Labels, checked_labels, loss
 from meshconv.train.optimizer import set_rate
 from meshconv.train.progress import Progress, State, restore, store
 from meshconv.train.run import Augment, Run, device_of, digest
-from meshconv.train.two_stage import Images
+from meshconv.train.two_stage import Images, two_stages
 
 
 def train(
@@ -133,9 +133,11 @@ def _one_epoch(run: Run, seen: Tensor | None, epoch: int) -> float:
 
 
 def _held_out_loss(run: Run, images: Images, tasks: ByTask, epoch: int) -> float:
-    found = run.ranks.from_first(
-        lambda: loss(predict_logits(run.model, images), tasks, run.weights).item()
-    )
+    def measured() -> float:
+        logits = predict_logits(run.model, images, as_trained=True)
+        return loss(logits, tasks, run.weights).item()
+
+    found = run.ranks.from_first(measured)
     if not math.isfinite(found):
         raise SolverError(
             f"the loss on the validation set is {found} in epoch {epoch - 1}",
@@ -145,16 +147,22 @@ def _held_out_loss(run: Run, images: Images, tasks: ByTask, epoch: int) -> float
 
 
 @torch.no_grad()
-def predict_logits(model: nn.Module, images: Images, *, batch_size: int = 64) -> Any:
+def predict_logits(
+    model: nn.Module, images: Images, *, batch_size: int = 64, as_trained: bool = False
+) -> Any:
     """Return the logits (n, K) of images (n, C, N, N), on the CPU (by task, if the model has
-    several).
+    several; by part, if an `Ensemble` is asked for what was trained).
 
     The model is in evaluation mode after it.
     """
     model.eval()
-    device = device_of(model)
+    device, look = device_of(model), two_stages(model)
+
+    def logits(x: Tensor) -> Any:
+        return look.classify(look.equalize(x)) if as_trained else model(x)
+
     starts = range(0, max(len(images), 1), batch_size)
-    parts = [model(images[k : k + batch_size].to(device)) for k in starts]
+    parts = [logits(images[k : k + batch_size].to(device)) for k in starts]
     if isinstance(parts[0], Tensor):
         return torch.cat([part.float().cpu() for part in parts])
     return {task: torch.cat([part[task].float().cpu() for part in parts]) for task in parts[0]}

@@ -1,4 +1,4 @@
-"""The network that settings ask for, as images and what is learned of them have it, and the area
+"""The networks that settings ask for, as images and what is learned of them have it, and the area
 that its nodes stand for.
 """
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from meshconv._check import FloatArray
 from meshconv.nn.decnn import DECNN
+from meshconv.nn.ensemble import Ensemble
 from meshconv.nn.layers.adapted_backbone import ADAPTED
 from meshconv.registration.frame import Frame
 from meshconv.resample.channels import channels
@@ -17,6 +18,7 @@ from meshconv.resample.resampler import Resampler
 from meshconv.train.config import Settings
 
 _STEPS = 8  # of the flow where the area element multiplies the density
+_BOTH = ("shared", "uniform")  # of density="auto"
 
 
 def new_network(
@@ -26,8 +28,10 @@ def new_network(
     outputs: int | Mapping[str, int],
     head: str,
     in_frame: bool,
-) -> DECNN:
-    """Return an untrained network.
+) -> DECNN | Ensemble:
+    """Return what is to be trained: of classes, a network for each density in question, with direct
+    heads as parts of their own where nothing is said of them; of measures, one network, whose
+    density is shared if nothing is said of it.
 
     Parameters
     ----------
@@ -43,21 +47,28 @@ def new_network(
     """
     asked, (in_channels, size) = settings.network, shape[:2]
     places_shared = in_frame and head == "flatten" and asked.density != "sample"
-    return DECNN(
-        in_channels,
-        outputs,
-        size=size,
-        network_size=min(asked.network_size, size),
-        backbone=ADAPTED.get(asked.backbone, asked.backbone),
-        head=head,
-        width=asked.width,
-        direct=places_shared if asked.direct is None else asked.direct,
-        emphasis=asked.emphasis,
-        density=asked.density,
-        ratio=asked.ratio,
-        steps=_STEPS if in_frame else None,
-        seed=settings.train.seed,
-    )
+
+    def network(density: str) -> DECNN:
+        return DECNN(
+            in_channels,
+            outputs,
+            size=size,
+            network_size=min(asked.network_size, size),
+            backbone=ADAPTED.get(asked.backbone, asked.backbone),
+            head=head,
+            width=asked.width,
+            direct=places_shared if asked.direct is None else asked.direct,
+            emphasis=asked.emphasis,
+            density=density,
+            ratio=asked.ratio,
+            steps=_STEPS if in_frame else None,
+            seed=settings.train.seed,
+        )
+
+    densities = _BOTH if asked.density == "auto" else (asked.density,)
+    if not isinstance(outputs, int) or outputs == 1:
+        return network(densities[0])
+    return Ensemble({of: network(of) for of in densities}, apart=asked.direct is None)
 
 
 def area_element(template: Frame, size: int) -> FloatArray:

@@ -10,19 +10,18 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from scipy.stats import rankdata
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.stats.folds import subject_numbers
 from meshconv.stats.metrics import Metrics, evaluate
+from meshconv.train.stacking import cross_weighted, grown, stacked
 
 FEW = 12  # subjects of a class below which figures are too uncertain to lean on
 CHANCE = 0.01  # a p above which a classifier is said to be not better than chance
 _UNSURE = 0.05  # a p below which it is only not said for sure
 _PERMUTATIONS = 1999
-_COOLEST, _HOTTEST = 0.05, 50.0  # bounds of the temperature
 
 
 class Verdict:
@@ -90,9 +89,8 @@ class Quality(Verdict):
         Probability that labels which mean nothing are told apart as well, at least 1 / 2000: from
         permutations of the labels between the subjects of each fold, their spread widened for what
         the folds share.
-    temperature : float
-        What logits are divided by so that probabilities are honest; above 1 where the network is
-        too sure.
+    weights : dict of str to float
+        How much each part of the `Ensemble` counts; small where it is too sure of itself.
     folds : int
     fewest : int
         Subjects of the rarest class.
@@ -105,12 +103,12 @@ class Quality(Verdict):
     ----------
     Ojala, Garriga, 2010, Permutation tests for studying classifier performance, JMLR 11 (test 1).
     Nadeau, Bengio, 2003, doi:10.1023/A:1024068626366 (the variance of a cross-validation). Guo et
-    al., 2017, arXiv 1706.04599 (temperature).
+    al., 2017, arXiv 1706.04599 (honest probabilities).
     """
 
     metrics: Metrics
     p: float
-    temperature: float
+    weights: dict[str, float]
     folds: int
     fewest: int
     index: IntArray
@@ -130,7 +128,7 @@ class Quality(Verdict):
         return {
             "metrics": self.metrics.as_dict(),
             "p": self.p,
-            "temperature": self.temperature,
+            "weights": self.weights,
             "folds": self.folds,
             "fewest": self.fewest,
         }
@@ -144,7 +142,7 @@ class Quality(Verdict):
         """Return what `as_dict` and `arrays` are of."""
         metrics = dict(figures["metrics"])
         metrics["intervals"] = {k: (low, high) for k, (low, high) in metrics["intervals"].items()}
-        own = {name: figures[name] for name in ("p", "temperature", "folds", "fewest")}
+        own = {name: figures[name] for name in ("p", "weights", "folds", "fewest")}
         index, shares = arrays["quality.index"], arrays["quality.probabilities"]
         return cls(Metrics(**metrics), index=index, probabilities=shares, **own)
 
@@ -160,65 +158,47 @@ def short(value: float) -> str:
 
 
 def measured(
-    logits: FloatArray,
+    logits: Mapping[str, FloatArray],
     index: IntArray,
     fold: IntArray,
     *,
+    offset: FloatArray | None = None,
     subjects: tuple[str, ...] | None = None,
     seed: int = 0,
 ) -> Quality:
-    """Return the quality of predictions that were each made by a network that had not seen the
+    """Return the quality of predictions that were each made by networks that had not seen the
     subject.
 
     Parameters
     ----------
-    logits : (n, K) float64
-        Out of fold.
+    logits : mapping of str to (n, K) float64
+        Out of fold, of each part.
     index : (n,) int64
         Class of each scan, 0..K-1.
     fold : (n,) int64
         Which fold each scan was left out in, 0..F-1.
+    offset : (K,) float64, optional
+        What is added to all logits, see `meshconv.train.stacking.log_frequencies`.
     subjects : tuple of n str, optional
         Whom each scan is of; an empty one is unknown, and another each time.
     seed : int
         Of permutations and resamplings.
     """
-    temperature = best_temperature(logits, index)
-    probabilities = softmax(logits / temperature, axis=1)
+    each, folds = np.stack(list(logits.values())), int(fold.max()) + 1
+    found = cross_weighted(each, index, fold, offset)
+    probabilities = softmax(found, axis=1)
     whom = subject_numbers(len(index), subjects)
-    count = [len(np.unique(whom[index == k])) for k in range(logits.shape[1])]
+    count = [len(np.unique(whom[index == k])) for k in range(each.shape[2])]
+    weights = grown(stacked(each, index, offset), folds).tolist()
     return Quality(
         evaluate(index, probabilities, subjects=whom.tolist(), seed=seed),
-        chance(logits, index, fold, whom, seed=seed),
-        temperature,
-        int(fold.max()) + 1,
+        chance(found, index, fold, whom, seed=seed),
+        dict(zip(logits, weights, strict=True)),
+        folds,
         min(count),
         index,
         probabilities,
     )
-
-
-def best_temperature(logits: FloatArray, index: IntArray) -> float:
-    """Return what to divide logits (n, K) by so that the classes (n,) are as likely as can be.
-
-    As in Platt, 1999, eq. (1), nothing is taken to be quite certain: the targets are those of one
-    more scan of each class, so that classes told apart without a fault give no probability of 1.
-
-    >>> rng = np.random.default_rng(0)
-    >>> honest = rng.normal(size=(4000, 2))
-    >>> index = (rng.random(4000) < softmax(honest, axis=1)[:, 1]).astype(np.int64)
-    >>> 2.7 < best_temperature(3 * honest, index) < 3.3
-    True
-    """
-    n, k = logits.shape
-    targets = (np.eye(k)[index] * n + 1) / (n + k)
-
-    def loss(log_temperature: float) -> float:
-        shares = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return float(-(targets * shares).sum(axis=1).mean())
-
-    bounds = (np.log(_COOLEST), np.log(_HOTTEST))
-    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
 def chance(

@@ -19,6 +19,7 @@ from meshconv.train.labels import Labels
 from meshconv.train.measure_quality import AnyQuality, MeasureQuality, measures_measured
 from meshconv.train.quality import Quality, measured
 from meshconv.train.reading import Classes, Measures
+from meshconv.train.stacking import log_frequencies
 
 _IN_BIN = 10  # subjects of about the same measure that folds keep in proportion
 
@@ -61,10 +62,14 @@ class Target(ABC):
 
     @abstractmethod
     def quality(
-        self, outputs: FloatArray, fold: IntArray, whom: tuple[str, ...], seed: int
+        self,
+        outputs: Mapping[str, FloatArray],
+        fold: IntArray,
+        whom: tuple[str, ...],
+        config: TrainConfig,
     ) -> AnyQuality:
-        """Return how good outputs (n, K) are that were made out of fold: of classes as the network
-        gave them, of measures as they are read.
+        """Return how good outputs (n, K) are that were made out of fold: of classes the logits of
+        each part, of measures as they are read.
         """
 
 
@@ -121,9 +126,16 @@ class ClassTarget(Target):
         return replace(given, class_weight={number[one]: w for one, w in asked.items()})
 
     def quality(
-        self, outputs: FloatArray, fold: IntArray, whom: tuple[str, ...], seed: int
+        self,
+        outputs: Mapping[str, FloatArray],
+        fold: IntArray,
+        whom: tuple[str, ...],
+        config: TrainConfig,
     ) -> Quality:
-        return measured(outputs, self.index, fold, subjects=whom, seed=seed)
+        alone = "" in outputs  # with measures, which know how frequent classes are
+        offset = None if alone else log_frequencies(self.index, config.class_weight)
+        how: dict[str, Any] = {"offset": offset, "subjects": whom, "seed": config.seed}
+        return measured(outputs, self.index, fold, **how)
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,9 +191,13 @@ class MeasureTarget(Target):
         return float((((predicted - self.table) / spread) ** 2).mean())
 
     def quality(
-        self, outputs: FloatArray, fold: IntArray, whom: tuple[str, ...], seed: int
+        self,
+        outputs: Mapping[str, FloatArray],
+        fold: IntArray,
+        whom: tuple[str, ...],
+        config: TrainConfig,
     ) -> MeasureQuality:
-        return measures_measured(outputs, self.table, fold, subjects=whom, seed=seed)
+        return measures_measured(outputs[""], self.table, fold, subjects=whom, seed=config.seed)
 
 
 def class_indices(y: Any, n: int) -> tuple[NDArray[Any], IntArray]:

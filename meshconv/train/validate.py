@@ -9,18 +9,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.datasets.scan import Part, Population
 from meshconv.errors import ArgumentError
 from meshconv.stats.folds import grouped_folds
 from meshconv.stats.metrics import Metrics, evaluate
-from meshconv.train.fitted import Fitted
+from meshconv.train.fitted import Fitted, outputs_of
 from meshconv.train.inputs import as_prepared
 from meshconv.train.prepare import prepare
 from meshconv.train.prepared import Prepared
 from meshconv.train.scans import subjects_of
 from meshconv.train.skipped import Skipped
+from meshconv.train.stacking import cross_weighted, log_frequencies
+
+_PROBABILITIES = "probabilities"  # of what has no parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +70,9 @@ def cross_validate(
         E.g. `SurfaceClassifier`; is not changed. Give it a template and a cache, or pass `Prepared`
         images, to prepare each scan once only; a template made of all scans lets the test scans
         have a say in the frame, though not in its labels. A checkpoint ``run.ckpt`` becomes
-        ``run.fold0.ckpt`` and so on: every fold is a run of its own.
+        ``run.fold0.ckpt`` and so on: every fold is a run of its own. A `SurfaceClassifier` makes no
+        verdict in each fold: how much its parts count in one fold is learned from what they said of
+        the others.
     scans : sequence or array
         With ``on_error="skip"``, those that cannot be prepared are left out of training and test,
         and listed.
@@ -91,23 +97,47 @@ def cross_validate(
     if subjects is None and not hasattr(scans, "subjects") and not isinstance(scans, np.ndarray):
         scans = list(scans)
     whom = subjects if subjects is not None else subjects_of(scans) or None
-    probabilities, each, skipped = (
-        np.full((len(y), len(classes)), np.nan),
-        list[Metrics](),
-        list[Skipped](),
-    )
-    for train, test in grouped_folds(y, whom, folds=folds, seed=seed):
-        fitted = _fresh(classifier, len(each)).fit(_rows(scans, train), y[train])
+    fold, skipped = np.full(len(y), -1), list[Skipped]()
+    said: dict[str, FloatArray] = {}
+    for k, (train, test) in enumerate(grouped_folds(y, whom, folds=folds, seed=seed)):
+        fitted = _fresh(classifier, k).fit(_rows(scans, train), y[train])
         sound, bad = _test_images(fitted, scans, test)
         kept = np.setdiff1d(test, [one.index for one in bad])
-        probabilities[kept] = fitted.predict_proba(sound)
-        each.append(evaluate(index[kept], probabilities[kept], n_bootstrap=0))
-        skipped += bad
+        for part, values in _said(fitted, sound, weigh=bool(getattr(classifier, "verdict", 0))):
+            said.setdefault(part, np.full((len(y), len(classes)), np.nan))[kept] = values
+        fold[kept], skipped = k, skipped + bad
     skipped.sort(key=lambda one: one.index)
-    left = np.delete(np.arange(len(y)), [one.index for one in skipped])
+    left, probabilities = np.flatnonzero(fold >= 0), np.full((len(y), len(classes)), np.nan)
+    how = getattr(classifier, "class_weight", None)
+    probabilities[left] = _weighed(said, left, index, fold, how)
     known = None if whom is None else [whom[int(k)] for k in left]
     metrics = evaluate(index[left], probabilities[left], subjects=known, seed=seed)
-    return CrossValidation(metrics, tuple(each), classes, probabilities, tuple(skipped))
+    each = [np.flatnonzero(fold == k) for k in range(folds)]
+    of_folds = tuple(evaluate(index[k], probabilities[k], n_bootstrap=0) for k in each)
+    return CrossValidation(metrics, of_folds, classes, probabilities, tuple(skipped))
+
+
+def _said(fitted: Any, sound: Any, *, weigh: bool) -> list[tuple[str, FloatArray]]:
+    """Return the logits of each part of what is still to be weighed, or probabilities."""
+    learned = getattr(fitted, "fitted_", None)
+    if weigh and isinstance(learned, Fitted) and learned.blend is None:
+        return list(outputs_of(learned, fitted.prepared(sound)).items())
+    return [(_PROBABILITIES, fitted.predict_proba(sound))]
+
+
+def _weighed(
+    said: dict[str, FloatArray],
+    rows: IntArray,
+    index: IntArray,
+    fold: IntArray,
+    class_weight: Any,
+) -> FloatArray:
+    """Return the probabilities of some scans."""
+    if _PROBABILITIES in said:
+        return said[_PROBABILITIES][rows]
+    logits = np.stack([values[rows] for values in said.values()])
+    offset = log_frequencies(index[rows], class_weight)
+    return np.asarray(softmax(cross_weighted(logits, index[rows], fold[rows], offset), axis=1))
 
 
 def _test_images(fitted: Any, scans: Any, test: IntArray) -> tuple[Any, list[Skipped]]:
@@ -135,10 +165,14 @@ def _renumbered(one: Skipped, k: int) -> str:
 
 
 def _fresh(classifier: Any, fold: int) -> Any:
-    """Return an unfitted copy, with a checkpoint of the fold's own if there is to be one."""
+    """Return an unfitted copy without a verdict of its own, with a checkpoint of the fold's own if
+    there is to be one.
+    """
     from sklearn.base import clone
 
     new = clone(classifier)
+    if hasattr(new, "verdict"):
+        new.set_params(verdict=0)
     checkpoint = getattr(new, "checkpoint", None)
     if checkpoint is None:
         return new

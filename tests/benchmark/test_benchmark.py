@@ -60,23 +60,43 @@ def test_every_model_finds_what_is_there_or_is_at_chance_where_nothing_is(templa
         )
 
 
+def test_support_vectors_tell_apart_what_no_line_does(template):
+    def part(n, seed):
+        rng = np.random.default_rng(seed)
+        first, labels = rng.choice([-1.0, 1.0], n), rng.integers(2, size=n)
+        images = 0.3 * rng.normal(size=(n, 1, 9, 9)).astype(np.float32)
+        images[:, 0, :3] += first[:, None, None]
+        images[:, 0, 6:] += np.where(labels == 1, first, -first)[:, None, None]
+        return Part(images, labels)
+
+    task = Task("xor", part(100, 0), part(100, 1), ("a", "b"))
+    right = {}
+    for name in ("PCA 99.9 % + RBF-SVM", "PCA 99.9 % + logistic"):
+        found = model_named(name)(task, 0, 0).probabilities(task.test)
+        np.testing.assert_allclose(found.sum(axis=1), 1)
+        right[name] = (found.argmax(axis=1) == task.test.labels).mean()
+    assert right["PCA 99.9 % + RBF-SVM"] > 0.95 and right["PCA 99.9 % + logistic"] < 0.7
+
+
+def test_a_tuned_network_learns_as_long_as_held_out_scans_say(template):
+    task = _task(template)
+    found = model_named("plain 17/4, tuned")(task, 0, 2)
+    assert found.epochs in (2, 8)
+    assert (found.probabilities(task.test).argmax(axis=1) == task.test.labels).mean() > 0.8
+    assert model_named("plain 17/4, 4 x longer")(task, 0, 1).epochs == 4
+    with pytest.raises(ArgumentError, match="kinds:EFFECT:MM"):
+        load_task("kinds:smile:4")
+
+
 def test_versions_of_decnn_differ_in_what_they_do_with_the_density(template):
     task = _task(template)
-    names = (
-        "DECNN 33",
-        "DECNN 33, no warm start",
-        "DECNN 33, warm start only",
-        "DECNN 33, learned to the end",
+    names = ("density alone", "no warm start", "learned for 10 epochs", "learned to the end")
+    started, cold, early, late = (
+        model_named(f"DECNN 33, {name}")(task, 0, 12).maps["density"] for name in names
     )
-    maps = {name: model_named(name)(task, 0, 12).maps["density"] for name in names}
-    assert (
-        task.judge(maps["DECNN 33, warm start only"]).auc
-        > task.judge(maps["DECNN 33, no warm start"]).auc
-    )
-    moved = [
-        abs(maps[name] - maps["DECNN 33, warm start only"]).max() for name in ("DECNN 33", names[3])
-    ]
-    assert min(moved) > 1e-3 and abs(maps["DECNN 33"] - maps[names[3]]).max() > 1e-6
+    assert task.judge(started).auc > task.judge(cold).auc
+    assert min(abs(early - started).max(), abs(late - started).max()) > 1e-3
+    assert abs(early - late).max() > 1e-6
 
 
 def test_maps_of_the_population_lie_on_the_truth(template):

@@ -169,7 +169,7 @@ def test_a_saved_classifier_answers_alike_and_a_changed_file_is_refused(
         lambda arrays, head: head.pop("classes"),
         lambda arrays, head: head.update(params=head.pop("settings")),
         lambda arrays, head: arrays.pop("standardizer.mean"),
-        lambda arrays, head: arrays.pop("model.density.logits"),
+        lambda arrays, head: arrays.pop("model.members.shared.density.logits"),
     ],
 )
 def test_a_sound_file_of_another_form_is_refused_as_such(fitted, tmp_path, change):
@@ -186,7 +186,8 @@ def test_direct_heads_are_for_places_that_all_scans_share(frame):
 
     def has(**options):
         model = SurfaceClassifier(size=17, network_size=9, epochs=1, **options).fit(images, labels)
-        return model.model_.direct is not None
+        (kind,) = {one.direct is not None for one in model.model_.networks.values()}
+        return kind
 
     assert has(template=frame) and has(template=frame, density="uniform") and has(direct=True)
     assert (
@@ -200,7 +201,7 @@ def test_direct_heads_are_for_places_that_all_scans_share(frame):
 def test_a_pooled_head_is_learned_explained_and_kept(population, frame, tmp_path):
     options = {**OPTIONS, "epochs": 3, "head": "mean+max"}
     model = clone(SurfaceClassifier(template=frame, **options)).fit(population[0])
-    assert model.model_.head == "mean+max" and model.get_params()["head"] == "mean+max"
+    assert model.head_ == "mean+max" and model.get_params()["head"] == "mean+max"
     model.save(tmp_path / "model")
     loaded = SurfaceClassifier.load(tmp_path / "model")
     assert loaded.head_ == loaded.get_params()["head"] == "mean+max"
@@ -240,9 +241,10 @@ def test_the_automatic_head_tells_fixed_places_from_loose_ones(anywhere, expecte
         "variation": 0.0,
     }
     model = SurfaceClassifier(**options, head="auto").fit(images, labels)
-    assert model.head_ == expected and model.model_.head == expected and model.head == "auto"
+    assert model.head_ == model.model_.networks["uniform"].head == expected and model.head == "auto"
     model.save(tmp_path / "model")
-    assert SurfaceClassifier.load(tmp_path / "model").model_.head == expected
+    loaded = SurfaceClassifier.load(tmp_path / "model")
+    assert loaded.model_.networks["uniform"].head == expected
 
 
 def test_a_training_checkpoint_is_no_classifier(population, tmp_path):
@@ -359,15 +361,13 @@ def test_equal_attention_is_equal_area_of_surface(population, frame):
     model = SurfaceClassifier(template=frame, **{**OPTIONS, "epochs": 1, "warm_start": False}).fit(
         population[0]
     )
-    nn.init.zeros_(model.model_.density.logits)
+    one = model.model_.networks["shared"]
+    nn.init.zeros_(one.density.logits)
     x = torch.zeros(1, *model.standardizer_.mean.shape)
-    area = torch.exp(smooth_upsample(model.model_.log_area, SIZE)).detach()
+    area = torch.exp(smooth_upsample(one.log_area, SIZE)).detach()
     with torch.no_grad():
-        grid = model.model_.sampling_grid(x)
+        grid = one.sampling_grid(x)
     assert float(area.max() / area.min()) > 3
     assert float(density_error(normalize_density(area), grid)) < 0.05
     assert float(density_error(normalize_density(area), node_grid(grid.shape[1], grid))) > 0.3
-    plain = SurfaceClassifier(template=frame, **{**OPTIONS, "epochs": 1, "density": "uniform"}).fit(
-        population[0]
-    )
-    assert not plain.model_.log_area.any()
+    assert not model.model_.networks["uniform"].log_area.any()

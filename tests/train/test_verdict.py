@@ -12,9 +12,10 @@ from meshconv.stats.folds import grouped_folds
 from meshconv.train import quality as module
 from meshconv.train.config import Settings
 from meshconv.train.fit import fit
-from meshconv.train.fitted import predict
+from meshconv.train.fitted import outputs_of, predict
 from meshconv.train.inputs import as_prepared
-from meshconv.train.quality import best_temperature, chance, measured
+from meshconv.train.quality import chance, measured
+from meshconv.train.stacking import stacked
 
 ONE_EACH = np.arange(60)
 
@@ -85,8 +86,8 @@ def test_probabilities_become_what_they_say():
     shares = np.exp(honest) / np.exp(honest).sum(axis=1, keepdims=True)
     index = (rng.random((3000, 1)) > shares.cumsum(axis=1)).sum(axis=1)
     for factor in (0.3, 4.0):
-        assert best_temperature(factor * honest, index) == pytest.approx(factor, rel=0.06)
-    found = measured(4 * honest, index, np.arange(3000) % 5)
+        assert 1 / stacked(factor * honest[None], index) == pytest.approx(factor, rel=0.06)
+    found = measured({"": 4 * honest}, index, np.arange(3000) % 5)
     assert found.metrics.calibration_error < 0.02 and found.better_than_chance
     np.testing.assert_allclose(found.probabilities, shares, atol=0.03)
 
@@ -94,7 +95,7 @@ def test_probabilities_become_what_they_say():
 def test_a_few_without_a_fault_are_not_certain():
     index = np.arange(20) % 2
     sure = 30.0 * (2 * index[:, None] - 1) * [-1, 1]
-    found = measured(sure, index, np.arange(20) // 2 % 5)
+    found = measured({"": sure}, index, np.arange(20) // 2 % 5)
     assert 0.9 < found.probabilities.max() < 0.97  # as 20 right ones of 20 let one say
     assert found.fewest == 10 and "a class has only 10 subjects" in found.caution
 
@@ -123,7 +124,8 @@ def test_a_classifier_says_how_good_it_is_on_what_it_has_not_seen():
     shuffled = np.random.default_rng(5).permutation(labels)
     bad = fit(as_prepared(images), shuffled, SETTINGS)
     assert bad.quality.verdict.startswith("not better than chance (AUC ") and bad.quality.p > 0.01
-    assert bad.temperature > 2 * good.temperature  # and its probabilities say so
+    sure, unsure = (sum(one.quality.weights.values()) for one in (good, bad))
+    assert unsure < sure / 2  # and its probabilities say so
     assert predict(bad, as_prepared(new)).max() < 0.8
 
 
@@ -132,10 +134,14 @@ def test_the_network_is_the_same_with_a_verdict_and_without():
     asked = Settings.of({**SETTINGS.options(), "verdict": 2})
     plain = Settings.of({**SETTINGS.options(), "verdict": 0})
     one, other = (fit(as_prepared(images), labels, how) for how in (asked, plain))
-    assert other.quality is None and other.temperature == 1.0
-    a, b = (predict(f, as_prepared(images))[:, 1] for f in (one, other))
-    logit = np.log(a / (1 - a)) * one.temperature
-    np.testing.assert_allclose(logit, np.log(b / (1 - b)), rtol=1e-4, atol=1e-4)
+    assert other.quality is None and other.network.weights.tolist() == [0.5, 0.5]
+    a, b = (outputs_of(f, as_prepared(images)) for f in (one, other))
+    assert list(a) == list(b) == ["shared", "uniform"]
+    np.testing.assert_array_equal(np.stack(list(a.values())), np.stack(list(b.values())))
+    weights = [one.quality.weights[part] for part in a]
+    together = np.tensordot(weights, np.stack(list(a.values())), 1)
+    shares = np.exp(together) / np.exp(together).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(predict(one, as_prepared(images)), shares, rtol=1e-4, atol=1e-6)
 
 
 def test_few_subjects_are_warned_of_and_too_few_not_judged():
@@ -146,10 +152,12 @@ def test_few_subjects_are_warned_of_and_too_few_not_judged():
         found = fit(prepared, labels, SETTINGS).quality
     assert found.folds == 5 and "small sample" in str(found)
     alone = np.array([0] * 11 + [1])
-    assert fit(prepared, alone, SETTINGS).quality is None
+    with pytest.warns(MeshConvWarning, match="only 1 subjects, too few to measure"):
+        assert fit(prepared, alone, SETTINGS).quality is None
     object.__setattr__(prepared, "subjects", subjects[:2] * 6)  # two subjects, six scans each
     by_subject = np.arange(12) % 2
-    assert fit(prepared, by_subject, SETTINGS).quality is None
+    with pytest.warns(MeshConvWarning, match="small sample: a class has only 1 subjects"):
+        assert fit(prepared, by_subject, SETTINGS).quality is None
 
 
 def test_one_fold_is_none():

@@ -60,24 +60,6 @@ def test_every_model_finds_what_is_there_or_is_at_chance_where_nothing_is(templa
         )
 
 
-def test_support_vectors_tell_apart_what_no_line_does(template):
-    def part(n, seed):
-        rng = np.random.default_rng(seed)
-        first, labels = rng.choice([-1.0, 1.0], n), rng.integers(2, size=n)
-        images = 0.3 * rng.normal(size=(n, 1, 9, 9)).astype(np.float32)
-        images[:, 0, :3] += first[:, None, None]
-        images[:, 0, 6:] += np.where(labels == 1, first, -first)[:, None, None]
-        return Part(images, labels)
-
-    task = Task("xor", part(100, 0), part(100, 1), ("a", "b"))
-    right = {}
-    for name in ("PCA 99.9 % + RBF-SVM", "PCA 99.9 % + logistic"):
-        found = model_named(name)(task, 0, 0).probabilities(task.test)
-        np.testing.assert_allclose(found.sum(axis=1), 1)
-        right[name] = (found.argmax(axis=1) == task.test.labels).mean()
-    assert right["PCA 99.9 % + RBF-SVM"] > 0.95 and right["PCA 99.9 % + logistic"] < 0.7
-
-
 def test_a_tuned_network_learns_as_long_as_held_out_scans_say(template):
     task = _task(template)
     found = model_named("plain 17/4, tuned")(task, 0, 2)

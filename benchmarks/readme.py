@@ -312,7 +312,17 @@ def _mean_errors(peak: str) -> tuple[str, str]:
     raise SystemExit(f"no results of {peak} mm")
 
 
+def installed() -> str:
+    """Where the wheel was installed and its first example run."""
+    rows = [
+        [row["python"], row["extra"], row["versions"], row["result"]]
+        for row in sorted(read("wheel")["rows"], key=lambda row: (row["python"], row["extra"]))
+    ]
+    return table(["Python", "extra", "versions", "result"], rows, "python benchmarks/wheel.py")
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "wheel": installed,
     "headline": headline,
     "conformal": conformal,
     "density": density,

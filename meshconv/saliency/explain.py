@@ -82,12 +82,12 @@ class Explanation:
         """The verdict, and the saliency on the scan, unless it says nothing: for notebooks."""
         quality = self.quality
         at_chance = quality is not None and not quality.better_than_chance
-        unit = self.surface.vertices / (np.abs(self.surface.vertices).max() or 1.0)
+        upright = self.placed.alignment.pose.directions(self.surface.vertices)
         colours = None if at_chance else heat(self.saliency)
         rows = [("verdict", str(self)), ("method", self.method)]
         rows += [] if quality is None else [("quality", str(quality))]
         rows += [] if at_chance else [("class", f"{k}: {p:.1%}") for k, p in self._odds()]
-        picture = drawing(unit, self.surface.faces, colours)
+        picture = drawing(upright, self.surface.faces, colours)
         return card(f"Explanation of {self.name}", rows, [picture])
 
     def _odds(self) -> list[tuple[Any, float]]:

@@ -19,7 +19,9 @@ from meshconv.saliency.explain import Explanation
 
 def explanation(quality: Any) -> Explanation:
     """Of a face whose nose decides."""
-    placed = mc.place(face(600), mc.Template.from_surface(face(400)), size=17)
+    still = face(600)
+    turned = mc.Surface(still.vertices[:, [1, 2, 0]] * 3 + 500, still.faces)
+    placed = mc.place(turned, mc.Template.from_surface(face(400)), size=17)
     image = placed.image(["difference_z"])
     field = np.zeros((17, 17))
     return Explanation(
@@ -40,6 +42,16 @@ def reddish(html: str) -> int:
     (png,) = re.findall("base64,([^']*)'", html)
     seen = np.asarray(Image.open(io.BytesIO(b64decode(png))).convert("RGB"), dtype=int)
     return int((seen[..., 0] - seen[..., 2] > 60).sum())
+
+
+def test_the_scan_stands_upright_whatever_its_pose() -> None:
+    """The nose, which decides, is in the middle; the face is higher than wide."""
+    (png,) = re.findall("base64,([^']*)'", explanation(None)._repr_html_())
+    seen = np.asarray(Image.open(io.BytesIO(b64decode(png))).convert("RGB"), dtype=int)
+    rows, columns = np.nonzero((seen != 255).any(axis=2))
+    assert np.ptp(rows) > 1.2 * np.ptp(columns)
+    red = np.argwhere(seen[..., 0] - seen[..., 2] > 60).mean(axis=0) / len(seen)
+    assert abs(red[1] - 0.5) < 0.1 and 0.35 < red[0] < 0.65
 
 
 @pytest.mark.parametrize("better", [True, False])

@@ -52,7 +52,7 @@ def weights_of(weights: Any, scans: Any, prepared: Prepared) -> FloatArray | Non
     Raises
     ------
     ArgumentError
-        If they are of another number, negative, not finite, or all 0.
+        If they are of another number, negative, not finite, or all zero.
     """
     if weights is None:
         return None
@@ -70,7 +70,7 @@ def weights_of(weights: Any, scans: Any, prepared: Prepared) -> FloatArray | Non
             count=len(bad),
         )
     if not found.any():
-        raise ArgumentError("sample_weight: all are 0, there is nothing to learn from")
+        raise ArgumentError("sample_weight: every weight is zero, there is nothing to learn from")
     return found
 
 

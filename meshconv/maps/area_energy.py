@@ -1,13 +1,5 @@
-"""The area energy of a triangulated plane or sphere, lowered by moves that fold nothing.
-
-E = sum over faces of target * phi(area / target), phi(s) = s - 1 - log s,
-which is 0 at s = 1 and grows to infinity as a face loses its area. Below s = _BARRIER phi goes on
-as the parabola that touches it there, so that folded faces have a finite, still convex, energy.
-
-Half the volume of (0, a, b, c) stands for the area: with the plane at height 1 it is the area, on
-the sphere it is the area of the flat face times its distance from the centre, and 0 exactly where
-the face folds. It is linear in each corner, hence E is convex in every single vertex, and Newton's
-2 x 2 step is exact in the plane.
+"""Areas of a triangulated plane or sphere brought nearer to what they are to be, by moves that fold
+nothing; the energy is that of `star_energy`.
 """
 
 from __future__ import annotations
@@ -17,90 +9,13 @@ import numpy as np
 
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.maps.locate import volume
-from meshconv.maps.stay import SPHERE, stay
-from meshconv.mesh.connectivity import counted_order
+from meshconv.maps.star_energy import Stars, star_energy, star_step, wake
+from meshconv.maps.stay import stay
 
-_BARRIER = 0.1
-_FLAT = 1e-14  # area / longest side below which rounding decides the sign of an area
-_FAR = 1e6  # radii of the domain: a step this long is a division by nothing
 _TAKEN_BACK = 1000
 _LOWEST = 0.05  # distance from the centre that a flat face on the sphere is taken to have at least
 _REACH = 0.3  # of the smallest altitude; below 1/2 no face can turn over, whatever its corners do
-
-
-class Stars:
-    """The faces around vertex v: `face[start[v]:start[v + 1]]`, v being their corner
-    `corner[...]`.
-    """
-
-    def __init__(self, faces: IntArray, n: int) -> None:
-        self.face, self.corner = np.divmod(counted_order(faces.ravel()), 3)
-        self.start = np.append(0, np.cumsum(np.bincount(faces.ravel(), minlength=n)))
-
-
-@nb.njit(cache=True, inline="always")
-def _barrier(ratio):  # type: ignore[no-untyped-def]
-    """phi at area / target, its first and its second derivative."""
-    near = max(ratio, _BARRIER)
-    over = ratio - near
-    bend = 1.0 / (near * near)
-    rise = 1.0 - 1.0 / near + bend * over
-    return near - 1.0 - np.log(near) + (rise - 0.5 * bend * over) * over, rise, bend
-
-
-@nb.njit(cache=True)
-def star_step(v, x, y, z, points, faces, start, star, corner, target, kind):  # type: ignore[no-untyped-def]
-    """Energy around vertex v if at (x, y, z), Newton's step (3 numbers), smallest altitude and area
-    there.
-    """
-    energy = gu = gv = huu = huv = hvv = 0.0
-    altitude = lowest = np.inf
-    # tangent frame: the plane's own, or one made from the axis farthest from the point
-    ux, uy, uz, vx, vy, vz = 1.0, 0.0, 0.0, 0.0, 1.0, 0.0
-    if kind == SPHERE:
-        if abs(x) < 0.7:
-            ux, uy, uz = 0.0, z, -y
-        else:
-            ux, uy, uz = -z, 0.0, x
-        r = 1.0 / np.sqrt(ux * ux + uy * uy + uz * uz)
-        ux, uy, uz = ux * r, uy * r, uz * r
-        vx, vy, vz = y * uz - z * uy, z * ux - x * uz, x * uy - y * ux
-    for s in range(start[v], start[v + 1]):
-        j, k = faces[star[s], (corner[s] + 1) % 3], faces[star[s], (corner[s] + 2) % 3]
-        ax, ay, az = points[j, 0] - x, points[j, 1] - y, points[j, 2] - z
-        bx, by, bz = points[k, 0] - x, points[k, 1] - y, points[k, 2] - z
-        nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
-        ex, ey, ez = bx - ax, by - ay, bz - az
-        longest = np.sqrt(
-            max(
-                ex * ex + ey * ey + ez * ez,
-                ax * ax + ay * ay + az * az,
-                bx * bx + by * by + bz * bz,
-            )
-        )
-        area = 0.5 * (nx * x + ny * y + nz * z)
-        lowest = min(lowest, area - _FLAT * longest)
-        altitude = min(altitude, 2.0 * area / longest) if longest > 0.0 else 0.0
-        p = target[star[s]]
-        more, rise, bend = _barrier(area / p)
-        energy += p * more
-        # the volume's gradient is the cross product of the two other corners, n + v x (b - a) ...
-        dx, dy, dz = (
-            0.5 * (nx + y * ez - z * ey),
-            0.5 * (ny + z * ex - x * ez),
-            0.5 * (nz + x * ey - y * ex),
-        )
-        du, dv = dx * ux + dy * uy + dz * uz, dx * vx + dy * vy + dz * vz
-        gu, gv = gu + rise * du, gv + rise * dv
-        huu, huv, hvv = huu + bend / p * du * du, huv + bend / p * du * dv, hvv + bend / p * dv * dv
-    huu, hvv = huu * (1.0 + 1e-9), hvv * (1.0 + 1e-9)
-    det = huu * hvv - huv * huv
-    su = sv = 0.0
-    if det > 0.0:
-        su, sv = -(hvv * gu - huv * gv) / det, -(huu * gv - huv * gu) / det
-    if not abs(su) + abs(sv) < _FAR:
-        su = sv = 0.0
-    return energy, su * ux + sv * vx, su * uy + sv * vy, su * uz + sv * vz, altitude, lowest
+_STILL = 1e-3  # of the smallest altitude: steps shorter than this are not made
 
 
 @nb.njit(cache=True)
@@ -128,7 +43,7 @@ def _above(a, b, c):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True)
-def _relax(points, faces, start, star, corner, target, kinds, free, sweeps):  # type: ignore[no-untyped-def]
+def _relax(points, faces, start, ring, target, kinds, free, sweeps):  # type: ignore[no-untyped-def]
     """Move all free vertices at once, half of Newton's step each and never far enough to fold."""
     for _ in range(sweeps):
         moved = points.copy()
@@ -137,7 +52,7 @@ def _relax(points, faces, start, star, corner, target, kinds, free, sweeps):  # 
                 continue
             x, y, z = points[v, 0], points[v, 1], points[v, 2]
             _, sx, sy, sz, altitude, _ = star_step(
-                v, x, y, z, points, faces, start, star, corner, target, kinds[v]
+                v, x, y, z, points, start, ring, target, kinds[v]
             )
             length = np.sqrt(sx * sx + sy * sy + sz * sz)
             if length > 0.0 and altitude > 0.0:
@@ -151,22 +66,29 @@ def _relax(points, faces, start, star, corner, target, kinds, free, sweeps):  # 
 
 
 @nb.njit(cache=True)
-def _settle(points, order, faces, start, star, corner, target, kinds, sweeps):  # type: ignore[no-untyped-def]
-    """Lower the energy vertex by vertex, in place, by moves that fold nothing."""
+def _settle(points, order, start, ring, target, kinds, sweeps):  # type: ignore[no-untyped-def]
+    """Lower the energy vertex by vertex, in place, by moves that fold nothing; a vertex that is
+    where it wants to be waits until one beside it has moved.
+    """
+    awake = np.ones(len(points), dtype=np.bool_)
     for _ in range(sweeps):
         for v in order:
+            if not awake[v]:
+                continue
+            awake[v] = False
             x, y, z = points[v, 0], points[v, 1], points[v, 2]
-            energy, sx, sy, sz, _, _ = star_step(
-                v, x, y, z, points, faces, start, star, corner, target, kinds[v]
+            energy, sx, sy, sz, altitude, _ = star_step(
+                v, x, y, z, points, start, ring, target, kinds[v]
             )
             f = 1.0
+            if sx * sx + sy * sy + sz * sz < (_STILL * altitude) ** 2:
+                continue
             while f > 0.01:
                 tx, ty, tz = stay(x + f * sx, y + f * sy, z + f * sz, kinds[v])
-                after, _, _, _, _, lowest = star_step(
-                    v, tx, ty, tz, points, faces, start, star, corner, target, kinds[v]
-                )
+                after, lowest = star_energy(v, tx, ty, tz, points, start, ring, target, kinds[v])
                 if after < energy and lowest > 0.0:
                     points[v, 0], points[v, 1], points[v, 2] = tx, ty, tz
+                    wake(v, start, ring, awake)
                     break
                 f *= 0.5
 
@@ -183,8 +105,8 @@ def relax(
     folds.
     """
     s = Stars(faces, len(points))
-    goal = half_volumes(points, faces, target)
-    moved: FloatArray = _relax(points, faces, s.start, s.face, s.corner, goal, kinds, free, sweeps)
+    goal = s.at_corners(half_volumes(points, faces, target))
+    moved: FloatArray = _relax(points, faces, s.start, s.ring, goal, kinds, free, sweeps)
     return moved
 
 
@@ -202,9 +124,9 @@ def settle(
     is: each vertex sees those before it moved. Order as in `untangle`.
     """
     s = Stars(faces, len(points))
-    moved, goal = points.copy(), half_volumes(points, faces, target)
+    moved, goal = points.copy(), s.at_corners(half_volumes(points, faces, target))
     order = dense_first(faces, target, np.flatnonzero(free), len(points))
-    _settle(moved, order, faces, s.start, s.face, s.corner, goal, kinds, sweeps)
+    _settle(moved, order, s.start, s.ring, goal, kinds, sweeps)
     return moved
 
 

@@ -6,8 +6,8 @@ import numba as nb
 import numpy as np
 
 from meshconv._check import BoolArray, FloatArray, IntArray
-from meshconv.maps.area_energy import Stars
 from meshconv.maps.folds import folded
+from meshconv.maps.star_energy import Stars
 from meshconv.maps.stay import stay
 
 _RINGS, _GROWTH = 3, 1.5  # of faces around what is folded, at first, and from round to round
@@ -17,7 +17,7 @@ _SWEEPS = 10  # and two for each ring
 
 
 @nb.njit(cache=True)
-def grow(near, front, start, star, faces, rings):  # type: ignore[no-untyped-def]
+def grow(near, front, start, ring, rings):  # type: ignore[no-untyped-def]
     """Mark the vertices within so many rings of faces around those in `front`, in place."""
     queue = np.empty(len(near), dtype=np.int64)
     tail = len(front)
@@ -27,8 +27,8 @@ def grow(near, front, start, star, faces, rings):  # type: ignore[no-untyped-def
         last = tail
         for q in range(head, last):
             for s in range(start[queue[q]], start[queue[q] + 1]):
-                for k in range(3):
-                    v = faces[star[s], k]
+                for k in range(2):
+                    v = ring[s, k]
                     if not near[v]:
                         near[v] = True
                         queue[tail] = v
@@ -37,7 +37,7 @@ def grow(near, front, start, star, faces, rings):  # type: ignore[no-untyped-def
 
 
 @nb.njit(cache=True)
-def _average(points, patch, faces, start, star, corner, kinds, border, sweeps):  # type: ignore[no-untyped-def]
+def _average(points, patch, start, ring, kinds, border, sweeps):  # type: ignore[no-untyped-def]
     """Move the vertices of the patch, all at once, to the mean of their neighbours, in place; those
     on the border to the mean of their neighbours there.
     """
@@ -48,8 +48,8 @@ def _average(points, patch, faces, start, star, corner, kinds, border, sweeps): 
             x = y = z = 0.0
             count = 0
             for s in range(start[v], start[v + 1]):
-                for k in range(1, 3):
-                    j = faces[star[s], (corner[s] + k) % 3]
+                for k in range(2):
+                    j = ring[s, k]
                     if border[j] or not border[v]:
                         x, y, z = x + points[j, 0], y + points[j, 1], z + points[j, 2]
                         count += 1
@@ -77,9 +77,9 @@ def evened(
         near = np.zeros(len(points), dtype=bool)
         near[faces[bad]] = True
         still = border & ~near
-        grow(near, np.flatnonzero(near), s.start, s.face, faces, int(rings))
+        grow(near, np.flatnonzero(near), s.start, s.ring, int(rings))
         patch = np.flatnonzero(near & free & ~still)
         sweeps = _SWEEPS + 2 * int(rings)
-        _average(points, patch, faces, s.start, s.face, s.corner, kinds, border, sweeps)
+        _average(points, patch, s.start, s.ring, kinds, border, sweeps)
         rings = min(_GROWTH * rings, _WIDEST)
     return points, not len(folded(points, faces))

@@ -6,9 +6,10 @@ import numba as nb
 import numpy as np
 
 from meshconv._check import BoolArray, FloatArray, IntArray
-from meshconv.maps.area_energy import Stars, dense_first, half_volumes, star_step
+from meshconv.maps.area_energy import dense_first, half_volumes
 from meshconv.maps.even_folds import grow
 from meshconv.maps.folds import folded, signed_areas
+from meshconv.maps.star_energy import Stars, star_energy, star_step, wake
 from meshconv.maps.stay import CIRCLE, SPHERE, stay
 
 _PATIENCE = 10  # sweeps without a fold less, after which a patch is given up
@@ -18,7 +19,7 @@ _LEAST = 1e-3  # of the way to the goal, below which a vertex stays where it was
 
 
 @nb.njit(cache=True)
-def _descend(points, order, faces, start, star, corner, target, kinds, patience, budget):  # type: ignore[no-untyped-def]
+def _descend(points, order, start, ring, target, kinds, patience, budget):  # type: ignore[no-untyped-def]
     """Lower the energy vertex by vertex, in place, while the number of folded stars goes down and
     `budget` visits of vertices are not used up; return how many were made.
     """
@@ -29,16 +30,13 @@ def _descend(points, order, faces, start, star, corner, target, kinds, patience,
         for v in order:
             x, y, z = points[v, 0], points[v, 1], points[v, 2]
             energy, sx, sy, sz, _, lowest = star_step(
-                v, x, y, z, points, faces, start, star, corner, target, kinds[v]
+                v, x, y, z, points, start, ring, target, kinds[v]
             )
             folded += lowest <= 0.0
             f = 1.0
             while f > 0.1:
                 tx, ty, tz = stay(x + f * sx, y + f * sy, z + f * sz, kinds[v])
-                lower = star_step(
-                    v, tx, ty, tz, points, faces, start, star, corner, target, kinds[v]
-                )[0]
-                if lower < energy:
+                if star_energy(v, tx, ty, tz, points, start, ring, target, kinds[v])[0] < energy:
                     points[v, 0], points[v, 1], points[v, 2] = tx, ty, tz
                     break
                 f *= 0.5
@@ -51,12 +49,12 @@ def _descend(points, order, faces, start, star, corner, target, kinds, patience,
 
 
 @nb.njit(cache=True)
-def _advance(points, goal, faces, start, star, corner, target, kinds, sweeps, still):  # type: ignore[no-untyped-def]
+def _advance(points, goal, start, ring, kinds, sweeps, still):  # type: ignore[no-untyped-def]
     """Move every vertex towards its goal, in place, each as far as its own faces allow; nothing
     folds. A vertex that could not move waits until one beside it has; moves shorter than `still`
     are the last.
     """
-    awake = np.ones(len(points), dtype=np.bool_)
+    awake, ones = np.ones(len(points), dtype=np.bool_), np.ones(len(ring))
     for _ in range(sweeps):
         far = 0.0
         for v in range(len(points)):
@@ -69,17 +67,10 @@ def _advance(points, goal, faces, start, star, corner, target, kinds, sweeps, st
             f = 1.0
             while length > 1e-12 and f > 0.01:
                 tx, ty, tz = stay(x + f * dx, y + f * dy, z + f * dz, kinds[v])
-                if (
-                    star_step(v, tx, ty, tz, points, faces, start, star, corner, target, kinds[v])[
-                        5
-                    ]
-                    > 0.0
-                ):
+                if star_energy(v, tx, ty, tz, points, start, ring, ones, kinds[v])[1] > 0.0:
                     points[v, 0], points[v, 1], points[v, 2] = tx, ty, tz
                     far = max(far, f * length)
-                    for s in range(start[v], start[v + 1]):
-                        for k in range(3):
-                            awake[faces[star[s], k]] = True
+                    wake(v, start, ring, awake)
                     break
                 f *= 0.5
         if far <= still:
@@ -103,19 +94,17 @@ def untangle(
     dense to sparse, so that the result does not depend on how they are numbered.
     """
     s = Stars(faces, len(points))
-    points, goal = points.copy(), half_volumes(points, faces, target)
+    points, goal = points.copy(), s.at_corners(half_volumes(points, faces, target))
     for rings in (3, 9, 27):
         bad = folded(points, faces)
         if not len(bad) or budget <= 0:
             break
         near = np.zeros(len(points), dtype=bool)
         near[faces[bad]] = True
-        grow(near, np.flatnonzero(near), s.start, s.face, faces, rings)
+        grow(near, np.flatnonzero(near), s.start, s.ring, rings)
         patch = np.flatnonzero(near & free)
         order = dense_first(faces, target, patch, len(points))
-        budget -= _descend(
-            points, order, faces, s.start, s.face, s.corner, goal, kinds, _PATIENCE, budget
-        )
+        budget -= _descend(points, order, s.start, s.ring, goal, kinds, _PATIENCE, budget)
     return points, not len(folded(points, faces))
 
 
@@ -128,15 +117,16 @@ def back_to(
     where they were: this ends without folds, wherever the goal lies. The vertices `together` go
     back at once if one does.
     """
-    way = np.ones(len(start))
-    points = goal
+    way, points = np.ones(len(start)), goal
     while len(bad := folded(points, faces)):
         near = np.unique(faces[bad])
         if np.isin(near, together).any():
             near = np.union1d(near, together)
         way[near] = np.where(way[near] > _LEAST, 0.5 * way[near], 0.0)
-        points = _between(start, goal, way[:, None], kinds)
-        points[way == 1.0], points[way == 0.0] = goal[way == 1.0], start[way == 0.0]
+        part = way[near][:, None]
+        moved = _between(start[near], goal[near], part, kinds[near])
+        points = points.copy()
+        points[near] = np.where(part > 0.0, moved, start[near])
     return points
 
 
@@ -158,7 +148,6 @@ def advance(
     start: FloatArray,
     goal: FloatArray,
     faces: IntArray,
-    target: FloatArray,
     kinds: IntArray,
     sweeps: int = 200,
 ) -> FloatArray:
@@ -168,5 +157,5 @@ def advance(
     s = Stars(faces, len(start))
     points = start.copy()
     still = _STILL * float(np.sqrt(np.abs(signed_areas(start, faces)).sum() / len(start)))
-    _advance(points, goal, faces, s.start, s.face, s.corner, target, kinds, sweeps, still)
+    _advance(points, goal, s.start, s.ring, kinds, sweeps, still)
     return points

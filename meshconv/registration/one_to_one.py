@@ -41,7 +41,7 @@ def one_to_one(
     start = _opened(surface, goal, kinds, marks)
     if start is None:
         start = _start(surface, domain, wanted, own_map)
-    points = advance(start, goal, surface.faces, np.ones(surface.n_faces), kinds)
+    points = advance(start, goal, surface.faces, kinds)
     return points if domain == "sphere" else points[:, :2]
 
 

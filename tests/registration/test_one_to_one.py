@@ -103,10 +103,10 @@ def test_an_attempt_ends_when_its_budget_is_used_up() -> None:
 def test_an_advance_ends_where_no_vertex_can_go_on() -> None:
     flat, _, rough = _dense(0.8, rings=20)
     start, goal = lift(0.95 * flat.vertices[:, :2]), lift(rough)
-    kinds, area = np.full(len(start), DISK), np.ones(flat.n_faces)
-    there = advance(start, goal, flat.faces, area, kinds)
+    kinds = np.full(len(start), DISK)
+    there = advance(start, goal, flat.faces, kinds)
     assert not len(folded(there, flat.faces))
-    further = advance(there, goal, flat.faces, area, kinds)
+    further = advance(there, goal, flat.faces, kinds)
     assert np.linalg.norm(further - there, axis=1).max() < 2e-3 / 20
     assert np.median(np.linalg.norm(there - goal, axis=1)) < np.median(
         np.linalg.norm(start - goal, axis=1)

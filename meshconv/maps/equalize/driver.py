@@ -130,9 +130,7 @@ class FlowMesh:
             points = back_to(start, moved, self.faces, self.kinds, together)
             if self.border.in_turn(points):
                 break
-        nearer = advance(
-            points, moved, self.faces, np.abs(signed_areas(start, self.faces)), self.kinds
-        )
+        nearer = advance(points, moved, self.faces, self.kinds)
         return nearer if self.border.in_turn(nearer) else points
 
 

@@ -1,0 +1,172 @@
+"""The area energy of the faces around one vertex, and the step that lowers it most.
+
+E = sum over faces of target * phi(area / target), phi(s) = s - 1 - log s,
+which is 0 at s = 1 and grows to infinity as a face loses its area. Below s = _BARRIER phi goes on
+as the parabola that touches it there, so that folded faces have a finite, still convex, energy.
+
+Half the volume of (0, a, b, c) stands for the area: with the plane at height 1 it is the area, on
+the sphere it is the area of the flat face times its distance from the centre, and 0 exactly where
+the face folds. It is linear in each corner, hence E is convex in every single vertex, and Newton's
+2 x 2 step is exact in the plane.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+from meshconv._check import FloatArray, IntArray
+from meshconv.maps.stay import SPHERE
+from meshconv.mesh.connectivity import counted_order
+
+_BARRIER = 0.1
+_FLAT = 1e-14  # area / longest side below which rounding decides the sign of an area
+_FAR = 1e6  # radii of the domain: a step this long is a division by nothing
+
+
+class Stars:
+    """The faces around vertex v, rows `start[v]` to `start[v + 1]` of what is below.
+
+    Attributes
+    ----------
+    face : (3F,) int64
+    ring : (3F, 2) int64
+        The two other corners, counter-clockwise.
+    """
+
+    def __init__(self, faces: IntArray, n: int) -> None:
+        self.face, corner = np.divmod(counted_order(faces.ravel()), 3)
+        self.start = np.append(0, np.cumsum(np.bincount(faces.ravel(), minlength=n)))
+        after = 3 * self.face[:, None] + (corner[:, None] + [1, 2]) % 3
+        self.ring = faces.ravel()[after]
+
+    def at_corners(self, per_face: FloatArray) -> FloatArray:
+        """Return values (F,) of the faces in rows, (3F,)."""
+        return per_face[self.face]
+
+
+@nb.njit(cache=True, inline="always")
+def wake(v, start, ring, awake):  # type: ignore[no-untyped-def]
+    """Mark vertex v and all beside it."""
+    awake[v] = True
+    for s in range(start[v], start[v + 1]):
+        awake[ring[s, 0]] = awake[ring[s, 1]] = True
+
+
+@nb.njit(cache=True, inline="always")
+def _barrier(ratio):  # type: ignore[no-untyped-def]
+    """phi at area / target, its first and its second derivative."""
+    near = max(ratio, _BARRIER)
+    over = ratio - near
+    bend = 1.0 / (near * near)
+    rise = 1.0 - 1.0 / near + bend * over
+    return near - 1.0 - np.log(near) + (rise - 0.5 * bend * over) * over, rise, bend
+
+
+@nb.njit(cache=True)
+def star_energy(v, x, y, z, points, start, ring, target, kind):  # type: ignore[no-untyped-def]
+    """Energy around vertex v if at (x, y, z), and the smallest area there."""
+    energy, lowest = 0.0, np.inf
+    for s in range(start[v], start[v + 1]):
+        j, k = ring[s, 0], ring[s, 1]
+        ax, ay = points[j, 0] - x, points[j, 1] - y
+        bx, by = points[k, 0] - x, points[k, 1] - y
+        area = ax * by - ay * bx
+        longest = max(ax * ax + ay * ay, bx * bx + by * by)
+        if kind == SPHERE:
+            az, bz = points[j, 2] - z, points[k, 2] - z
+            area = area * z + (ay * bz - az * by) * x + (az * bx - ax * bz) * y
+            longest += max(az * az, bz * bz)
+        lowest = min(lowest, area - _FLAT * np.sqrt(longest))
+        ratio = 0.5 * area / target[s]
+        if ratio >= _BARRIER:
+            energy += target[s] * (ratio - 1.0 - np.log(ratio))
+        else:
+            energy += target[s] * _barrier(ratio)[0]
+    return energy, lowest
+
+
+@nb.njit(cache=True)
+def star_step(v, x, y, z, points, start, ring, target, kind):  # type: ignore[no-untyped-def]
+    """Energy around vertex v if at (x, y, z), Newton's step (3 numbers), smallest altitude and area
+    there.
+    """
+    if kind == SPHERE:
+        return _step_on_sphere(v, x, y, z, points, start, ring, target)
+    energy = gu = gv = huu = huv = hvv = 0.0
+    altitude = lowest = np.inf
+    for s in range(start[v], start[v + 1]):
+        j, k = ring[s, 0], ring[s, 1]
+        ax, ay = points[j, 0] - x, points[j, 1] - y
+        bx, by = points[k, 0] - x, points[k, 1] - y
+        ex, ey = bx - ax, by - ay
+        longest = np.sqrt(max(ex * ex + ey * ey, ax * ax + ay * ay, bx * bx + by * by))
+        area = 0.5 * (ax * by - ay * bx)
+        lowest = min(lowest, area - _FLAT * longest)
+        altitude = min(altitude, 2.0 * area / longest) if longest > 0.0 else 0.0
+        p = target[s]
+        more, rise, bend = _barrier(area / p)
+        energy += p * more
+        du, dv = -0.5 * ey, 0.5 * ex
+        bend /= p
+        gu, gv = gu + rise * du, gv + rise * dv
+        huu, huv, hvv = huu + bend * du * du, huv + bend * du * dv, hvv + bend * dv * dv
+    su, sv = _newton(gu, gv, huu, huv, hvv)
+    return energy, su, sv, 0.0, altitude, lowest
+
+
+@nb.njit(cache=True, inline="always")
+def _newton(gu, gv, huu, huv, hvv):  # type: ignore[no-untyped-def]
+    huu, hvv = huu * (1.0 + 1e-9), hvv * (1.0 + 1e-9)
+    det = huu * hvv - huv * huv
+    su = sv = 0.0
+    if det > 0.0:
+        su, sv = -(hvv * gu - huv * gv) / det, -(huu * gv - huv * gu) / det
+    if not abs(su) + abs(sv) < _FAR:
+        su = sv = 0.0
+    return su, sv
+
+
+@nb.njit(cache=True)
+def _step_on_sphere(v, x, y, z, points, start, ring, target):  # type: ignore[no-untyped-def]
+    energy = gu = gv = huu = huv = hvv = 0.0
+    altitude = lowest = np.inf
+    # tangent frame made from the axis farthest from the point
+    if abs(x) < 0.7:
+        ux, uy, uz = 0.0, z, -y
+    else:
+        ux, uy, uz = -z, 0.0, x
+    r = 1.0 / np.sqrt(ux * ux + uy * uy + uz * uz)
+    ux, uy, uz = ux * r, uy * r, uz * r
+    vx, vy, vz = y * uz - z * uy, z * ux - x * uz, x * uy - y * ux
+    for s in range(start[v], start[v + 1]):
+        j, k = ring[s, 0], ring[s, 1]
+        ax, ay, az = points[j, 0] - x, points[j, 1] - y, points[j, 2] - z
+        bx, by, bz = points[k, 0] - x, points[k, 1] - y, points[k, 2] - z
+        nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+        ex, ey, ez = bx - ax, by - ay, bz - az
+        longest = np.sqrt(
+            max(
+                ex * ex + ey * ey + ez * ez,
+                ax * ax + ay * ay + az * az,
+                bx * bx + by * by + bz * bz,
+            )
+        )
+        area = 0.5 * (nx * x + ny * y + nz * z)
+        lowest = min(lowest, area - _FLAT * longest)
+        altitude = min(altitude, 2.0 * area / longest) if longest > 0.0 else 0.0
+        p = target[s]
+        more, rise, bend = _barrier(area / p)
+        energy += p * more
+        # the volume's gradient is the cross product of the two other corners, n + v x (b - a) ...
+        dx, dy, dz = (
+            0.5 * (nx + y * ez - z * ey),
+            0.5 * (ny + z * ex - x * ez),
+            0.5 * (nz + x * ey - y * ex),
+        )
+        du, dv = dx * ux + dy * uy + dz * uz, dx * vx + dy * vy + dz * vz
+        bend /= p
+        gu, gv = gu + rise * du, gv + rise * dv
+        huu, huv, hvv = huu + bend * du * du, huv + bend * du * dv, hvv + bend * dv * dv
+    su, sv = _newton(gu, gv, huu, huv, hvv)
+    return energy, su * ux + sv * vx, su * uy + sv * vy, su * uz + sv * vz, altitude, lowest

@@ -314,3 +314,29 @@ def test_shapes_that_do_not_fit_are_refused():
             FixedValueSolver(np.eye(3), fixed)
     with pytest.raises(ArrayTypeError, match="fixed"):
         FixedValueSolver(np.eye(3), [0.5])
+
+
+def test_a_neck_is_cut_where_it_is_thin():
+    """Two squares of unlike size joined by a strip 4 wide: the first cut goes through the strip."""
+    n = 60
+    i, j = np.divmod(np.arange(2 * n * n), 2 * n)
+    inside = (j < 50) | (j > 70) | ((i >= 28) & (i < 32))
+    where = np.column_stack([i, j])[inside].astype(float)
+    number = np.full(2 * n * n, -1)
+    number[inside] = np.arange(inside.sum())
+    right, down = np.flatnonzero(j < 2 * n - 1), np.flatnonzero(i < n - 1)
+    pairs = np.concatenate([np.c_[right, right + 1], np.c_[down, down + 2 * n]])
+    edges = number[pairs]
+    edges = edges[(edges >= 0).all(axis=1)]
+    A = graph_laplacian(len(where), edges, np.ones(len(edges)))
+    order, start, parent = nested_dissection(A.indptr, A.indices, where)
+    root = order[start[-2] :]
+    assert parent[-1] == -1 and len(root) <= 4
+    assert (abs(where[root, 1] - 60) < 12).all()
+
+
+def test_points_in_few_places_are_ordered_too():
+    A, where = grid(70)
+    for points in (np.floor(where / 35), (where > 68).astype(float), where * [1.0, 0.0]):
+        fronts = analyse(A.indptr, A.indices, points)
+        assert fronts is not None and np.array_equal(np.sort(fronts.order), np.arange(4900))

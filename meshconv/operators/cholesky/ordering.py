@@ -1,8 +1,9 @@
 """Elimination orders for sparse symmetric matrices: nested dissection by position in space.
 
-A set of unknowns is cut in two at the median of one axis, the one that promises the fewest
-connections across the cut. Few unknowns that touch every such connection go last; both sides are
-cut again. Unknowns that are eliminated together form a *front*.
+A set of unknowns is cut in two along one axis, the one that promises the fewest connections across
+the cut: small sets at the median, large ones where the fewest connections are counted. Few unknowns
+that touch every such connection go last; both sides are cut again. Unknowns that are eliminated
+together form a *front*.
 
 Along an axis the connections cross sum |x_i - x_j| levels in all, so their number at one level is
 about that sum over the extent of the set (the coarea formula). On a bumpy surface this tells a
@@ -19,12 +20,20 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from meshconv._types import FloatArray, IntArray
+from meshconv.operators.cholesky.hops import hop_coordinates
+from meshconv.operators.cholesky.levels import (
+    LEVELS,
+    AnyInt,
+    best_axis,
+    cheapest,
+    count_levels,
+    per_level,
+)
 
-AnyInt = NDArray[np.signedinteger[Any]]
-
+_LARGE = 1500  # unknowns from which on the best place of a cut is sought
+_WORTH = 2.0  # axes with more times as many connections a level, squared, are not looked at
 LEAF = 24  # sets this small are eliminated as one dense front; 64 makes solves twice as slow
 
 
@@ -55,7 +64,12 @@ def nested_dissection(
     crossing = np.zeros_like(points)
     _crossings(indptr, indices, points, crossing)
     order, fronts = np.arange(n), np.empty((n + 1, 3), dtype=np.int64)
-    work = np.empty((2 * n + 2, 3), dtype=np.int64), np.full(n, -1), np.empty(n, dtype=np.int64)
+    work = (
+        np.empty((2 * n + 2, 3), dtype=np.int64),
+        np.full(n, -1),
+        np.empty(n, dtype=np.int64),
+        np.empty((2, LEVELS + 2), dtype=np.int64),
+    )
     fronts = fronts[: _dissect((indptr, indices), (points, crossing), order, fronts, work)]
     rank = np.argsort(fronts[:, 0], kind="stable")
     number = np.full(len(rank) + 1, -1)
@@ -77,7 +91,7 @@ def _dissect(pattern: Any, space: Any, order: IntArray, fronts: IntArray, work: 
     """Permute `order` in place; write the fronts (low, high, parent), parents first; return their
     number.
     """
-    stack, zone, separator = work
+    stack, zone, separator, _ = work
     stack[0, 0], stack[0, 1], stack[0, 2] = 0, len(order), -1
     waiting, count, label = 1, 0, np.int64(0)
     while waiting > 0:
@@ -85,8 +99,8 @@ def _dissect(pattern: Any, space: Any, order: IntArray, fronts: IntArray, work: 
         low, high, parent = stack[waiting, 0], stack[waiting, 1], stack[waiting, 2]
         second = top = low
         if high - low > LEAF:
-            _halve(space[0], _best_axis(space, order, low, high), order, low, high)
-            second, top = _cut(pattern, order, low, high, zone, separator, label)
+            middle = _divide(pattern, space, order, low, high, work)
+            second, top = _cut(pattern, order, low, middle, high, zone, separator, label)
             label += 2
             if high - top > 0.4 * (high - low):  # no cut worth the name
                 second = top = low
@@ -104,22 +118,43 @@ def _dissect(pattern: Any, space: Any, order: IntArray, fronts: IntArray, work: 
 
 
 @njit(cache=True)
-def _best_axis(space: Any, order: IntArray, low: int, high: int) -> int:
-    """The axis with the fewest connections per level: crossings over standard deviation."""
+def _divide(pattern: Any, space: Any, order: IntArray, low: int, high: int, work: Any) -> int:
+    """Rearrange order[low:high] into two sides of the best level of the best axis; return where the
+    second starts.
+    """
+    zone, level, counts = work[1], work[2], work[3]
     points, crossing = space
-    axis, fewest = 0, np.inf
-    for d in range(points.shape[1]):
-        origin = points[order[low], d]
-        total = first = second = 0.0
-        for p in range(low, high):
-            x = points[order[p], d] - origin
-            first, second = first + x, second + x * x
-            total += crossing[order[p], d]
-        first, second = first / (high - low), second / (high - low)
-        spread = second - first * first
-        if spread > 1e-12 * second and total * total < fewest * spread:
-            axis, fewest = d, total * total / spread
-    return axis
+    axis, fewest = best_axis(space, order, low, high)
+    best, along, place = np.inf, axis, 0.0
+    for d in range(points.shape[1] if high - low > _LARGE else 0):
+        few, mean, deviation = per_level(points, crossing, order, low, high, d)
+        if few <= _WORTH * fewest and deviation > 0.0:
+            first, width = mean - deviation, 2.0 * deviation / LEVELS
+            count_levels(pattern, points[:, d], order[low:high], zone, level, counts, first, width)
+            score, k = cheapest(counts, high - low)
+            if score < best:
+                best, along, place = score, d, first + k * width
+    if best < np.inf:
+        middle = _split(points, along, place, order, low, high)
+        if low < middle < high:
+            return middle
+    _halve(points, axis, order, low, high)
+    return (low + high) // 2
+
+
+@njit(cache=True)
+def _split(
+    points: FloatArray, axis: int, level: float, order: IntArray, low: int, high: int
+) -> int:
+    """Rearrange order[low:high] into what lies below the level and the rest; return where it
+    starts.
+    """
+    middle = low
+    for p in range(low, high):
+        if points[order[p], axis] < level:
+            order[p], order[middle] = order[middle], order[p]
+            middle += 1
+    return middle
 
 
 @njit(cache=True)
@@ -154,6 +189,7 @@ def _cut(
     pattern: Any,
     order: IntArray,
     low: int,
+    middle: int,
     high: int,
     zone: IntArray,
     separator: IntArray,
@@ -165,7 +201,6 @@ def _cut(
     more.
     """
     indptr, indices = pattern
-    middle = (low + high) // 2
     for p in range(low, high):
         zone[order[p]] = label + (p >= middle)
     size = 0
@@ -190,48 +225,3 @@ def _cut(
     for p in range(size):
         order[top + p] = separator[p]
     return second, top
-
-
-def hop_coordinates(indptr: AnyInt, indices: AnyInt) -> FloatArray:
-    """Return (n, 3) pseudo-coordinates: hop distances to three vertices far from each other."""
-    n = len(indptr) - 1
-    hops, points = np.full((n, 4), -1), np.zeros((n, 3))
-    _hops(indptr, indices, hops, points, np.empty(n, dtype=np.int64))
-    return points
-
-
-@njit(cache=True)
-def _hops(
-    indptr: AnyInt, indices: AnyInt, hops: IntArray, points: FloatArray, queue: IntArray
-) -> None:
-    """Search each component breadth first from any vertex and then from three far ones."""
-    offset = 0.0
-    for seed in range(len(queue)):
-        if hops[seed, 0] >= 0:
-            continue
-        source, tail, best = seed, 0, 0
-        for column in range(4):
-            hops[source, column] = 0
-            queue[0], tail, head = source, 1, 0
-            while head < tail:
-                u = queue[head]
-                head += 1
-                for q in range(indptr[u], indptr[u + 1]):
-                    v = indices[q]
-                    if hops[v, column] < 0:
-                        hops[v, column] = hops[u, column] + 1
-                        queue[tail] = v
-                        tail += 1
-            best = -1
-            for p in range(tail):
-                v = queue[p]
-                far = hops[v, column]
-                for c in range(1, column):
-                    far = min(far, hops[v, c])
-                if far > best:
-                    best, source = far, v
-        for p in range(tail):
-            v = queue[p]
-            points[v, 0] = hops[v, 1] + offset  # components side by side
-            points[v, 1], points[v, 2] = hops[v, 2], hops[v, 3]
-        offset += best + 2.0 + tail**0.5

@@ -19,7 +19,8 @@ from numba import njit
 from meshconv._types import FloatArray, IntArray
 from meshconv.operators.cholesky.dense import eliminate, tables
 from meshconv.operators.cholesky.fronts import Fronts, lay_out
-from meshconv.operators.cholesky.ordering import AnyInt, nested_dissection
+from meshconv.operators.cholesky.levels import AnyInt
+from meshconv.operators.cholesky.ordering import nested_dissection
 from meshconv.operators.threads import one_blas_thread
 
 _POOR = 1e4  # operations per matrix entry; surfaces of a million vertices take 5e3

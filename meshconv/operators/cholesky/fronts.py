@@ -13,7 +13,7 @@ from scipy import sparse
 from meshconv._types import IntArray
 
 _MOST_ROWS = 64  # per unknown, in the fronts together; surfaces take 3
-_MOST_ENTRIES = 5e8  # of a factor, 4 GB; a surface of a million vertices takes 1e8
+_MOST_ENTRIES = 2e9  # of a factor, 16 GB; a surface of a million vertices takes 8e7
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from meshconv._types import FloatArray, IntArray
-
 AnyInt = NDArray[np.signedinteger[Any]]
 
 
-def hop_coordinates(indptr: AnyInt, indices: AnyInt) -> FloatArray:
+def hop_coordinates(indptr: AnyInt, indices: AnyInt) -> NDArray[np.float64]:
     """Return (n, 3) pseudo-coordinates: hop distances to three vertices far from each other."""
     n = len(indptr) - 1
     hops, points = np.full((n, 4), -1), np.zeros((n, 3))
@@ -23,7 +21,11 @@ def hop_coordinates(indptr: AnyInt, indices: AnyInt) -> FloatArray:
 
 @njit(cache=True)
 def _hops(
-    indptr: AnyInt, indices: AnyInt, hops: IntArray, points: FloatArray, queue: IntArray
+    indptr: AnyInt,
+    indices: AnyInt,
+    hops: NDArray[np.int64],
+    points: NDArray[np.float64],
+    queue: NDArray[np.int64],
 ) -> None:
     """Search each component breadth first from any vertex and then from three far ones."""
     offset = 0.0

@@ -8,8 +8,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from meshconv._types import FloatArray, IntArray
-
 AnyInt = NDArray[np.signedinteger[Any]]
 
 LEVELS = 64  # places that are compared, within a standard deviation of the middle
@@ -18,7 +16,7 @@ _LEAST, _BALANCE = 0.25, 1.5  # share of the smaller side at least; price of sid
 
 
 @njit(cache=True)
-def best_axis(space: Any, order: IntArray, low: int, high: int) -> Any:
+def best_axis(space: Any, order: NDArray[np.int64], low: int, high: int) -> Any:
     """The axis with the fewest connections per level, and their number squared."""
     points, crossing = space
     axis, fewest = 0, np.inf
@@ -31,7 +29,12 @@ def best_axis(space: Any, order: IntArray, low: int, high: int) -> Any:
 
 @njit(cache=True)
 def per_level(
-    points: FloatArray, crossing: FloatArray, order: IntArray, low: int, high: int, d: int
+    points: NDArray[np.float64],
+    crossing: NDArray[np.float64],
+    order: NDArray[np.int64],
+    low: int,
+    high: int,
+    d: int,
 ) -> Any:
     """Squared connections per level along an axis, mean and standard deviation."""
     origin = points[order[low], d]
@@ -50,11 +53,11 @@ def per_level(
 @njit(cache=True)
 def count_levels(
     pattern: Any,
-    x: FloatArray,
-    some: IntArray,
-    zone: IntArray,
-    level: IntArray,
-    counts: IntArray,
+    x: NDArray[np.float64],
+    some: NDArray[np.int64],
+    zone: NDArray[np.int64],
+    level: NDArray[np.int64],
+    counts: NDArray[np.int64],
     first: float,
     width: float,
 ) -> None:
@@ -77,7 +80,7 @@ def count_levels(
 
 
 @njit(cache=True)
-def cheapest(counts: IntArray, total: int) -> Any:
+def cheapest(counts: NDArray[np.int64], total: int) -> Any:
     """The level after which the fewest connections cross, sides that differ costing more."""
     below = across = best_level = 0
     best = np.inf

@@ -32,7 +32,6 @@ TITLES = {
     "train": "Training",
     "saliency": "Saliency",
     "estimators": "Estimators",
-    "studies": "Whole studies",
     "viz": "Pictures",
     "studies": "Studies",
     "benchmark": "Comparisons",

@@ -61,9 +61,9 @@ class DirectHead(nn.Module):
 
     They sum to zero over the classes, since only differences count: K - 1 weights an input, on the
     axes of a simplex on which the classes are alike. A single output is a value, with a weight an
-    input. Many inputs are scaled down, so that a step of
-    Adam, which moves each weight as far, moves the logits no further than with few. Images are
-    taken one by one, so that the order of a batch changes no result, not even by rounding.
+    input. Many inputs are scaled down, so that a step of Adam, which moves each weight as far,
+    moves the logits no further than with few. Images are taken one by one, so that the order of a
+    batch changes no result, not even by rounding.
     """
 
     contrast: Tensor

@@ -261,7 +261,15 @@ def test_the_result_is_of_the_dtype_of_network_and_image(dtype):
     torch.testing.assert_close(found.float(), model.float()(x), atol=0.05, rtol=0.05)
 
 
-@pytest.mark.parametrize("k", [1, 2, 4])
+def test_the_direct_head_of_a_single_output_is_linear_in_the_image():
+    head, x = DirectHead(9, 1), torch.randn(4, 9)
+    assert not head(x).any()  # at first
+    with torch.no_grad():
+        nn.init.normal_(head.weight)
+        torch.testing.assert_close(head(x), x @ head.weight.T)
+
+
+@pytest.mark.parametrize("k", [2, 4])
 def test_what_direct_heads_add_sums_to_zero_over_the_classes(k):
     model = DECNN(1, k, size=17, network_size=9, width=2, direct=True, seed=0).eval()
     before = model(x := torch.randn(3, 1, 17, 17))

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,21 +50,28 @@ def results(
     """
     with one_blas_thread():  # as in every worker: the same bits wherever a job is done
         if client is not None:
-            yield from _by_client(job, tasks, connected(client))
+            with connected(client) as door:
+                yield from _by_client(job, tasks, door)
         elif workers == 1:
             yield from map(job, tasks)
         else:
             yield from _by_joblib(job, tasks, workers)
 
 
-def connected(client: Any) -> Any:
-    """Return a client: the one given, or one of the scheduler at an address or in a file."""
+@contextmanager
+def connected(client: Any) -> Iterator[Any]:
+    """Give the client, or for the time of a block one of the scheduler at an address or in a
+    file.
+    """
     if not isinstance(client, str | Path):
-        return client
+        yield client
+        return
     from distributed import Client
 
     file = Path(client)
-    return Client(scheduler_file=str(file)) if file.is_file() else Client(str(client))
+    how = {"scheduler_file": str(file)} if file.is_file() else {"address": str(client)}
+    with Client(**how) as made:
+        yield made
 
 
 def _by_joblib(job: Job[Task, Result], tasks: Iterable[Task], workers: int) -> Iterator[Result]:

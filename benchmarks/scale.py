@@ -110,7 +110,7 @@ def picture(rows: list[dict[str, Any]], slopes: dict[str, float]) -> Path:
     """Draw time over vertices, log-log."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.5, 5.5), layout="constrained")
+    figure = Figure(figsize=(9.0, 5.5), layout="constrained")
     axes = figure.subplots()
     for k, (name, slope) in enumerate(slopes.items()):
         points = [(row["vertices"], row[name]) for row in rows if name in row]
@@ -125,7 +125,7 @@ def picture(rows: list[dict[str, Any]], slopes: dict[str, float]) -> Path:
     axes.set(xlabel="vertices", ylabel="CPU seconds, one thread")
     axes.set_title("From file to image: how each stage grows")
     axes.grid(which="major", alpha=0.3)
-    axes.legend(fontsize=8, loc="upper left")
+    figure.legend(fontsize=8, loc="outside right upper")
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / "scale.png"
     figure.savefig(path, dpi=110)

@@ -12,7 +12,7 @@ from meshconv.maps.stay import stay
 
 _RINGS, _GROWTH = 3, 1.5  # of faces around what is folded, at first, and from round to round
 _WIDEST = 30
-_ROUNDS = 16
+_ROUNDS = 24
 _SWEEPS = 10  # and two for each ring
 
 

@@ -344,7 +344,7 @@ def test_a_folded_start_is_refused():
 
 def test_wrong_domain_topology_or_border_is_refused():
     p = flat_disk(100)
-    with pytest.raises(ArgumentError, match="found 'plane'.*domain='rectangle' for what is long"):
+    with pytest.raises(ArgumentError, match=r"found 'plane'.*domain='rectangle' for what is long"):
         density_equalizing_map(p.with_coordinates(p.coordinates, "plane"))
     with pytest.raises(ArgumentError, match="does not lie on the border of the disk"):
         density_equalizing_map(p.with_coordinates(0.9 * p.coordinates))

@@ -20,7 +20,7 @@ help:  ## this list
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch==2.13.0
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[view,learn,excel,exchange,bench,docs,test,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[view,learn,scale,excel,exchange,bench,docs,test,dev]'
 	touch $@
 
 demo: $(READY)  ## the main job on generated data; pictures in out/demo

@@ -85,7 +85,7 @@ def mean_frame(
     `starts` are surfaces on whose triangles it may be made: the first on which the others lie well,
     or the best of them. What does not lie as the others do is left out of the mean.
     """
-    _check_surfaces(surfaces)
+    check_surfaces(surfaces)
     marks = None if landmarks is None else [as_array(m, "landmarks") for m in landmarks]
     if marks is not None and len(marks) != len(surfaces):
         raise ArgumentError(
@@ -103,7 +103,8 @@ def mean_frame(
     return frame if kept or (options.pose == "auto" and share_a_pose(turns)) else stood(frame)
 
 
-def _check_surfaces(surfaces: Sequence[Surface]) -> None:
+def check_surfaces(surfaces: Sequence[Surface]) -> None:
+    """Refuse what is not a sequence of at least one surface, naming the first other thing."""
     require_kind(surfaces, "surfaces", Sequence)
     for k, surface in enumerate(surfaces):
         require_kind(surface, f"surfaces[{k}]", Surface)

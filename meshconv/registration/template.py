@@ -14,6 +14,7 @@ from meshconv.registration.frame import Frame
 from meshconv.registration.orientation import turned
 from meshconv.registration.population import (
     Options,
+    check_surfaces,
     mean_frame,
     natural_domain,
     stood,
@@ -123,8 +124,8 @@ class Template(Frame):
             scanner knew better what is up. One surface alone, or no round, does not tell: the
             first.
         """
-        first = natural_domain(surfaces[0]) if len(surfaces) else Options.domain
-        options = Options(domain or first, rounds, orientation, pose)
+        check_surfaces(surfaces)
+        options = Options(domain or natural_domain(surfaces[0]), rounds, orientation, pose)
         return cls.of(mean_frame(surfaces, landmarks, options))
 
     def standing(self) -> Template:

@@ -20,6 +20,8 @@ from meshconv.nn.layers.landing_map import landing_map, record_landings
 from meshconv.nn.layers.learned_levels import LevelChoice
 from meshconv.resample.grid import grid_nodes
 
+_DIGITS = 6
+
 
 def landing(model: DECNN, seen: Tensor, grid: Tensor, size: int) -> FloatArray:
     """Return how many of the backbone's last windows see each node of the image, over the number
@@ -92,6 +94,7 @@ def back_to_image(values: FloatArray, places: FloatArray, size: int) -> FloatArr
     linear between the places (1 or n, m, m, 2) in the unit square that the grid shows.
     """
     nodes = grid_nodes(size).reshape(-1, 2)
+    places = places.round(_DIGITS)  # or rounding would choose the diagonals of square cells
     if len(places) == 1:  # one grid for all: one triangulation for all
         there = LinearNDInterpolator(
             places[0].reshape(-1, 2), values.reshape(len(values), -1).T, fill_value=0.0

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from meshconv._check import require_kind
 from meshconv.registration.frame import Frame
 from meshconv.stats.effect_map import EffectMap
 from meshconv.stats.group import group_map
@@ -62,6 +63,8 @@ def asymmetry_map(prepared: Prepared, template: Frame, **options: Any) -> Effect
     >>> asymmetry_map(ready, frame, permutations=20).contrast
     'as it is - mirrored'
     """
+    require_kind(template, "template", Frame)
+    require_kind(prepared, "prepared", Prepared)
     images, names = np.asarray(prepared.images, dtype=np.float32), prepared.channel_names
     other = mirrored_images(images, template, names)
     # twice mirrored, and as it is: together as smooth as what was mirrored once

@@ -26,6 +26,8 @@ from meshconv.train.progress import Progress, State, restore, store
 from meshconv.train.run import Augment, Run, device_of, digest
 from meshconv.train.two_stage import Images, two_stages
 
+_ALIKE = 4  # convolutions on the CPU round alike in batches of any multiple of this many
+
 
 def train(
     model: nn.Module,
@@ -153,19 +155,25 @@ def predict_logits(
     """Return the logits (n, K) of images (n, C, N, N), on the CPU (by task, if the model has
     several; by part, if an `Ensemble` is asked for what was trained).
 
-    The model is in evaluation mode after it.
+    The model is in evaluation mode after it. What is said of an image does not depend on how many
+    others are asked about.
     """
     model.eval()
     device, look = device_of(model), two_stages(model)
 
     def logits(x: Tensor) -> Any:
-        return look.classify(look.equalize(x)) if as_trained else model(x)
+        last = x[-1:].expand(-len(x) % _ALIKE, *x.shape[1:])
+        whole = torch.cat([x, last]).to(device)
+        found = look.classify(look.equalize(whole)) if as_trained else model(whole)
+        if isinstance(found, Tensor):
+            return found[: len(x)].float().cpu()
+        return {task: part[: len(x)].float().cpu() for task, part in found.items()}
 
     starts = range(0, max(len(images), 1), batch_size)
-    parts = [logits(images[k : k + batch_size].to(device)) for k in starts]
+    parts = [logits(images[k : k + batch_size]) for k in starts]
     if isinstance(parts[0], Tensor):
-        return torch.cat([part.float().cpu() for part in parts])
-    return {task: torch.cat([part[task].float().cpu() for part in parts]) for task in parts[0]}
+        return torch.cat(parts)
+    return {task: torch.cat([part[task] for part in parts]) for task in parts[0]}
 
 
 def _taken_up(

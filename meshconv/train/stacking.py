@@ -57,7 +57,7 @@ def stacked(logits: FloatArray, index: IntArray, offset: FloatArray | None = Non
     >>> rng = np.random.default_rng(0)
     >>> honest, chance = rng.normal(size=(2, 4000, 2))
     >>> index = (rng.random(4000) < 1 / (1 + np.exp(honest[:, 0] - honest[:, 1]))).astype(int)
-    >>> np.abs(stacked(np.stack([3 * honest, chance]), index) - [1 / 3, 0]).max() < 0.05
+    >>> bool(np.abs(stacked(np.stack([3 * honest, chance]), index) - [1 / 3, 0]).max() < 0.05)
     True
     """
     count, n, k = logits.shape

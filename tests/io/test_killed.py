@@ -19,8 +19,9 @@ from meshconv.errors import MissingFileError
 from meshconv.io import atomic, atomic_write, read_container, write_container
 
 _WRITER = """
-import sys
+import signal, sys
 import numpy as np
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
 from meshconv.io import write_container
 path, block = sys.argv[1], np.zeros((400, 1000))
 print("ready", flush=True)
@@ -49,8 +50,10 @@ def kill(path: Path, number: int, wait: float) -> None:
         assert process.stdout.readline() == b"ready\n"
         time.sleep(wait)
         process.send_signal(number)
-        process.wait(30)
-        assert process.returncode != 0
+        try:
+            assert process.wait(30) != 0
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

@@ -27,7 +27,8 @@ from meshconv.train.prepare import prepare
 _CONFIG = PrepareConfig(size=129)
 _COUNT = 6
 _CHILD = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
 sys.path.insert(0, {folder!r})
 from test_killed_cache import prepared
 print("ready", flush=True)

@@ -20,7 +20,8 @@ from meshconv.train.loop import train
 _EPOCHS = 60
 _CONFIG = TrainConfig(epochs=_EPOCHS, batch_size=5, noise=0.3, density_epochs=20)
 _CHILD = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
 sys.path.insert(0, {folder!r})
 from test_killed_training import _CONFIG, _data, _model
 from meshconv.train.loop import train

@@ -355,7 +355,7 @@ def test_the_viewer_is_drawn_turned_and_clicked_in_a_browser(path: Path, tmp_pat
 def test_what_was_measured_while_fitting_is_on_the_page(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     index = np.arange(20) % 2
-    found = measured(rng.normal(size=(20, 2)), index, np.arange(20) // 2 % 5)
+    found = measured({"shared": rng.normal(size=(20, 2))}, index, np.arange(20) // 2 % 5)
     assert not found.better_than_chance
     surface = face(200)
     target = tmp_path / "chance.html"

@@ -7,7 +7,6 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from functools import partial
 
 import numpy as np
 import pytest
@@ -315,20 +314,6 @@ def test_layers_compile():
     torch.testing.assert_close(
         torch.compile(layer, backend="eager")(nodes).features, layer(nodes).features
     )
-
-
-def test_a_whole_adaptive_network_compiles_for_evaluation_and_for_training():
-    stages = [nn.Sequential(nn.Conv2d(4, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU()) for _ in "ab"]
-    plain = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), *stages).eval()
-    mask = partial(levels_from_edges, levels=2)
-    network = make_adaptive(plain, ["1", "2"], mask=lambda image, size: mask(image, size=size))
-    compiled = torch.compile(network, backend="aot_eager")
-    with torch.no_grad():
-        for _ in range(2):  # other levels, other numbers of nodes
-            x = torch.rand(2, 3, 16, 16)
-            torch.testing.assert_close(compiled(x), network(x))
-    compiled.train()(x).sum().backward()
-    assert all(p.grad is not None for p in network.parameters())
 
 
 @pytest.mark.parametrize(

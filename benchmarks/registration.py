@@ -15,6 +15,7 @@ results/registration.json and a picture of the mean error on the face, results/r
 from __future__ import annotations
 
 import argparse
+import json
 import time
 import warnings
 from typing import Any
@@ -137,10 +138,14 @@ def main() -> None:
                 dpi=90,
             )
     print_table(rows)
-    rivals = beside(template, population, args.rivals) if args.rivals else []
-    print_table(rivals)
     record = {"environment": environment("numpy", "scipy"), "scans": args.scans, "rows": rows}
-    write("registration", record | ({"rivals": rivals} if rivals else {}))
+    if args.rivals:
+        record["rivals"] = beside(template, population, args.rivals)
+        print_table(record["rivals"])
+    path = RESULTS / "registration.json"  # rivals that were not asked for stay as they are
+    before = json.loads(path.read_text()) if path.is_file() else {}
+    kept = {"rivals": before["rivals"]} if "rivals" in before else {}
+    write("registration", kept | record)
 
 
 if __name__ == "__main__":

@@ -124,7 +124,8 @@ class DynamicStrideConv2d(_DynamicStrideConv, nn.Conv2d):
     stand out: digits of 14 pixels among clutter, 2,500 images, stem of stride 4: accuracy .485
     against .350 for a plain network of equal parameters (+.135 +- .063, 5 seeds), at 1.6 times its
     time in testing. *It does not* trained jointly with the network: there the windows hardly move
-    (.29 against .35); nor where a plain network of finer stride can be paid for.
+    (.29 against .35); nor where a plain network of finer stride can be paid for; nor to
+    find the many cells of a blood smear (mAP@.5 .728 against .759, 3 seeds).
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from meshconv._check import FloatArray, one_of
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.decnn import DECNN
 from meshconv.nn.ensemble import Ensemble
-from meshconv.saliency.layer_maps import attention, back_to_image, landing, levels
+from meshconv.saliency.layer_maps import as_numpy, attention, back_to_image, landing, levels
 
 METHODS = ("density", "gradient", "gradcam", "landing", "attention", "levels")
 
@@ -83,11 +83,9 @@ def attribute(
         if isinstance(model, Ensemble):
             _task_named(("label",), task)
             return _of_ensemble(model, images, target, method)
-        if method == "gradcam":
-            return _grad_cam(cast(DECNN, model), images, target, task)
         if method == "density":
             return _density(cast(DECNN, model), images, task)
-        return _layer_map(cast(DECNN, model), images, method, task)
+        return _of_network(cast(DECNN, model), images, target, method, task)
 
 
 def unit_range(values: FloatArray) -> FloatArray:
@@ -120,15 +118,10 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 def _of_ensemble(model: Ensemble, images: Tensor, target: Tensor | None, method: str) -> FloatArray:
     with torch.no_grad():
         if method == "density":
-            return _numpy(model.saliency(images)[:, 0])
+            return as_numpy(model.saliency(images)[:, 0])
         chosen = model(images).argmax(dim=1) if target is None else target
     maps = [
-        share
-        * (
-            _grad_cam(model.networks[name], images, chosen, None)
-            if method == "gradcam"
-            else _layer_map(model.networks[name], images, method, None)
-        )
+        share * _of_network(model.networks[name], images, chosen, method, None)
         for name, share in model.shares().items()
     ]
     return np.asarray(np.sum(maps, axis=0))
@@ -137,7 +130,7 @@ def _of_ensemble(model: Ensemble, images: Tensor, target: Tensor | None, method:
 def _density(model: DECNN, images: Tensor, task: str | None) -> FloatArray:
     chosen = _task_named(model.tasks, task) if model.n_densities > 1 or task is not None else None
     with torch.no_grad():
-        return _numpy(model.saliency(images, task=chosen)[:, 0])
+        return as_numpy(model.saliency(images, task=chosen)[:, 0])
 
 
 def _gradient_times_input(
@@ -146,7 +139,7 @@ def _gradient_times_input(
     x = images.detach().clone().requires_grad_(True)
     score = _score(model(x), target, task)
     (gradient,) = torch.autograd.grad(score, x)
-    return _numpy((gradient * x).detach().sum(dim=1).abs())
+    return as_numpy((gradient * x).detach().sum(dim=1).abs())
 
 
 def _grad_cam(model: DECNN, images: Tensor, target: Tensor | None, task: str | None) -> FloatArray:
@@ -171,26 +164,34 @@ def _grad_cam(model: DECNN, images: Tensor, target: Tensor | None, task: str | N
     )
     n = model.network_size
     fine = functional.interpolate(cam.detach(), size=(n, n), mode="bilinear", align_corners=True)
-    with torch.no_grad():
-        grid = model.sampling_grid(images)
-    if model.n_densities > 1:  # features are by image, and in that by task; grids by task
-        k = model.tasks.index(_task_named(model.tasks, task))
-        fine, grid = fine[k :: model.n_densities], grid[k : k + 1]
-    return back_to_image(_numpy(fine[:, 0]), (_numpy(grid) + 1) / 2, images.shape[-1])
+    k, grid = _grid_of(model, images, task)
+    # features are by image, and in that by task
+    return back_to_image(fine[k :: model.n_densities], grid, images.shape[-1])
 
 
 _LAYER_MAPS = {"landing": landing, "attention": attention, "levels": levels}
 
 
-def _layer_map(model: DECNN, images: Tensor, method: str, task: str | None) -> FloatArray:
+def _of_network(
+    model: DECNN, images: Tensor, target: Tensor | None, method: str, task: str | None
+) -> FloatArray:
+    """Return the map of a method that looks into the network itself."""
+    if method == "gradcam":
+        return _grad_cam(model, images, target, task)
+    k, grid = _grid_of(model, images, task)
     with torch.no_grad():
-        chosen = 0
-        if model.n_densities > 1:
-            chosen = model.tasks.index(_task_named(model.tasks, task))
-        seen, grid = model.equalize(images)[:, chosen], model.sampling_grid(images)
-    if model.n_densities > 1:
-        grid = grid[[chosen]]
+        seen = model.equalize(images)[:, k]
     return _LAYER_MAPS[method](model, seen, grid, images.shape[-1])
+
+
+def _grid_of(model: DECNN, images: Tensor, task: str | None) -> tuple[int, Tensor]:
+    """Return which of the densities a task has, and its sampling grid."""
+    with torch.no_grad():
+        grid = model.sampling_grid(images)
+    if model.n_densities == 1:
+        return 0, grid
+    k = model.tasks.index(_task_named(model.tasks, task))
+    return k, grid[[k]]
 
 
 def _score(
@@ -225,7 +226,3 @@ def _classes(target: Tensor, n: int, n_classes: int) -> Tensor:
         found = f"{int(target.min())} to {int(target.max())}"
         raise ArgumentError(f"target must be classes 0..{n_classes - 1}, found {found}")
     return target.long()
-
-
-def _numpy(values: Tensor) -> FloatArray:
-    return np.asarray(values.detach().cpu().double().numpy())

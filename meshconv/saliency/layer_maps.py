@@ -63,7 +63,7 @@ def attention(model: DECNN, seen: Tensor, grid: Tensor, size: int) -> FloatArray
         if not maps:
             raise _needs(model, "attention", "recalibration")
         whole = [_resized(one.float(), seen.shape[-1]) for one in maps]
-    return back_to_image(_numpy(torch.stack(whole).mean(dim=0)[:, 0]), _places(grid), size)
+    return back_to_image(torch.stack(whole).mean(dim=0), grid, size)
 
 
 def levels(model: DECNN, seen: Tensor, grid: Tensor, size: int) -> FloatArray:
@@ -85,15 +85,15 @@ def _laid(nodes: Tensor, grid: Tensor, size: int) -> FloatArray:
     what ones on a uniform grid would, (n, size, size).
     """
     cells = functional.pad(area_ratio(grid.to(nodes))[:, None], (1, 1, 1, 1), mode="replicate")
-    each = nodes / functional.avg_pool2d(cells, 2, stride=1)
-    return back_to_image(_numpy(each[:, 0]), _places(grid), size)
+    return back_to_image(nodes / functional.avg_pool2d(cells, 2, stride=1), grid, size)
 
 
-def back_to_image(values: FloatArray, places: FloatArray, size: int) -> FloatArray:
-    """Bring maps (n, m, m) on the equalized grid back to the nodes of the image, (n, size, size):
-    linear between the places (1 or n, m, m, 2) in the unit square that the grid shows.
+def back_to_image(maps: Tensor, grid: Tensor, size: int) -> FloatArray:
+    """Bring maps (n, 1, m, m) on the equalized grid back to the nodes of the image, (n, size,
+    size): linear between the places that the sampling grid (1 or n, m, m, 2) shows.
     """
-    nodes = grid_nodes(size).reshape(-1, 2)
+    nodes, values = grid_nodes(size).reshape(-1, 2), as_numpy(maps)[:, 0]
+    places = (as_numpy(grid) + 1) / 2  # in the unit square
     places = places.round(_DIGITS)  # or rounding would choose the diagonals of square cells
     if len(places) == 1:  # one grid for all: one triangulation for all
         there = LinearNDInterpolator(
@@ -123,9 +123,6 @@ def _resized(image: Tensor, side: int) -> Tensor:
     return functional.interpolate(image, size=(side, side), mode="bilinear", align_corners=True)
 
 
-def _places(grid: Tensor) -> FloatArray:
-    return (_numpy(grid) + 1) / 2
-
-
-def _numpy(values: Tensor) -> FloatArray:
+def as_numpy(values: Tensor) -> FloatArray:
+    """Return values in double precision, without their gradients."""
     return np.asarray(values.detach().cpu().double().numpy())

@@ -25,11 +25,10 @@ one_thread()
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import RidgeCV
 
 import meshconv as mc
-from meshconv.benchmark.measured import measured
+from meshconv.benchmark.measured import boosted_trees, measured
 from meshconv.benchmark.seeds import over_seeds
 from meshconv.datasets.files import find_data
 from meshconv.datasets.nodules import FILE, TARGETS, mean_ratings
@@ -67,17 +66,8 @@ def logistic(x: Any, y: Any, whom: Any, seed: int) -> Any:
 
 
 def trees(x: Any, y: Any, whom: Any, seed: int) -> Any:
-    """Boosted trees, one setting for all populations."""
-    wood = HistGradientBoostingClassifier(
-        max_iter=150,
-        learning_rate=0.05,
-        max_leaf_nodes=6,
-        max_features=0.3,
-        min_samples_leaf=5,
-        l2_regularization=5.0,
-        random_state=seed,
-    )
-    return wood.fit(x, y).predict_proba
+    """Boosted trees."""
+    return boosted_trees(seed).fit(x, y).predict_proba
 
 
 LEARNERS: dict[str, Any] = {"logistic": logistic, "boosted trees": trees}

@@ -4,6 +4,7 @@ scikit-learn manners.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from copy import copy
 from os import PathLike
@@ -34,7 +35,7 @@ from meshconv.train.target import Target
 Scans = Sequence[ScanLike] | Prepared | ArrayLike
 
 
-class SurfaceEstimator(FittedParts, BaseEstimator):
+class SurfaceEstimator(FittedParts, BaseEstimator, ABC):
     """Learn from surface scans; its heirs say what: `_target`, and how outputs are read.
 
     Every option is kept as it was given, under its own name.
@@ -47,9 +48,9 @@ class SurfaceEstimator(FittedParts, BaseEstimator):
         for name in self._get_param_names():
             setattr(self, name, options[name])
 
+    @abstractmethod
     def _target(self, y: Any, n: int) -> Target:
         """Return what is learned of n images."""
-        raise NotImplementedError
 
     def _fit(self, X: Scans, y: Any, sample_weight: ArrayLike | None) -> Self:
         settings, frame = Settings.of(self.get_params(deep=False)), self.template

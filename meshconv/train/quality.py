@@ -4,6 +4,7 @@ whether that is more than chance.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -24,7 +25,7 @@ _UNSURE = 0.05  # a p below which it is only not said for sure
 _PERMUTATIONS = 1999
 
 
-class Verdict:
+class Verdict(ABC):
     """What is said of a network by what a cross-validation found.
 
     Attributes
@@ -66,12 +67,13 @@ class Verdict:
         return FEW
 
     @property
+    @abstractmethod
     def _few(self) -> str:
-        raise NotImplementedError
+        """What is said where there are few subjects."""
 
+    @abstractmethod
     def _figure(self, *, sure: bool) -> str:
         """Return the figure that the verdict is by, with its interval if it is sure."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)

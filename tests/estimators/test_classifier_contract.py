@@ -4,33 +4,21 @@ as it is."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
+from rows import TakesTables, as_images, check_name
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from meshconv.estimators.classifier import SurfaceClassifier
 
 
-class OnRows(SurfaceClassifier):
+class OnRows(TakesTables, SurfaceClassifier):
     """The classifier on tables: only the shape of X is changed on the way in."""
 
     def fit(self, X, y=None):
-        return super().fit(_as_images(X), y)
+        return super().fit(as_images(X), y)
 
     def predict_proba(self, X):
-        return super().predict_proba(_as_images(X))
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        return tags
-
-
-def _as_images(X):
-    if hasattr(X, "toarray"):
-        return X
-    array = np.asarray(X)
-    return array if array.ndim != 2 else np.tile(array[:, :, None, None], (1, 1, 5, 5))
+        return super().predict_proba(as_images(X))
 
 
 def _checks():
@@ -41,13 +29,7 @@ def _checks():
     )
 
 
-def _name(check):
-    return check[
-        1
-    ].func.__name__  # str() would hold an address, which differs between test processes
-
-
-@pytest.mark.parametrize("check", _checks(), ids=_name)
+@pytest.mark.parametrize("check", _checks(), ids=check_name)
 def test_estimator_checks(check):
     estimator, run = check
     run(estimator)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
+from rows import TakesTables, as_images, check_name
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from meshconv.estimators.regressor import SurfaceRegressor
@@ -17,26 +17,14 @@ _WEIGHTS_ARE_NO_COPIES = dict.fromkeys(
 )
 
 
-class OnRows(SurfaceRegressor):
+class OnRows(TakesTables, SurfaceRegressor):
     """The regressor on tables: only the shape of X is changed on the way in."""
 
     def fit(self, X, y=None, sample_weight=None):
-        return super().fit(_as_images(X), y, sample_weight)
+        return super().fit(as_images(X), y, sample_weight)
 
     def predict(self, X):
-        return super().predict(_as_images(X))
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        return tags
-
-
-def _as_images(X):
-    if hasattr(X, "toarray"):
-        return X
-    array = np.asarray(X)
-    return array if array.ndim != 2 else np.tile(array[:, :, None, None], (1, 1, 5, 5))
+        return super().predict(as_images(X))
 
 
 def _checks():
@@ -44,13 +32,9 @@ def _checks():
     return list(estimator_checks_generator(model, legacy=True))
 
 
-def _name(check):
-    return check[1].func.__name__
-
-
-@pytest.mark.parametrize("check", _checks(), ids=_name)
+@pytest.mark.parametrize("check", _checks(), ids=check_name)
 def test_estimator_checks(check):
-    if _name(check) in _WEIGHTS_ARE_NO_COPIES:
-        pytest.xfail(_WEIGHTS_ARE_NO_COPIES[_name(check)])
+    if check_name(check) in _WEIGHTS_ARE_NO_COPIES:
+        pytest.xfail(_WEIGHTS_ARE_NO_COPIES[check_name(check)])
     estimator, run = check
     run(estimator)

@@ -119,11 +119,22 @@ def entries_of(table: Table, columns: Columns, folder: Path) -> list[Entry]:
 
 
 def _refuse(table: Table, found: Iterable[int], what: str, hint: str) -> None:
+    refuse_rows(table.path, len(table.rows), found, what, hint)
+
+
+def refuse_rows(path: Path, rows: int, found: Iterable[int], what: str, hint: str) -> None:
+    """Refuse a table for lines that were found.
+
+    Raises
+    ------
+    BadFormatError
+        If there are such lines; says how many of how many rows, what they are, and names them.
+    """
     lines = list(found)
     if lines:
         raise BadFormatError(
-            f"{len(lines)} of {len(table.rows)} rows {what}: {_lines(lines)}",
-            path=table.path,
+            f"{len(lines)} of {rows} rows {what}: {_lines(lines)}",
+            path=path,
             line=lines[0],
             indices=lines,
             count=len(lines),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from meshconv._check import FloatArray, one_of
-from meshconv.datasets.entries import number
+from meshconv.datasets.entries import number, refuse_rows
 from meshconv.datasets.folder import FolderDataset
 from meshconv.datasets.table import read_table
 from meshconv.errors import ArgumentError, BadFormatError
@@ -117,15 +117,7 @@ def _columns(scans: FolderDataset, names: Sequence[str]) -> dict[str, list[str]]
 
 
 def _refuse(scans: FolderDataset, lines: list[int], what: str) -> None:
-    if lines:
-        raise BadFormatError(
-            f"{len(lines)} of {len(scans)} rows {what}: lines {', '.join(map(str, lines[:10]))}",
-            path=scans.table,
-            line=lines[0],
-            indices=lines,
-            count=len(lines),
-            hint="fill it in, or leave these rows out",
-        )
+    refuse_rows(scans.table, len(scans), lines, what, "fill it in, or leave these rows out")
 
 
 def _numbers(scans: FolderDataset, name: str, cells: list[str]) -> FloatArray:

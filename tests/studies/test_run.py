@@ -163,7 +163,7 @@ def test_tables_that_say_too_little_are_refused(folder, tmp_path):
     lines = (folder / "t.csv").read_text().splitlines()
     lines[3] = ",".join([*lines[3].split(",")[:3], "", "f", "0.1"])
     (tmp_path / "gap.csv").write_text("\n".join(lines))
-    with pytest.raises(BadFormatError, match=r"1 of 21 rows without a value of age: lines 4"):
+    with pytest.raises(BadFormatError, match=r"1 of 21 rows without a value of age: line 4"):
         Inputs.read(folder, tmp_path / "gap.csv", group="diagnosis", score=None, covariates=["age"])
 
 

@@ -192,7 +192,7 @@ def test_a_run_that_was_broken_off_goes_on_and_gives_the_same_rows(template, tmp
         if len(calls) == 3:
             raise KeyboardInterrupt
 
-    models, options = ("PCA 99.9 % + logistic", "DECNN 33"), settings(n=80, epochs=2)
+    models, options = ("PCA 99.9 % + logistic", "plain 33"), settings(n=80, epochs=2)
     path = tmp_path / "b.json"
     with pytest.raises(KeyboardInterrupt):
         run(

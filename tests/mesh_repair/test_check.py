@@ -172,18 +172,19 @@ def test_real_surfaces_match_the_independent_count(data_dir: Path) -> None:
     assert len(surfaces) == 6
 
 
-def test_all_skulls_match_the_independent_count(data_dir: Path) -> None:
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
+def test_skulls_match_the_independent_count(every: int, data_dir: Path) -> None:
     data = np.load(data_dir / "finch_skulls.npz")
-    v, f = data["vptr"], data["fptr"]
-    vertices, faces, spheres = data["vertices"], data["faces"], 0
-    for k, (euler, components, loops, bad, _) in enumerate(data["topology"].tolist()):
+    v, f, known = data["vptr"], data["fptr"], data["topology"].tolist()
+    vertices, faces, spheres = data["vertices"], data["faces"], []
+    for k, (euler, components, loops, bad, _) in list(enumerate(known))[::every]:
         skull = Surface(vertices[v[k] : v[k + 1]], faces[f[k] : f[k + 1]])
         report = _compare(skull)
         found = (report.euler_characteristic, report.n_components, report.n_boundary_loops)
         assert found == (euler, components, loops)
         assert len(report.nonmanifold_edges) == bad
-        spheres += report.is_sphere
-    assert (k, spheres) == (97, 37)
+        spheres.append(report.is_sphere)
+    assert (len(spheres), sum(spheres)) == {1: (98, 37), 4: (25, 8)}[every]
 
 
 def _compare(surface: Surface):

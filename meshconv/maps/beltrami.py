@@ -62,7 +62,7 @@ def beltrami_coefficient(parameterization: Parameterization) -> ComplexArray:
             "faces)",
             indices=flat[:10].tolist(),
             count=len(flat),
-            hint="meshconv.repair removes faces without area",
+            hint=f"{surface.topology.repair_call} removes them",
         )
     source = _in_frame(vectors, surface.face_normals)
     return affine_beltrami(source, parameterization.image_sides())

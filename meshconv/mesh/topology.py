@@ -80,6 +80,14 @@ class Topology:
             loop.setflags(write=False)
         return tuple(loops)
 
+    @property
+    def repair_call(self) -> str:
+        """The call of `meshconv.repair` that keeps a sphere a sphere and a disk a disk."""
+        kind = (self.euler_characteristic, len(self.boundary_loops))
+        whole = self.is_manifold and not (self.component > 0).any()
+        target = {(2, 0): "sphere", (1, 1): "disk"}.get(kind) if whole else None
+        return f"meshconv.repair(surface{f', target={target!r}' if target else ''})"
+
     @cached_property
     def component(self) -> IntArray:
         """Label (V,) of the component of each vertex, parts that share vertices; 0 has the most

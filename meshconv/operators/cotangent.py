@@ -5,7 +5,7 @@ Arrays in, arrays and sparse matrices out; no surface is needed, lengths of side
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numba import njit
@@ -60,13 +60,11 @@ def mollified(lengths: FloatArray) -> FloatArray:
 
 
 def corner_cotangents(vertices: FloatArray, faces: IntArray) -> FloatArray:
-    """Return half the cotangent at each corner, (F, 3), from vertices (V, 3).
-
-    DegenerateError names the first face without area.
+    """Return half the cotangent at each corner, (F, 3), from vertices (V, 3); NaN in faces without
+    area.
     """
     weights = np.empty((len(faces), 3))
     _corner_cotangents(vertices, faces, np.empty((3, 3)), weights)
-    _check_area(np.isnan(weights[:, 0]))
     return weights
 
 
@@ -82,7 +80,9 @@ def half_cotangents(lengths: FloatArray) -> FloatArray:
     c, b, a = np.sort(unit, axis=1).T
     area16 = (a + (b + c)) * (c - (a - b)) * (c + (a - b)) * (a + (b - c))
     area4 = np.sqrt(np.maximum(area16, 0.0))
-    _check_area(~(area4 > 2.0 * _NO_AREA))
+    bad = ~(area4 > 2.0 * _NO_AREA)
+    if bad.any():
+        refuse_flat(bad, "meshconv.repair")
     squared = unit**2
     total = squared.sum(axis=1, keepdims=True)
     return np.asarray((total - 2.0 * squared) / (2.0 * area4[:, None]))
@@ -111,16 +111,16 @@ def assemble(
     return sparse.csr_array((data, indices, indptr), shape=(n, n))
 
 
-def _check_area(bad: BoolArray) -> None:
-    if bad.any():
-        where = np.flatnonzero(bad)
-        raise DegenerateError(
-            f"face {where[0]} has no area ({len(where)} of {len(bad)} faces), so its cotangents "
-            "do not exist",
-            indices=where[:10].tolist(),
-            count=len(where),
-            hint="remove such faces with meshconv.repair",
-        )
+def refuse_flat(bad: BoolArray, remedy: str) -> NoReturn:
+    """Raise DegenerateError for faces without area, with the first, how many, and the remedy."""
+    where = np.flatnonzero(bad)
+    raise DegenerateError(
+        f"face {where[0]} has no area ({len(where)} of {len(bad)} faces), so its cotangents "
+        "do not exist",
+        indices=where[:10].tolist(),
+        count=len(where),
+        hint=f"remove such faces with {remedy}",
+    )
 
 
 @njit(cache=True)

@@ -103,6 +103,6 @@ def _hat_gradients(surface: Surface) -> FloatArray:
             f"face {bad[0]} has no area ({len(bad)} of {len(normal)} faces), so it has no gradient",
             indices=bad[:10].tolist(),
             count=len(bad),
-            hint="remove such faces with meshconv.repair",
+            hint=f"remove such faces with {surface.topology.repair_call}",
         )
     return np.asarray(np.cross((normal / twice_area[:, None] ** 2)[:, None], side) / scale)

@@ -8,7 +8,13 @@ from scipy import sparse
 from meshconv._check import require_kind
 from meshconv.errors import DegenerateError
 from meshconv.mesh.surface import Surface
-from meshconv.operators.cotangent import assemble, corner_cotangents, half_cotangents, mollified
+from meshconv.operators.cotangent import (
+    assemble,
+    corner_cotangents,
+    half_cotangents,
+    mollified,
+    refuse_flat,
+)
 
 _THIN = 1e-7  # height over longest side below which a face counts as having no area
 
@@ -52,6 +58,9 @@ def cotangent_laplacian(surface: Surface) -> sparse.csr_array:
     """
     require_kind(surface, "surface", Surface)
     weights = corner_cotangents(surface.vertices, surface.faces)
+    bad = np.isnan(weights[:, 0])
+    if bad.any():
+        refuse_flat(bad, surface.topology.repair_call)
     return assemble(surface.faces, weights, surface.n_vertices, -1.0)
 
 

@@ -134,3 +134,21 @@ def test_a_pickled_surface_carries_no_more_than_its_arrays() -> None:
     _ = surface.topology.edges, surface.face_areas
     assert len(pickle.dumps(surface)) == before
     assert not pickle.loads(pickle.dumps(surface)).vertices.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("kind", "call"),
+    [
+        ("sphere", "(surface, target='sphere')"),
+        ("disk", "(surface, target='disk')"),
+        ("torus", "(surface)"),
+        ("annulus", "(surface)"),
+    ],
+)
+def test_the_call_of_repair_keeps_the_kind(kind, call):
+    assert SHEETS[kind].topology.repair_call == f"meshconv.repair{call}"
+    two = Surface(
+        np.concatenate([SHEETS[kind].vertices, SHEETS[kind].vertices + 9]),
+        np.concatenate([SHEETS[kind].faces, SHEETS[kind].faces + SHEETS[kind].n_vertices]),
+    )
+    assert two.topology.repair_call == "meshconv.repair(surface)"

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from meshconv.errors import DegenerateError
+from meshconv.mesh.shapes import icosphere
 from meshconv.mesh.surface import Surface
+from meshconv.mesh_repair.repair import repair
 from meshconv.operators.cotangent import half_cotangents, laplacian_from_lengths
+from meshconv.operators.gradient import gradient
 from meshconv.operators.laplacian import cotangent_laplacian, mass_matrix
 
 seeds = st.integers(0, 2**32 - 1)
@@ -187,6 +190,24 @@ def test_a_face_without_area_is_named(flat):
     assert "repair" in caught.value.hint
     with pytest.raises(DegenerateError, match="face 1 has no area"):
         laplacian_from_lengths(s.faces, side_lengths(s), 4)
+
+
+@pytest.mark.parametrize("operator", [cotangent_laplacian, gradient])
+@pytest.mark.parametrize(("above", "target"), [(-2.0, "sphere"), (-0.5, "disk")])
+def test_the_repair_that_is_named_mends_faces_without_area(operator, above, target):
+    """A vertex on its neighbour, and nothing else: the call named keeps what the surface is."""
+    ball = icosphere(2)
+    height = ball.vertices[ball.faces].mean(axis=1)[:, 2]
+    faces, top = ball.faces[height > above], ball.faces[height.argmax()]
+    vertices = ball.vertices.copy()
+    vertices[top[0]] = vertices[top[1]]
+    surface = Surface(vertices, faces)
+    with pytest.raises(DegenerateError, match=r"2 of") as caught:
+        operator(surface)
+    assert f"meshconv.repair(surface, target='{target}')" in caught.value.hint
+    mended = repair(surface, target=target).surface
+    assert mended.euler_characteristic == surface.euler_characteristic
+    assert np.isfinite(operator(mended).data).all()
 
 
 def test_lengths_that_are_no_triangle_are_named():

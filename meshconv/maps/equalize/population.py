@@ -46,12 +46,14 @@ def populations(
         one_of("area" if density is None else density, ("area",), "density")
         area = p.surface.face_areas / p.surface.face_areas.mean()
         count = int((area < _NO_AREA).sum())
+        if not count:
+            return area, area, []
         note = (
             f"{count} faces of the surface have no area and were given {_NO_AREA:g} of the mean "
-            "(meshconv.repair removes them)"
+            f"({p.surface.topology.repair_call} removes them)"
         )
         area = np.maximum(area, _NO_AREA)
-        return area, area, [note] * (count > 0)
+        return area, area, [note]
     rho = positive(density, "density", (p.surface.n_vertices, p.surface.n_faces), "vertex or face")
     rho = rho[p.surface.faces].mean(axis=1) if len(rho) == p.surface.n_vertices else rho
     if rho.min() == rho.max():

@@ -32,6 +32,8 @@ from meshconv.benchmark.measured import (
     scale_free,
 )
 from meshconv.benchmark.opponents import ResNet, SaliencySampler
+from meshconv.benchmark.raw_recipes import RECIPES
+from meshconv.benchmark.raw_scans import raw_network
 from meshconv.benchmark.task import Part, Task
 from meshconv.benchmark.trained import Images, Model, Trained
 from meshconv.benchmark.tuned import four_times, tuned
@@ -253,6 +255,11 @@ OTHERS: dict[str, Model] = {
     "edges of the mesh": partial(_on_meshes, "EdgeNetwork"),
     "saliency sampler": partial(network, SaliencySampler, size=65),
     "ResNet-18": partial(network, ResNet, size=65),
+    **{
+        f"{name}{how}": partial(raw_network, name, posed=bool(how))
+        for name in RECIPES
+        for how in ("", ", posed")
+    },
 }
 # without chance: one row whatever the seed
 DETERMINISTIC = (

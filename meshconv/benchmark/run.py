@@ -156,12 +156,25 @@ def cell(task: Task, model: str, seed: int, epochs: int) -> tuple[Row, Trained]:
     if found[-1].epochs:
         total |= {"epochs": found[-1].epochs}
         total["cpu_s_per_epoch"] = total["cpu_s"] / task.folds / found[-1].epochs
+    if found[-1].last_train_accuracy is not None:
+        total |= _told(found)
     if found[-1].probabilities is not None:
         total["train_accuracy"] = float(np.mean([row["train_accuracy"] for row in rows]))
         total |= _figures(task.test.labels, shares, task.test.subjects)
         each = [row["deletion"] for row in rows]
         total["deletion"] = {m: float(np.mean([one[m] for one in each])) for m in each[0]}
     return total, found[-1]
+
+
+def _told(found: Sequence[Trained]) -> Row:
+    """What networks that choose their epoch say of it, means over folds."""
+    last = [one.last_train_accuracy or 0.0 for one in found]
+    chosen = [one.chosen_epoch or 0 for one in found]
+    return {
+        "last_train_accuracy": float(np.mean(last)),
+        "chosen_epoch": float(np.mean(chosen)),
+        "epochs_run": [one.epochs for one in found],
+    }
 
 
 def _figures(labels: IntArray, shares: FloatArray, subjects: tuple[str, ...] | None) -> Row:
@@ -184,6 +197,8 @@ def judged(task: Task, fitted: Trained) -> Row:
     row: Row = {"parameters": fitted.parameters, "cpu_s": fitted.seconds}
     if fitted.epochs:
         row |= {"epochs": fitted.epochs, "cpu_s_per_epoch": fitted.seconds / fitted.epochs}
+    if fitted.last_train_accuracy is not None:
+        row |= _told([fitted])
     if fitted.probabilities is not None:
         start = time.process_time()
         shares = fitted.probabilities(task.test)

@@ -29,6 +29,10 @@ class Trained:
         What it says of where the groups differ, by method, over the population.
     densities : callable, optional
         (n, N, N) of images, where each image has its own.
+    chosen_epoch : int, optional
+        Whose weights these are, where held-out training scans chose.
+    last_train_accuracy : float, optional
+        After the last epoch, of what it learned from.
     """
 
     probabilities: Callable[[Part], FloatArray] | None
@@ -37,6 +41,8 @@ class Trained:
     seconds: float = 0.0
     maps: Mapping[str, FloatArray] = field(default_factory=dict)
     densities: Callable[[Images], FloatArray] | None = None
+    chosen_epoch: int | None = None
+    last_train_accuracy: float | None = None
 
 
 Model = Callable[[Task, int, int], Trained]  # task, seed, epochs

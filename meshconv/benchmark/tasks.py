@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import meshconv as mc
+from meshconv._check import FloatArray
 from meshconv.benchmark.effects import KINDS, FactorialFaces, effect_site
 from meshconv.benchmark.measured import measured
 from meshconv.benchmark.task import Part, Task, shuffled
@@ -23,6 +24,7 @@ from meshconv.datasets.scan import Part as Scans
 from meshconv.datasets.scan import Population
 from meshconv.errors import ArgumentError
 from meshconv.io.atomic import write_bytes_atomic
+from meshconv.saliency.project import to_vertices
 from meshconv.stats.folds import hold_out
 from meshconv.stats.split import PARTS
 from meshconv.train.config import CHANNELS, PrepareConfig
@@ -49,7 +51,8 @@ def load_task(
         ``faces:EFFECT:MM`` (morphable faces, independent meshing, cropping, pose and noise; `n` to
         learn from and `n` to test), ``faces:EFFECT:MM:variants`` (with mirrored, denser and coarser
         test scans), ``kinds:EFFECT:MM[:SEED]`` (`FactorialFaces`: groups alike in their means, or
-        all eight mean effects at once; other faces for each seed), ``mnist``, ``pneumonia``,
+        all eight mean effects at once; other faces for each seed, `n` to learn from, half as many
+        to test, in a frame made of eight that are learned from), ``mnist``, ``pneumonia``,
         ``cluttered``, ``cells`` (which kind of blood cell),
         ``platelets`` (is there one in this field of blood, and where), ``adrenal`` (official
         split), or ``folder:PATH`` (scans and a table of labels; split by subject). ``:shuffled``
@@ -121,24 +124,40 @@ def _kinds(rest: list[str], n: int, cache: Path, workers: int) -> Task:
             f" kinds:{':'.join(rest)}"
         )
     effect, amplitude, seed = rest[0], float(rest[1]), int(rest[2]) if len(rest) == 3 else 0
-    model, effects = face_model(), KINDS if rest[0] in KINDS else EFFECTS
-    template = mc.Template.from_surface(model.mean, landmarks=model.landmarks)
+    effects = KINDS if effect in KINDS else EFFECTS
+    name = f"{'kinds' if effects is KINDS else 'means'}_{amplitude:g}_{{}}_{n}{{}}.npz"
 
-    def part(first: int) -> Part:
-        faces = FactorialFaces(n, effects, amplitude, seed=first + 1000 * seed)
+    def faces(first: int, count: int) -> FactorialFaces:
+        return FactorialFaces(count, effects, amplitude, seed=first + 1000 * seed)
 
+    learned = faces(TRAIN_SEED, n)
+    template = _frame_of(learned, cache / "parts" / name.format(learned.seed, "_frame"))
+
+    def part(scans: FactorialFaces) -> Part:
         def ready() -> Prepared:
-            done = prepare(faces, template, workers=workers, on_error="skip")
-            return replace(done, labels=faces.codes()[done.kept] @ 2 ** np.arange(len(effects)))
+            done = prepare(scans, template, workers=workers, on_error="skip")
+            return replace(done, labels=scans.codes()[done.kept] @ 2 ** np.arange(len(effects)))
 
-        group = "kinds" if effects is KINDS else "means"
-        name = f"{group}_{amplitude:g}_{faces.seed}_{n}.npz"
-        found = _kept(cache / "parts" / name, ready)
+        found = _kept(cache / "parts" / name.format(scans.seed, f"_{scans.n}"), ready)
         return replace(found, labels=(found.labels >> effects.index(effect)) & 1)
 
-    train, test = part(TRAIN_SEED), part(TEST_SEED)
-    truth = effect_site(model, effect)
-    return Task("", train, test, ("without", "with"), template=template, truth=truth)
+    truth = _in_frame(effect_site(learned.model, effect), learned.model.mean, template)
+    tests = part(faces(TEST_SEED, n // 2))
+    return Task("", part(learned), tests, ("without", "with"), template=template, truth=truth)
+
+
+def _frame_of(scans: Population, path: Path) -> mc.Template:
+    """Return the frame of scans to learn from, kept in a file."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        population_template(scans, on_error="skip").save(path)
+    return mc.Template.load(path)
+
+
+def _in_frame(field: FloatArray, surface: mc.Surface, template: mc.Template) -> FloatArray:
+    """Return a field (V,) of a surface on the vertices of a frame, which it is registered to."""
+    image = mc.place(surface, template).resampler.to_image({"field": field}).filled(0.0)
+    return to_vertices(image.channels[0], mc.Resampler(template.parameterization, image.size))
 
 
 def _kept(path: Path, ready: Callable[[], Prepared]) -> Part:

@@ -44,6 +44,18 @@ def table(rows: Sequence[Row]) -> list[list[str]]:
     return lines
 
 
+def over_populations(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows, those of the populations of one effect (``kinds:EFFECT:MM:SEED``) named
+    alike: another seed of theirs is another population.
+    """
+    named = [":".join(str(row["task"]).split(":")[:3]) for row in rows]
+    drawn = [str(row["task"]).startswith("kinds:") for row in rows]
+    return [
+        {**row, "task": name} if one else row
+        for row, name, one in zip(rows, named, drawn, strict=True)
+    ]
+
+
 def means(rows: Sequence[Row], models: Sequence[str], tasks: Sequence[str]) -> dict[str, float]:
     """Return each model's mean error over data sets (each first averaged over seeds); NaN if one is
     missing.

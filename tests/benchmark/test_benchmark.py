@@ -4,14 +4,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.spatial import cKDTree
 
 import meshconv as mc
+from meshconv.benchmark.effects import effect_site
 from meshconv.benchmark.models import DETERMINISTIC, OTHERS, averaged, model_named
 from meshconv.benchmark.opponents import ResNet, SaliencySampler
-from meshconv.benchmark.page import as_text, load_maps, means, saliency_page, save_maps, table
+from meshconv.benchmark.page import (
+    as_text,
+    load_maps,
+    means,
+    over_populations,
+    saliency_page,
+    save_maps,
+    table,
+)
 from meshconv.benchmark.run import Record, run, settings
 from meshconv.benchmark.task import Part, Task, mass_in_boxes, shuffled
 from meshconv.benchmark.tasks import load_task
+from meshconv.datasets.morphable import face_model
 from meshconv.datasets.procedural import ProceduralFaces
 from meshconv.errors import ArgumentError, ArrayTypeError, CheckpointError
 from meshconv.mesh.shapes import face
@@ -264,6 +275,12 @@ def test_table_and_means_are_over_seeds():
     assert as_text([["a", "bb"], ["ccc", "d"]]) == "a    bb\nccc  d"
 
 
+def test_seeds_of_faces_are_populations_of_one_effect():
+    rows = [{"task": task} for task in ("kinds:sign:4:1", "kinds:sign:4:2", "faces:x:4:variants")]
+    named = [row["task"] for row in over_populations(rows)]
+    assert named == ["kinds:sign:4", "kinds:sign:4", "faces:x:4:variants"]
+
+
 def test_mass_in_boxes_is_the_area_for_an_even_density():
     boxes = np.array([[0, 0, 5, 10], [2, 3, 4, 8]])
     mass, share = mass_in_boxes(np.ones((2, 10, 10)), boxes)
@@ -301,6 +318,21 @@ def test_data_sets_by_name(tmp_path):
     platelets = load_task("platelets")
     assert platelets.train.boxes is not None and not platelets.aligned
     assert load_task("cells").classes == ("RBC", "WBC", "Platelets")
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_kinds_lie_in_a_frame_of_faces_that_are_learned_from(tmp_path):
+    task = load_task("kinds:sign:4:5", n=8, cache=tmp_path)
+    assert (len(task.train.labels), len(task.test.labels)) == (8, 4)
+    again = load_task("kinds:sign:4:5", n=8, cache=tmp_path)
+    np.testing.assert_array_equal(again.train.images, task.train.images)
+    # the other way round: the frame's own vertices, brought onto the mean face
+    model = face_model()
+    fit = mc.fit_template(task.template.surface, mc.Template.from_surface(model.mean))
+    there = fit.pose.points(fit.upright.vertices)
+    nearest = cKDTree(model.mean.vertices).query(there)[1]
+    assert np.corrcoef(effect_site(model, "sign")[nearest], task.truth)[0, 1] > 0.9
 
 
 @pytest.mark.parametrize(

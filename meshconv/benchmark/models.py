@@ -23,7 +23,6 @@ from meshconv.benchmark.linear import (
     chosen_pixels,
     kernel_machine,
     principal_components,
-    t_map,
 )
 from meshconv.benchmark.measured import (
     harmonic,
@@ -37,6 +36,7 @@ from meshconv.benchmark.raw_scans import raw_network
 from meshconv.benchmark.task import Part, Task
 from meshconv.benchmark.trained import Images, Model, Trained
 from meshconv.benchmark.tuned import four_times, tuned
+from meshconv.benchmark.where import WHERE
 from meshconv.errors import ArgumentError
 from meshconv.nn.seeding import seeded
 from meshconv.saliency.attribute import attribute
@@ -250,7 +250,7 @@ OTHERS: dict[str, Model] = {
     "PCA 99.9 % + logistic": principal_components,
     "PCA 99.9 % + RBF-SVM": kernel_machine,
     "pixels chosen by t + logistic": chosen_pixels,
-    "t-map": t_map,
+    **WHERE,
     "points of the mesh": partial(_on_meshes, "PointNetwork"),
     "edges of the mesh": partial(_on_meshes, "EdgeNetwork"),
     "saliency sampler": partial(network, SaliencySampler, size=65),
@@ -269,7 +269,7 @@ DETERMINISTIC = (
     "PCA 99.9 % + logistic",
     "PCA 99.9 % + RBF-SVM",
     "pixels chosen by t + logistic",
-    "t-map",
+    *WHERE,
 )
 
 

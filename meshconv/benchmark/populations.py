@@ -129,6 +129,7 @@ def load_population(
         tuple(scans.classes),
         template=template,
         aligned=not source.ball,
+        channels=source.channels,
         measures=names,
         folds=5,
     )

@@ -19,6 +19,7 @@ from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.saliency.evaluate import Agreement, agreement
 from meshconv.saliency.project import to_vertices
 from meshconv.stats.folds import grouped_folds
+from meshconv.train.config import CHANNELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,8 @@ class Task:
         Other versions of the test set, for the same fitted models.
     aligned : bool
         Whether a pixel means the same place in all images; a density shared by all needs it.
+    channels : tuple of str
+        What the channels of surfaces are.
     measures : tuple of str
         Names of the measures of its parts; none if empty.
     folds : int
@@ -91,6 +94,7 @@ class Task:
     truth: FloatArray | None = None
     variants: Mapping[str, Part] = field(default_factory=dict)
     aligned: bool = True
+    channels: tuple[str, ...] = CHANNELS
     measures: tuple[str, ...] = ()
     folds: int = 0
 

@@ -260,6 +260,7 @@ def _adrenal(rest: list[str], n: int, cache: Path, workers: int) -> Task:
         validation=parts["val"],
         template=template,
         aligned=False,
+        channels=config.channels,
         measures=names,
     )
 

@@ -8,7 +8,7 @@ vertex then belongs to the point of the template whose bent place is nearest.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,11 +53,14 @@ RIVALS: dict[str, Bend] = {
 }
 
 
-def rival_rows(cases: list[tuple[Surface, Surface, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield a row for each rival that is installed, from cases of template, scan in its pose, and
-    where each scan vertex belongs on the template.
+def rival_rows(
+    cases: list[tuple[Surface, Surface, Any]], names: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each of the rivals that is installed, from cases of template, scan in its
+    pose, and where each scan vertex belongs on the template.
     """
-    for name, bend in RIVALS.items():
+    for name in names:
+        bend = RIVALS[name]
         errors, seconds = [], []
         try:
             for template, scan, belongs in cases:

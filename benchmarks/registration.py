@@ -25,7 +25,7 @@ from _common import RESULTS, environment, one_thread, print_table, write
 one_thread()
 
 import numpy as np
-from _registration_rivals import rival_rows
+from _registration_rivals import RIVALS, rival_rows
 
 from meshconv.datasets.morphable import Acquisition, MorphableFaces, face_model
 from meshconv.maps.locate import locate
@@ -82,7 +82,9 @@ def measure(template: Template, population: MorphableFaces, landmarks: bool) -> 
     }
 
 
-def beside(template: Template, population: MorphableFaces, count: int) -> list[dict[str, Any]]:
+def beside(
+    template: Template, population: MorphableFaces, count: int, names: list[str]
+) -> list[dict[str, Any]]:
     """Rivals on the first scans, and ours on the same."""
     mean, cases, own, seconds = population.model.mean, [], [], []
     for k in range(count):
@@ -106,7 +108,7 @@ def beside(template: Template, population: MorphableFaces, count: int) -> list[d
         "worst scan median": max(float(np.median(e)) for e in own),
         "CPU s a scan": float(np.median(seconds)),
     }
-    return [ours, *rival_rows(cases)]
+    return [ours, *rival_rows(cases, names)]
 
 
 def main() -> None:
@@ -114,6 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--scans", type=int, default=40, help="0: rivals only, the rest is kept")
     parser.add_argument("--rivals", type=int, default=0, help="scans that others register too")
+    parser.add_argument("--methods", nargs="+", default=list(RIVALS), choices=list(RIVALS))
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     model = face_model()
@@ -141,11 +144,15 @@ def main() -> None:
     record: dict[str, Any] = {"environment": environment("numpy", "scipy")}
     if args.scans:
         record |= {"scans": args.scans, "rows": rows}
-    if args.rivals:
-        record["rivals"] = beside(template, population, args.rivals)
-        print_table(record["rivals"])
     path = RESULTS / "registration.json"  # what was not asked for stays as it is
     before = json.loads(path.read_text()) if path.is_file() else {}
+    if args.rivals:
+        found = beside(template, population, args.rivals, args.methods)
+        kept = {
+            row["method"]: row for row in before.get("rivals", []) if row["scans"] == args.rivals
+        }
+        record["rivals"] = list((kept | {row["method"]: row for row in found}).values())
+        print_table(record["rivals"])
     write("registration", before | record)
 
 

@@ -87,6 +87,24 @@ def star_energy(v, x, y, z, points, start, ring, target, kind):  # type: ignore[
 
 
 @nb.njit(cache=True)
+def lowest_area(v, x, y, z, points, start, ring, kind):  # type: ignore[no-untyped-def]
+    """The smallest area around vertex v if at (x, y, z), as in `star_energy`."""
+    lowest = np.inf
+    for s in range(start[v], start[v + 1]):
+        j, k = ring[s, 0], ring[s, 1]
+        ax, ay = points[j, 0] - x, points[j, 1] - y
+        bx, by = points[k, 0] - x, points[k, 1] - y
+        area = ax * by - ay * bx
+        longest = max(ax * ax + ay * ay, bx * bx + by * by)
+        if kind == SPHERE:
+            az, bz = points[j, 2] - z, points[k, 2] - z
+            area = area * z + (ay * bz - az * by) * x + (az * bx - ax * bz) * y
+            longest += max(az * az, bz * bz)
+        lowest = min(lowest, area - _FLAT * np.sqrt(longest))
+    return lowest
+
+
+@nb.njit(cache=True)
 def star_step(v, x, y, z, points, start, ring, target, kind):  # type: ignore[no-untyped-def]
     """Energy around vertex v if at (x, y, z), Newton's step (3 numbers), smallest altitude and area
     there.

@@ -9,11 +9,12 @@ from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.maps.area_energy import dense_first, half_volumes
 from meshconv.maps.even_folds import grow
 from meshconv.maps.folds import folded, signed_areas
-from meshconv.maps.star_energy import Stars, star_energy, star_step, wake
+from meshconv.maps.star_energy import Stars, lowest_area, star_energy, star_step, wake
 from meshconv.maps.stay import CIRCLE, SPHERE, stay
 
 _PATIENCE = 10  # sweeps without a fold less, after which a patch is given up
 _ENDLESS = 2**62
+_QUIET = 0.01  # of the smallest altitude: where nothing is folded, shorter steps are not made
 _STILL = 1e-3  # of the distance between vertices: moves that end an advance
 _LEAST = 1e-3  # of the way to the goal, below which a vertex stays where it was
 
@@ -21,23 +22,31 @@ _LEAST = 1e-3  # of the way to the goal, below which a vertex stays where it was
 @nb.njit(cache=True)
 def _descend(points, order, start, ring, target, kinds, patience, budget):  # type: ignore[no-untyped-def]
     """Lower the energy vertex by vertex, in place, while the number of folded stars goes down and
-    `budget` visits of vertices are not used up; return how many were made.
+    `budget` visits of vertices are not used up; return how many were made. A vertex that is where
+    it wants to be waits until one beside it has moved.
     """
     fewest, since, visits = len(order) + 1, 0, 0
+    awake = np.ones(len(points), dtype=np.bool_)
     while since < patience and visits < budget:
-        visits += len(order)
         folded = 0
         for v in order:
+            if not awake[v]:
+                continue
+            visits += 1
             x, y, z = points[v, 0], points[v, 1], points[v, 2]
-            energy, sx, sy, sz, _, lowest = star_step(
+            energy, sx, sy, sz, altitude, lowest = star_step(
                 v, x, y, z, points, start, ring, target, kinds[v]
             )
+            awake[v] = lowest <= 0.0
             folded += lowest <= 0.0
+            if sx * sx + sy * sy + sz * sz < (_QUIET * altitude) ** 2:
+                continue
             f = 1.0
             while f > 0.1:
                 tx, ty, tz = stay(x + f * sx, y + f * sy, z + f * sz, kinds[v])
                 if star_energy(v, tx, ty, tz, points, start, ring, target, kinds[v])[0] < energy:
                     points[v, 0], points[v, 1], points[v, 2] = tx, ty, tz
+                    wake(v, start, ring, awake)
                     break
                 f *= 0.5
         if folded == 0:
@@ -54,7 +63,7 @@ def _advance(points, goal, start, ring, kinds, sweeps, still):  # type: ignore[n
     folds. A vertex that could not move waits until one beside it has; moves shorter than `still`
     are the last.
     """
-    awake, ones = np.ones(len(points), dtype=np.bool_), np.ones(len(ring))
+    awake = np.ones(len(points), dtype=np.bool_)
     for _ in range(sweeps):
         far = 0.0
         for v in range(len(points)):
@@ -67,7 +76,7 @@ def _advance(points, goal, start, ring, kinds, sweeps, still):  # type: ignore[n
             f = 1.0
             while length > 1e-12 and f > 0.01:
                 tx, ty, tz = stay(x + f * dx, y + f * dy, z + f * dz, kinds[v])
-                if star_energy(v, tx, ty, tz, points, start, ring, ones, kinds[v])[1] > 0.0:
+                if lowest_area(v, tx, ty, tz, points, start, ring, kinds[v]) > 0.0:
                     points[v, 0], points[v, 1], points[v, 2] = tx, ty, tz
                     far = max(far, f * length)
                     wake(v, start, ring, awake)

@@ -114,8 +114,10 @@ def density_equalizing_map(
 
     Notes
     -----
-    Each round is one finite-element Moser flow, over a factor of 20 in area at most: where more is
-    asked for, further rounds go on from there. After each, folded faces are opened by a barrier
+    Each round is one finite-element Moser flow. Where more than a factor of 20 in area is asked
+    for, it goes a factor of 7 of the way, a few triangles blurred so that little folds, and further
+    rounds go on from there while they pay; at last single vertices are moved by sweeps that fold
+    nothing. After each, folded faces are opened by a barrier
     energy on a patch around them, and a few sweeps of the same energy even out what varies from
     face to face. What cannot be opened goes back, vertex by vertex, towards where it was before the
     round, so that there is no fold after any round; the warning says so. Where the tolerance is not
@@ -133,7 +135,7 @@ def density_equalizing_map(
     wanted, population, changed = populations(parameterization, density, max_ratio)
     start = lift(parameterization.coordinates)[mesh.used]
     best, notes = equalized(
-        mesh, start, population, rounds=rounds, steps=steps, tolerance=tolerance
+        mesh, start, population[mesh.by_face], rounds=rounds, steps=steps, tolerance=tolerance
     )
     coordinates = parameterization.coordinates.copy()
     coordinates[mesh.used] = best[:, : coordinates.shape[1]]

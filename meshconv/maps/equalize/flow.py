@@ -18,7 +18,7 @@ from meshconv.maps.conformal.edge_weights import tame
 from meshconv.maps.locate import walk
 from meshconv.maps.stay import stay
 from meshconv.operators.cotangent import assemble
-from meshconv.operators.solve import FixedValueSolver
+from meshconv.operators.solve import SPDSolver
 
 _THINNEST = 1e-7  # area / longest side^2 below which a face's stiffness is capped
 
@@ -57,17 +57,21 @@ class Poisson:
     points : (n, 3)
         On the sphere, or of the plane at height 1.
     faces : (F, 3)
+    before : Poisson, optional
+        Of the same faces, their points elsewhere: its order of elimination is kept, and it is not
+        to be used afterwards.
     """
 
-    def __init__(self, points: FloatArray, faces: IntArray) -> None:
+    def __init__(self, points: FloatArray, faces: IntArray, before: Poisson | None = None) -> None:
         self.faces, self.n = faces, len(points)
         self._sides, self._normal, self.area = face_vectors(points, faces)
         self.mass = corner_sum(faces, self.area, self.n)
         matrix = stiffness(faces, self._sides, self.area, self.n)
+        known = before._solver if before else None
         try:
-            self._solver = FixedValueSolver(matrix, np.array([0]), coordinates=points)
+            self._solver: SPDSolver = _pinned(matrix, points, known)
         except SolverError:  # angles too extreme for the solver
-            self._solver = FixedValueSolver(tame(matrix), np.array([0]), coordinates=points)
+            self._solver = _pinned(tame(matrix), points, known)
 
     def density(self, population: FloatArray) -> FloatArray:
         """Return rho / mean (n,): population of the faces around a vertex / their area."""
@@ -80,12 +84,20 @@ class Poisson:
         L phi = mass (1 - density); F = area-weighted mean of grad phi over the faces around a
         vertex.
         """
-        phi = self._solver.solve(np.zeros(1), self.mass * (1.0 - density) / 3.0)
+        phi = np.append(0.0, self._solver.solve((self.mass * (1.0 - density) / 3.0)[1:]))
         corner = [
             phi[self.faces[:, k], None] * np.cross(self._normal, self._sides[k]) for k in (0, 1, 2)
         ]
         slope = np.asarray(sum(corner) / 2.0)  # area * gradient
         return corner_sum(self.faces, np.asarray(slope), self.n) / self.mass[:, None]
+
+
+def _pinned(matrix: sparse.csr_array, points: FloatArray, known: SPDSolver | None) -> SPDSolver:
+    """Factor with the first value fixed at 0, in the order of elimination that is known."""
+    if known is None:
+        return SPDSolver(matrix[1:, 1:], coordinates=points[1:])
+    known.refactor(matrix[1:, 1:])
+    return known
 
 
 @nb.njit(cache=True)

@@ -250,6 +250,17 @@ def test_extreme_densities_end_unfolded_with_a_warning(case):
     assert q.misplaced_mass < misplaced_mass(p, rho * areas(p))
 
 
+@pytest.mark.parametrize("inside", [1e3, 1e-3])
+@pytest.mark.parametrize("where", [(0.0, 0.5), (-0.3, 0.3)])
+def test_steps_of_a_thousand_reach_every_face_but_those_on_the_edge(inside, where):
+    p = flat_disk(4000, seed=3)
+    centre = p.coordinates[p.surface.faces].mean(axis=1)
+    rho = np.where(np.hypot(centre[:, 0] - where[0], centre[:, 1]) < where[1], inside, 1.0)
+    q = density_equalizing_map(p, rho)
+    assert_unfolded(q)
+    assert q.misplaced_mass < 0.015  # the row of faces along the step holds more
+
+
 def test_clipping_is_said_with_its_count():
     p = flat_disk(200)
     rho = np.ones(p.surface.n_faces)

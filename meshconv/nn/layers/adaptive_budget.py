@@ -77,7 +77,7 @@ def levels_for_cost(
         torch.zeros_like(paid).scatter(1, order, (paid <= budget).to(paid.dtype)).to(torch.int64)
     )
     level = torch.full_like(blocks[0], levels, dtype=torch.int64)
-    parts = torch.split(split, [b[0].numel() for b in blocks[:0:-1]], dim=1)
+    parts = torch.split(split, [math.prod(b.shape[2:]) for b in blocks[:0:-1]], dim=1)
     for k, part in zip(range(levels, 0, -1), parts, strict=True):
         level -= spread(part.view(blocks[k].shape), sides, 2**k)
     return level
@@ -112,5 +112,5 @@ def _sum_blocks(x: Tensor) -> Tensor:
     """
     for axis in range(2, x.ndim):
         x = functional.pad(x, [0, 0] * (x.ndim - 1 - axis) + [0, x.shape[axis] % 2])
-        x = x.reshape(*x.shape[:axis], -1, 2, *x.shape[axis + 1 :]).sum(dim=axis + 1)
+        x = x.unflatten(axis, (x.shape[axis] // 2, 2)).sum(dim=axis + 1)
     return x

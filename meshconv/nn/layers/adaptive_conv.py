@@ -56,7 +56,9 @@ def node_conv(
             (1, index.shape[1]),
             groups=groups,
         )[0, :, 0].t()
-    taps = taps.view(*index.shape, groups, -1)  # (M, K, groups, C // groups)
+    taps = taps.view(
+        *index.shape, groups, features.shape[1] // groups
+    )  # (M, K, groups, C // groups)
     kernel = weight.movedim(1, -1).flatten(
         1
     )  # (O, K C // groups); no copy where channels are stored last

@@ -60,7 +60,7 @@ class AdaptivePool(nn.Module):
         rows = functional.pad(nodes.features, (0, 0, 0, 1), value=outside).index_select(
             0, index.flatten()
         )
-        taps = rows.view(*index.shape, -1)
+        taps = rows.view(*index.shape, rows.shape[1])
         return AdaptiveNodes(taps.amax(dim=1) if self.mode == "max" else taps.mean(dim=1), out)
 
 
@@ -81,7 +81,7 @@ class AdaptiveGroupNorm(nn.GroupNorm):
         """Return the nodes with normalised features; statistics in at least float32."""
         layout, x = nodes.layout, nodes.features
         grouped = x.to(torch.promote_types(x.dtype, torch.float32)).reshape(
-            len(x), self.num_groups, -1
+            len(x), self.num_groups, x.shape[1] // self.num_groups
         )
         counts = layout.counts[:, None].to(grouped.dtype)
 

@@ -62,10 +62,15 @@ def aligned_levels(level: Tensor) -> Tensor:
     level = _as_levels(level)
     out = torch.zeros_like(level)
     lowest = -level.to(torch.float32)
-    for k in range(1, int(level.max()) + 1):
+    for k in range(1, coarsest(level) + 1):
         lowest = MAX_POOL[level.ndim - 2](lowest, 2, stride=2, ceil_mode=True)
         out += spread(-lowest >= k, level.shape[2:], 2**k)
     return out
+
+
+def coarsest(level: Tensor) -> int:
+    """Return the largest of some levels; 0 of an empty batch."""
+    return int(level.max()) if len(level) else 0
 
 
 def spread(blocks: Tensor, size: Iterable[int], side: int) -> Tensor:
@@ -76,7 +81,7 @@ def spread(blocks: Tensor, size: Iterable[int], side: int) -> Tensor:
 
 
 def _as_levels(level: Tensor) -> Tensor:
-    if not 3 <= level.ndim <= 5 or level.shape[1] != 1 or level.numel() == 0:
+    if not 3 <= level.ndim <= 5 or level.shape[1] != 1 or 0 in level.shape[2:]:
         raise ArrayTypeError(
             f"levels must be (B, 1) and one to three axes, found {tuple(level.shape)}"
         )

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from meshconv.errors import ArgumentError, ArrayTypeError
-from meshconv.nn.layers.adaptive_levels import checked_levels
+from meshconv.nn.layers.adaptive_levels import checked_levels, coarsest
 from meshconv.nn.layers.node_layout import NodeLayout
 
 
@@ -69,7 +69,7 @@ class AdaptiveNodes:
         """
         target = checked_levels(x, level)
         if depth is None:
-            depth = int(level.max())
+            depth = coarsest(level)
         layout = NodeLayout(target, depth)
         columns = x.transpose(0, 1).flatten(1).index_select(1, layout.anchors)
         return cls(columns.t().contiguous(), layout)

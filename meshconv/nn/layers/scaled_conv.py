@@ -55,7 +55,7 @@ class _ScaledConv(nn.Module):
         bias = None if conv.bias is None else conv.bias.repeat(scales)
         axes = Window(conv.kernel_size, conv.stride, conv.padding, conv.dilation).axes(x.ndim - 2)
         y = convolve(
-            x.reshape(x.shape[0] // scales, -1, *x.shape[2:]),
+            x.reshape(x.shape[0] // scales, scales * x.shape[1], *x.shape[2:]),
             kernels,
             bias,
             conv.stride,
@@ -131,7 +131,7 @@ def _mix(model: nn.Module, _inputs: tuple[Any, ...], output: Any) -> Any:
 
 def _mixed(output: Any, weights: Tensor) -> Any:
     if isinstance(output, Tensor):
-        apart = output.reshape(-1, len(weights), *output.shape[1:])
+        apart = output.unflatten(0, (len(output) // len(weights), len(weights)))
         return torch.einsum("bs...,s->b...", apart, weights.to(apart.dtype))
     if isinstance(output, dict):
         return {key: _mixed(value, weights) for key, value in output.items()}

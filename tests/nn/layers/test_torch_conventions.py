@@ -21,12 +21,17 @@ from meshconv.nn import (
     AdaptiveNodes,
     DynamicStrideConv2d,
     DynamicStrideConv3d,
+    LearnedLevels,
     PyramidPixelContext,
     ScaleEquivariantConv,
     ScaleEquivariantUNet,
+    edge_strength,
     levels_for_cost,
+    levels_from_density,
+    levels_from_edges,
     make_adaptive,
 )
+from meshconv.nn.layers import convert
 
 UNET = {"channels": (2, 3), "strides": (2,), "n_scales": 2}
 CASES = {
@@ -279,6 +284,35 @@ def test_an_adaptive_network_without_numbers_and_without_images(adaptive):
     with pytest.raises(ArgumentError, match="levels on the meta device have no values"):
         meta(x, torch.ones(1, 1, 16, 16, device="meta"))
     assert adaptive(torch.randn(0, 3, 16, 16), 1).shape == (0, 2, 16, 16)
+
+
+MASKS = {
+    "edges": lambda image, size: levels_from_edges(image, 2, size=size),
+    "budget": lambda image, size: levels_for_cost(edge_strength(image), 2, 0.3, size=size),
+    "density": lambda image, size: levels_from_density(edge_strength(image), 2, size=size),
+    "learned": LearnedLevels(3, 2, cost=0.4),
+}
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("anchor", ["first", "centre"])
+def test_an_adaptive_network_asks_its_mask_of_no_image(mask, anchor):
+    pooled = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1, groups=1), nn.MaxPool2d(3, 2, 1))
+    stage = nn.Sequential(*pooled, nn.GroupNorm(2, 4), nn.Conv2d(4, 4, 3, 1, 1, groups=2))
+    model = nn.Sequential(stage, nn.Conv2d(4, 2, 1)).eval()
+    network = make_adaptive(model, "0", mask=MASKS[mask], anchor=anchor).eval()
+    x = torch.randn(2, 3, 19, 14)
+    assert network(x[:0]).shape == (0, *network(x).shape[1:])
+    assert network.macs(x[:0]) == 0
+
+
+def test_a_converted_network_of_no_image():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 3)).eval()
+    x = torch.randn(2, 3, 19, 14)
+    for kind in ("scale_equivariant", "dynamic_stride"):
+        network = convert(model, kind).eval()
+        assert network(x[:0]).shape == (0, *model(x).shape[1:])
+        torch.testing.assert_close(network(x), model(x), rtol=0, atol=1e-5)
 
 
 def test_public_names_are_all_there_and_need_no_torch_until_used():

@@ -112,5 +112,6 @@ def _sum_blocks(x: Tensor) -> Tensor:
     """
     for axis in range(2, x.ndim):
         x = functional.pad(x, [0, 0] * (x.ndim - 1 - axis) + [0, x.shape[axis] % 2])
-        x = x.unflatten(axis, (x.shape[axis] // 2, 2)).sum(dim=axis + 1)
+        x = x.reshape(*x.shape[:axis], x.shape[axis] // 2, 2, *x.shape[axis + 1 :])
+        x = x.sum(dim=axis + 1)
     return x

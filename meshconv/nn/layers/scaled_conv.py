@@ -132,7 +132,7 @@ def _mix(model: nn.Module, _inputs: tuple[Any, ...], output: Any) -> Any:
 def _mixed(output: Any, weights: Tensor) -> Any:
     if isinstance(output, Tensor):
         scales = len(weights)
-        apart = output.reshape(len(output) // scales, scales, *output.shape[1:])
+        apart = output.reshape(output.shape[0] // scales, scales, *output.shape[1:])
         return torch.einsum("bs...,s->b...", apart, weights.to(apart.dtype))
     if isinstance(output, dict):
         return {key: _mixed(value, weights) for key, value in output.items()}

@@ -315,6 +315,19 @@ def test_a_converted_network_of_no_image():
         torch.testing.assert_close(network(x), model(x), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["scale_equivariant", "dynamic_stride"])
+def test_a_converted_network_exports_with_any_batch_and_size(kind):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 3)).eval()
+    network, sides = convert(model, kind).eval(), dict.fromkeys((0, 2, 3), torch.export.Dim.AUTO)
+    exported = torch.export.export(
+        network, (torch.randn(2, 1, 16, 20),), dynamic_shapes=(sides,)
+    ).module()
+    for shape in ((3, 1, 21, 18), (5, 1, 16, 27)):
+        x = torch.randn(*shape)
+        torch.testing.assert_close(exported(x), network(x), rtol=0, atol=1e-6)
+
+
 def test_public_names_are_all_there_and_need_no_torch_until_used():
     for name in meshconv.nn.__all__:
         assert getattr(meshconv.nn, name) is not None

@@ -17,7 +17,7 @@ from torch_geometric.transforms import Compose
 from tqdm import tqdm
 
 from meshconv._check import FloatArray
-from meshconv.benchmark.task import Part, Task
+from meshconv.benchmark.task import Part, Task, UnfitTaskError
 from meshconv.benchmark.trained import Trained
 from meshconv.datasets.graph_transforms import (
     FarthestPoints,
@@ -96,7 +96,7 @@ def graph_network(build: Callable[..., nn.Module], task: Task, seed: int, epochs
 
 def _graphs(part: Part) -> list[Any]:
     if part.scans is None:
-        raise ArgumentError("this data set has images only; networks on meshes need scans")
+        raise UnfitTaskError("this data set has images only; networks on meshes need scans")
     found = _made(part.scans)
     if len(found) != len(part.labels):
         raise ArgumentError(f"{len(found)} scans, but {len(part.labels)} labels")

@@ -8,13 +8,16 @@ import warnings
 from typing import Any
 
 import numpy as np
+from scipy.special import log_softmax, softmax
 
-from meshconv.benchmark.task import Task
+from meshconv._check import FloatArray
+from meshconv.benchmark.task import Part, Task
 from meshconv.benchmark.trained import Images, Trained
 from meshconv.stats.group_statistic import group_statistic
 
 _SHARES = (0.001, 0.003, 0.01, 0.03, 0.1)  # of the pixels, by t
 _STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
+_TEMPERATURES = tuple(np.geomspace(0.1, 10, 21).tolist())  # inverse, of the scores of a machine
 
 
 def principal_components(task: Task, seed: int, epochs: int) -> Trained:
@@ -46,11 +49,11 @@ def principal_components(task: Task, seed: int, epochs: int) -> Trained:
 
 def kernel_machine(task: Task, seed: int, epochs: int) -> Trained:
     """Support vectors with Gaussian kernels on the same components; width and penalty by
-    cross-validation, probabilities by Platt's method on inner folds.
+    cross-validation, and one temperature of all scores: Platt's slope for each class turns round
+    where there are few scans.
     """
-    from sklearn.calibration import CalibratedClassifierCV
     from sklearn.decomposition import PCA
-    from sklearn.model_selection import GridSearchCV
+    from sklearn.model_selection import GridSearchCV, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer, StandardScaler
     from sklearn.svm import SVC
@@ -68,13 +71,23 @@ def kernel_machine(task: Task, seed: int, epochs: int) -> Trained:
     widths = np.array([0.1, 0.3, 1.0]) / components.shape[1]
     grid = {"C": [1.0, 10.0], "gamma": widths.tolist()}
     best = GridSearchCV(SVC(), grid, cv=3).fit(components, y).best_params_
-    model = CalibratedClassifierCV(SVC(**best), cv=3, ensemble=False).fit(components, y)
-    machine = model.calibrated_classifiers_[0].estimator
-    return Trained(
-        lambda part: np.asarray(model.predict_proba(reduced.transform(_rows(part.images)))),
-        int(machine.support_vectors_.size),
-        seconds=time.process_time() - start,
-    )
+    machine = SVC(**best)
+    held = _logits(cross_val_predict(machine, components, y, cv=3, method="decision_function"))
+    losses = [-log_softmax(t * held, axis=1)[np.arange(len(y)), y].sum() for t in _TEMPERATURES]
+    temperature = _TEMPERATURES[int(np.argmin(losses))]
+    machine.fit(components, y)
+
+    def probabilities(part: Part) -> FloatArray:
+        scores = machine.decision_function(reduced.transform(_rows(part.images)))
+        return np.asarray(softmax(temperature * _logits(scores), axis=1))
+
+    size, seconds = int(machine.support_vectors_.size), time.process_time() - start
+    return Trained(probabilities, size, seconds=seconds)
+
+
+def _logits(scores: FloatArray) -> FloatArray:
+    """Return scores (n, K); of two classes there is one alone."""
+    return scores if scores.ndim == 2 else np.stack([-scores / 2, scores / 2], axis=1)
 
 
 def chosen_pixels(task: Task, seed: int, epochs: int) -> Trained:

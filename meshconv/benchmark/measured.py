@@ -12,10 +12,9 @@ import numpy as np
 from scipy.special import softmax
 
 from meshconv._check import FloatArray, IntArray
-from meshconv.benchmark.task import Part, Task
+from meshconv.benchmark.task import Part, Task, UnfitTaskError
 from meshconv.benchmark.trained import Trained
 from meshconv.datasets.scan import Population
-from meshconv.errors import ArgumentError
 from meshconv.io.atomic import write_bytes_atomic
 from meshconv.stats.measure_model import MeasureModel
 from meshconv.stats.shape_measures import MEASURES, shape_measures
@@ -86,13 +85,13 @@ def measured_trees(task: Task, seed: int, epochs: int) -> Trained:
 def _columns(task: Task, chosen: Chosen) -> IntArray:
     found = np.flatnonzero([chosen(name) for name in task.measures])
     if not len(found):
-        raise ArgumentError(f"task {task.name!r} has no such measures of its surfaces")
+        raise UnfitTaskError(f"task {task.name!r} has no such measures of its surfaces")
     return found
 
 
 def _values(part: Part, columns: IntArray) -> FloatArray:
     if part.measures is None:
-        raise ArgumentError("this part has no measures of its surfaces")
+        raise UnfitTaskError("this part has no measures of its surfaces")
     return part.measures[:, columns]
 
 

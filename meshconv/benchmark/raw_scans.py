@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from meshconv._check import FloatArray
 from meshconv.benchmark.raw_recipes import RECIPES, Recipe
-from meshconv.benchmark.task import Part, Task
+from meshconv.benchmark.task import Part, Task, UnfitTaskError
 from meshconv.benchmark.trained import Trained
 from meshconv.errors import ArgumentError
 from meshconv.mesh.surface import Surface
@@ -46,7 +46,7 @@ def raw_network(name: str, task: Task, seed: int, epochs: int, *, posed: bool = 
 
     Raises
     ------
-    ArgumentError
+    UnfitTaskError
         If the data set has images only.
     """
     recipe, start = RECIPES[name], time.process_time()
@@ -141,7 +141,7 @@ def _at(schedule: Callable[[float], float], epochs: int, epoch: int) -> float:
 
 def _prepared(part: Part, name: str) -> list[Any]:
     if part.scans is None:
-        raise ArgumentError("this data set has images only; networks on meshes need scans")
+        raise UnfitTaskError("this data set has images only; networks on meshes need scans")
     population = part.scans()
     if len(population) != len(part.labels):
         raise ArgumentError(f"{len(population)} scans, but {len(part.labels)} labels")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -20,9 +21,9 @@ from meshconv._check import FloatArray, IntArray
 from meshconv.benchmark.deletion import deletion_areas
 from meshconv.benchmark.models import DETERMINISTIC, model_named
 from meshconv.benchmark.seeds import Row
-from meshconv.benchmark.task import Part, Task, mass_in_boxes
+from meshconv.benchmark.task import Part, Task, UnfitTaskError, mass_in_boxes
 from meshconv.benchmark.trained import Trained
-from meshconv.errors import CheckpointError
+from meshconv.errors import CheckpointError, MeshConvWarning
 from meshconv.io.atomic import write_bytes_atomic
 from meshconv.stats.metrics import evaluate
 
@@ -93,6 +94,8 @@ def run(
     """Fit and judge every model on every data set with every seed, but for the rows that are there
     already.
 
+    A model that takes what a data set lacks is left out there, with a warning.
+
     Parameters
     ----------
     names : sequence of str
@@ -117,11 +120,18 @@ def run(
         missing = [cell for cell in cells if not record.has(name, *cell)]
         if not missing:
             continue
-        task = load(name)
+        task, unfit = load(name), set[str]()
         for model, seed in tqdm(
             missing, desc=name, leave=False, disable=None if progress else True
         ):
-            row, fitted = cell(task, model, seed or 0, epochs)
+            if model in unfit:
+                continue
+            try:
+                row, fitted = cell(task, model, seed or 0, epochs)
+            except UnfitTaskError as error:
+                warnings.warn(f"{model} is left out: {error}", MeshConvWarning, stacklevel=2)
+                unfit.add(model)
+                continue
             record.add({"task": name, "model": model, "seed": seed, **row})
             if on_cell is not None:
                 on_cell(task, model, seed, fitted)

@@ -22,6 +22,10 @@ from meshconv.stats.folds import grouped_folds
 from meshconv.train.config import CHANNELS
 
 
+class UnfitTaskError(ArgumentError):
+    """A model was asked for on a data set that lacks what it takes."""
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """Images (n, C, N, N) float32 and their labels (n,) int64; `boxes` (n, 4) say where the object

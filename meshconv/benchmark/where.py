@@ -11,9 +11,8 @@ from scipy.ndimage import distance_transform_edt, zoom
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.benchmark.linear import t_map
-from meshconv.benchmark.task import Task
+from meshconv.benchmark.task import Task, UnfitTaskError
 from meshconv.benchmark.trained import Model, Trained
-from meshconv.errors import ArgumentError
 from meshconv.mesh.shapes import icosphere
 from meshconv.resample.resampler import Resampler
 
@@ -158,9 +157,9 @@ def effects(features: FloatArray, labels: IntArray) -> FloatArray:
 def _moved(task: Task) -> tuple[FloatArray, IntArray]:
     """Return the training differences (n, 3, N, N) from the template, 0 outside, and the labels."""
     if task.template is None or not set(_DIFFERENCES) <= set(task.channels):
-        raise ArgumentError(f"task {task.name!r} has no places in a frame")
+        raise UnfitTaskError(f"task {task.name!r} has no places in a frame")
     if len(task.classes) != 2:
-        raise ArgumentError(f"two groups are compared, task {task.name!r} has {len(task.classes)}")
+        raise UnfitTaskError(f"two groups are compared, task {task.name!r} has {len(task.classes)}")
     rows = [task.channels.index(name) for name in _DIFFERENCES]
     found: NDArray[np.float32] = task.train.images[:, rows]
     there = np.isfinite(found).all(axis=1, keepdims=True).mean(axis=0) >= 0.5
@@ -170,7 +169,7 @@ def _moved(task: Task) -> tuple[FloatArray, IntArray]:
 def _places(task: Task) -> FloatArray:
     """Return the template's places (3, N, N); beyond it those of its nearest pixel."""
     if task.template is None:
-        raise ArgumentError(f"task {task.name!r} has no template")
+        raise UnfitTaskError(f"task {task.name!r} has no template")
     resampler = Resampler(task.template.parameterization, task.size)
     image = resampler.to_image(task.template.surface.vertices)
     rows, columns = distance_transform_edt(~image.mask, return_distances=False, return_indices=True)

@@ -12,7 +12,7 @@ from meshconv.benchmark.run import Record, run, settings
 from meshconv.benchmark.task import Part, Task
 from meshconv.benchmark.web_page import write_page
 from meshconv.datasets.scan import Population, Scan
-from meshconv.errors import ArgumentError
+from meshconv.errors import ArgumentError, MeshConvWarning
 from meshconv.mesh.shapes import icosphere, torus
 from meshconv.mesh.surface import Surface
 
@@ -102,3 +102,32 @@ def test_populations_are_known_by_name():
         load_population("nodules:hue")
     with pytest.raises(ArgumentError, match="no population 'mnist'; there are nodules"):
         load_population("mnist")
+
+
+def test_a_model_that_a_data_set_cannot_feed_is_left_out_and_the_others_run(task, tmp_path):
+    bare = replace(task, measures=())
+    record = Record.open(tmp_path / "r.json", settings(n=1, epochs=1))
+    models = ["SPHARM energies + logistic", "SINATRA", "PCA 99.9 % + logistic"]
+    noise = np.random.default_rng(0).normal(size=(39, 1, 5, 5)).astype(np.float32)
+    part = replace(bare.train, images=noise)
+    options = {"crossed": lambda name: True, "progress": False}
+    bare = replace(bare, train=part, test=part)
+    with pytest.warns(MeshConvWarning, match="is left out: task 'eggs' has no") as caught:
+        run(["eggs"], models, [0, 1], lambda name: bare, record, **options)
+    assert len(caught) == 2  # not once more for each seed
+    assert {row["model"] for row in record.rows} == {"PCA 99.9 % + logistic"}
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_a_kernel_machine_of_few_scans_is_not_turned_round(classes):
+    """Balanced classes, ten of each: as sure of the right one as its scores are."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(10 * classes) % classes
+    images = rng.normal(size=(10 * classes, classes, 3, 3)).astype(np.float32)
+    images[np.arange(len(labels)), labels] += 0.8
+    part = Part(images, labels.astype(np.int64))
+    machine = model_named("PCA 99.9 % + RBF-SVM")
+    found = machine(Task("few", part, part, ("c",) * classes), 0, 1).probabilities(part)
+    assert found.shape == (len(labels), classes)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert (found.argmax(axis=1) == labels).mean() > 0.9

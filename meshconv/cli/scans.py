@@ -15,7 +15,7 @@ from meshconv.cli.options import FORMATS, Commands, add, add_on_error, add_prepa
 from meshconv.cli.output import as_json, emit, one_line, say
 from meshconv.errors import ArgumentError, MeshConvError
 
-METHODS = ("density", "gradient", "gradcam", "landing", "attention", "levels")
+METHODS = ("density", "gradient", "integrated", "gradcam", "landing", "attention", "levels")
 
 
 def add_commands(commands: Commands) -> None:

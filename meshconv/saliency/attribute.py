@@ -20,7 +20,9 @@ from meshconv.nn.decnn import DECNN
 from meshconv.nn.ensemble import Ensemble
 from meshconv.saliency.layer_maps import as_numpy, attention, back_to_image, landing, levels
 
-METHODS = ("density", "gradient", "gradcam", "landing", "attention", "levels")
+METHODS = ("density", "gradient", "integrated", "gradcam", "landing", "attention", "levels")
+_ANYWHERE = ("gradient", "integrated")  # of any model
+_STEPS = 16  # from the mean image to an image
 
 
 def attribute(
@@ -41,9 +43,11 @@ def attribute(
         need a `DECNN`, or an `Ensemble`: then they are its members' mean, each by its share.
     images : (n, C, N, N) Tensor
         As in training.
-    method : {'density', 'gradient', 'gradcam', 'landing', 'attention', 'levels'}
+    method : {'density', 'gradient', 'integrated', 'gradcam', 'landing', 'attention', 'levels'}
         ``density``: the room the network gives to each place, its mean 1. ``gradient``: absolute
-        gradient of the target's logit times input, summed over channels. ``gradcam``: last
+        gradient of the target's logit times input, summed over channels. ``integrated``: what each
+        pixel adds to the target's logit on the way from the mean image (0), where it adds: see
+        `contributions`. ``gradcam``: last
         convolution's channels weighted by their mean gradient, brought back through the equalizing
         map; direct heads are no part of it. The last three know no class: ``landing``: how many of
         the backbone's last windows see each place, over the number in a plain network without a
@@ -69,7 +73,7 @@ def attribute(
     doi:10.1109/ICCV.2017.74 (Grad-CAM).
     """
     one_of(method, METHODS, "method")
-    if method != "gradient" and not isinstance(model, DECNN | Ensemble):
+    if method not in _ANYWHERE and not isinstance(model, DECNN | Ensemble):
         raise ArgumentError(
             f"method={method!r} needs a DECNN, found {type(model).__name__}",
             hint="method='gradient'",
@@ -80,12 +84,31 @@ def attribute(
     with _evaluating(model):
         if method == "gradient":
             return _gradient_times_input(model, images, target, task)
+        if method == "integrated":
+            return np.maximum(_integrated(model, images, target, task), 0.0)
         if isinstance(model, Ensemble):
             _task_named(("label",), task)
             return _of_ensemble(model, images, target, method)
         if method == "density":
             return _density(cast(DECNN, model), images, task)
         return _of_network(cast(DECNN, model), images, target, method, task)
+
+
+def contributions(
+    model: nn.Module, images: Tensor, *, target: Tensor | None = None, task: str | None = None
+) -> NDArray[np.float64]:
+    """Return what each pixel adds to the target's logit, (n, N, N), signed.
+
+    Integrated gradients, from the mean image (0): they add up to the difference that the whole
+    image makes, but for the steps of the sum. Parameters as of `attribute`.
+
+    References
+    ----------
+    Sundararajan, Taly, Yan, 2017, Axiomatic attribution for deep networks, eq. (3), arXiv
+    1703.01365
+    """
+    with _evaluating(model):
+        return _integrated(model, images, target, task)
 
 
 def unit_range(values: FloatArray) -> FloatArray:
@@ -140,6 +163,20 @@ def _gradient_times_input(
     score = _score(model(x), target, task)
     (gradient,) = torch.autograd.grad(score, x)
     return as_numpy((gradient * x).detach().sum(dim=1).abs())
+
+
+def _integrated(
+    model: nn.Module, images: Tensor, target: Tensor | None, task: str | None
+) -> FloatArray:
+    images = images.detach()
+    with torch.no_grad():
+        chosen = _chosen(_asked(model(images), task), target)
+    total = torch.zeros_like(images)
+    for step in range(_STEPS):
+        x = ((step + 0.5) / _STEPS * images).requires_grad_(True)
+        (gradient,) = torch.autograd.grad(_asked(model(x), task).gather(1, chosen).sum(), x)
+        total += gradient / _STEPS
+    return as_numpy((total * images).sum(dim=1))
 
 
 def _grad_cam(model: DECNN, images: Tensor, target: Tensor | None, task: str | None) -> FloatArray:
@@ -198,14 +235,25 @@ def _score(
     logits: Tensor | Mapping[str, Tensor], target: Tensor | None, task: str | None
 ) -> Tensor:
     """Return the sum of the logits asked about."""
+    asked = _asked(logits, task)
+    return asked.gather(1, _chosen(asked, target)).sum()
+
+
+def _asked(logits: Tensor | Mapping[str, Tensor], task: str | None) -> Tensor:
+    """Return the logits of the task asked about."""
     if isinstance(logits, Mapping):
-        logits = logits[_task_named(tuple(logits), task)]
-    elif task is not None:
+        return logits[_task_named(tuple(logits), task)]
+    if task is not None:
         raise ArgumentError(
             f"the model has a single task without a name, found task={task!r}", hint="leave it out"
         )
+    return logits
+
+
+def _chosen(logits: Tensor, target: Tensor | None) -> Tensor:
+    """Return the class asked about of each image, (n, 1); the one predicted if none is."""
     chosen = logits.argmax(dim=1) if target is None else _classes(target, *logits.shape)
-    return logits.gather(1, chosen.to(logits.device)[:, None]).sum()
+    return chosen.to(logits.device)[:, None]
 
 
 def _task_named(tasks: tuple[str, ...], task: str | None) -> str:

@@ -111,7 +111,7 @@ def explain(fitted: Fitted, scan: Any, *, method: str = "density") -> Explanatio
         Trained on scans.
     scan : Scan, Surface, path, or whatever holds a surface
         A scan that is said to be a mirror image is mirrored back.
-    method : {'density', 'gradient', 'gradcam', 'landing', 'attention', 'levels'}
+    method : {'density', 'gradient', 'integrated', 'gradcam', 'landing', 'attention', 'levels'}
         See `meshconv.saliency.attribute.attribute`; of several measures, `gradient` and `gradcam`
         ask about the first.
 

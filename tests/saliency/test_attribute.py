@@ -5,7 +5,7 @@ from torch import nn
 
 from meshconv.errors import ArgumentError, MeshConvError
 from meshconv.nn.decnn import DECNN
-from meshconv.saliency.attribute import attribute, unit_range
+from meshconv.saliency.attribute import attribute, contributions, unit_range
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,30 @@ def test_gradient_times_input_of_a_linear_model_is_weight_times_input():
     np.testing.assert_allclose(
         attribute(net, x, method="gradient", target=target), expected.detach(), rtol=1e-5
     )
+
+
+def test_contributions_add_up_to_what_the_image_changes():
+    """Completeness: from the mean image to the image, whatever the network; linear ones exactly."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(50, 20), nn.Softplus(), nn.Linear(20, 3)).eval()
+    x, target = torch.randn(4, 2, 5, 5), torch.tensor([0, 1, 2, 1])
+    before, after = (net(v) for v in (torch.zeros_like(x), x))
+    changed = (after - before).gather(1, target[:, None])[:, 0].detach().double().numpy()
+    found = contributions(net, x, target=target)
+    np.testing.assert_allclose(found.sum(axis=(1, 2)), changed, rtol=2e-3, atol=2e-3)
+    shown = attribute(net, x, method="integrated", target=target)
+    np.testing.assert_array_equal(shown, np.maximum(found, 0))
+    predicted = net(x).argmax(dim=1)
+    np.testing.assert_array_equal(contributions(net, x), contributions(net, x, target=predicted))
+
+
+def test_a_pixel_that_the_network_does_not_see_contributes_nothing():
+    net = _Bright()
+    x = torch.rand(2, 1, 33, 33, generator=torch.Generator().manual_seed(0))
+    assert np.abs(contributions(net, x)).max() > 0
+    with torch.no_grad():
+        net.backbone.weight.zero_()
+    assert np.abs(contributions(net, x)).max() == 0
 
 
 def test_density_is_what_the_model_gives_and_has_mean_one(model):

@@ -50,14 +50,22 @@ class Source:
 
 
 def _nodules(option: str) -> Any:
-    target, _, band = option.partition("-")
-    return mc.LungNodules(target, diameters=(8.0, 20.0) if band else (0.0, np.inf))
+    target, _, which = option.partition("-")
+    band = (8.0, 20.0) if which == "8-20" else (0.0, np.inf)
+    return mc.LungNodules(target, diameters=band, plausible=which == "plausible")
 
 
 SOURCES: dict[str, Source] = {
     "nodules": Source(
         _nodules,
-        ("spiculation", "lobulation", "malignancy", "malignancy-8-20"),
+        (
+            "spiculation",
+            "spiculation-plausible",
+            "lobulation",
+            "lobulation-plausible",
+            "malignancy",
+            "malignancy-8-20",
+        ),
         axis=(0.0, 0.0, 1.0),
     ),
     "spines": Source(lambda option: mc.DendriticSpines(n_classes=int(option)), ("3", "5")),
@@ -85,7 +93,8 @@ def load_population(
     Parameters
     ----------
     name : str
-        ``nodules:spiculation``, ``:lobulation``, ``:malignancy``, ``:malignancy-8-20``,
+        ``nodules:spiculation``, ``:lobulation`` (either ``-plausible``: without readings that
+        contradict themselves), ``:malignancy``, ``:malignancy-8-20``,
         ``spines:3``, ``:5``, ``ventricles:endo``, ``:epi``, ``finches:clade``, ``:genus``;
         ``:shuffled`` behind it shuffles the labels.
     n : int

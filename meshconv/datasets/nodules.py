@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from meshconv._check import FloatArray, IntArray, one_of
+from meshconv._check import BoolArray, FloatArray, IntArray, one_of
 from meshconv.datasets.files import find_data
 from meshconv.datasets.packed import PackedSurfaces, read_packed
 from meshconv.errors import ArgumentError
@@ -40,6 +41,9 @@ class LungNodules(PackedSurfaces):
     diameters : (float, float)
         Of the ball of the same volume, mm: from, and below. Malignancy goes by size (its logarithm
         alone has an AUC of .86): to ask for shape, ask within a band, 8 to 20.
+    plausible : bool
+        Leave out nodules of which a reader's ratings contradict each other, see `contradictory`:
+        smooth balls among the spiculated. It looks at ratings alone, not at the shape.
     path : Path, optional
         The file, where it is not found by itself; or another of the same layout.
 
@@ -71,6 +75,7 @@ class LungNodules(PackedSurfaces):
         part: str = "all",
         *,
         diameters: tuple[float, float] = (0.0, np.inf),
+        plausible: bool = False,
         path: Path | None = None,
     ) -> None:
         low, high = TARGETS[one_of(target, tuple(TARGETS), "target")]
@@ -82,6 +87,8 @@ class LungNodules(PackedSurfaces):
         without, with_it = (own < low, own > high) if low == high else (own <= low, own >= high)
         size = file.more["diameter_mm"].astype(np.float64)
         kept = (without | with_it) & (size >= diameters[0]) & (size < diameters[1])
+        if plausible:
+            kept &= ~contradictory(file.more["ratings"], self.rating_names).any(axis=1)
         if not kept.any():
             raise ArgumentError(f"no nodule has a diameter in {tuple(diameters)} mm")
         self.classes = (f"no {target}", target)
@@ -92,6 +99,22 @@ class LungNodules(PackedSurfaces):
     def name(self, k: int) -> str:
         """Return the name of nodule k: patient, and number in the file."""
         return f"{self.subjects[k]}_{int(self.indices[k]):03d}"
+
+
+def contradictory(ratings: IntArray, names: Sequence[str]) -> BoolArray:
+    """Return which readings (n, readers) call a nodule marked in outline and yet a sharp ball.
+
+    Spiculation, lobulation, sphericity and margin all at least 4. Some readers of the first scans
+    took the scales of spiculation and lobulation the wrong way round; such a 5 means 1.
+
+    Parameters
+    ----------
+    ratings : (n, readers, names) int
+        1 to 5; 0 is no reader.
+    names : sequence of str
+    """
+    asked = [names.index(name) for name in ("spiculation", "lobulation", "sphericity", "margin")]
+    return np.asarray((ratings[:, :, asked] >= 4).all(axis=2))
 
 
 def mean_ratings(ratings: IntArray) -> FloatArray:

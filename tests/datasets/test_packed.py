@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from meshconv import DendriticSpines, FinchSkulls, LungNodules, Ventricles, check
+from meshconv.datasets.nodules import contradictory
 from meshconv.datasets.packed import read_packed
 from meshconv.datasets.spines import CLASSES
 from meshconv.errors import ArgumentError, BadFormatError, MissingFileError
@@ -59,6 +60,15 @@ def test_the_nodules_are_those_of_the_card():
     spiculation = nodules.ratings[:, nodules.rating_names.index("spiculation")]
     assert (spiculation[nodules.labels == 1] >= 3).all()
     assert (spiculation[nodules.labels == 0] <= 1.5).all()
+    plausible = LungNodules(plausible=True)
+    assert np.bincount(plausible.labels).tolist() == [416, 76]
+    assert set(plausible.indices) < set(nodules.indices)
+
+
+def test_a_marked_outline_contradicts_a_sharp_ball():
+    names = ["margin", "texture", "spiculation", "lobulation", "sphericity"]
+    ratings = np.array([[[5, 1, 5, 4, 4], [5, 1, 5, 4, 3], [0, 0, 0, 0, 0], [5, 5, 1, 1, 5]]])
+    assert contradictory(ratings, names).tolist() == [[True, False, False, False]]
 
 
 @pytest.mark.usefixtures("_data")

@@ -34,7 +34,7 @@ from meshconv.benchmark.opponents import ResNet, SaliencySampler
 from meshconv.benchmark.raw_recipes import RECIPES
 from meshconv.benchmark.raw_scans import raw_network
 from meshconv.benchmark.task import Part, Task
-from meshconv.benchmark.trained import Images, Model, Trained
+from meshconv.benchmark.trained import ATTRIBUTED, Images, Model, Trained, mean_maps
 from meshconv.benchmark.tuned import four_times, tuned
 from meshconv.benchmark.where import WHERE
 from meshconv.errors import ArgumentError
@@ -44,8 +44,6 @@ from meshconv.train.config import TrainConfig
 from meshconv.train.dataset import Standardizer
 from meshconv.train.loop import predict_logits, train
 from meshconv.train.prepared import Prepared
-
-_ATTRIBUTED = 128  # test images that a population's gradient map is the mean of
 
 
 def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Trained:
@@ -69,13 +67,13 @@ def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Trained:
     start = time.process_time()
     model.fit(_known(task.train), task.train.labels)
     seconds = time.process_time() - start
-    x = model.standardizer_(task.test.images[:_ATTRIBUTED])
-    methods = (
-        ("gradient", "gradcam")
-        if chosen["density"] == "uniform"
-        else ("density", "gradient", "gradcam")
-    )
-    maps = {method: attribute(model.model_, x, method=method).mean(axis=0) for method in methods}
+    methods = ("integrated", "gradient", "gradcam")
+    if chosen["density"] != "uniform":
+        methods = ("density", *methods)
+
+    def explained(images: Images) -> dict[str, FloatArray]:
+        x = model.standardizer_(images)
+        return {method: attribute(model.model_, x, method=method) for method in methods}
 
     def densities(images: Images) -> FloatArray:
         return attribute(model.model_, model.standardizer_(images))
@@ -85,7 +83,8 @@ def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Trained:
         _size(model),
         epochs,
         seconds,
-        maps,
+        mean_maps(explained, task.test.images),
+        explained,
         densities if chosen["density"] == "sample" else None,
     )
 
@@ -167,7 +166,7 @@ def network(
             torch.softmax(predict_logits(model, seen(part.images)).double(), dim=1).numpy()
         )
 
-    shown = seen(task.test.images[:_ATTRIBUTED])
+    shown = seen(task.test.images[:ATTRIBUTED])
     maps = {"gradient": attribute(model, shown, method="gradient").mean(axis=0)}
     if isinstance(model, SaliencySampler):
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Classical opponents: linear models of all pixels, and the t-map."""
+"""Classical opponents: linear models of all pixels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from scipy.special import log_softmax, softmax
 from meshconv._check import FloatArray
 from meshconv.benchmark.task import Part, Task
 from meshconv.benchmark.trained import Images, Trained
-from meshconv.stats.group_statistic import group_statistic
 
 _SHARES = (0.001, 0.003, 0.01, 0.03, 0.1)  # of the pixels, by t
 _STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
@@ -149,15 +148,6 @@ def _logistic(x: Images, y: Any, strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(C=strength, max_iter=3000).fit(x, y)
-
-
-def t_map(task: Task, seed: int, epochs: int) -> Trained:
-    """The statistic of the training images at every pixel: it says where, not which."""
-    return Trained(
-        None,
-        0,
-        maps={"t-map": np.nan_to_num(group_statistic(task.train.images, task.train.labels))},
-    )
 
 
 def _rows(images: Images) -> Images:

@@ -67,7 +67,7 @@ def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Trained:
     start = time.process_time()
     model.fit(_known(task.train), task.train.labels)
     seconds = time.process_time() - start
-    methods = ("integrated", "gradient", "gradcam")
+    methods: tuple[str, ...] = ("integrated", "gradient", "gradcam")
     if chosen["density"] != "uniform":
         methods = ("density", *methods)
 

@@ -135,7 +135,10 @@ class _NodeConv(nn.modules.conv._ConvNd):
                 functional.linear(nodes.features, self.weight.flatten(1), self.bias)
             )
         form = self.kernel_size, self.dilation, depth, out.depth, self.anchor
-        if self._on_grid(depth, out) < len(out) <= _FEW and not torch.is_grad_enabled():
+        few = self._on_grid(depth, out) < len(out) <= _FEW and not torch.is_grad_enabled()
+        # one tap is read where it is needed; as strided convolutions of images stored channels
+        # last, torch 2.13 (oneDNN) writes outside its memory in the backward pass
+        if few or math.prod(self.kernel_size) == 1:
             index = nodes.layout.once(
                 ("taps", *form), lambda: self._taps(nodes.layout, depth, out.anchors)
             )

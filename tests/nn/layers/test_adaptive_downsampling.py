@@ -671,3 +671,20 @@ def test_wrong_stages_and_missing_masks_are_refused():
         make_adaptive(model, [])
     with pytest.raises(ArgumentError, match="needs a level map; pass level= or mask="):
         make_adaptive(model, "layer2")(torch.zeros(1, 3, 16, 16))
+
+
+@pytest.mark.parametrize("anchor", ["first", "centre"])
+@pytest.mark.parametrize(("groups", "size"), [(1, (56, 48)), (2, (56, 48)), (1, (13, 10))])
+def test_one_tap_with_a_stride_has_the_plain_gradients(anchor, groups, size):
+    torch.manual_seed(0)
+    plain = nn.Conv2d(8, 16, 1, stride=2, groups=groups)
+    layer = AdaptiveConv2d(8, 16, 1, stride=2, groups=groups, anchor=anchor)
+    layer.load_state_dict(plain.state_dict())
+    level = torch.ones(1, 1, *size, dtype=torch.int64)
+    for _ in range(5):  # as convolutions stored channels last these wrote outside their memory
+        x = torch.randn(4, 8, *size, requires_grad=True)
+        found = layer(AdaptiveNodes.from_image(x, level, depth=0)).to_image()[..., ::2, ::2]
+        (ours,) = torch.autograd.grad(found.square().sum(), x)
+        (theirs,) = torch.autograd.grad(plain(x).square().sum(), x)
+        torch.testing.assert_close(found, plain(x), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)

@@ -36,7 +36,6 @@ from meshconv.train.prepared import Prepared
 from meshconv.train.quality import Quality
 from meshconv.train.ranks import Ranks
 from meshconv.train.reading import Classes, Measures
-from meshconv.train.stacking import log_frequencies
 from meshconv.train.study import Study
 from meshconv.train.target import ClassTarget, Target
 
@@ -111,8 +110,7 @@ def fit(
     quality = _quality(study, shown=shown)
     network = fitted.network
     if isinstance(quality, Quality) and isinstance(network, Ensemble) and fitted.blend is None:
-        offset = log_frequencies(study.target.values, study.config.class_weight)
-        network.weigh([quality.weights[part] for part in network.parts], offset)
+        network.weigh([quality.weights[part] for part in network.parts], quality.offset)
     return replace(fitted, quality=quality)
 
 

@@ -17,7 +17,7 @@ from scipy.stats import rankdata
 from meshconv._check import FloatArray, IntArray
 from meshconv.stats.folds import subject_numbers
 from meshconv.stats.metrics import Metrics, evaluate
-from meshconv.train.stacking import cross_weighted, grown, stacked
+from meshconv.train.stacking import best_stack, cross_weighted, grown
 
 FEW = 12  # subjects of a class below which figures are too uncertain to lean on
 CHANCE = 0.01  # a p above which a classifier is said to be not better than chance
@@ -93,6 +93,9 @@ class Quality(Verdict):
         the folds share.
     weights : dict of str to float
         How much each part of the `Ensemble` counts; small where it is too sure of itself.
+    offset : tuple of K float
+        What is added to the logits of each class: for how frequent it is, and where that pays its
+        level, see `meshconv.train.stacking.best_stack`.
     folds : int
     fewest : int
         Subjects of the rarest class.
@@ -111,6 +114,7 @@ class Quality(Verdict):
     metrics: Metrics
     p: float
     weights: dict[str, float]
+    offset: tuple[float, ...]
     folds: int
     fewest: int
     index: IntArray
@@ -131,6 +135,7 @@ class Quality(Verdict):
             "metrics": self.metrics.as_dict(),
             "p": self.p,
             "weights": self.weights,
+            "offset": list(self.offset),
             "folds": self.folds,
             "fewest": self.fewest,
         }
@@ -145,8 +150,8 @@ class Quality(Verdict):
         metrics = dict(figures["metrics"])
         metrics["intervals"] = {k: (low, high) for k, (low, high) in metrics["intervals"].items()}
         own = {name: figures[name] for name in ("p", "weights", "folds", "fewest")}
-        index, shares = arrays["quality.index"], arrays["quality.probabilities"]
-        return cls(Metrics(**metrics), index=index, probabilities=shares, **own)
+        own |= {"offset": tuple(figures["offset"]), "index": arrays["quality.index"]}
+        return cls(Metrics(**metrics), probabilities=arrays["quality.probabilities"], **own)
 
 
 def short(value: float) -> str:
@@ -180,7 +185,8 @@ def measured(
     fold : (n,) int64
         Which fold each scan was left out in, 0..F-1.
     offset : (K,) float64, optional
-        What is added to all logits, see `meshconv.train.stacking.log_frequencies`.
+        What is added to all logits, see `meshconv.train.stacking.log_frequencies`; without it no
+        levels are learned.
     subjects : tuple of n str, optional
         Whom each scan is of; an empty one is unknown, and another each time.
     seed : int
@@ -191,11 +197,14 @@ def measured(
     probabilities = softmax(found, axis=1)
     whom = subject_numbers(len(index), subjects)
     count = [len(np.unique(whom[index == k])) for k in range(each.shape[2])]
-    weights = grown(stacked(each, index, offset), folds).tolist()
+    stack = best_stack(each, index, fold, offset)
+    frequent = np.zeros(each.shape[2]) if offset is None else offset
+    added = frequent + grown(stack.offset - frequent, folds)
     return Quality(
         evaluate(index, probabilities, subjects=whom.tolist(), seed=seed),
         chance(found, index, fold, whom, seed=seed),
-        dict(zip(logits, weights, strict=True)),
+        dict(zip(logits, grown(stack.weights, folds).tolist(), strict=True)),
+        tuple(added.tolist()),
         folds,
         min(count),
         index,

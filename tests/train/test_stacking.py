@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from meshconv.train.stacking import cross_weighted, grown, log_frequencies, stacked
+from meshconv.train.stacking import (
+    best_stack,
+    cross_weighted,
+    grown,
+    log_frequencies,
+    stacked,
+)
 
 
 def _drawn(weights, n, k=3, seed=0):
@@ -53,6 +59,36 @@ def test_probabilities_know_how_frequent_classes_are():
     assert not log_frequencies(index, "none").any()
 
 
+def test_a_level_is_learned_where_networks_are_off_by_one_and_nowhere_else():
+    fold = np.arange(3000) % 5
+    logits, index = _drawn([1.0, 0.4], 3000, seed=5)
+    offset = log_frequencies(index, "balanced")
+    honest = best_stack(logits, index, fold, offset)
+    np.testing.assert_array_equal(honest.offset, offset)
+    np.testing.assert_allclose(honest.weights, stacked(logits, index, offset))
+    off = np.array([2.0, -1.0, -1.0])  # of what the first part says
+    found = best_stack(logits + off * [[[1.0]], [[0.0]]], index, fold, offset)
+    np.testing.assert_allclose(found.offset - offset, -off, atol=0.2)
+    np.testing.assert_allclose(found.weights, [1.0, 0.4], atol=0.1)
+    plain = best_stack(logits + off * [[[1.0]], [[0.0]]], index, fold)
+    assert not plain.offset.any()
+
+
+@pytest.mark.parametrize("rare", [0.5, 0.1])
+def test_a_level_says_nothing_of_how_frequent_classes_are(rare):
+    rng = np.random.default_rng(6)
+    index = (rng.random(4000) < rare).astype(np.int64)
+    ratio = rng.normal(size=4000) + np.where(index == 1, 1.0, -1.0)
+    logits, fold = np.stack([-ratio - 1.0, ratio + 1.0], axis=1)[None], np.arange(4000) % 5
+    offset = log_frequencies(index, "balanced")
+    found = best_stack(logits, index, fold, offset)
+    np.testing.assert_allclose(found.offset - offset, [1.0, -1.0], atol=0.15)
+    assert found.weights[0] == pytest.approx(1.0, abs=0.1)
+    said = cross_weighted(logits, index, fold, offset).argmax(axis=1)
+    even = [(said[index == k] == k).mean() for k in (0, 1)]
+    assert rare == 0.1 or abs(even[0] - even[1]) < 0.05
+
+
 def test_few_scans_leave_alike_what_many_tell_apart():
     def gap(n):
         found = [stacked(*_drawn([1.0, 0.0], n, seed=seed)) for seed in range(12)]
@@ -73,9 +109,11 @@ def test_parts_without_a_say_give_even_odds_and_still_an_order():
 def test_a_scan_has_no_say_in_its_own_weights():
     logits, index = _drawn([1.0, 0.4], 100)
     fold = np.arange(100) % 5
-    before = cross_weighted(logits, index, fold)
+    logits[0, :, 0] += 3.0  # so that a level is learned
+    offset = log_frequencies(index, "none")
+    before = cross_weighted(logits, index, fold, offset)
     changed = np.where(fold == 0, (index + 1) % 3, index)
-    after = cross_weighted(logits, changed, fold)
+    after = cross_weighted(logits, changed, fold, offset)
     np.testing.assert_array_equal(before[fold == 0], after[fold == 0])
     assert np.abs(before[fold == 1] - after[fold == 1]).max() > 1e-3
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import _face_tables as faces
 import _layer_tables as layers
+import _population_tables as populations
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results"
@@ -348,6 +349,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "adaptive time": lambda: table(*layers.adaptive_time(read("layers_adaptive"))),
     "stride": lambda: table(*layers.stride(read("layers_stride"))),
     "attention": lambda: table(*layers.attention(read("layers_ppcr"))),
+    "measures of populations": lambda: table(*populations.measured(read("populations"))),
+    "raw scans": lambda: table(*populations.raw(read("raw_scans"))),
+    "populations": lambda: table(*populations.tasks(read("population_tasks"))),
+    "rivals": lambda: table(*populations.rivals(read("registration"))),
+    "where": lambda: table(*populations.where(read("where"))),
     "repair": repair,
     "core": core,
     "files": files,

@@ -1,26 +1,33 @@
-"""README tables of the layers, from results/layers_*.json: (head, rows, command)."""
+"""Tables of the layers for the site, from results/layers_*.json: (head, rows, command)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from meshconv.benchmark.seeds import with_half_width
 
 Table = tuple[list[str], list[list[str]], str]
+Row = Mapping[str, Any]
 
 
-def scale(found: dict[str, Any]) -> Table:
-    """Dice at sizes never trained on."""
-    scores = [key for key in found["summary"][0] if key.startswith("dice") and "+-" not in key]
-    rows = [
-        [str(row["volumes"]), row["network"], *(_signed(row, "network", key) for key in scores)]
-        for row in found["summary"]
-    ]
-    sizes = (f"Dice at size {key.removeprefix('dice at ')}" for key in scores)
-    return ["training volumes", "network", *sizes], rows, "python benchmarks/layers.py scale"
+def _table(rows: Sequence[Row], head: Mapping[str, tuple[str, str]], command: str) -> Table:
+    """A table from the head of each column, the key of its figure and how it is written."""
+    cells = [[_cell(row, *how) for how in head.values()] for row in rows]
+    return [*head], cells, f"python benchmarks/{command}"
 
 
-def equivariance(found: dict[str, Any]) -> Table:
+def _cell(row: Row, key: str, pattern: str = "{}") -> str:
+    """A figure and its half-width, none where that is 0; differences of two methods are signed."""
+    value, half = row.get(key), row.get(f"{key} +-")
+    if value is None or pattern == "{}":
+        return "-" if value is None else str(value)
+    if any(isinstance(word, str) and " - " in word for word in row.values()):
+        pattern = pattern.replace("{:.", "{:+.")
+    return with_half_width({key: value, f"{key} +-": half or None}, key, pattern)
+
+
+def equivariance(found: Row) -> Table:
     """The patch errors of single layers."""
     bands = [key for key in found["equivariance"][0] if key.startswith("error")]
     rows = [
@@ -28,82 +35,107 @@ def equivariance(found: dict[str, Any]) -> Table:
         for row in found["equivariance"]
     ]
     head = ["layer", *(f"{key} rad / voxel" for key in bands)]
-    return head, rows, "python benchmarks/layers.py scale"
+    return head, rows, "python benchmarks/layers_scale.py equivariance"
 
 
-def adaptive(found: dict[str, Any]) -> Table:
-    """Cost and intersection over union of each mask on blood cells."""
-    rows = [
-        [
-            row["mask"],
-            with_half_width({"cost": row.get("MACs / all high")}, "cost", "{:.2f}"),
-            _signed(row, "mask", "mean_iou"),
-            _signed(row, "mask", "iou_platelet"),
-            str(row["seeds"]),
-        ]
-        for row in found["summary"]
-    ]
-    head = ["nodes", "MACs / all high", "mean IoU", "IoU of platelets", "seeds"]
-    return head, rows, "python benchmarks/layers.py adaptive"
+def networks(found: Row) -> Table:
+    """Equivariance of whole untrained networks."""
+    head = {
+        "strides": ("strides", "{}"),
+        "antialias": ("antialias", "{}"),
+        "error of the network": ("error of the network", "{:.1e}"),
+        "of its worst layer": ("of its worst layer", "{:.1e}"),
+    }
+    return _table(found["networks"], head, "layers_scale.py equivariance")
 
 
-def adaptive_time(found: dict[str, Any]) -> Table:
+def sizes(found: Row) -> Table:
+    """Dice at sizes that were never trained on."""
+    scores = [key for key in found["summary"][0] if key.startswith("dice") and "+-" not in key]
+    head = {"volumes": ("volumes", "{}"), "network": ("network", "{}")}
+    head |= {key.removeprefix("dice ").removeprefix("dice, "): (key, "{:.3f}") for key in scores}
+    return _table(found["summary"], head, "layers_sizes.py")
+
+
+def adaptive(found: Row, task: str) -> Table:
+    """Cost and Dice of each way to spend nodes, then differences within seeds."""
+    head = {
+        "nodes": ("read", "{}"),
+        "MACs / all high": ("MACs / all high", "{:.2f}"),
+        "time / all high": ("time / all high", "{:.2f}"),
+        "Dice": ("dice", "{:.3f}"),
+        "seeds": ("seeds", "{}"),
+    }
+    return _table(found["summary"], head, f"layers_adaptive.py {task}")
+
+
+def adaptive_time(found: Row) -> Table:
     """CPU time of an adaptive layer beside the dense one, 75 % of the area downsampled."""
     ratios = [key for key in found["time"][0] if key.endswith("dense") and key != "dense"]
     rows = [
         [f"{row['channels']} channels, {row['side']}^2", *(f"{row[key]:.2f}" for key in ratios)]
         for row in found["time"]
     ]
-    return ["layer", *ratios], rows, "python benchmarks/layers.py adaptive"
+    return ["layer", *ratios], rows, "python benchmarks/layers_adaptive.py time"
 
 
-def stride(found: dict[str, Any]) -> Table:
+def stride(found: Row) -> Table:
     """Small digits among clutter: accuracy, where the windows land, and what it costs."""
-    columns = {
+    head = {
+        "network": ("network", "{}"),
+        "parameters": ("parameters", "{}"),
         "accuracy": ("accuracy", "{:.3f}"),
-        "less plain": ("accuracy - plain", "{:+.3f}"),
+        "less equal parameters": ("accuracy - equal parameters", "{:+.3f}"),
         "windows on the digit / area": ("share / area", "{:.2f}"),
-        "time / plain": ("test time / plain", "{:.1f}"),
+        "time / equal parameters": ("test time / equal parameters", "{:.1f}"),
+        "seeds": ("seeds", "{}"),
     }
-    rows = [
-        [
-            row["network"],
-            str(row["parameters"]),
-            *(_three(row, key, pattern) for key, pattern in columns.values()),
-            str(row["seeds"]),
-        ]
-        for row in found["learning"]
-    ]
-    head = ["network", "parameters", *columns, "seeds"]
-    return head, rows, "python benchmarks/layers.py stride"
+    return _table(found["summary"], head, "layers_stride.py")
 
 
-def attention(found: dict[str, Any]) -> Table:
-    """Attention layers, like for like: time, parameters, faces and, where run, PneumoniaMNIST."""
-    time = {row["layer"]: row for row in found["time"] if row["side"] == 224}
-    there = {row["layer"]: row for row in found.get("pneumonia", [])}
-    head = ["layer", "parameters", "ResNet-18 time", "faces: accuracy", "AUC", "less none"]
-    head += ["gradient on the site", *(["PneumoniaMNIST: AUC", "less none"] if there else [])]
+def detection(found: Row) -> Table:
+    """Blood cells: average precision at an overlap of .5."""
+    equal = "plain, equal parameters"
+    head = {
+        "network": ("network", "{}"),
+        "parameters": ("parameters", "{}"),
+        "mAP@.5": ("mAP@.5", "{:.3f}"),
+        "less equal parameters": (f"mAP - {equal}", "{:+.3f}"),
+        "platelets": ("AP of Platelets", "{:.3f}"),
+        "time / equal parameters": (f"test time / {equal}", "{:.1f}"),
+        "seeds": ("seeds", "{}"),
+    }
+    return _table(found["summary"], head, f"layers_detect.py --seeds {found['options']['seeds']}")
+
+
+def attention(cost: Row, faces: Row, pneumonia: Row) -> Table:
+    """Attention layers, like for like: time, parameters, faces and PneumoniaMNIST."""
+    time = {row["layer"]: row for row in cost["time"] if row["side"] == 224}
+    on_faces = {row["layer"]: row for row in faces["summary"]}
+    head = ["layer", "parameters", "ResNet-18 time", "faces: AUC", "less none"]
+    head += ["gradient on the site", "PneumoniaMNIST: AUC", "less none"]
+    cost_columns = (("parameters added", "{:+.2%}"), ("forward ratio", "{:.2f}"))
     rows = []
-    for row in found["faces"]:
-        layer, known = row["layer"], time[row["layer"]]
-        cost = [f"{known['parameters added']:+.2%}", f"{known['forward ratio']:.2f}"]
-        faces = [_three(row, "accuracy"), _three(row, "auc"), _gain(row), _three(row, "gradient")]
-        more = [_three(there[layer], "auc"), _gain(there[layer])] if there else []
-        rows.append([layer, *cost, *faces, *more])
-    return head, rows, "python benchmarks/layers.py ppcr"
+    for row in pneumonia["summary"]:
+        layer, seen = row["layer"], on_faces.get(row["layer"], {})
+        price = [_cell(time.get(layer, {}), *how) for how in cost_columns]
+        found = [_cell(seen, "auc", "{:.3f}"), _gain(seen), _cell(seen, "gradient", "{:.3f}")]
+        rows.append([layer, *price, *found, _cell(row, "auc", "{:.3f}"), _gain(row)])
+    return head, rows, "python benchmarks/layers_ppcr.py"
 
 
-def _gain(row: dict[str, Any]) -> str:
-    return "-" if row["layer"] == "none" else _three(row, "auc - none", "{:+.3f}")
+def few(found: Row) -> Table:
+    """AUC of PneumoniaMNIST by the number of training images."""
+    counts = sorted({row["images"] for row in found["summary"]})
+    by = {(row["layer"], row["images"]): row for row in found["summary"]}
+    layers = list(dict.fromkeys(row["layer"] for row in found["summary"]))
+    head = ["layer", *(cell for n in counts for cell in (f"{n} images: AUC", "less none"))]
+    rows = []
+    for layer in layers:
+        pairs = ((_cell(by[layer, n], "auc", "{:.3f}"), _gain(by[layer, n])) for n in counts)
+        rows.append([layer, *(cell for pair in pairs for cell in pair)])
+    return head, rows, "python benchmarks/layers_ppcr.py settings few"
 
 
-def _three(row: dict[str, Any], key: str, pattern: str = "{:.3f}") -> str:
-    """A figure, its half-width with three digits whatever its own are; none where it is 0."""
-    half = row.get(f"{key} +-")
-    return pattern.format(row[key]) + (f" ± {half:.3f}" if half else "")
-
-
-def _signed(row: dict[str, Any], who: str, key: str) -> str:
-    """A figure; a difference of two methods with its sign."""
-    return with_half_width(row, key, "{:+.3f}" if " - " in str(row[who]) else "{:.3f}")
+def _gain(row: Row) -> str:
+    return "-" if row.get("layer") == "none" else _cell(row, "auc - none", "{:+.3f}")

@@ -15,21 +15,22 @@ step is tested, none is picked. Writes results/layers_detect.json.
 
 from __future__ import annotations
 
-import argparse
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
-from _common import RESULTS, one_thread, print_table
+from _common import one_thread
 
 one_thread()
 
 import numpy as np
 import torch
+from _learning import arguments, file_of, learned, parsed
 from torch import Tensor, nn
 
 from meshconv.benchmark.detection import average_precision, detection_loss, found_boxes, hits_of
-from meshconv.benchmark.seeds import Row, as_words, over_seeds, repeat
+from meshconv.benchmark.seeds import Row, over_seeds
 from meshconv.datasets.blood import KINDS, BloodCells
 from meshconv.nn import DynamicStrideConv2d, warm_start_offsets
 
@@ -81,6 +82,7 @@ class Detector(nn.Module):
         return *out, at.flatten(2).transpose(1, 2)
 
 
+@cache
 def smears(part: str) -> Smears:
     """Images (n, 3, 120, 160), boxes and kinds of each."""
     found = list(BloodCells(part, reduce=2))
@@ -143,26 +145,6 @@ def tested(net: Detector, data: Smears) -> Row:
     return row | {"test s": seconds}
 
 
-def rows_of(seed: int, options: Mapping[str, Any], rows: Sequence[Row]) -> Iterable[Row]:
-    """One row a network, those left out that there are."""
-    done = {row["network"] for row in rows if row["seed"] == seed}
-    learn, test = smears("train"), smears(options["part"])
-    for name, how in NETWORKS.items():
-        if name in done:
-            continue
-        torch.manual_seed(seed)
-        net = Detector(**how)
-        seconds = trained(net, learn, options["epochs"], seed)
-        count = sum(p.numel() for p in net.parameters())
-        yield {
-            "network": name,
-            "seed": seed,
-            "parameters": count,
-            **tested(net, test),
-            "train s": seconds,
-        }
-
-
 def means(rows: list[Row]) -> list[Row]:
     """Means over seeds, and differences to the plain networks seed by seed."""
     plain = {(row["network"], row["seed"]): row for row in rows}
@@ -176,31 +158,26 @@ def means(rows: list[Row]) -> list[Row]:
     return over_seeds(rows, ["network", "parameters"], [*MEASURES, *against])
 
 
-def main() -> None:
-    """Train, test, write and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=60)
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train and test every network."""
+    parser = arguments(__doc__)
+    parser.add_argument("--epochs", type=int, default=None, help="40, or 3 with --quick")
     parser.add_argument("--part", choices=("validation", "test"), default="test")
-    args = parser.parse_args()
-    options = {"seeds": args.seeds, "epochs": args.epochs, "part": args.part}
-    if args.quick:
-        options |= {"seeds": 1, "epochs": 3}
-    name = "layers_detect" if args.part == "test" and not args.quick else "layers_detect_tried"
-    path = RESULTS / f"{name}.json"
-    found = repeat(
-        path,
-        options,
-        rows_of,
-        means,
-        resume=args.resume,
-        on_row=lambda row: print(as_words(row), flush=True),
-    )
-    print_table(found["summary"])
+    args = parsed(parser, argv)
+    epochs = args.epochs or (3 if args.quick else 40)
+
+    def rows_of(case: Row, seed: int) -> Iterator[Row]:
+        torch.manual_seed(seed)
+        net = Detector(**NETWORKS[case["network"]])
+        seconds = trained(net, smears("train"), epochs, seed)
+        count = sum(p.numel() for p in net.parameters())
+        yield {"parameters": count, **tested(net, smears(args.part)), "train s": seconds}
+
+    tried = args.quick or args.part != "test"  # the table is of the test part
+    path = file_of("layers_detect", quick=tried)
+    options = {"seeds": args.seeds, "epochs": epochs, "part": args.part}
+    cases = [{"network": name} for name in NETWORKS]
+    learned(path, options, cases, rows_of, means, args)
 
 
 if __name__ == "__main__":

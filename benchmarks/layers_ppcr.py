@@ -1,47 +1,45 @@
 """PPCR beside SE, CBAM, ECA, SPA, SimAM and SRM: only the layer after each block's last norm is
 swapped.
 
-    python benchmarks/layers_ppcr.py --quick       # a few minutes on one core: 1 seed, short
-    trainings python benchmarks/layers_ppcr.py               # 5 seeds: PneumoniaMNIST, faces
-    (MESHCONV_DATA), times python benchmarks/layers_ppcr.py time          # one part; the others
-    keep what the JSON file holds python benchmarks/layers_ppcr.py faces pneumonia --resume      #
-    go on with an interrupted run, row by row
+    python benchmarks/layers_ppcr.py --quick             # a few CPU minutes
+    python benchmarks/layers_ppcr.py                     # 5 seeds, half an hour (MESHCONV_DATA)
+    python benchmarks/layers_ppcr.py few                 # one part; the others keep their results
+    python benchmarks/layers_ppcr.py faces --resume      # go on with an interrupted run
 
 Times are CPU seconds on one thread, networks taking turns, as ratios to the same ResNet-18 without
 attention. Learning: one small residual network, same stem, seeds, batches, learning rate and number
-of epochs. Rate and epochs are those of `GRID` with which the network *without* attention has the
+of steps. Rate and length are those of `GRID` with which the network *without* attention has the
 best mean AUC over three seeds on a validation part: of PneumoniaMNIST its own, of the faces a
-quarter of the training population, trained on the rest (part "settings"; earlier versions of this
-table had settings that were tried on the test part with seed 0). Tested after the last epoch.
-Faces: two groups of morphable faces without correspondence (`MorphableFaces`), on 33 x 33 nodes;
-the attention on the mean face is judged by how it ranks the vertices of the true site. PPCR starts
-by halving what it recalibrates: the rows "halving only" and "quarter only" have that factor and no
-attention. Prepared images are kept in out/layers. Writes results/layers_ppcr.json and
+quarter of the training population (part "settings"); of few images, other few images than those of
+the table. Tested after the last step. Faces: two groups of morphable faces without correspondence
+(`MorphableFaces`), on 33 x 33 nodes; the attention on the mean face is judged by how it ranks the
+vertices of the true site. PPCR starts by halving what it recalibrates: the rows "halving only" and
+"quarter only" have that factor and no attention. Prepared images are kept in out/layers. Writes
+results/layers_ppcr.json (times, settings), results/layers_ppcr_{faces,pneumonia,few}.json and
 results/layers_ppcr.png.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import math
 import statistics
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from _common import RESULTS, environment, interleaved, one_thread, write
+from _common import RESULTS, interleaved, one_thread
 
 one_thread()
 
 import numpy as np
 import torch
 from _attention_site import Data, Site
-from _learning import Row, over_seeds, text, unfinished
+from _learning import arguments, file_of, keep, learned, parsed
 from attention_peers import (
     ConstantFactor,
     ConvolutionalBlockAttention,
@@ -56,16 +54,14 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional
 
+from meshconv.benchmark.seeds import Row, as_words, over_seeds
 from meshconv.datasets.images import pneumonia_mnist
 from meshconv.nn import PyramidPixelContext, add_recalibration
 from meshconv.nn.area_sample import pyramid
 from meshconv.train.dataset import Standardizer
 
-PARTS = ("time", "settings", "faces", "pneumonia")
-GRID = {
-    "faces": [(rate, epochs) for epochs in (12, 24) for rate in (3e-3, 1e-2)],
-    "pneumonia": [(rate, epochs) for epochs in (2, 4) for rate in (3e-3, 1e-2)],
-}
+PARTS = ("time", "settings", "faces", "pneumonia", "few")
+COUNTS = (100, 200, 400)
 LAYERS: dict[str, Any] = {
     "none": None,
     "halving only": partial(ConstantFactor, factor=0.5),
@@ -80,6 +76,7 @@ LAYERS: dict[str, Any] = {
     "SimAM": SimpleAttention,
     "SRM": StyleRecalibration,
 }
+FEW = ("none", "halving only", "quarter only", "PPCR", "PPCR, identity at first", "SE", "CBAM")
 
 
 def network(layer: str, example: Tensor, seed: int, **options: Any) -> nn.Module:
@@ -111,30 +108,39 @@ def time_table(sides: Sequence[int], repeats: int) -> list[Row]:
                     "parameters added": counts[name] / counts["none"] - 1,
                 }
             )
-            print(text(rows[-1]), flush=True)
+            print(as_words(rows[-1]), flush=True)
     return rows
 
 
-# --- learning ------------------------------------------------------------------------------------
+# --- data ----------------------------------------------------------------------------------------
 
 
+@cache
 def pneumonia(split: str) -> Data:
     found = pneumonia_mnist(split)
     return (torch.from_numpy(found.images) - 0.57) / 0.17, torch.from_numpy(found.labels)
 
 
-def faces(effect: str, amplitude: float, cache: Path) -> tuple[Data, Data]:
+def few(count: int, seed: int) -> Data:
+    """Training images drawn by the seed; fewer are always among more."""
+    x, y = pneumonia("train")
+    rows = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:count]
+    return x[rows], y[rows]
+
+
+@cache
+def faces(effect: str, amplitude: float, folder: Path) -> tuple[Data, Data]:
     """Images (400, C, 33, 33) of two populations, standardised by the first; the smoothed prepared
     images.
     """
-    parts = [_prepared(effect, amplitude, seed, cache) for seed in (100, 200)]
+    parts = [_prepared(effect, amplitude, seed, folder) for seed in (100, 200)]
     scale = Standardizer.fit(parts[0][0])
     first, second = ((pyramid(scale(x), 2)[2], torch.from_numpy(y)) for x, y in parts)
     return first, second
 
 
-def _prepared(effect: str, amplitude: float, seed: int, cache: Path) -> tuple[Any, Any]:
-    kept = cache.parent / "layers" / f"{effect}_{amplitude:g}_{seed}.npz"
+def _prepared(effect: str, amplitude: float, seed: int, folder: Path) -> tuple[Any, Any]:
+    kept = folder / f"{effect}_{amplitude:g}_{seed}.npz"
     if not kept.exists():
         import meshconv as mc
         from meshconv.datasets.morphable import MorphableFaces, face_model
@@ -143,13 +149,16 @@ def _prepared(effect: str, amplitude: float, seed: int, cache: Path) -> tuple[An
 
         template = mc.Template.from_surface(face_model().mean, landmarks=face_model().landmarks)
         scans = MorphableFaces(400, effect, amplitude, seed=seed)
-        found = prepare(scans, template, config=PrepareConfig(), cache=cache, on_error="skip")
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(
-            kept, x=found.images.astype(np.float16), y=np.asarray(found.labels, dtype=np.int64)
-        )
+        cache_of = folder.parent / "faces"
+        found = prepare(scans, template, config=PrepareConfig(), cache=cache_of, on_error="skip")
+        folder.mkdir(parents=True, exist_ok=True)
+        labels = np.asarray(found.labels, dtype=np.int64)
+        np.savez(kept, x=found.images.astype(np.float16), y=labels)
     with np.load(kept) as data:
         return data["x"].astype(np.float32), data["y"]
+
+
+# --- learning ------------------------------------------------------------------------------------
 
 
 def small(layer: str, data: Data, seed: int) -> nn.Module:
@@ -184,138 +193,139 @@ def tested(net: nn.Module, data: Data) -> dict[str, float]:
     }
 
 
-def settings(
-    data: Data, validation: Data, grid: Sequence[tuple[float, int]], seeds: int
-) -> list[Row]:
-    """Validation AUC of the network without attention for each learning rate and number of epochs,
-    best first.
-    """
+# of each learning table: pairs of a learning rate and a number of epochs
+GRID: dict[str, list[tuple[float, int]]] = {
+    "faces": [(rate, epochs) for epochs in (12, 24) for rate in (3e-3, 1e-2)],
+    "pneumonia": [(rate, epochs) for epochs in (2, 4) for rate in (3e-3, 1e-2)],
+} | {
+    f"few {n}": [(rate, steps * 32 // n) for steps in (60, 150) for rate in (3e-3, 1e-2)]
+    for n in COUNTS
+}
+
+
+def of_settings(name: str, seed: int, args: argparse.Namespace) -> tuple[Data, Data]:
+    """What the settings of a table are tried on: training and validation images."""
+    if name == "faces":
+        x, y = faces(args.effect, args.amplitude, args.folder)[0]
+        most = len(x) * 3 // 4
+        return (x[:most], y[:most]), (x[most:], y[most:])
+    many = name == "pneumonia"
+    return pneumonia("train") if many else few(int(name[4:]), 100 + seed), pneumonia("val")
+
+
+def settings(name: str, args: argparse.Namespace) -> list[Row]:
+    """Validation AUC of the network without attention for each of the grid, best first."""
     tried: list[Row] = []
-    for rate, epochs in grid:
+    for rate, epochs in GRID[name]:
         aucs = []
-        for seed in range(seeds):
+        for seed in range(1 if args.quick else 3):
+            data, validation = of_settings(name, seed, args)
             net = small("none", data, seed)
             trained(net, data, rate=rate, epochs=epochs, seed=seed)
             aucs.append(tested(net, validation)["auc"])
         tried.append({"rate": rate, "epochs": epochs, "validation auc": statistics.fmean(aucs)})
-        print(text(tried[-1]), flush=True)
+        print(as_words({"settings": name} | tried[-1]), flush=True)
     return sorted(tried, key=lambda row: -row["validation auc"])
 
 
-def runs(
-    train: Data, test: Data, best: Row, seeds: int, rows: list[Row], site: Site | None = None
-) -> Iterator[None]:
-    """Append one row per layer and seed to those there are; stops after each for it to be
-    written.
-    """
-    done = {(row["layer"], row["seed"]) for row in rows}
-    for seed, name in itertools.product(range(seeds), LAYERS):
-        if (name, seed) in done:
-            continue
-        net = small(name, train, seed)
-        seconds = trained(net, train, rate=best["rate"], epochs=best["epochs"], seed=seed)
-        rows.append({"layer": name, "seed": seed, **tested(net, test), "train s": seconds})
-        if site is not None:
-            rows[-1] |= site.judged(net, train, keep=seed if name == "PPCR" else None)
-        print(text(rows[-1]), flush=True)
-        yield
-
-
-def summary(rows: list[Row], measures: Sequence[str]) -> list[Row]:
+def means(rows: list[Row], by: Sequence[str], measures: Sequence[str] = ()) -> list[Row]:
     """Means over seeds with 95 % intervals, and the difference to no attention, seed by seed."""
-    base = {row["seed"]: row for row in rows if row["layer"] == "none"}
-    gains = [row | {"auc - none": row["auc"] - base[row["seed"]]["auc"]} for row in rows]
-    return over_seeds(gains, ["layer"], ["accuracy", "auc", "auc - none", *measures])
+
+    def alike(row: Row) -> tuple[Any, ...]:
+        return tuple(row[key] for key in ("seed", *by) if key != "layer")
+
+    base = {alike(row): row["auc"] for row in rows if row["layer"] == "none"}
+    gains = [row | {"auc - none": row["auc"] - base[alike(row)]} for row in rows]
+    return over_seeds(gains, by, ["accuracy", "auc", "auc - none", "train s", *measures])
 
 
-def on_faces(record: Row, args: argparse.Namespace, seeds: int, folder: Path) -> None:
+def on_pneumonia(args: argparse.Namespace, chosen: dict[str, Row]) -> None:
+    """The table of PneumoniaMNIST, all training images."""
+
+    def rows_of(case: Row, seed: int) -> Iterator[Row]:
+        train, best = pneumonia("train"), chosen["pneumonia"]
+        net = small(case["layer"], train, seed)
+        seconds = trained(net, train, **best, seed=seed)
+        yield {**tested(net, pneumonia("test")), "train s": seconds}
+
+    _learned("pneumonia", args, chosen["pneumonia"], [{"layer": k} for k in LAYERS], rows_of)
+
+
+def on_few(args: argparse.Namespace, chosen: dict[str, Row]) -> None:
+    """The table of PneumoniaMNIST, few training images, all test images."""
+
+    def rows_of(case: Row, seed: int) -> Iterator[Row]:
+        train = few(case["images"], seed)
+        net = small(case["layer"], train, seed)
+        seconds = trained(net, train, **chosen[f"few {case['images']}"], seed=seed)
+        yield {**tested(net, pneumonia("test")), "train s": seconds}
+
+    options = {name: best for name, best in chosen.items() if name.startswith("few")}
+    cases = [{"images": n, "layer": layer} for n in COUNTS for layer in FEW]
+    _learned("few", args, options, cases, rows_of)
+
+
+def on_faces(args: argparse.Namespace, chosen: dict[str, Row]) -> None:
     """The table of the faces, and the attention on their site."""
-    (x, y), test = faces(args.effect, args.amplitude, args.cache)
-    most = len(x) * 3 // 4
-    if "settings" in args.parts:
-        tried = settings(
-            (x[:most], y[:most]), (x[most:], y[most:]), GRID["faces"], 1 if args.quick else 3
-        )
-        record["settings"] = record.get("settings", {}) | {"faces": tried}
-    if "faces" not in args.parts:
-        return
-    options = {"effect": args.effect, "amplitude": args.amplitude} | _chosen(record, "faces", args)
-    rows, site = _rows(record, "faces", options, resume=args.resume), Site(args.effect, folder)
-    for _ in runs((x, y), test, options, seeds, rows, site):
-        told = [row for row in rows if "attention, mean" in row]
-        readings = [key for key in told[0] if key.startswith("attention")] if told else []
-        record["faces"], record["faces attention"] = (
-            summary(rows, ["gradient"]),
-            over_seeds(told, ["layer"], readings),
-        )
-        write("layers_ppcr", record)
-    numbers = [row["seed"] for row in rows if row["layer"] == "PPCR"]
-    title = (
-        f"{args.effect}, {args.amplitude:g} mm: PPCR's attention, mean of {len(numbers)} networks"
+    site = Site(args.effect, args.folder)
+
+    def rows_of(case: Row, seed: int) -> Iterator[Row]:
+        (train, test), layer = faces(args.effect, args.amplitude, args.folder), case["layer"]
+        net = small(layer, train, seed)
+        row: Row = {"train s": trained(net, train, **chosen["faces"], seed=seed)}
+        row |= tested(net, test)
+        yield row | site.judged(net, train, keep=seed if layer == "PPCR" else None)
+
+    options = {"effect": args.effect, "amplitude": args.amplitude, **chosen["faces"]}
+    _learned("faces", args, options, [{"layer": k} for k in LAYERS], rows_of)
+    path = file_of("layers_ppcr_faces", quick=args.quick)
+    told = [row for row in json.loads(path.read_text())["runs"] if "attention, mean" in row]
+    readings = [key for key in told[0] if key.startswith("attention")]
+    numbers = [row["seed"] for row in told if row["layer"] == "PPCR"]
+    title = f"{args.effect}, {args.amplitude:g} mm: PPCR's attention, {len(numbers)} networks"
+    picture = (args.folder if args.quick else RESULTS) / "layers_ppcr.png"
+    mean_map = site.draw(picture, title, numbers)
+    keep(path, attention=over_seeds(told, ["layer"], readings), mean_map=mean_map)
+
+
+def _learned(
+    name: str, args: argparse.Namespace, options: Row, cases: list[Row], rows_of: Any
+) -> None:
+    learned(
+        file_of(f"layers_ppcr_{name}", quick=args.quick),
+        {"seeds": args.seeds, **options},
+        cases,
+        rows_of,
+        partial(means, by=[*cases[0]], measures=["gradient"] if name == "faces" else []),
+        args,
     )
-    record["attention of the mean map"] = site.draw(RESULTS / "layers_ppcr.png", title, numbers)
-
-
-def on_pneumonia(record: Row, args: argparse.Namespace, seeds: int) -> None:
-    """The table of PneumoniaMNIST."""
-    train = pneumonia("train")
-    if "settings" in args.parts:
-        tried = settings(train, pneumonia("val"), GRID["pneumonia"], 1 if args.quick else 3)
-        record["settings"] = record.get("settings", {}) | {"pneumonia": tried}
-    if "pneumonia" not in args.parts:
-        return
-    options = _chosen(record, "pneumonia", args)
-    rows = _rows(record, "pneumonia", options, resume=args.resume)
-    for _ in runs(train, pneumonia("test"), options, seeds, rows):
-        record["pneumonia"] = summary(rows, ["train s"])
-        write("layers_ppcr", record)
-
-
-def _chosen(record: Row, name: str, args: argparse.Namespace) -> Row:
-    best = record.get("settings", {}).get(name)
-    if best is None:
-        raise SystemExit(f'{name}: no settings yet; run the part "settings" too')
-    return {"rate": best[0]["rate"], "epochs": 2 if args.quick else best[0]["epochs"]}
-
-
-def _rows(record: Row, name: str, options: Row, *, resume: bool) -> list[Row]:
-    """The rows of a part, in the record: empty ones, or those of an interrupted run."""
-    rows, before = record.setdefault("runs", {}), record.setdefault("options", {})
-    rows[name] = unfinished(rows.get(name, []), before.get(name, {}), options, resume=resume)
-    before[name] = options
-    kept: list[Row] = rows[name]
-    return kept
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default"
-    )
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--seeds", type=int, default=None, help="5, or 1 with --quick")
-    parser.add_argument("--resume", action="store_true", help="keep the learning rows there are")
+    """Run the parts that the arguments ask for."""
+    parser = arguments(__doc__, PARTS)
     parser.add_argument("--effect", default="cleft_like_L")
     parser.add_argument("--amplitude", type=float, default=4.0, help="peak of the effect, mm")
-    parser.add_argument("--cache", type=Path, default=Path("out/faces"))
-    args = parser.parse_args(argv)
-    args.parts, seeds = args.parts or PARTS, args.seeds or (1 if args.quick else 5)
-    torch.set_num_threads(1)
+    parser.add_argument("--folder", type=Path, default=Path("out/layers"))
+    args = parsed(parser, argv, PARTS)
     warnings.simplefilter("ignore")
-    path = RESULTS / "layers_ppcr.json"
-    record: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    record |= {"environment": environment("torch", "numpy")}
+    path = file_of("layers_ppcr", quick=args.quick)
     if "time" in args.parts:
-        record["time"] = time_table((112, 224), 5 if args.quick else 15)
-        write("layers_ppcr", record)
-    if {"settings", "faces"} & set(args.parts):
-        on_faces(record, args, seeds, args.cache.parent / "layers")
-        write("layers_ppcr", record)
-    if {"settings", "pneumonia"} & set(args.parts):
-        on_pneumonia(record, args, seeds)
-    print(write("layers_ppcr", record))
+        keep(path, time=time_table((112, 224), 5 if args.quick else 15))
+    asked = [name for name in GRID if name.split()[0] in args.parts]
+    if "settings" in args.parts:
+        for name in asked or GRID:
+            tried = json.loads(path.read_text()).get("settings", {}) if path.exists() else {}
+            keep(path, settings=tried | {name: settings(name, args)})
+    record = json.loads(path.read_text()) if path.exists() else {}
+    chosen = {
+        name: {"rate": tried[0]["rate"], "epochs": 2 if args.quick else tried[0]["epochs"]}
+        for name, tried in record.get("settings", {}).items()
+    }
+    parts = {"faces": on_faces, "pneumonia": on_pneumonia, "few": on_few}
+    for name, run in parts.items():
+        if name in args.parts:
+            run(args, chosen)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """Dynamic stride convolution beside the plain one: time, focus and editing, a small object among
 clutter.
 
-    python benchmarks/layers_stride.py --quick     # a few minutes on one core: 1 seed, too few
-    images to learn much python benchmarks/layers_stride.py             # 5 seeds (MESHCONV_DATA)
-    python benchmarks/layers_stride.py time        # one part; the others keep what the JSON file
-    holds python benchmarks/layers_stride.py learning --resume     # go on with an interrupted run,
-    seed by seed, row by row
+    python benchmarks/layers_stride.py --quick               # a few CPU minutes
+    python benchmarks/layers_stride.py                       # 5 seeds, 8 minutes (MESHCONV_DATA)
+    python benchmarks/layers_stride.py time                  # one part; the others keep theirs
+    python benchmarks/layers_stride.py learning --resume     # go on with an interrupted run
 
 Times are CPU seconds on one thread, taking turns. The learning task is a digit of 14 x 14 pixels
 somewhere in 60 x 60 among pieces of other digits (5.4 % of the area); all networks have the same
@@ -17,35 +16,24 @@ results/layers_stride.json and results/layers_stride.png.
 
 from __future__ import annotations
 
-import argparse
 import io
-import itertools
-import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from _common import (
-    RESULTS,
-    environment,
-    interleaved,
-    one_thread,
-    print_table,
-    ratio,
-    summary,
-    write,
-)
+from _common import RESULTS, interleaved, one_thread, print_table, ratio, summary
 
 one_thread()
 
 import torch
-from _learning import Row, over_seeds, text, unfinished
+from _learning import OUT, arguments, file_of, keep, learned, parsed
 from torch import Tensor, nn
 from torch.nn import functional
 
+from meshconv.benchmark.seeds import Row, over_seeds
 from meshconv.datasets.blood import KINDS, BloodCells
 from meshconv.datasets.images import cluttered_mnist
 from meshconv.nn import (
@@ -71,9 +59,11 @@ Data = tuple[Tensor, Tensor, Tensor]
 # --- time ----------------------------------------------------------------------------------------
 
 
-def time_table(repeats: int) -> list[dict[str, object]]:
-    """Forward of one 3 x 3 layer (batch 4), and the landing map from its displacements."""
-    rows: list[dict[str, object]] = []
+def time_table(repeats: int) -> list[Row]:
+    """Forward of one 3 x 3 layer (batch 4), and the landing map from its displacements; then of a
+    network of 5 convolutions, two of them dynamic, at 128 x 128: 64, 128 and 256 channels.
+    """
+    rows: list[Row] = []
     for channels, side, stride in (
         (16, 64, 2),
         (64, 64, 1),
@@ -83,59 +73,35 @@ def time_table(repeats: int) -> list[dict[str, object]]:
     ):
         layer = DynamicStrideConv2d(channels, channels, 3, stride, 1)
         nn.init.normal_(layer.offsets.head.last.weight, std=0.5)
+        plain = nn.Conv2d(channels, channels, 3, stride, 1)
         x = torch.randn(4, channels, side, side)
-        record = Landing(layer.window, layer.offsets(x).detach())
-        times = interleaved(
-            {
-                "conv": lambda x=x, conv=layer: functional.conv2d(
-                    x, conv.weight, conv.bias, conv.stride, 1
-                ),
-                "layer": lambda x=x, layer=layer: layer(x),
-                "map": lambda record=record, side=side: landing_map(record, (side, side)),
-            },
-            repeats,
-        )
-        rows.append(
-            {
-                "layer": f"{channels} channels, {side}^2, stride {stride}",
-                "conv_ms": 1e3 * summary(times["conv"])["median_s"],
-                "layer / conv": ratio(times["layer"], times["conv"]),
-                "map / layer": ratio(times["map"], times["layer"]),
-                "map / layer, least times": min(times["map"]) / min(times["layer"]),
-            }
-        )
-    return [*rows, network_time(repeats)]
-
-
-def network_time(repeats: int) -> dict[str, object]:
-    """A network of 5 convolutions, two of them dynamic, at 128 x 128: 64, 128 and 256 channels."""
-    x = torch.randn(2, 3, 128, 128)
+        name = f"{channels} channels, {side}^2, stride {stride}"
+        rows.append(time_row(name, plain, layer, x, repeats))
     plain, moved = (
         nn.Sequential(
-            nn.Conv2d(3, 64, 3, 2, 1),
-            nn.ReLU(),
-            make(64, 128, 3, 2, 1),
-            nn.ReLU(),
-            nn.Conv2d(128, 128, 3, 1, 1),
-            nn.ReLU(),
-            make(128, 256, 3, 2, 1),
-            nn.ReLU(),
+            *(nn.Conv2d(3, 64, 3, 2, 1), nn.ReLU(), make(64, 128, 3, 2, 1), nn.ReLU()),
+            *(nn.Conv2d(128, 128, 3, 1, 1), nn.ReLU(), make(128, 256, 3, 2, 1), nn.ReLU()),
             nn.Conv2d(256, 256, 3, 1, 1),
         ).eval()
         for make in (nn.Conv2d, DynamicStrideConv2d)
     )
+    x = torch.randn(2, 3, 128, 128)
+    return [*rows, time_row("network, 2 of 5 dynamic", plain, moved, x, repeats)]
+
+
+def time_row(name: str, plain: nn.Module, moved: nn.Module, x: Tensor, repeats: int) -> Row:
     with record_landings(moved) as records:
         moved(x)
     times = interleaved(
         {
             "conv": lambda: plain(x),
             "layer": lambda: moved(x),
-            "map": lambda: landing_map(records, (128, 128)),
+            "map": lambda: landing_map(records, x.shape[2:]),
         },
         repeats,
     )
     return {
-        "layer": "network, 2 of 5 dynamic",
+        "layer": name,
         "conv_ms": 1e3 * summary(times["conv"])["median_s"],
         "layer / conv": ratio(times["layer"], times["conv"]),
         "map / layer": ratio(times["map"], times["layer"]),
@@ -146,6 +112,7 @@ def network_time(repeats: int) -> dict[str, object]:
 # --- learning ------------------------------------------------------------------------------------
 
 
+@cache
 def small_digits(split: str, n: int, seed: int) -> Data:
     """Images (n, 1, 60, 60), labels (n,), and masks of the digit's box: 14 x 14 pixels, 5.4 % of
     the area.
@@ -276,33 +243,7 @@ def tested(net: nn.Module, data: Data) -> dict[str, float]:
     }
 
 
-def learning(
-    names: Sequence[str], images: int, epochs: int, seeds: int, rows: list[Row]
-) -> Iterator[list[Row]]:
-    """One row per network and seed but those there are; all rows so far, after each."""
-    train, test = small_digits("train", images, 0), small_digits("test", 2000, 1)
-    done = {(row["network"], row["seed"]) for row in rows}
-    for seed, name in itertools.product(range(seeds), names):
-        if (name, seed) in done:
-            continue
-        options = NETWORKS[name]
-        net = Network(seed, **options)
-        seconds = trained(net, train, epochs, seed, **options)
-        n = sum(p.numel() for key, p in net.named_parameters() if not key.startswith("place"))
-        rows.append(
-            {
-                "network": name,
-                "seed": seed,
-                "parameters": n,
-                **tested(net, test),
-                "train s": seconds,
-            }
-        )
-        print(text(rows[-1]), flush=True)
-        yield rows
-
-
-def summary_of(rows: list[Row]) -> list[Row]:
+def means(rows: list[Row]) -> list[Row]:
     """Means over seeds with 95 % intervals, and the differences to two plain networks, seed by
     seed: the one of equal width, and the one of equal parameters where it was run.
     """
@@ -338,10 +279,10 @@ def blood_cells() -> tuple[Tensor, Tensor]:
     return torch.from_numpy(smear.image)[None], torch.from_numpy(mask).float()
 
 
-def editing(steps: int, picture: Path) -> list[dict[str, object]]:
+def editing(steps: int, picture: Path) -> list[Row]:
     """Windows of a two-layer network, moved to a white blood cell with its kernels frozen."""
     x, mask = blood_cells()
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     panels = []
     for variant in ("offset", "monotone"):
         torch.manual_seed(0)
@@ -413,46 +354,33 @@ def draw(path: Path, x: Tensor, mask: Tensor, panels: list[tuple[str, Landing, T
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default"
-    )
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--seeds", type=int, default=None, help="5, or 1 with --quick")
+    """Run the parts that the arguments ask for."""
+    parser = arguments(__doc__, PARTS)
     parser.add_argument("--images", type=int, default=None, help="2500, or 1000 with --quick")
     parser.add_argument("--epochs", type=int, default=None, help="8, or 3 with --quick")
-    parser.add_argument("--resume", action="store_true", help="keep the learning rows there are")
-    parser.add_argument(
-        "--networks", nargs="+", choices=NETWORKS, default=[*NETWORKS], help="plain among them"
-    )
-    args = parser.parse_args(argv)
-    parts, seeds = args.parts or PARTS, args.seeds or (1 if args.quick else 5)
-    images, epochs = (
-        args.images or (1000 if args.quick else 2500),
-        args.epochs or (3 if args.quick else 8),
-    )
-    torch.set_num_threads(1)
-    path = RESULTS / "layers_stride.json"
-    record: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    options = {"seeds": seeds, "images": images, "epochs": epochs}
-    kept = unfinished(
-        record.get("runs", []), record.get("options", {}), options, resume=args.resume
-    )
-    record |= {"environment": environment("torch", "numpy"), "options": options}
-    if "time" in parts:
+    args = parsed(parser, argv, PARTS)
+    path = file_of("layers_stride", quick=args.quick)
+    if "time" in args.parts:
         with torch.no_grad():
-            record["time"] = time_table(5 if args.quick else 15)
-        print_table(record["time"])
-    if "editing" in parts:
-        record["editing"] = editing(100, RESULTS / "layers_stride.png")
-        print_table(record["editing"])
-    if "learning" in parts:
-        for rows in learning(args.networks, images, epochs, seeds, kept):
-            record |= {"learning": summary_of(rows), "runs": rows}
-            write("layers_stride", record)
-    print(write("layers_stride", record))
+            print_table(keep(path, time=time_table(5 if args.quick else 15))["time"])
+    if "editing" in args.parts:
+        picture = (OUT if args.quick else RESULTS) / "layers_stride.png"
+        print_table(keep(path, editing=editing(100, picture))["editing"])
+    if "learning" not in args.parts:
+        return
+    images = args.images or (1000 if args.quick else 2500)
+    epochs = args.epochs or (3 if args.quick else 8)
+
+    def rows_of(case: Row, seed: int) -> Iterator[Row]:
+        how = NETWORKS[case["network"]]
+        net = Network(seed, **how)
+        seconds = trained(net, small_digits("train", images, 0), epochs, seed, **how)
+        n = sum(p.numel() for key, p in net.named_parameters() if not key.startswith("place"))
+        yield {"parameters": n, **tested(net, small_digits("test", 2000, 1)), "train s": seconds}
+
+    options = {"seeds": args.seeds, "images": images, "epochs": epochs}
+    cases = [{"network": name} for name in NETWORKS]
+    learned(path, options, cases, rows_of, means, args)
 
 
 if __name__ == "__main__":

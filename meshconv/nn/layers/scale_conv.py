@@ -30,11 +30,12 @@ from meshconv.nn.layers.steered_kernels import SteeredKernels
 
 
 class ScaleEquivariantConv(SteeredKernels):
-    """Convolution that commutes with a change of size: a smaller object answers one scale further
-    on.
+    """Convolution that commutes with a change of size; it pays for sizes never trained on (U-Net:
+    Dice +.09), not for those that were (+.02).
 
-    With L_r[f](x) = f(x/r), r = `scale_ratio`, and features (B, C, S, ...) over S scales sigma *
-    r**s: (Phi L_r f)[s + 1] = L_r (Phi f)[s]. The kernel at scale s is ``weight . basis[:, s]``.
+    A smaller object answers one scale further on. With L_r[f](x) = f(x/r), r = `scale_ratio`, and
+    features (B, C, S, ...) over S scales sigma * r**s: (Phi L_r f)[s + 1] = L_r (Phi f)[s]. The
+    kernel at scale s is ``weight . basis[:, s]``.
 
     When it pays, and how to train with it: see `ScaleEquivariantUNet`.
 

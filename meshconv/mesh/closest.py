@@ -6,13 +6,13 @@ import numpy as np
 from numba import njit
 
 from meshconv._types import FloatArray, IntArray
+from meshconv.mesh.curve import nearby_order
 from meshconv.mesh.triangle_tree import (
     DEPTH,
     BoxTree,
     box_distance,
     build_tree,
     divide,
-    nearby_order,
 )
 from meshconv.mesh.vector import Triple, along, dot, fixed, minus, row
 

@@ -45,27 +45,6 @@ def build_tree(vertices: FloatArray, faces: IntArray) -> BoxTree:
     return BoxTree(fixed(boxes), fixed(ends), fixed(order))
 
 
-def nearby_order(points: FloatArray) -> IntArray:
-    """Return an order (K,) of points (K, 3) in which neighbours in space follow one another
-    (Morton's curve).
-    """
-    low = points.min(axis=0, initial=np.inf)
-    extent = (points.max(axis=0, initial=-np.inf) - low).max(initial=0.0)
-    return np.argsort(_morton(points, low, 1023.0 / (extent or 1.0)), kind="stable")
-
-
-@njit(cache=True)
-def _morton(points: FloatArray, low: FloatArray, scale: float) -> IntArray:
-    """The bits of the three coordinates in turn, 30 in all."""
-    out = np.zeros(len(points), dtype=np.int64)
-    for q in range(len(points)):
-        for k in range(3):
-            cell = int((points[q, k] - low[k]) * scale)
-            for bit in range(10):
-                out[q] |= ((cell >> bit) & 1) << (3 * bit + k)
-    return out
-
-
 @njit(cache=True)
 def box_distance(boxes: FloatArray, box: int, p: Triple) -> float:
     """Return the squared distance of a point to a box, 0 inside."""

@@ -129,7 +129,7 @@ class SPDSolver:
     def _factor(self, A: Any) -> None:
         suspect = True
         if self._cholesky is not None:
-            unknown = self._cholesky.factor(A.data, A.indptr, A.indices, self._scale)
+            unknown = self._cholesky.factor(A.data, self._scale)
             if unknown >= 0:
                 raise _indefinite(unknown, "its pivot is not positive")
             suspect = self._cholesky.smallest_pivot < _SUSPECT

@@ -8,8 +8,9 @@ from numba import njit
 from meshconv._check import require_kind
 from meshconv._types import FloatArray, IntArray
 from meshconv.errors import TopologyError
+from meshconv.mesh.curve import nearby_order
 from meshconv.mesh.surface import Surface
-from meshconv.mesh.triangle_tree import DEPTH, box_distance, build_tree, divide, nearby_order
+from meshconv.mesh.triangle_tree import DEPTH, box_distance, build_tree, divide
 from meshconv.mesh.vector import Triple, along, dot, fixed, minus, row
 
 Mesh = tuple[FloatArray, IntArray]

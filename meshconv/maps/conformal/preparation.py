@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from meshconv._check import FloatArray, IntArray
+from meshconv._check import IntArray
+from meshconv.mesh.curve import nearby_order
 from meshconv.mesh.surface import Surface
 
 _NEAR = 10_000  # vertices whose data the processor keeps at hand; jumps within them cost nothing
-_CELLS = 1024  # along each axis
 
 
 def normalised(surface: Surface) -> Surface:
@@ -44,22 +43,7 @@ def in_memory_order(surface: Surface, numbers: IntArray) -> tuple[Surface, IntAr
     some = surface.faces[:: max(1, surface.n_faces // 1000)]
     if np.abs(np.diff(some, axis=1)).mean() < _NEAR:
         return surface, numbers
-    n = surface.n_vertices
-    place, rank = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
-    _curve_positions(surface.vertices, _CELLS - 1, place)
-    order = np.sort(place * n + np.arange(n)) % n
-    rank[order] = np.arange(n)
+    order = nearby_order(surface.vertices)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
     return Surface._known(surface.vertices[order], rank[surface.faces]), numbers[order]
-
-
-@njit(cache=True)
-def _curve_positions(points: FloatArray, scale: int, place: IntArray) -> None:
-    """Place on a Morton curve: the bits of the three cell numbers in turn."""
-    for i in range(len(points)):
-        place[i] = 0
-        for d in range(3):
-            x = np.int64(points[i, d] * scale)
-            x = (x | (x << 16)) & 0x30000FF
-            x = (x | (x << 8)) & 0x300F00F
-            x = (x | (x << 4)) & 0x30C30C3
-            place[i] |= ((x | (x << 2)) & 0x9249249) << d

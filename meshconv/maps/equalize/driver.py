@@ -14,7 +14,7 @@ from meshconv.maps.locate import face_neighbours, lift
 from meshconv.maps.parameterization import Parameterization
 from meshconv.maps.stay import CIRCLE, INTERIOR, SPHERE
 from meshconv.maps.untangle import advance, back_to, untangle
-from meshconv.mesh.triangle_tree import nearby_order
+from meshconv.mesh.curve import nearby_order
 
 _SWEEPS = 10  # of local relaxation after each round: halves the error, costs less than the flow
 _STEEPEST = 3.0  # log of population share / area share that one flow is trusted with

@@ -19,8 +19,10 @@ from numba import njit
 from meshconv._types import FloatArray, IntArray
 from meshconv.operators.cholesky.dense import eliminate, tables
 from meshconv.operators.cholesky.fronts import Fronts, lay_out
+from meshconv.operators.cholesky.hops import hop_coordinates
 from meshconv.operators.cholesky.levels import AnyInt
 from meshconv.operators.cholesky.ordering import nested_dissection
+from meshconv.operators.cholesky.pattern import near_in_memory
 from meshconv.operators.threads import one_blas_thread
 
 _POOR = 1e4  # operations per matrix entry; surfaces of a million vertices take 5e3
@@ -41,7 +43,10 @@ def analyse(indptr: AnyInt, indices: AnyInt, points: FloatArray | None) -> Front
 
 
 def _ordered(indptr: AnyInt, indices: AnyInt, points: FloatArray | None) -> Fronts | None:
-    return lay_out(indptr, indices, *nested_dissection(indptr, indices, points))
+    points = hop_coordinates(indptr, indices) if points is None else points
+    pattern = near_in_memory(indptr, indices, points)
+    points = points if pattern.given is None else points[pattern.given]
+    return lay_out(pattern, *nested_dissection(pattern.indptr, pattern.indices, points))
 
 
 class Cholesky:
@@ -64,12 +69,14 @@ class Cholesky:
         self._panels = np.empty(fronts.panel[-1])
         self._scale = np.empty(0)
 
-    def factor(self, data: FloatArray, indptr: AnyInt, indices: AnyInt, scale: FloatArray) -> int:
-        """Factor; return -1, or the unknown whose pivot is not positive."""
+    def factor(self, data: FloatArray, scale: FloatArray) -> int:
+        """Factor the matrix of these entries; return -1, or the unknown whose pivot is not
+        positive.
+        """
         s = self.fronts
         n, m = len(s.order), len(s.parent)
         self._scale = scale
-        tree = (s.order, s.inverse, s.start, s.parent, s.row_start, s.rows)
+        tree, entries = (s.start, s.parent, s.row_start, s.rows), tuple(s.entries)
         store = (
             self._panels,
             s.panel,
@@ -79,9 +86,9 @@ class Cholesky:
         )
         work = (np.full((2, m), -1), np.empty((2, n), dtype=np.int64))
         with one_blas_thread():
-            bad, smallest = _factor((data, indptr, indices, scale), tree, store, work, *tables())
+            bad, smallest = _factor((data, scale[s.order]), entries, tree, store, work, *tables())
         self.smallest_pivot = float(smallest)
-        return int(bad)
+        return int(s.order[bad]) if bad >= 0 else -1
 
     def solve(self, rhs: FloatArray) -> FloatArray:
         """Return x (n, k) with A x = rhs (n, k)."""
@@ -93,27 +100,15 @@ class Cholesky:
 
 
 @njit(cache=True)
-def _scatter(
-    matrix: Any,
-    order: IntArray,
-    inverse: IntArray,
-    low: int,
-    high: int,
-    place: IntArray,
-    panel: FloatArray,
-) -> None:
+def _scatter(matrix: Any, entries: Any, low: int, high: int, panel: FloatArray) -> None:
     """Add the matrix entries of the pivots' columns, on and below the diagonal, into a front's
     columns.
     """
-    data, indptr, indices, scale = matrix
-    size = len(panel) // (high - low)
+    data, scale = matrix
+    first, source, target, row = entries
     for k in range(low, high):
-        v = order[k]
-        for q in range(indptr[v], indptr[v + 1]):
-            i = inverse[indices[q]]
-            if i >= k:
-                row = i - low if i < high else place[i]
-                panel[(k - low) * size + row] += data[q] * scale[v] * scale[indices[q]]
+        for e in range(first[k], first[k + 1]):
+            panel[target[e]] += data[source[e]] * scale[k] * scale[row[e]]
 
 
 @njit(cache=True)
@@ -139,10 +134,16 @@ def _extend_add(
 
 @njit(cache=True)
 def _factor(
-    matrix: Any, tree: Any, store: Any, work: Any, integers: IntArray, scalars: FloatArray
+    matrix: Any,
+    entries: Any,
+    tree: Any,
+    store: Any,
+    work: Any,
+    integers: IntArray,
+    scalars: FloatArray,
 ) -> Any:
-    """Factor front by front; return -1 and the smallest pivot, or the unknown with a bad one."""
-    order, inverse, start, parent, row_start, rows = tree
+    """Factor front by front; return -1 and the smallest pivot, or the place of a bad one."""
+    start, parent, row_start, rows = tree
     panels, at, arenas, where, depth = store
     child, sibling, place, local = work[0][0], work[0][1], work[1][0], work[1][1]
     smallest = np.inf
@@ -157,7 +158,7 @@ def _factor(
             panel[i] = 0.0
         for i in range(len(update)):
             update[i] = 0.0
-        _scatter(matrix, order, inverse, low, high, place, panel)
+        _scatter(matrix, entries, low, high, panel)
         c = child[f]
         while c >= 0:
             size = row_start[c + 1] - row_start[c]
@@ -177,7 +178,7 @@ def _factor(
             child[parent[f]] = f
         bad = eliminate(p, b, panel, update, integers, scalars)
         if bad >= 0:
-            return order[low + bad], 0.0
+            return low + bad, 0.0
         for k in range(p):
             smallest = min(smallest, panel[k * (p + b) + k] ** 2)
     return -1, smallest

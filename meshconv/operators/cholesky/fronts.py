@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -16,6 +16,27 @@ _MOST_ROWS = 64  # per unknown, in the fronts together; surfaces take 3
 _MOST_ENTRIES = 2e9  # of a factor, 16 GB; a surface of a million vertices takes 8e7
 
 
+class Entries(NamedTuple):
+    """What of a matrix is copied into its factor, by columns in the order of elimination.
+
+    Attributes
+    ----------
+    first : (n + 1,) int64
+        Where each column begins in what is below.
+    source : (e,) int array
+        Which entry of the matrix.
+    target : (e,) int32
+        Where in the panel of its front.
+    row : (e,) int32
+        Its row in the order of elimination.
+    """
+
+    first: IntArray
+    source: NDArray[Any]
+    target: NDArray[Any]
+    row: NDArray[Any]
+
+
 @dataclass(frozen=True)
 class Fronts:
     """The symbolic factorisation: what every matrix of one sparsity pattern shares.
@@ -24,6 +45,8 @@ class Fronts:
     ----------
     order, inverse : (n,) int64
         order[k] is eliminated k-th; inverse[order[k]] = k.
+    entries : Entries
+        Where the entries of a matrix go.
     start : (m + 1,) int64
         Pivots of front f in the new numbering.
     parent : (m,) int64
@@ -44,6 +67,7 @@ class Fronts:
 
     order: IntArray
     inverse: IntArray
+    entries: Entries
     start: IntArray
     parent: IntArray
     depth: IntArray
@@ -55,10 +79,9 @@ class Fronts:
     flops: float
 
 
-def lay_out(
-    indptr: NDArray[Any], indices: NDArray[Any], order: IntArray, start: IntArray, parent: IntArray
-) -> Fronts | None:
-    """Lay out the factor of a CSR pattern for an elimination order; None if it would be too large.
+def lay_out(pattern: Any, order: IntArray, start: IntArray, parent: IntArray) -> Fronts | None:
+    """Lay out the factor of a `near_in_memory` pattern for an elimination order; None if it would
+    be too large.
 
     Front f eliminates ``order[start[f]:start[f + 1]]`` and leaves its update to front `parent[f]`.
     """
@@ -67,9 +90,7 @@ def lay_out(
     row_start = np.zeros_like(start)
     links = np.full((2, len(parent)), -1)
     seen, most = np.full(len(order), -1), _MOST_ROWS * len(order) + 10**6
-    rows = _front_rows(
-        (indptr, indices), (order, inverse, start, parent), row_start, seen, links, most
-    )
+    rows = _front_rows(pattern[:2], (order, inverse, start, parent), row_start, seen, links, most)
     if len(rows) > most:
         return None
     rows = _sorted_rows(row_start, rows, len(order))
@@ -79,8 +100,12 @@ def lay_out(
         return None
     depth, update, arena = _arenas(parent, np.diff(row_start))
     flops = float((p**3 / 3 + p**2 * b + p * b**2).sum())
+    known = _entries(pattern, (order, inverse, start, row_start), rows)
+    if pattern[3] is not None:
+        order = pattern[3][order]
+        inverse[order] = np.arange(len(order))
     return Fronts(
-        order, inverse, start, parent, depth, row_start, rows, panel, update, arena, flops
+        order, inverse, known, start, parent, depth, row_start, rows, panel, update, arena, flops
     )
 
 
@@ -172,3 +197,53 @@ def _stack_updates(
         arena[mine] = max(arena[mine], top[mine])
         if first[f] >= 0:
             top[1 - mine] = first[f]
+
+
+def _entries(
+    pattern: Any, tree: tuple[IntArray, IntArray, IntArray, IntArray], rows: IntArray
+) -> Entries:
+    """Return where the entries on and below the diagonal go.
+
+    `tree` holds the order of elimination (numbers of the pattern), its inverse, and where the
+    pivots and the `rows` of each front begin.
+    """
+    n, most = len(tree[0]), len(pattern[1])
+    found = Entries(
+        np.zeros(n + 1, dtype=np.int64),
+        np.empty(most, dtype=pattern[1].dtype),
+        np.empty(most, dtype=np.int32),
+        np.empty(most, dtype=np.int32),
+    )
+    _place(pattern[:3], tree, rows, np.empty(n, dtype=np.int64), *found)
+    size = found.first[-1]
+    return Entries(found.first, *(part[:size].copy() for part in found[1:]))
+
+
+@njit(cache=True)
+def _place(
+    pattern: Any,
+    tree: Any,
+    rows: IntArray,
+    place: IntArray,
+    first: IntArray,
+    source: NDArray[Any],
+    target: NDArray[Any],
+    row: NDArray[Any],
+) -> None:
+    indptr, indices, entry = pattern
+    order, inverse, start, row_start = tree
+    top = 0
+    for f in range(len(start) - 1):
+        low, high = start[f], start[f + 1]
+        p, size = high - low, high - low + row_start[f + 1] - row_start[f]
+        for r in range(size - p):
+            place[rows[row_start[f] + r]] = p + r
+        for k in range(low, high):
+            for q in range(indptr[order[k]], indptr[order[k] + 1]):
+                i = inverse[indices[q]]
+                if i >= k:
+                    target[top] = (k - low) * size + (i - low if i < high else place[i])
+                    source[top] = entry[q] if len(entry) else q
+                    row[top] = i
+                    top += 1
+            first[k + 1] = top

@@ -27,6 +27,12 @@ def _cell(row: Row, key: str, pattern: str = "{}") -> str:
     return with_half_width({key: value, f"{key} +-": half or None}, key, pattern)
 
 
+def _fewer(found: Row) -> str:
+    """What to add to the command where there are other seeds than it takes by itself."""
+    seeds = found["options"]["seeds"]
+    return "" if seeds == 5 else f" --seeds {seeds}"
+
+
 def equivariance(found: Row) -> Table:
     """The patch errors of single layers."""
     bands = [key for key in found["equivariance"][0] if key.startswith("error")]
@@ -66,7 +72,7 @@ def adaptive(found: Row, task: str) -> Table:
         "Dice": ("dice", "{:.3f}"),
         "seeds": ("seeds", "{}"),
     }
-    return _table(found["summary"], head, f"layers_adaptive.py {task}")
+    return _table(found["summary"], head, f"layers_adaptive.py {task}{_fewer(found)}")
 
 
 def adaptive_time(found: Row) -> Table:
@@ -105,7 +111,7 @@ def detection(found: Row) -> Table:
         "time / equal parameters": (f"test time / {equal}", "{:.1f}"),
         "seeds": ("seeds", "{}"),
     }
-    return _table(found["summary"], head, f"layers_detect.py --seeds {found['options']['seeds']}")
+    return _table(found["summary"], head, f"layers_detect.py{_fewer(found)}")
 
 
 def attention(cost: Row, faces: Row, pneumonia: Row) -> Table:

@@ -347,6 +347,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "whole networks": lambda: table(*layers.networks(read("layers_scale"))),
     "sizes": lambda: table(*layers.sizes(read("layers_sizes"))),
     "adaptive": lambda: table(*layers.adaptive(read("layers_adaptive_scars"), "scars")),
+    "slices": lambda: table(*layers.adaptive(read("layers_adaptive_hippocampi"), "hippocampi")),
     "adaptive time": lambda: table(*layers.adaptive_time(read("layers_adaptive"))),
     "stride": lambda: table(*layers.stride(read("layers_stride"))),
     "detection": lambda: table(*layers.detection(read("layers_detect"))),

@@ -37,8 +37,10 @@ def make_adaptive(
     where all nodes beat the strided network by .25 +- .08 of Dice; with 30 % of the nodes, .31 of
     the operations and .35 of the time, edges weighed by a DECNN's density are +.04 +- .06 beside a
     network trained with all, +.22 +- .07 beside random places; edges alone +.01 +- .04, the density
-    alone -.04 +- .09 (5 seeds). *It does not* where high resolution itself is worth little; and one
-    layer alone, on a small image, loses its time on the way to the nodes and back.
+    alone -.04 +- .09 (5 seeds). *It does not* where little is thinner than the strided network's
+    pixels: on slices of hippocampi 30 % of the nodes lose .03 to all (3 seeds), no better than the
+    strided network with its logits interpolated. One layer alone, on a small image, loses its time
+    on the way to the nodes and back.
 
     Parameters
     ----------

@@ -186,7 +186,13 @@ def _folder(rest: list[str], n: int, cache: Path, workers: int) -> Task:
 
     def part(rows: Any) -> Part:
         kept = [row[int(k)] for k in rows if int(k) in row]
-        return Part(done.images[kept], index[done.kept[kept]].astype(np.int64))
+        own = tuple(done.kept[kept].tolist())
+        return Part(
+            done.images[kept],
+            index[list(own)].astype(np.int64),
+            scans=partial(Scans, scans, own),
+            subjects=tuple(scans.subjects[k] for k in own),
+        )
 
     return Task("", part(learn), part(test), tuple(map(str, classes)), template=template)
 

@@ -22,6 +22,7 @@ def test_benchmark_of_a_folder_prints_a_table_and_goes_on(tmp_path, capsys):
         "--models",
         "DECNN 17",
         "t-map",
+        "DiffusionNet, places",
         "--seeds",
         "1",
         "--epochs",
@@ -39,7 +40,8 @@ def test_benchmark_of_a_folder_prints_a_table_and_goes_on(tmp_path, capsys):
         and "t-map" in printed
     )
     rows = json.loads(out.read_text())["rows"]
-    assert [row["model"] for row in rows] == ["DECNN 17", "t-map"] and rows[0]["n"] >= 6
+    assert [row["model"] for row in rows] == ["DECNN 17", "t-map", "DiffusionNet, places"]
+    assert rows[0]["n"] == rows[2]["n"] >= 6
     assert np.isfinite(rows[0]["auc"])
     assert main(["benchmark", name, "--out", str(out), *options]) == 0  # nothing is left to do
     assert json.loads(out.read_text())["rows"] == rows

@@ -122,7 +122,9 @@ def main() -> None:
     model = face_model()
     template = Template.from_surface(model.mean, landmarks=model.landmarks)
     fit_template(model.mean, template)  # compiles and computes what is computed once
-    population = MorphableFaces(args.scans, seed=11, acquisition=Acquisition(mirrored=0.2))
+    population = MorphableFaces(
+        max(args.scans, args.rivals), seed=11, acquisition=Acquisition(mirrored=0.2)
+    )
     rows = []
     for name, (median, p95) in BARS.items() if args.scans else ():
         found = measure(template, population, name != "none")

@@ -154,8 +154,10 @@ class _Block(nn.Module):
         )
 
     def forward(self, x: Tensor, mesh: Diffusion) -> Tensor:
+        with torch.no_grad():  # clamped in place: a clamp in the graph would stop the gradient at 0
+            self.time.clamp_(min=1e-8)
         coefficients = mesh.functions.T @ (mesh.mass[:, None] * x)
-        coefficients = coefficients * torch.exp(-mesh.values[:, None] * self.time.clamp_min(1e-8))
+        coefficients = coefficients * torch.exp(-mesh.values[:, None] * self.time)
         diffused = mesh.functions @ coefficients
         a, b = (mesh.spectral_gradient @ coefficients).chunk(2)
         real = self.real(a) - self.imaginary(b)

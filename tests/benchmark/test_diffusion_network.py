@@ -79,6 +79,7 @@ def test_all_weights_learn():
     model = DiffusionNetwork(3, 2, width=8, seed=0)
     model(torch.tensor(icosphere(2).vertices, dtype=torch.float32), mesh).sum().backward()
     assert all(p.grad is not None for p in model.parameters())
+    assert all(block.time.grad.abs().min() > 0 for block in model.blocks)  # from no diffusion on
 
 
 def test_other_shapes_and_counts_are_refused():

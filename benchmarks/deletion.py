@@ -3,7 +3,7 @@
     MESHCONV_DATA=../shared/data python benchmarks/deletion.py        # 4 minutes on one core
 
 A plain network, its features pooled over places, on the first nodules (spiculated or not), 30 % of
-the patients held out, another split with each seed. The pixels of each held-out image are set to the
+the patients held out, another split with each seed. Pixels of each held-out image are set to the
 training mean in the order of its own map, ten steps; the figure is the mean probability of the
 predicted class on the way over that at the start. Writes results/deletion.json.
 """

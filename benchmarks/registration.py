@@ -142,7 +142,8 @@ def main() -> None:
                 RESULTS / "registration.png",
                 dpi=90,
             )
-    print_table(rows)
+    if rows:
+        print_table(rows)
     record: dict[str, Any] = {"environment": environment("numpy", "scipy")}
     if args.scans:
         record |= {"scans": args.scans, "rows": rows}

@@ -63,7 +63,8 @@ def raw(found: Mapping[str, Any]) -> Table:
 def tasks(found: Mapping[str, Any]) -> Table:
     """Populations by the benchmark command: images, measures and both."""
     rows = []
-    for key in dict.fromkeys((row["task"], row["model"]) for row in found["rows"]):
+    keys = dict.fromkeys((row["task"], row["model"]) for row in found["rows"])
+    for key in sorted(keys, key=lambda key: key[0]):
         mine = [row for row in found["rows"] if (row["task"], row["model"]) == key]
         shown = [_over(mine, name) for name in ("accuracy", "auc", "calibration_error")]
         train = sum(row["train_accuracy"] for row in mine) / len(mine)
@@ -110,3 +111,13 @@ def where(found: Mapping[str, Any]) -> Table:
     rows.append(["mean", *(f"{value:.3f}" for value in mean)])
     command = f"meshconv benchmark {sets[0]} ... --models {' '.join(repr(m) for m in methods)}"
     return ["effect", *methods], rows, f"{command} --scans 400 --out where.json"
+
+
+def deletion(found: Mapping[str, Any]) -> Table:
+    """Deletion curves of single scans."""
+    head = [name for name in found["rows"][0] if name != "seed"]
+    rows = [
+        [f"{r[n]:.3f}" if isinstance(r[n], float) else str(r[n]) for n in head]
+        for r in found["rows"]
+    ]
+    return head, rows, "python benchmarks/deletion.py"

@@ -358,6 +358,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "measures of populations": lambda: table(*populations.measured(read("populations"))),
     "raw scans": lambda: table(*populations.raw(read("raw_scans"))),
     "populations": lambda: table(*populations.tasks(read("population_tasks"))),
+    "deletion": lambda: table(*populations.deletion(read("deletion"))),
     "rivals": lambda: table(*populations.rivals(read("registration"))),
     "where": lambda: table(*populations.where(read("where"))),
     "repair": repair,

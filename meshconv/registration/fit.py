@@ -52,8 +52,9 @@ def fit_template(
     -----
     RegistrationWarning
         If it is doubtful whether the scan lies right: unlike the scans the frame is made for, in a
-        pose or, with ``mirror='auto'``, of a hand that the shape does not determine, or wound
-        inside out (which is put right).
+        pose or, with ``mirror='auto'``, of a hand that the shape does not determine, a part whose
+        place is not certain, or wound inside out (which is put right). And if it reaches far beyond
+        the template: neck, hair, flaps, spikes.
 
     References
     ----------
@@ -68,6 +69,9 @@ def fit_template(
     fit = fit_frame(surface, template, marks, mirror)
     if fit.doubts:
         text = f"the scan may lie wrong in the frame: {'; '.join(fit.doubts)}"
+        warnings.warn(text, RegistrationWarning, stacklevel=2)
+    elif fit.cut_off:
+        text = f"the scan reaches beyond the frame: {fit.cut_off[0]}"
         warnings.warn(text, RegistrationWarning, stacklevel=2)
     return fit
 

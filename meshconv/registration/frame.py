@@ -27,6 +27,8 @@ _BLUR = 0.02  # smoothing length of the curvature that is matched, in template s
 _LEAST_FACING = (
     0.25  # length of the mean normal: a face has .5 to .65, a half sphere .5, a closed surface 0
 )
+EVEN = 1.06  # another pose that is only so many times as far off leaves the pose open
+LEAST_POPULATION = 4  # scans that tell a median and a spread
 _MATCHED = 2500  # vertices of an open template that are matched, at most
 
 
@@ -36,7 +38,7 @@ class Frame:
 
     Parameters
     ----------
-    parameterization, landmarks, orientation, population
+    parameterization, landmarks, orientation, population, rivals
         As of `meshconv.Template`.
     """
 
@@ -44,6 +46,7 @@ class Frame:
     landmarks: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     orientation: str = "any"
     population: FloatArray = field(default_factory=lambda: np.zeros((0, 5)))
+    rivals: FloatArray = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
         require_kind(self.parameterization, "parameterization", Parameterization)
@@ -82,6 +85,19 @@ class Frame:
     def is_deep(self) -> bool:
         """Whether it is a deep bowl or closed, see `facing`."""
         return facing(self.surface) is None
+
+    @property
+    def open_turn(self) -> str:
+        """In words that the turn of most scans of the population is not determined by their shape;
+        empty if it is, or nothing is known.
+        """
+        usual = float(np.median(self.rivals)) if len(self.rivals) >= LEAST_POPULATION else np.inf
+        if usual >= EVEN:
+            return ""
+        return (
+            f"the turn of these surfaces is not determined by their shape (in the median another "
+            f"pose is only {usual:.2f} times as far off): as far as it is, each lies as it came"
+        )
 
     @cached_property
     def modes(self) -> tuple[FloatArray, FloatArray]:

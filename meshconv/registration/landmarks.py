@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from meshconv._check import FloatArray, IntArray, as_array
 from meshconv.errors import AccuracyWarning, ArgumentError, IndexOutOfRangeError
 from meshconv.mesh.closest import closest_points
+from meshconv.mesh.rigid import Pose, fit_similarity
 from meshconv.mesh.surface import Surface
 
 _OFF_SURFACE = 0.02  # landmarks farther than this from the scan, in sizes, are not on it
@@ -82,3 +83,13 @@ def find_landmarks(surface: Surface, marked: IntArray, landmarks: ArrayLike | No
             stacklevel=4,
         )
     return Landmarks(surface.faces[face[near]], weights[near], marked[there][near])
+
+
+def pose_by_landmarks(points: FloatArray, there: FloatArray) -> Pose | None:
+    """Return the pose that brings points (K, 3) there, where three or more are not on a line."""
+    spread = np.zeros(2)
+    if len(points) >= 3:
+        spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
+    if not spread[1] > 1e-3 * spread[0]:
+        return None
+    return fit_similarity(points, there, np.ones(len(points)), with_scale=True)

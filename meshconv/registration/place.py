@@ -44,7 +44,7 @@ def place(
         target = np.einsum("vk,vkd->vd", weights, flat.coordinates[corners])
         wanted = target / np.linalg.norm(target, axis=1, keepdims=True)
     else:
-        near = np.linalg.norm(nearest - points, axis=1) < _reach(frame, bent)
+        near = np.linalg.norm(nearest - points, axis=1) < reach(frame, bent)
         weights, touching = _beyond_border(frame, bent, points, corners, weights, near)
         target = np.einsum("vk,vkd->vd", weights, flat.coordinates[corners])
         wanted = _squeezed(_extended(surface, points / frame.size, target, touching))
@@ -52,7 +52,7 @@ def place(
     return one_to_one(surface, flat.domain, wanted, corners, own_map)
 
 
-def _reach(frame: Frame, bent: Bent) -> float:
+def reach(frame: Frame, bent: Bent) -> float:
     """How far a scan vertex may be from the template and still touch it."""
     return max(_FAR * frame.size, 6 * bent.residual)
 

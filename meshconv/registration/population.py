@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
 from meshconv._check import FloatArray, IntArray, as_array, in_range, one_of, require_kind
-from meshconv.errors import ArgumentError, MeshConvError
+from meshconv.errors import ArgumentError, MeshConvError, RegistrationWarning
 from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.maps.equalize.density_map import density_equalizing_map
 from meshconv.maps.parameterization import Parameterization
@@ -24,6 +25,7 @@ from meshconv.registration.template_fit import TemplateFit, fit_frame
 _GAP = 0.5  # powers of ten between sizes: scans apart by more are measured in other units
 _GOOD = 0.7  # median doubt below which no other start is tried
 _PROBES = 4  # of the others, by which a start is judged
+_NO_RIVAL = 10.0  # times as far off: as good as none
 _ITSELF = 1e-3  # a surface bent less than that is the template itself
 
 
@@ -100,7 +102,10 @@ def mean_frame(
     for _ in range(options.rounds - 1):
         frame, turns = _renewed(frame, [_fit(frame, surfaces, marks, k) for k in every])
     kept = options.pose == "first" or options.orientation == "kept"
-    return frame if kept or (options.pose == "auto" and share_a_pose(turns)) else stood(frame)
+    stays = kept or (options.pose == "auto" and share_a_pose(turns))
+    if frame.open_turn:
+        warnings.warn(frame.open_turn, RegistrationWarning, stacklevel=3)
+    return frame if stays else stood(frame)
 
 
 def check_surfaces(surfaces: Sequence[Surface]) -> None:
@@ -180,7 +185,12 @@ def _best_start(
 
 
 def _doubt(fits: Sequence[TemplateFit]) -> float:
-    return float(np.median([max(fit.score.strangeness, fit.score.ambiguity) for fit in fits]))
+    """Return the median doubt about fits; that bowls have an open turn does not count."""
+    scores = [fit.score for fit in fits]
+    deep = fits[0].template.is_deep
+    return float(
+        np.median([max(one.strangeness, 0.0 if deep else one.ambiguity) for one in scores])
+    )
 
 
 def _fit(
@@ -199,7 +209,8 @@ def _renewed(frame: Frame, fits: Sequence[TemplateFit]) -> tuple[Frame, list[Flo
     made = surface_frame(mean, domain, frame.landmarks, orientation=orientation)
     own = [fit for fit in good if fit.score.measures.stretch > _ITSELF] or good
     table = np.array([astuple(fit.score.measures) for fit in own])
-    return replace(made, population=table), [fit.pose.rotation for fit in good]
+    rivals = np.array([min(fit.score.rival, _NO_RIVAL) for fit in own])
+    return replace(made, population=table, rivals=rivals), [fit.pose.rotation for fit in good]
 
 
 def _agreeing(frame: Frame, fits: Sequence[TemplateFit]) -> IntArray:
@@ -208,7 +219,7 @@ def _agreeing(frame: Frame, fits: Sequence[TemplateFit]) -> IntArray:
     """
     table = np.array([astuple(fit.score.measures) for fit in fits])
     among = replace(frame, population=table)
-    scores = [score(fit.score.measures, fit.score.rival, among) for fit in fits]
+    scores = [score(fit.score.measures, among, rival=fit.score.rival) for fit in fits]
     doubt = np.array([one.strangeness for one in scores])
     open_pose = np.array([one.ambiguity for one in scores])
     if np.median(open_pose) < 1:

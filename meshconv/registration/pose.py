@@ -75,6 +75,15 @@ def find_poses(scan: Cloud, target: Cloud, scale: float) -> list[Pose]:
     return [Pose(t[0], s[0] - scale * (t[0] @ middle), scale) for t, s in ends]
 
 
+def pose_near(scan: Cloud, target: Cloud, scale: float, turn: FloatArray) -> Pose:
+    """Return the pose that is reached from a rotation (3, 3), the middles laid on each other."""
+    middle = scan.points.mean(axis=0)
+    centred = Cloud(scale * (scan.points - middle), scan.normals, target.size, scan.curvature)
+    start = Motions(turn[None], target.points.mean(axis=0)[None])
+    turns, shifts = _converged(centred, target, start, _STAGES[-1])[0]
+    return Pose(turns[0], shifts[0] - scale * (turns[0] @ middle), scale)
+
+
 def _converged(
     scan: Cloud, target: Cloud, motions: Motions, stage: Stage
 ) -> tuple[Motions, FloatArray]:

@@ -41,6 +41,10 @@ class Template(Frame):
         How well each scan that the frame is made of lies in it, rows of
         `meshconv.registration.score.Measures`: what later scans are judged by. Without it they are
         judged by what is usual for faces and organs.
+    rivals : (n,) float64, optional
+        How much worse the best other pose of each of those scans is. Where it is hardly worse for
+        most, as of round bowls, the turn is open by the kind of shape (`open_turn`), and single
+        scans are not doubted for it.
 
     See Also
     --------
@@ -168,6 +172,7 @@ class Template(Frame):
             "coordinates": self.parameterization.coordinates,
             "landmarks": self.landmarks,
             "population": self.population,
+            "rivals": self.rivals,
         }
         head = {"domain": self.parameterization.domain, "orientation": self.orientation}
         write_container(path, "template", head, arrays)
@@ -178,9 +183,11 @@ class Template(Frame):
         with read_container(path, "template") as (head, arrays):
             surface = Surface(arrays["vertices"], arrays["faces"])
             flat = Parameterization(surface, arrays["coordinates"], head["domain"])
-            return cls(flat, arrays["landmarks"], head["orientation"], arrays["population"])
+            known = arrays["population"], arrays["rivals"]
+            return cls(flat, arrays["landmarks"], head["orientation"], *known)
 
     @classmethod
     def of(cls, frame: Frame) -> Template:
         """Return a frame with its doors."""
-        return cls(frame.parameterization, frame.landmarks, frame.orientation, frame.population)
+        known = frame.population, frame.rivals
+        return cls(frame.parameterization, frame.landmarks, frame.orientation, *known)

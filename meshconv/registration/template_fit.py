@@ -15,28 +15,37 @@ from typing import Literal
 import numpy as np
 
 from meshconv._check import FloatArray, IntArray
-from meshconv.errors import DegenerateError, TopologyError
 from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.closest import closest_points
-from meshconv.mesh.rigid import Pose, fit_similarity
+from meshconv.mesh.rigid import Pose
 from meshconv.mesh.surface import Surface
 from meshconv.operators.threads import one_blas_thread
-from meshconv.registration.bend import Marks, Schedule, bend, fit_closed
+from meshconv.registration.aside import poses_about, poses_aside
+from meshconv.registration.bend import NO_MARKS, Marks, Schedule, bend, fit_closed
 from meshconv.registration.cloud import Cloud, even_subset
 from meshconv.registration.frame import Bent, Frame, blurred_curvature
-from meshconv.registration.landmarks import Landmarks
+from meshconv.registration.landmarks import Landmarks, pose_by_landmarks
 from meshconv.registration.matching import CROPPED, SIZED, Matcher
-from meshconv.registration.place import place
-from meshconv.registration.pose import find_poses
-from meshconv.registration.score import LEVEL, FitScore, measure, score
+from meshconv.registration.place import place, reach
+from meshconv.registration.pose import find_poses, pose_near
+from meshconv.registration.preparation import (
+    TAME,
+    check_topology,
+    seen,
+    tamed,
+    unit_known,
+    unit_ratio,
+)
+from meshconv.registration.score import LEVEL, MOST, FitScore, landed, measure, score
 
 _POSE_POINTS, _BEND_POINTS = 300, 1200
 _BENDING, _TRIAL = Schedule(20), Schedule(6, 16, 20)
-_TAME = 1e-100  # coordinates beyond this, or beyond its inverse, are measured in another unit
 _OTHER = 1 + 2 * np.cos(np.radians(30))  # trace of a turn by 30 degrees: another pose
+_AS_IT_CAME = 1.2  # times as far off as the best, and yet taken of bowls if it turns them less
+_FAR_OFF = 0.06  # of the size: what reaches farther beyond the template is named
+_APART = 0.05  # of the size: a place farther away is another
 _CLOSE = 1.15  # ratio of residuals below which a shape does not tell from its mirror image
-_LEAST_MATCHED = 4  # points not in one plane: fewer do not tell a pose
 Mirror = bool | Literal["auto"]
 
 
@@ -85,7 +94,7 @@ class TemplateFit:
         """The scan, mirrored if it was, its faces reversed if it was inside out: same vertices, in
         its own unit and place.
         """
-        return _seen(self.surface, self.mirrored, self.inside_out)
+        return seen(self.surface, self.mirrored, self.inside_out)
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -100,6 +109,33 @@ class TemplateFit:
             + (either if self.mirror_rival < _CLOSE else ())
             + self.score.doubts
         )
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is as usual in this frame and yet should be known, in words."""
+        rival = f"another pose is only {self.score.rival:.2f} times as far off"
+        turn = (f"its turn is not determined by its shape, as usual in this frame ({rival})",)
+        return (turn if self.score.usual_turn else ()) + self.cut_off
+
+    @property
+    def cut_off(self) -> tuple[str, ...]:
+        """In words, what of the scan lies far off the template and is not seen as it is."""
+        count, farthest = self.off_template
+        if farthest <= _FAR_OFF * self.template.size:
+            return ()
+        return (
+            f"{count} of its vertices reach up to {farthest / self.pose.scale:.3g} off the "
+            "template: they are cut off, drawn in or into the margin of the frame",
+        )
+
+    @cached_property
+    def off_template(self) -> tuple[int, float]:
+        """How many vertices do not touch the template, as of neck, hair, flaps and spikes, and how
+        far off the farthest is, in the template's unit.
+        """
+        bent = Bent(self.fitted, self.pose, self.residual)
+        distance = self.correspondence()[2]
+        return int((distance > reach(self.template, bent)).sum()), float(distance.max())
 
     def aligned(self) -> Surface:
         """Return the scan in the template's pose, size kept (mirrored if it was)."""
@@ -122,7 +158,7 @@ class TemplateFit:
         start : Parameterization, optional
             A map of the scan without folds, from which to reach the frame where nothing else helps.
         """
-        scan, unit = _tamed(self.upright)
+        scan, unit = tamed(self.upright)
         pose = Pose(self.pose.rotation, self.pose.translation, self.pose.scale * unit)
         bent = Bent(self.fitted, pose, self.residual)
         domain = self.template.parameterization.domain
@@ -143,7 +179,7 @@ def fit_frame(
     tried = (False, True) if mirror == "auto" else (mirror,)
     with one_blas_thread():
         fit = _nearer([_fit(surface, frame, landmarks, one) for one in tried])
-        if fit.score.value >= LEVEL:
+        if fit.score.value >= LEVEL or (frame.is_deep and fit.score.strangeness < 1):
             return fit
         other = _nearer([_fit(surface, frame, landmarks, one, inside_out=True) for one in tried])
         return other if other.score.value > max(LEVEL, fit.score.value) else fit
@@ -154,26 +190,34 @@ def _nearer(fits: list[TemplateFit]) -> TemplateFit:
     best, *other = sorted(fits, key=lambda fit: fit.residual)
     if not other:
         return best
-    return replace(best, mirror_rival=other[0].residual / max(best.residual, _TAME))
+    return replace(best, mirror_rival=other[0].residual / max(best.residual, TAME))
 
 
 def _fit(
     surface: Surface, frame: Frame, landmarks: Landmarks, mirrored: bool, inside_out: bool = False
 ) -> TemplateFit:
-    scan, unit = _tamed(_seen(surface, mirrored, inside_out))
-    _check_topology(scan, frame)
+    scan, unit = tamed(seen(surface, mirrored, inside_out))
+    check_topology(scan, frame)
     marks = Marks(landmarks.values(scan.vertices), landmarks.template_vertex)
-    pose, rival = _pose_of(marks, frame), np.inf
+    there = frame.surface.vertices[marks.vertex]
+    pose, rival = pose_by_landmarks(marks.points, there), np.inf
     ratio = unit_ratio(scan, frame) if pose is None else pose.scale
     curvature = blurred_curvature(scan, frame.size / ratio)
-    cloud = _cloud(scan, frame, even_subset(scan, _BEND_POINTS), curvature)
+    cloud, few = (
+        _cloud(scan, frame, even_subset(scan, count), curvature)
+        for count in (_BEND_POINTS, _POSE_POINTS)
+    )
+    aside = np.inf
     if frame.parameterization.domain == "sphere" and not len(landmarks):
         bent, rival = fit_closed(scan, frame)
     else:
         if pose is None:
-            pose, rival = _first_pose(scan, frame, marks, ratio, curvature)
+            pose, rival = _first_pose(few, frame, marks, ratio)
         bent = bend(frame, frame.matched, cloud, pose, _matcher(frame), _BENDING, marks)
-    found = score(measure(frame, bent, cloud), rival, frame)
+        if not (len(marks.points) or frame.is_deep or measure(frame, bent, cloud).coverage > MOST):
+            bent, aside = _as_part(frame, bent, cloud, few, ratio)
+            aside = aside if unit_known(scan, frame) else 1.0
+    found = score(measure(frame, bent, cloud), frame, rival=rival, aside=aside)
     pose = Pose(bent.pose.rotation, bent.pose.translation, bent.pose.scale / unit)
     fitted, residual = bent.vertices, bent.residual
     return TemplateFit(
@@ -185,104 +229,69 @@ def _matcher(frame: Frame) -> Matcher:
     return SIZED if frame.is_deep else CROPPED
 
 
-def _seen(surface: Surface, mirrored: bool, inside_out: bool) -> Surface:
-    """Return the scan with x negated if mirrored, its faces reversed if it is inside out."""
-    scan = surface.mirrored() if mirrored else surface
-    return Surface(scan.vertices, scan.faces[:, ::-1]) if inside_out else scan
-
-
-def _tamed(surface: Surface) -> tuple[Surface, float]:
-    """Return the surface in a unit in which squares neither overflow nor vanish, and that unit."""
-    largest = float(np.abs(surface.vertices).max())
-    if _TAME < largest < 1 / _TAME or largest == 0:
-        return surface, 1.0
-    unit = 10.0 ** float(np.floor(np.log10(largest)))
-    return Surface(surface.vertices / unit, surface.faces), unit
-
-
 def _cloud(surface: Surface, frame: Frame, rows: IntArray, curvature: FloatArray) -> Cloud:
     points, normals = surface.vertices[rows], surface.vertex_normals[rows]
     return Cloud(points, normals, frame.size, curvature[rows])
 
 
-def _pose_of(marks: Marks, frame: Frame) -> Pose | None:
-    """Pose by the landmarks, where three or more are not on a line."""
-    points, spread = marks.points, np.zeros(2)
-    if len(points) >= 3:
-        spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
-    if not spread[1] > 1e-3 * spread[0]:
-        return None
-    there = frame.surface.vertices[marks.vertex]
-    return fit_similarity(points, there, np.ones(len(points)), with_scale=True)
-
-
-def _first_pose(
-    surface: Surface, frame: Frame, marks: Marks, ratio: float, curvature: FloatArray
-) -> tuple[Pose, float]:
+def _first_pose(few: Cloud, frame: Frame, marks: Marks, ratio: float) -> tuple[Pose, float]:
     """Pose by the shape, and how much worse the best other one is.
 
     Poses that the rigid distance finds are bent a little, and the nearest after that is taken: a
     face upside down has the same outline, but no nose where one should be.
     """
-    few = even_subset(surface, _POSE_POINTS)
-    cloud = _cloud(surface, frame, few, curvature)
-    target = _cloud(frame.surface, frame, frame.matched, frame.curvature)
-    poses = find_poses(cloud, target, ratio)
-    matcher = _matcher(frame)
-    trials = [bend(frame, frame.matched, cloud, pose, matcher, _TRIAL, marks) for pose in poses]
-    cost = np.array([measure(frame, trial, cloud).mismatch for trial in trials])
-    best = int(cost.argmin())
+    target = _target(frame)
+    poses = find_poses(few, target, ratio)
+    if frame.is_deep:
+        poses = [pose_near(few, target, ratio, np.eye(3)), *poses[:1]]
+        poses += poses_about(poses[1], few)
+    trials, cost = _tried(frame, few, poses, _matcher(frame), marks)
     turns = [trial.pose.rotation for trial in trials]
+    best = _least_turned(cost, turns) if frame.is_deep else int(cost.argmin())
     other = [
         c for c, turn in zip(cost, turns, strict=True) if np.trace(turn @ turns[best].T) < _OTHER
     ]
     return poses[best], float(min(other) / cost[best]) if other else np.inf
 
 
-def unit_ratio(surface: Surface, frame: Frame) -> float:
-    """Return the template's unit of length over the scan's: a power of ten, unless the sizes say
-    otherwise.
+def _target(frame: Frame) -> Cloud:
+    return _cloud(frame.surface, frame, frame.matched, frame.curvature)
 
-    Scans of one kind differ little in size but may be in metres or millimetres. Deep bowls are cut
-    at a border of their own, so that their areas tell the sizes.
+
+def _tried(
+    frame: Frame, few: Cloud, poses: list[Pose], matcher: Matcher, marks: Marks = NO_MARKS
+) -> tuple[list[Bent], FloatArray]:
+    """Return the template bent a little onto the scan in each pose, and how far off it is then."""
+    trials = [bend(frame, frame.matched, few, pose, matcher, _TRIAL, marks) for pose in poses]
+    return trials, np.array([measure(frame, trial, few).mismatch for trial in trials])
+
+
+def _as_part(
+    frame: Frame, bent: Bent, cloud: Cloud, few: Cloud, ratio: float
+) -> tuple[Bent, float]:
+    """Return the fit of a scan that covers a part of the template, and how much worse the best
+    other place aside of it is.
+
+    A part does not tell its size: free to shrink, it fits in many a place. And as the template
+    bends, one with little relief fits nearly as well aside, which is tried.
     """
-    ratio = frame.size / float(np.sqrt(surface.area))
-    if frame.is_deep:
-        return ratio
-    power = 10.0 ** float(np.round(np.log10(ratio)))
-    return power if 0.4 < ratio / power < 2.5 else 0.85 * ratio
+    middle = few.points.mean(axis=0)
+    there = bent.pose.points(middle[None])[0]
+    turn = bent.pose.rotation
+    pose = Pose(turn, there - ratio * turn @ middle, ratio)
+    trials, cost = _tried(frame, few, [pose, *poses_aside(pose, few, _target(frame))], SIZED)
+    best = int(cost.argmin())
+    places = np.array([landed(frame, trial, few) for trial in trials])
+    away = np.median(np.linalg.norm(places - places[best], axis=2), axis=1)
+    apart = away > _APART * frame.size
+    start = trials[best].pose if apart[0] else pose
+    bent = bend(frame, frame.matched, cloud, start, SIZED, _BENDING)
+    return bent, float(cost[apart].min() / cost[best]) if apart.any() else np.inf
 
 
-def _check_topology(surface: Surface, template: Frame) -> None:
-    domain = template.parameterization.domain
-    for name, given in (("scan", surface), ("template", template.surface)):
-        unused = np.flatnonzero(~given.topology.used)
-        if len(unused):
-            raise TopologyError(
-                f"{len(unused)} vertices of the {name} belong to no face, first vertex {unused[0]}",
-                indices=unused[:10].tolist(),
-                count=len(unused),
-                hint="meshconv.repair drops them",
-            )
-        if not given.face_areas.any():
-            raise DegenerateError(
-                f"the area of the {name} is 0: all vertices lie in one point or on one line"
-            )
-    matched = len(template.matched)
-    if matched < _LEAST_MATCHED:
-        raise DegenerateError(
-            f"the template has {matched} vertices to be matched ({template.surface.n_vertices} in"
-            f" all), {_LEAST_MATCHED} at least are needed to tell how a scan lies",
-            count=matched,
-            hint="subdivide its faces",
-        )
-    loops = len(surface.boundary_loops)
-    if domain == "sphere" and loops:
-        raise TopologyError(
-            f"the template is a sphere, the scan has {loops} boundary loops",
-            hint="close them: repair(target='sphere')",
-        )
-    if domain == "disk" and not loops:
-        raise TopologyError(
-            "the template is a disk, the scan is closed", hint="cut it, or use a sphere template"
-        )
+def _least_turned(cost: FloatArray, turns: list[FloatArray]) -> int:
+    """Return which of the poses that fit nearly as well as the best turns a bowl least: its shape
+    hardly tells the turn about its axis, and the scanner knew better.
+    """
+    even = np.flatnonzero(cost <= _AS_IT_CAME * cost.min())
+    return int(even[np.argmax([np.trace(turns[k]) for k in even])])

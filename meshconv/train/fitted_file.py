@@ -190,10 +190,13 @@ def _template_arrays(template: Frame) -> Arrays:
         "template.faces": flat.surface.faces,
         "template.coordinates": flat.coordinates,
         "template.landmarks": template.landmarks,
+        "template.population": template.population,
+        "template.rivals": template.rivals,
     }
 
 
 def _template(arrays: Arrays, head: Mapping[str, Any]) -> Template:
     surface = Surface(arrays["template.vertices"], arrays["template.faces"])
     flat = Parameterization(surface, arrays["template.coordinates"], head["domain"])
-    return Template(flat, arrays["template.landmarks"], head["orientation"])
+    known = arrays["template.population"], arrays["template.rivals"]
+    return Template(flat, arrays["template.landmarks"], head["orientation"], *known)

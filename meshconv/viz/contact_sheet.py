@@ -98,6 +98,7 @@ def contact_sheet(
         "contact_sheet.html",
         title=title,
         frame=camera(template.surface),
+        open_turn=template.open_turn,
         doubtful=[tile for tile in ordered if tile.doubts],
         others=[tile for tile in ordered if not tile.doubts],
         skipped=left_out(skipped),

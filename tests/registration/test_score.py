@@ -145,3 +145,62 @@ def test_the_hand_of_an_organ_is_told_and_that_of_a_face_said_to_be_open(left: b
         fit = fit_template(scan.mirrored() if left else scan, frame(), mirror="auto")
     assert 1 <= fit.mirror_rival < 1.15
     assert fit_template(scan, frame()).mirror_rival == np.inf
+
+
+@pytest.mark.parametrize("seed", range(34, 38))
+def test_a_small_part_lies_right_or_its_place_is_said_to_be_uncertain(seed: int) -> None:
+    scan, turn = posed(cut(face(1500, identity=seed, triangulation=seed), 0.22, seed), seed)
+    fit, said = fitted(scan)
+    assert said or (off(fit, turn) < 20 and fit.score.aside > 1.15)
+    assert fit.score.measures.coverage < 0.6 and np.isfinite(fit.score.aside)
+    whole = fitted(posed(face(900, identity=seed, triangulation=seed), seed)[0])[0]
+    assert whole.score.aside == np.inf and whole.score.looseness == 0
+
+
+def test_a_part_without_relief_has_no_certain_place() -> None:
+    flat = Template.from_surface(bumpy_heightfield(24))
+    points = flat.surface.vertices
+    middle = np.linalg.norm(points - points.mean(axis=0), axis=1)
+    used, faces = np.unique(
+        flat.surface.faces[(middle < 0.2)[flat.surface.faces].all(axis=1)], return_inverse=True
+    )
+    smooth = Surface(points[used] * [1, 1, 0], faces.reshape(-1, 3))
+    fit, said = fitted(smooth, flat)
+    assert "of the template: its place is not certain" in said[0] and fit.score.looseness > 1
+
+
+def bowl(seed: int) -> Surface:
+    """Nearly round, each with small dents of its own, all standing alike."""
+    ball = delaunay_sphere(400, seed=seed)
+    dents = np.random.default_rng(seed).normal(0, 0.02, (4, 3))
+    radius = 1 + np.sin(ball.vertices @ dents.T * 40 + np.arange(4)).sum(axis=1) * 0.02
+    points = radius[:, None] * ball.vertices * [30.0, 30.0, 50.0]
+    used, faces = np.unique(
+        ball.faces[(ball.vertices[ball.faces, 2] < 0.6).all(axis=1)], return_inverse=True
+    )
+    return repair(Surface(points[used], faces.reshape(-1, 3)), target="disk").surface
+
+
+def test_bowls_are_said_once_to_have_an_open_turn_and_lie_as_they_came() -> None:
+    with pytest.warns(
+        RegistrationWarning, match="turn of these surfaces is not determined"
+    ) as all_:
+        bowls = Template.from_population([bowl(k) for k in range(6)])
+    assert len(all_) == 1 and "lies as it came" in bowls.open_turn
+    for seed in (20, 21, 22):
+        fit, said = fitted(bowl(seed), bowls)
+        assert not said and fit.score.value > 0.5
+        assert off(fit, np.eye(3)) < 15 and "turn is not determined" in fit.remarks[0]
+    assert not frame().open_turn and not fitted(face(900, identity=9))[0].remarks
+
+
+def test_what_reaches_off_the_template_is_cut_off_and_said_so() -> None:
+    scan = face(900, identity=9)
+    loop, points = scan.boundary_loops[0], scan.vertices.copy()
+    out = points[loop[:3]] - points.mean(axis=0)
+    points[loop[:3]] += 40 * out / np.linalg.norm(out, axis=1)[:, None]
+    fit, said = fitted(Surface(points, scan.faces))
+    count, farthest = fit.off_template
+    assert len(said) == 1 and "off the template: they are cut off" in said[0]
+    assert 3 <= count <= 4 and 30 < farthest / fit.pose.scale < 45 and fit.score.value > 0.5
+    assert len(fit.parameterization().flipped_faces()) == 0

@@ -25,7 +25,9 @@ _LEAST_STRETCH = 0.03  # differences below do not count
 _SPREAD = 6.0  # median absolute deviations of its own population that are one doubt
 _CLEAR = 1.16  # rivals: from no doubt about the pose to one at `EVEN`
 MOST = 0.6  # of the template: what covers more is not looked for aside
-_CLEAR_ASIDE, _EVEN_ASIDE = 1.3, 1.15
+_CLEAR_ASIDE = 1.4
+_EVEN_ASIDE = (1.1, 1.25)  # of what covers a third of the template or more, and of less
+_THIRD = 0.33
 _LITTLE = 0.2  # of the template: what covers less has no certain place
 
 
@@ -157,7 +159,8 @@ def score(
     """Judge a fit by what is usual in the frame's own population, where it has one."""
     usual, more = _reference(frame)
     worse = np.maximum((_badness(np.array([astuple(measures)]))[0] - usual) / more, 0.0)
-    loose = max(_nearness(aside, _CLEAR_ASIDE, _EVEN_ASIDE), _LITTLE / max(measures.coverage, 1e-9))
+    even = _EVEN_ASIDE[measures.coverage < _THIRD]
+    loose = max(_nearness(aside, _CLEAR_ASIDE, even), _LITTLE / max(measures.coverage, 1e-9))
     return FitScore(
         measures,
         rival,

@@ -44,6 +44,7 @@ _BENDING, _TRIAL = Schedule(20), Schedule(6, 16, 20)
 _OTHER = 1 + 2 * np.cos(np.radians(30))  # trace of a turn by 30 degrees: another pose
 _AS_IT_CAME = 1.2  # times as far off as the best, and yet taken of bowls if it turns them less
 _FAR_OFF = 0.06  # of the size: what reaches farther beyond the template is named
+_SCALE = 0.12  # that a part may be larger or smaller than its unit says, as people are
 _APART = 0.05  # of the size: a place farther away is another
 _CLOSE = 1.15  # ratio of residuals below which a shape does not tell from its mirror image
 Mirror = bool | Literal["auto"]
@@ -284,8 +285,9 @@ def _as_part(
     places = np.array([landed(frame, trial, few) for trial in trials])
     away = np.median(np.linalg.norm(places - places[best], axis=2), axis=1)
     apart = away > _APART * frame.size
-    start = trials[best].pose if apart[0] else pose
-    bent = bend(frame, frame.matched, cloud, start, SIZED, _BENDING)
+    if apart[0] or abs(np.log(bent.pose.scale / ratio)) > _SCALE:
+        start = trials[best].pose if apart[0] else pose
+        bent = bend(frame, frame.matched, cloud, start, SIZED, _BENDING)
     return bent, float(cost[apart].min() / cost[best]) if apart.any() else np.inf
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import _face_tables as faces
+import _kind_tables as kinds
 import _layer_tables as layers
 import _population_tables as populations
 
@@ -338,6 +339,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "variants": lambda: table(
         *faces.variants(read("classify_variants")["rows"]), minutes("classify_variants")
     ),
+    "kinds": lambda: table(
+        *kinds.accuracies(read("kinds")["rows"], "python benchmarks/kinds.py"), minutes("kinds")
+    ),
+    "kinds sites": lambda: table(*kinds.sites(read("kinds")["rows"], "python benchmarks/kinds.py")),
     "others": lambda: table(
         *faces.others(read("classify_others")["rows"], OTHERS), minutes("classify_others")
     ),

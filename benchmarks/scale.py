@@ -38,7 +38,7 @@ from meshconv.mesh.shapes import face
 SIZES = (9_000, 27_000, 108_000, 418_000)
 STAGES = ("load", "check", "repair", "conformal map", "fit", "place", "resampler", "channels")
 STEP = "density step 1000"
-STEEPEST = 27_000  # vertices up to which the step of density is measured too
+STEEPEST = 108_000  # vertices up to which the step of density is measured too
 BAR = 1.2
 
 

@@ -14,6 +14,7 @@ from meshconv.errors import ArgumentError, ArrayTypeError, NonFiniteError, Solve
 from meshconv.operators.cholesky import fronts
 from meshconv.operators.cholesky.factor import analyse
 from meshconv.operators.cholesky.ordering import nested_dissection
+from meshconv.operators.cholesky.pattern import near_in_memory
 from meshconv.operators.solve import FixedValueSolver, SPDSolver
 
 
@@ -340,3 +341,31 @@ def test_points_in_few_places_are_ordered_too():
     for points in (np.floor(where / 35), (where > 68).astype(float), where * [1.0, 0.0]):
         fronts = analyse(A.indptr, A.indices, points)
         assert fronts is not None and np.array_equal(np.sort(fronts.order), np.arange(4900))
+
+
+def test_unknowns_in_random_order_are_put_near_each_other_in_memory():
+    A, where = grid(70)
+    shuffled = np.random.default_rng(3).permutation(4900)
+    B = sparse.csr_array(A[shuffled][:, shuffled])
+    kept, moved = (
+        near_in_memory(m.indptr, m.indices, p) for m, p in ((A, where), (B, where[shuffled]))
+    )
+    assert kept.given is None and kept.indices is A.indices
+    rows = np.repeat(np.arange(4900), np.diff(moved.indptr))
+    assert np.abs(rows - moved.indices).mean() < 8 * 70
+    there = sparse.csr_array((B.data[moved.entry], moved.indices, moved.indptr), shape=B.shape)
+    assert abs(there - B[moved.given][:, moved.given]).max() == 0.0
+
+
+@given(random_graphs)
+def test_a_shuffled_matrix_is_refactored_as_it_is_factored(rng):
+    A, where = grid(60)
+    p = rng.permutation(3600)
+    first, second = (
+        sparse.csr_array((A + s * sparse.eye_array(3600))[p][:, p]) for s in (0.1, 2.0)
+    )
+    solver, b = SPDSolver(first, coordinates=where[p]), rng.normal(size=3600)
+    solver.refactor(second)
+    expected = SPDSolver(second, coordinates=where[p]).solve(b)
+    assert np.array_equal(solver.solve(b), expected)
+    np.testing.assert_allclose(second @ expected, b, atol=1e-12)

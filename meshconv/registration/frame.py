@@ -95,8 +95,9 @@ class Frame:
         if usual >= EVEN:
             return ""
         return (
-            f"the turn of these surfaces is not determined by their shape (in the median another "
-            f"pose is only {usual:.2f} times as far off): as far as it is, each lies as it came"
+            "the turn of these surfaces is not determined by their shape (in the median another "
+            f"pose is only {max(usual, 1.0):.2f} times as far off): as far as it is, "
+            "each lies as it came"
         )
 
     @cached_property

@@ -114,7 +114,7 @@ class TemplateFit:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What is as usual in this frame and yet should be known, in words."""
-        rival = f"another pose is only {self.score.rival:.2f} times as far off"
+        rival = f"another pose is only {max(self.score.rival, 1):.2f} times as far off"
         turn = (f"its turn is not determined by its shape, as usual in this frame ({rival})",)
         return (turn if self.score.usual_turn else ()) + self.cut_off
 

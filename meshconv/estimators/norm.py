@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from meshconv._check import FloatArray
 from meshconv.errors import ArgumentError
 from meshconv.registration.frame import Frame
+from meshconv.resample.placed import say_doubts
 from meshconv.saliency.project import to_vertices
 from meshconv.stats.normative import ImageNorm, NormativeScore
 from meshconv.train.config import PrepareConfig
@@ -150,6 +151,7 @@ class NormativeModel(ImageNorm):
             raise ArgumentError("fitted on images: there is no frame", hint="pass template=")
         scan = as_scan(image)
         placed = place_scan(scan, self.template, self.config)
+        say_doubts({scan.name: placed.doubts})
         pixels = image_of(placed, self.config).channels
         found = super().score(pixels, covariates)
 

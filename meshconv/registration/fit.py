@@ -61,12 +61,7 @@ def fit_template(
     Besl, McKay, 1992, A method for registration of 3-D shapes. doi:10.1109/34.121791
     Amberg, Romdhani, Vetter, 2007, Optimal step nonrigid ICP. doi:10.1109/CVPR.2007.383165
     """
-    if not isinstance(mirror, bool) and mirror != "auto":
-        raise ArgumentError(f"mirror must be True, False or 'auto', found {mirror!r}")
-    require_kind(surface, "surface", Surface)
-    require_kind(template, "template", Frame)
-    marks = find_landmarks(surface, template.landmarks, landmarks)
-    fit = fit_frame(surface, template, marks, mirror)
+    fit = quiet_fit(surface, template, landmarks=landmarks, mirror=mirror)
     if fit.doubts:
         text = f"the scan may lie wrong in the frame: {'; '.join(fit.doubts)}"
         warnings.warn(text, RegistrationWarning, stacklevel=2)
@@ -74,6 +69,18 @@ def fit_template(
         text = f"the scan reaches beyond the frame: {fit.cut_off[0]}"
         warnings.warn(text, RegistrationWarning, stacklevel=2)
     return fit
+
+
+def quiet_fit(
+    surface: Surface, template: Frame, *, landmarks: ArrayLike | None, mirror: Mirror
+) -> TemplateFit:
+    """Return what `fit_template` does; its doubts are for whoever asked to say."""
+    if not isinstance(mirror, bool) and mirror != "auto":
+        raise ArgumentError(f"mirror must be True, False or 'auto', found {mirror!r}")
+    require_kind(surface, "surface", Surface)
+    require_kind(template, "template", Frame)
+    marks = find_landmarks(surface, template.landmarks, landmarks)
+    return fit_frame(surface, template, marks, mirror)
 
 
 def register(

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from meshconv._check import FloatArray, IntArray, require_kind
+from meshconv.errors import RegistrationWarning
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
 from meshconv.mesh_repair.repair import repair
 from meshconv.mesh_repair.repaired import Repaired
-from meshconv.registration.fit import fit_template
+from meshconv.registration.fit import quiet_fit
 from meshconv.registration.frame import Frame
 from meshconv.registration.template_fit import Mirror, TemplateFit
 from meshconv.resample.alignment import Alignment, align
 from meshconv.resample.channels import chosen, field_names, fields_of
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.resampler import Resampler
+
+_NEAR = 2.0  # times the template's size: a scan in another unit is as near once it is converted
+_NAMED = 20  # doubtful scans in a warning
+_FAR = 3.2  # times the template's size, beyond which scans of one kind hardly differ
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +37,8 @@ class Placed:
     ----------
     given : Surface
         The scan as it came.
+    unit : float
+        What it was multiplied by to be in the template's unit of length: a power of ten, mostly 1.
     repaired : Repaired or None
         What was mended; None where mending was not asked for.
     fit : TemplateFit
@@ -46,6 +55,7 @@ class Placed:
     """
 
     given: Surface
+    unit: float
     repaired: Repaired | None
     fit: TemplateFit
     parameterization: Parameterization
@@ -53,7 +63,9 @@ class Placed:
 
     @property
     def surface(self) -> Surface:
-        """The surface that lies in the frame: mended, and mirrored if that was said."""
+        """The surface that lies in the frame: mended, in the template's unit, and mirrored if that
+        was said.
+        """
         return self.parameterization.surface
 
     @property
@@ -62,6 +74,20 @@ class Placed:
         one.
         """
         return None if self.repaired is None else self.repaired.vertex_origin
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What a person should look at: of the unit of length and of the fit, and what lies beyond
+        the frame.
+        """
+        ratio = float(np.sqrt(self.surface.area)) / self.fit.template.size
+        converted = f"it is in another unit of length: converted to the frame's by {self.unit:g}"
+        strange = f"it is {ratio:.3g} times as large as the frame: in another unit of length?"
+        return (
+            ((converted,) if self.unit != 1.0 else ())
+            + (() if 1 / _FAR < ratio < _FAR else (strange,))
+            + (self.fit.doubts or self.fit.cut_off)
+        )
 
     @cached_property
     def alignment(self) -> Alignment:
@@ -101,7 +127,8 @@ def place(
     Parameters
     ----------
     surface : Surface
-        In any pose and unit.
+        In any pose. One whose size is that of the template but for a power of ten (metres among
+        millimetres) is converted, with a warning; lengths in the image are in the template's unit.
     template : Template
         The frame.
     size : int
@@ -117,6 +144,12 @@ def place(
     MeshConvError
         If the scan cannot be mended, or cannot be brought into the frame; see `meshconv.register`.
 
+    Warns
+    -----
+    RegistrationWarning
+        If it is doubtful whether the scan lies right, see `meshconv.fit_template`; if it was
+        converted to the template's unit, or is so large or small that it may be in another.
+
     Examples
     --------
     >>> from meshconv import Template
@@ -125,9 +158,65 @@ def place(
     >>> placed.image(["difference_z"]).channels.shape
     (1, 17, 17)
     """
+    placed = quietly_placed(
+        surface, template, size=size, mend=mend, landmarks=landmarks, mirror=mirror
+    )
+    if placed.doubts:
+        text = f"the scan should be looked at in the frame: {'; '.join(placed.doubts)}"
+        warnings.warn(text, RegistrationWarning, stacklevel=2)
+    return placed
+
+
+def quietly_placed(
+    surface: Surface,
+    template: Frame,
+    *,
+    size: int,
+    mend: bool,
+    landmarks: ArrayLike | None = None,
+    mirror: Mirror = False,
+) -> Placed:
+    """Return what `place` does; its doubts are for whoever asked to say."""
     require_kind(template, "template", Frame)
+    require_kind(surface, "surface", Surface)
     mended = repair(surface, target=template.parameterization.domain) if mend else None
     clean = surface if mended is None else mended.surface
-    fit = fit_template(clean, template, landmarks=landmarks, mirror=mirror)
+    unit = _unit(clean, template)
+    if unit != 1.0:
+        clean = Surface(clean.vertices * unit, clean.faces)
+        landmarks = _converted(landmarks, unit)
+    fit = quiet_fit(clean, template, landmarks=landmarks, mirror=mirror)
     flat = fit.parameterization()
-    return Placed(surface, mended, fit, flat, Resampler(flat, size))
+    return Placed(surface, unit, mended, fit, flat, Resampler(flat, size))
+
+
+def say_doubts(found: Mapping[str, Sequence[str]]) -> None:
+    """Warn, from where the caller was called, of all scans that may lie wrong, by name.
+
+    Warns
+    -----
+    RegistrationWarning
+        One for all of them: how many of how many, and what a person should look at.
+    """
+    doubtful = [f"{name}: {'; '.join(doubts)}" for name, doubts in found.items() if doubts]
+    if doubtful:
+        more = [f"and {len(doubtful) - _NAMED} more"] if len(doubtful) > _NAMED else []
+        lines = "\n  ".join([*doubtful[:_NAMED], *more])
+        text = f"{len(doubtful)} of {len(found)} scans should be looked at in the frame:\n  {lines}"
+        warnings.warn(text, RegistrationWarning, stacklevel=3)
+
+
+def _unit(surface: Surface, template: Frame) -> float:
+    """Return the power of ten by which a scan is to be multiplied to have the template's size; 1
+    where none brings it there.
+    """
+    ratio = template.size / float(np.sqrt(surface.area)) if surface.area > 0.0 else 1.0
+    power = 10.0 ** float(np.round(np.log10(ratio)))
+    return power if 1 / _NEAR < ratio / power < _NEAR else 1.0
+
+
+def _converted(landmarks: ArrayLike | None, unit: float) -> ArrayLike | None:
+    """Return points in another unit; numbers of vertices as they are."""
+    if landmarks is None or np.ndim(landmarks) != 2:
+        return landmarks
+    return np.asarray(landmarks, dtype=np.float64) * unit

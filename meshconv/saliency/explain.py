@@ -13,7 +13,7 @@ from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.sketch import card, drawing, heat
 from meshconv.mesh.surface import Surface
 from meshconv.resample.geometry_image import GeometryImage
-from meshconv.resample.placed import Placed, place
+from meshconv.resample.placed import Placed, quietly_placed, say_doubts
 from meshconv.resample.resampler import Resampler
 from meshconv.saliency.attribute import attribute, unit_range
 from meshconv.saliency.project import to_vertices
@@ -124,7 +124,10 @@ def explain(fitted: Fitted, scan: Any, *, method: str = "density") -> Explanatio
     """
     frame, given = fitted.frame, as_scan(scan)
     how = fitted.settings.prepare
-    placed = place(given.surface, frame, size=how.size, mend=how.repair, mirror=given.mirrored)
+    placed = quietly_placed(
+        given.surface, frame, size=how.size, mend=how.repair, mirror=given.mirrored
+    )
+    say_doubts({given.name: placed.doubts})
     image = placed.image(how.channels)
     task = fitted.network.tasks[0] if len(fitted.network.tasks) > 1 else None
     x = fitted.standardizer(image.channels[None].astype(np.float32))

@@ -72,4 +72,6 @@ def _beside(model: LinearModel, products: FloatArray, count: int) -> LinearModel
     scores = products @ vectors[:, -count:][:, kept]
     basis, triangle = np.linalg.qr(np.hstack([model.nuisance, scores]))
     size = np.abs(np.diag(triangle))
-    return replace(model, nuisance=basis[:, size > 1e-9 * max(float(size.max()), 1e-300)])
+    return replace(
+        model, nuisance=basis[:, size > 1e-9 * max(float(size.max(initial=0.0)), 1e-300)]
+    )

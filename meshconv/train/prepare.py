@@ -25,7 +25,7 @@ from meshconv.io.npz_layout import numbers_begin
 from meshconv.registration.frame import Frame
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.image_stack import ImageStack
-from meshconv.resample.placed import Placed, place
+from meshconv.resample.placed import Placed, quietly_placed, say_doubts
 from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
 from meshconv.train.config import PrepareConfig
 from meshconv.train.engines import results
@@ -34,9 +34,10 @@ from meshconv.train.scan_measures import measures_of
 from meshconv.train.scans import EXPECTED, ScanLike, Unread, all_of, population_of, unread
 from meshconv.train.skipped import Skipped
 
-_VERSION = 2  # of the images: raise it when preparation gives other values
+_VERSION = 3  # of the images: raise it when preparation gives other values
 _IMAGE = "image.channels"  # what the arrays of a cache file are called
 _MEASURED = "measures"
+_DOUBTS = "doubts"
 _IN_MEMORY = 1 << 29  # bytes of images beyond which they stay in the cache
 
 
@@ -113,12 +114,15 @@ def prepare(
         raise all_of(skipped, len(scans)) from skipped[0].error
     if not done:
         raise ArgumentError(f"none of {len(scans)} scans could be prepared; first {skipped[0]}")
+    say_doubts({one.name: one.doubts for one in done})
     return _stack(done, skipped, job.config)
 
 
 def place_scan(scan: Scan, template: Frame, config: PrepareConfig) -> Placed:
-    """Return one scan in the frame, with everything that is needed to come back."""
-    return place(scan.surface, template, size=config.size, mend=config.repair, mirror=scan.mirrored)
+    """Return one scan in the frame, with everything that is needed to come back; quietly."""
+    return quietly_placed(
+        scan.surface, template, size=config.size, mend=config.repair, mirror=scan.mirrored
+    )
 
 
 def image_of(placed: Placed, config: PrepareConfig) -> GeometryImage:
@@ -144,6 +148,7 @@ class _Done:
     label: int
     image: NDArray[np.float32] | Path
     measures: FloatArray
+    doubts: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,6 +182,7 @@ class _Job:
         if isinstance(found, Skipped):
             return found
         index, scan = found
+        whose = index, scan.name, scan.subject, scan.label
         path = None if self.cache is None else self.cache / f"{self._key(scan)}.npz"
         if path is None or not _is_cached(path, self.config):
             try:
@@ -187,11 +193,11 @@ class _Job:
                 return Skipped(index, scan.name, error)
             image = made.channels.astype(np.float32)
             if path is None:
-                return _Done(index, scan.name, scan.subject, scan.label, image, measures)
+                return _Done(*whose, image, measures, placed.doubts)
             more = {_MEASURED: measures} if self.config.measures else {}
-            write_checkpoint(path, {_IMAGE: image, **more}, {})
+            write_checkpoint(path, {_IMAGE: image, **more}, {_DOUBTS: list(placed.doubts)})
         measures = _measures_in(path) if self.config.measures else np.zeros(0)
-        return _Done(index, scan.name, scan.subject, scan.label, path, measures)
+        return _Done(*whose, path, measures, tuple(read_checkpoint(path)[1][_DOUBTS]))
 
     def _key(self, scan: Scan) -> str:
         """Return a name made of all that the image depends on."""

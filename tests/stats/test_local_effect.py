@@ -78,3 +78,20 @@ def test_scores_repeated_scans_and_words():
     assert paired.local[PLACE] == pytest.approx(2, abs=0.2)
     few = group_map(images[:6], np.arange(6) % 2, channels=CHANNELS, permutations=0)
     np.testing.assert_array_equal(few.local, few.millimetres)  # nothing to predict with
+
+
+def test_a_difference_everywhere_within_subjects_leaves_nothing_to_compare_with():
+    """Twice seen, and moved by 5 mm everywhere: the local estimate is that."""
+    first = _images(3, 0.0, np.zeros(20))
+    second = first + 0.1 * np.random.default_rng(4).normal(size=first.shape)
+    second[:, 2] += 5.0
+    found = group_map(
+        np.concatenate([first, second]),
+        ["a"] * 20 + ["b"] * 20,
+        reference="a",
+        subjects=[f"s{k}" for k in range(20)] * 2,
+        channels=CHANNELS,
+        permutations=50,
+    )
+    assert found.significant().all()
+    np.testing.assert_allclose(found.local, 5.0, atol=0.2)

@@ -1,4 +1,4 @@
-"""Scans in other units of length: converted and said, or doubted; never another shape in silence."""
+"""Scans in other units of length are converted and said so, or doubted; never in silence."""
 
 import warnings
 

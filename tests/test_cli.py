@@ -175,3 +175,10 @@ def test_doctor_names_versions_and_solver(capsys: pytest.CaptureFixture[str]) ->
         and "multifrontal" in data["solver"]
         and data["compiled code"]
     )
+
+
+@pytest.mark.parametrize("text", ["0/12", "13/12", "1", "a/b", "1/0"])
+def test_a_job_that_is_none_of_an_array_is_refused_with_the_first(text, capsys):
+    with pytest.raises(SystemExit):
+        main(["prepare", "study", "--template", "t.npz", "--cache", "c", "--shard", text])
+    assert "is no job of an array: 1/" in capsys.readouterr().err

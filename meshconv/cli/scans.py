@@ -154,11 +154,19 @@ def _explain(args: argparse.Namespace) -> int:
         raise all_of(bad, len(args.files)) from bad[0].error
     skipped = texts(bad)
     write_bytes_atomic(args.out / "explanations.json", (as_json(rows) + "\n").encode())
-    lines = [f"{one_line(row['file'])}\t{one_line(row['label'])}" for row in rows]
+    lines = [
+        f"{one_line(row['file'])}\t{one_line(row['label'])}{_how_sure(row['probabilities'])}"
+        for row in rows
+    ]
     data = {"explanations": rows, "skipped": skipped, **quality(model)}
     emit(args, data, with_skipped(lines, skipped))
     _say_doubt(args, model)
     return 0
+
+
+def _how_sure(probabilities: Any) -> str:
+    """Return the probability of the class that was said; nothing for measures."""
+    return f"\t{max(probabilities.values()):.3f}" if probabilities else ""
 
 
 def _write_explanation(found: Any, target: Path, *, picture: bool) -> None:

@@ -16,7 +16,7 @@ from meshconv.cli.options import (
     refuse_existing,
     study,
 )
-from meshconv.cli.output import emit
+from meshconv.cli.output import aligned, emit
 from meshconv.cli.scans import add_model, images, measured, quality, texts, with_skipped
 from meshconv.errors import ArgumentError
 
@@ -55,9 +55,8 @@ def add_commands(commands: Commands) -> None:
 
 
 def _add_frame(parser: argparse.ArgumentParser, *, needs_cache: bool = False) -> None:
-    parser.add_argument(
-        "--template", type=Path, help="the frame (.npz); by default the mean of the first scans"
-    )
+    help_text = "the frame (.npz); by default the mean of the first scans"
+    parser.add_argument("--template", type=Path, help=help_text)
     parser.add_argument(
         "--turn",
         type=float,
@@ -106,11 +105,11 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
 
 
 def _shard(text: str) -> tuple[int, int]:
-    """Return i and n of i/n; what is no shard, the parser refuses."""
-    which, count = map(int, text.split("/"))
-    if not 1 <= which <= count:
-        raise ValueError(text)
-    return which, count
+    """Return i and n of i/n."""
+    which, _, count = text.partition("/")
+    if not (which.isdecimal() and count.isdecimal() and 1 <= int(which) <= int(count)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no job of an array: 1/N is the first")
+    return int(which), int(count)
 
 
 def _add_own(parser: argparse.ArgumentParser, name: str, **options: Any) -> None:
@@ -227,7 +226,8 @@ def _trained(args: argparse.Namespace, model: Any) -> None:
         **quality(model),
         "skipped": texts(model.skipped_),
     }
-    emit(args, data)
+    shown = {key: value for key, value in data.items() if key not in {"quality", "skipped"}}
+    emit(args, data, with_skipped([aligned(shown), *measured(model)], data["skipped"]))
 
 
 def _tested(args: argparse.Namespace, scans: FolderDataset) -> tuple[Any, Any, Any, Any, Any]:

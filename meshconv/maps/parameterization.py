@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,6 +93,11 @@ class Parameterization:
                 f"({int(outside.sum())} such vertices)"
             )
 
+    def __repr__(self) -> str:
+        surface = self.surface
+        counts = f"{surface.n_vertices} vertices, {surface.n_faces} faces"
+        return f"{type(self).__name__}({counts}, on the {self.domain})"
+
     def _repr_html_(self) -> str:
         """The checkerboard on the surface and in the domain, and the map's figures: for
         notebooks.
@@ -153,7 +159,7 @@ class Parameterization:
 
         Parameters
         ----------
-        image : PIL.Image, optional
+        image : PIL.Image or path, optional
             Laid over the unit square, its lower left corner at (0, 0); a checkerboard, which shows
             what the map does, if None.
         """
@@ -164,6 +170,8 @@ class Parameterization:
         if image is None:
             tiles = np.indices((16, 16)).sum(axis=0) % 2
             image = Image.fromarray(np.kron(tiles * 90 + 140, np.ones((32, 32))).astype(np.uint8))
+        elif isinstance(image, str | PathLike):
+            image = Image.open(image)
         mesh.visual = TextureVisuals(uv=self.uv(), image=image)
         return mesh
 

@@ -69,6 +69,13 @@ class GeometryImage:
         object.__setattr__(self, "mask", read_only(mask, np.bool_, self.mask))
         object.__setattr__(self, "names", names)
 
+    def __repr__(self) -> str:
+        count, size = len(self.names), self.size
+        return (
+            f"GeometryImage({count} channel{'s' if count != 1 else ''} of {size} x {size}: "
+            f"{', '.join(self.names)}; {int(self.mask.sum())} nodes on the surface)"
+        )
+
     @property
     def size(self) -> int:
         """Nodes per side N."""

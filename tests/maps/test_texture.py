@@ -69,3 +69,10 @@ def test_convert_keeps_texture_coordinates(tmp_path: Path) -> None:
     u, v = mc.read(tmp_path / "c.glb").vertex_fields["uv"].T  # v from the top
     assert np.allclose(np.column_stack([u, 1 - v]), FLAT.uv(), atol=1e-6)
     assert np.allclose(mc.read(tmp_path / "d.obj").corner_uv, corners, atol=1e-6)
+
+
+def test_a_picture_is_taken_by_its_path_too(tmp_path: Path) -> None:
+    FLAT.to_trimesh().export(tmp_path / "a.obj")
+    (picture,) = tmp_path.glob("*.png")
+    FLAT.to_trimesh(picture).export(tmp_path / "b.glb")
+    assert trimesh.load(tmp_path / "b.glb", force="mesh").visual.uv.shape == (FACE.n_vertices, 2)

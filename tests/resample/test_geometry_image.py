@@ -43,3 +43,8 @@ def test_refusals():
         GeometryImage(GOOD, ["a", "a"], MASK)
     with pytest.raises(ArgumentError, match="N must lie in 2"):
         GeometryImage(np.zeros((1, 1, 1)), ["a"], np.ones((1, 1), bool))
+
+
+def test_it_prints_in_a_line():
+    image = GeometryImage(np.zeros((2, 9, 9)), ["a", "b"], np.ones((9, 9), dtype=bool))
+    assert str(image) == "GeometryImage(2 channels of 9 x 9: a, b; 81 nodes on the surface)"

@@ -18,7 +18,7 @@ from meshconv.maps.locate import lift
 from meshconv.maps.parameterization import Parameterization
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class EqualizedMap(Parameterization):
     """A `Parameterization` with the population that it was asked to even out, hence with its own
     true error.

@@ -21,6 +21,8 @@ import _kind_tables as kinds
 import _layer_tables as layers
 import _population_tables as populations
 
+from meshconv.benchmark.page import over_populations
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results"
 
@@ -230,8 +232,7 @@ def headline() -> str:
         if (row["task"], row["mesh"], row["who"]) == ("factor + 2 solves", "bump200k", "meshconv")
     )
     steep = next(r for r in read("density")["rows"] if r["published"] and r["density"] == "synth2")
-    middle = _mean_errors("2.5")
-    site = faces.sites(read("classify")["rows"], [])[1][2]
+    alike = faces.by_task(over_populations(read("kinds")["rows"]))
     marks = {row["landmarks"]: row for row in read("registration")["rows"]}
     ply = next(row for row in read("io")["rows"] if row["file"].startswith("STL"))
     organ = {row["method"]: row for row in read("adrenal")["means"]}
@@ -259,16 +260,16 @@ def headline() -> str:
             "python benchmarks/density.py",
         ],
         [
-            "two groups of faces, 2.5 mm: mean error",
-            middle[0],
-            f"{middle[1]} (plain CNN, best of two)",
-            "python benchmarks/classify.py",
+            "faces whose groups are alike in the mean: error",
+            f"{kinds.error(alike, 'DECNN 33'):.3f}",
+            f"{kinds.error(alike, 'PCA 99.9 % + RBF-SVM'):.3f} (PCA + RBF-SVM)",
+            "python benchmarks/kinds.py",
         ],
         [
-            "the site found, 1.5 mm: ROC-AUC (least)",
-            site[1],
-            f"{site[4]} (Grad-CAM)",
-            "python benchmarks/classify.py",
+            "the site found there: ROC-AUC (least)",
+            kinds.site(alike, "DECNN 33", "density"),
+            f"{kinds.site(alike, 'plain 33', 'gradcam')} (Grad-CAM, plain)",
+            "python benchmarks/kinds.py",
         ],
         [
             "*angle error of a face, degrees*",
@@ -304,14 +305,6 @@ def headline() -> str:
     head = ["the best, and in *italics* the worst", "meshconv", "beside it", "printed by"]
     lines = [head, ["---"] * 4, *([*row[:3], f"`{row[3]}`"] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _mean_errors(peak: str) -> tuple[str, str]:
-    """Mean error of DECNN and of the better plain network over the effects of one peak."""
-    for row in faces.summary(read("classify")["rows"], read("classify_65")["rows"])[1]:
-        if row[0].startswith(f"{peak} mm, 33"):
-            return row[2], row[3]
-    raise SystemExit(f"no results of {peak} mm")
 
 
 def installed() -> str:

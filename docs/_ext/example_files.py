@@ -44,4 +44,5 @@ def write(folder: Path, *, model: bool = True) -> None:
 
 
 if __name__ == "__main__":
+    print("scan.ply, mean_face.ply, study/ at once; model.mc is trained then, two CPU minutes")
     write(Path(sys.argv[1]))

@@ -114,6 +114,23 @@ def detection(found: Row) -> Table:
     return _table(found["summary"], head, f"layers_detect.py{_fewer(found)}")
 
 
+def segmentation(found: Row, task: str, small: str) -> Table:
+    """Intersection over union, of all classes and of the smallest objects."""
+    equal = "plain, equal parameters"
+    head = {
+        "network": ("network", "{}"),
+        "parameters": ("parameters", "{}"),
+        "mean IoU": ("mean IoU", "{:.3f}"),
+        "less equal parameters": (f"mean IoU - {equal}", "{:+.3f}"),
+        f"IoU, {small}": (f"IoU of {small}", "{:.3f}"),
+        f"{small}, less equal parameters": (f"IoU of {small} - {equal}", "{:+.3f}"),
+        "time / equal parameters": (f"test time / {equal}", "{:.1f}"),
+        "CPU s to train": ("train s", "{:.0f}"),
+        "seeds": ("seeds", "{}"),
+    }
+    return _table(found["summary"], head, f"layers_segment.py {task}{_fewer(found)}")
+
+
 def attention(cost: Row, faces: Row, pneumonia: Row) -> Table:
     """Attention layers, like for like: time, parameters, faces and PneumoniaMNIST."""
     time = {row["layer"]: row for row in cost["time"] if row["side"] == 224}

@@ -22,7 +22,7 @@ from _learning import arguments, parsed
 
 from meshconv.benchmark.seeds import as_words
 
-PARTS = ("scale", "sizes", "adaptive", "stride", "detect", "ppcr")
+PARTS = ("scale", "sizes", "adaptive", "stride", "detect", "segment", "ppcr")
 
 
 def show(path: Path) -> None:

@@ -349,6 +349,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "adaptive time": lambda: table(*layers.adaptive_time(read("layers_adaptive"))),
     "stride": lambda: table(*layers.stride(read("layers_stride"))),
     "detection": lambda: table(*layers.detection(read("layers_detect"))),
+    "cells by pixel": lambda: table(
+        *layers.segmentation(read("layers_segment_cells"), "cells", "Platelets")
+    ),
     "attention": lambda: table(
         *layers.attention(*(read(f"layers_ppcr{part}") for part in ("", "_faces", "_pneumonia")))
     ),

@@ -127,7 +127,8 @@ class DynamicStrideConv2d(_DynamicStrideConv, nn.Conv2d):
     against .350 for a plain network of equal parameters (+.135 +- .063, 5 seeds), at 1.6 times its
     time in testing. *It does not* trained jointly with the network: there the windows hardly move
     (.29 against .35); nor where a plain network of finer stride can be paid for; nor to
-    find the many cells of a blood smear (mAP@.5 .723 against .766, -.044 +- .038, 5 seeds).
+    find the many cells of a blood smear (mAP@.5 .723 against .766, -.044 +- .038, 5 seeds) or their
+    pixels (mean IoU .621 against .633, -.011 +- .013, 3 seeds).
 
     Parameters
     ----------

@@ -27,6 +27,17 @@ def folded(points: FloatArray, faces: IntArray) -> IntArray:
     return np.flatnonzero(~(signed_areas(points, faces) > 0.0))
 
 
+def covers_once(points: FloatArray, faces: IntArray) -> bool:
+    """Return whether a closed surface goes once around the sphere: a map without folds may also
+    wind around it several times, its vertices' stars like the turns of a screw.
+    """
+    a, b, c = points[faces].swapaxes(0, 1)
+    volume = np.einsum("ij,ij->i", a, np.cross(b - a, c - a))
+    sides = [np.einsum("ij,ij->i", p, q) for p, q in ((a, b), (b, c), (c, a))]
+    angles = 2.0 * np.arctan2(volume, 1.0 + sum(sides))  # Van Oosterom, Strackee, 1983
+    return bool(abs(angles.sum() / (4.0 * np.pi) - 1.0) < 0.5)
+
+
 def refuse_folds(points: FloatArray, faces: IntArray) -> None:
     """Raise FoldError, with the first faces and the count, if a face is folded or has no area."""
     bad = folded(points, faces)

@@ -8,7 +8,7 @@ import numpy as np
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.maps.area_energy import dense_first, half_volumes
 from meshconv.maps.even_folds import grow
-from meshconv.maps.folds import folded, signed_areas
+from meshconv.maps.folds import covers_once, folded, signed_areas
 from meshconv.maps.star_energy import Stars, lowest_area, star_energy, star_step, wake
 from meshconv.maps.stay import CIRCLE, SPHERE, stay
 
@@ -95,7 +95,7 @@ def untangle(
     budget: int = _ENDLESS,
 ) -> tuple[FloatArray, bool]:
     """Unfold the folded faces by moving only vertices near them; return points (V, 3) and whether
-    it worked. `kinds` (V,) says where each vertex has to stay: anywhere in the plane, within the
+    it worked: on the sphere, whether it is also covered only once. `kinds` (V,) says where each vertex has to stay: anywhere in the plane, within the
     unit disk, on its circle, or on the sphere. After about `budget` visits of vertices it is
     given up.
 
@@ -114,7 +114,12 @@ def untangle(
         patch = np.flatnonzero(near & free)
         order = dense_first(faces, target, patch, len(points))
         budget -= _descend(points, order, s.start, s.ring, goal, kinds, _PATIENCE, budget)
-    return points, not len(folded(points, faces))
+    return points, not len(folded(points, faces)) and goes_once(points, faces, kinds)
+
+
+def goes_once(points: FloatArray, faces: IntArray, kinds: IntArray) -> bool:
+    """Return whether points on the sphere cover it once; in the plane the border sees to it."""
+    return not (kinds == SPHERE).all() or covers_once(points, faces)
 
 
 def back_to(

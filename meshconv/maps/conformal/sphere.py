@@ -9,6 +9,7 @@ its own stereographic chart, with the border that the rest gives it: Schwarz's a
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 from scipy import sparse
@@ -17,7 +18,7 @@ from meshconv._check import ComplexArray, FloatArray
 from meshconv.errors import AccuracyWarning, FoldError
 from meshconv.maps.conformal.edge_weights import relaxed, tame
 from meshconv.maps.conformal.without_folds import as_complex, unfolded
-from meshconv.maps.folds import folded
+from meshconv.maps.folds import covers_once, folded, signed_areas
 from meshconv.maps.moebius import centred_on_sphere, moebius_sphere, upright_on_sphere
 from meshconv.maps.stay import SPHERE
 from meshconv.maps.untangle import untangle
@@ -27,23 +28,23 @@ from meshconv.operators.laplacian import robust_laplacian
 from meshconv.operators.solve import FixedValueSolver
 
 _CAPS = (-0.3, -0.3)  # cosine of the rim of the cap around the pole, and of the opposite one
-_PARTIAL = 30
+_POLES = 5
+_RELAXATIONS = 30
+_PARTIAL, _CENTRINGS = 30, 12
 _OFF_CENTRE = 1e-11
 
 
 def sphere_coordinates(surface: Surface) -> FloatArray:
     """Return unit vectors (V, 3): conformal, area-weighted mean 0, upright, no face turned over."""
     laplacian, areas = robust_laplacian(surface), thirds_of_area(surface.vertices, surface.faces)
-    face = _roundest(surface)
-    points = _from_plane(_dipole(surface, laplacian, face))
-    if len(folded(points, surface.faces)):  # obtuse faces; the caps need an honest start
-        points = _from_star(surface, laplacian, int(surface.faces[face, 0]))
+    points, face = _start(surface, laplacian, areas)
     points = _centred(surface, points, areas)
     pole = _unit(points[surface.faces[face]].sum(axis=0))
     for axis, rim in zip((pole, -pole), _CAPS, strict=True):
         moved = _harmonic_cap(surface, laplacian, points, axis, rim)
         points = points if len(folded(moved, surface.faces)) else moved
     points = _centred(surface, points, areas)
+    points = _opened(surface, upright_on_sphere(points, surface.vertices, areas))
     bad = folded(points, surface.faces)
     if len(bad):
         raise FoldError(
@@ -60,14 +61,69 @@ def sphere_coordinates(surface: Surface) -> FloatArray:
             AccuracyWarning,
             stacklevel=3,
         )
-    return upright_on_sphere(points, surface.vertices, areas)
+    return points
+
+
+def _start(
+    surface: Surface, laplacian: sparse.csr_array, areas: FloatArray
+) -> tuple[FloatArray, int]:
+    """Return a map, without folds where one is found, and the face that lies around its pole."""
+    face = _roundest(surface)
+    points = _from_plane(_dipole(surface, laplacian, face))
+    if _sound(points, surface.faces):
+        return points, face
+    tried = []
+    for pole in _apart(surface, face):  # obtuse faces; the caps need an honest start
+        points = _from_star(surface, laplacian, int(surface.faces[pole, 0]))
+        if not tried and _sound(points, surface.faces):
+            return points, pole
+        tried.append((float(signed_areas(points, surface.faces).min()), pole, points))
+    _, pole, points = max(tried, key=lambda one: one[:2])
+    return _opened(surface, points), pole
+
+
+def _sound(points: FloatArray, faces: IntArray) -> bool:
+    return len(folded(points, faces)) == 0 and covers_once(points, faces)
+
+
+def _apart(surface: Surface, face: int) -> Iterator[int]:
+    """Give `face`, then faces far from those before: seen from one side of a neck, the other may
+    lie below the resolution of floating point.
+    """
+    middles = surface.vertices[surface.faces].mean(axis=1)
+    distance = np.full(len(middles), np.inf)
+    for _ in range(_POLES):
+        yield face
+        distance = np.minimum(distance, np.linalg.norm(middles - middles[face], axis=1))
+        face = int(distance.argmax())
+
+
+def _opened(surface: Surface, points: FloatArray) -> FloatArray:
+    """Return the points with the folds among them, if any, opened by hand, if that succeeds."""
+    if len(folded(points, surface.faces)) == 0:
+        return points
+    share = np.maximum(surface.face_areas / surface.area, 1e-3 / surface.n_faces)
+    kinds, free = np.full(len(points), SPHERE), np.ones(len(points), dtype=bool)
+    opened, done = untangle(points, surface.faces, 4 * np.pi * share, kinds, free)
+    return opened if done else points
 
 
 def _centred(surface: Surface, points: FloatArray, areas: FloatArray) -> FloatArray:
-    """Return the points with their weighted mean at 0, or as near as no face turns over."""
-    moved = centred_on_sphere(points, areas)
-    if len(folded(moved, surface.faces)) == 0:
-        return moved
+    """Return the points with their weighted mean at 0, or as near as no face turns over.
+
+    What rounding turns over where the map was smallest is opened there, which shifts the mean a
+    little: so this is done a few times.
+    """
+    for _ in range(_CENTRINGS):
+        moved = centred_on_sphere(points, areas)
+        opened = _opened(surface, moved)
+        if len(folded(opened, surface.faces)):
+            break
+        points = opened
+        if opened is moved:
+            return points
+    else:
+        return points
     for _ in range(_PARTIAL):
         moved = moebius_sphere(points, areas @ points / areas.sum() / 4)
         if len(folded(moved, surface.faces)):
@@ -77,11 +133,10 @@ def _centred(surface: Surface, points: FloatArray, areas: FloatArray) -> FloatAr
 
 
 def _from_star(surface: Surface, laplacian: sparse.csr_array, pole: int) -> FloatArray:
-    """Return a map without folds: `pole` to the north, its neighbours to a circle, the rest by
-    Tutte's method.
+    """Return a map: `pole` to the north, its neighbours to a circle, the rest by Tutte's method.
 
     Below the equator great circles are straight lines of the central projection, so a planar map
-    without folds is a spherical one.
+    without folds is a spherical one. What folds is below the resolution of floating point.
     """
     faces = surface.faces
     row, column = np.nonzero(faces == pole)
@@ -99,7 +154,7 @@ def _from_star(surface: Surface, laplacian: sparse.csr_array, pole: int) -> Floa
     values = np.concatenate([2 * np.column_stack([np.cos(angle), np.sin(angle)]), [[0.0, 0.0]]])
     fixed = np.array([*circle, pole])
     weights = tame(laplacian)
-    for _ in range(_PARTIAL):
+    for _ in range(_RELAXATIONS):
         plane = FixedValueSolver(weights, fixed, coordinates=surface.vertices).solve(values)
         points = np.column_stack([plane, -np.ones(len(plane))])
         points[pole] = [0.0, 0.0, 1.0]
@@ -107,10 +162,6 @@ def _from_star(surface: Surface, laplacian: sparse.csr_array, pole: int) -> Floa
         if len(folded(points, faces)) == 0:
             break
         weights = relaxed(weights, plane, surface.vertices)
-    else:  # a neck: its far side is smaller than floating point resolves, and is opened by hand
-        share = np.maximum(surface.face_areas / surface.area, 1e-3 / len(faces))
-        kinds, free = np.full(len(points), SPHERE), np.ones(len(points), dtype=bool)
-        points, _ = untangle(points, faces, 4 * np.pi * share, kinds, free)
     return points
 
 

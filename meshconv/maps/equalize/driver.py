@@ -13,7 +13,7 @@ from meshconv.maps.folds import folded, refuse_folds, signed_areas
 from meshconv.maps.locate import face_neighbours, lift
 from meshconv.maps.parameterization import Parameterization
 from meshconv.maps.stay import CIRCLE, INTERIOR, SPHERE
-from meshconv.maps.untangle import advance, back_to, untangle
+from meshconv.maps.untangle import advance, back_to, goes_once, untangle
 from meshconv.mesh.curve import nearby_order
 
 _SWEEPS = 10  # of local relaxation after each round: halves the error, costs less than the flow
@@ -164,7 +164,8 @@ class FlowMesh:
             if self.border.in_turn(points):
                 break
         nearer = advance(points, moved, self.faces, self.kinds)
-        return nearer if self.border.in_turn(nearer) else points
+        points = nearer if self.border.in_turn(nearer) else points
+        return points if goes_once(points, self.faces, self.kinds) else start
 
 
 def _check_topology(p: Parameterization) -> None:

@@ -95,9 +95,10 @@ def untangle(
     budget: int = _ENDLESS,
 ) -> tuple[FloatArray, bool]:
     """Unfold the folded faces by moving only vertices near them; return points (V, 3) and whether
-    it worked: on the sphere, whether it is also covered only once. `kinds` (V,) says where each vertex has to stay: anywhere in the plane, within the
-    unit disk, on its circle, or on the sphere. After about `budget` visits of vertices it is
-    given up.
+    it worked: on the sphere, whether it is also covered only once.
+
+    `kinds` (V,) says where each vertex has to stay: anywhere in the plane, within the unit disk, on
+    its circle, or on the sphere. After about `budget` visits of vertices it is given up.
 
     The patch is 3, then 9, then 27 rings of faces around what is folded. Vertices are visited from
     dense to sparse, so that the result does not depend on how they are numbered.

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import sparse
 
-from meshconv._check import ComplexArray, FloatArray
-from meshconv.errors import AccuracyWarning, FoldError
+from meshconv._check import ComplexArray, FloatArray, IntArray
+from meshconv.errors import AccuracyWarning, FoldError, SolverError
 from meshconv.maps.conformal.edge_weights import relaxed, tame
 from meshconv.maps.conformal.without_folds import as_complex, unfolded
 from meshconv.maps.folds import covers_once, folded, signed_areas
@@ -42,13 +42,15 @@ def sphere_coordinates(surface: Surface) -> FloatArray:
     pole = _unit(points[surface.faces[face]].sum(axis=0))
     for axis, rim in zip((pole, -pole), _CAPS, strict=True):
         moved = _harmonic_cap(surface, laplacian, points, axis, rim)
-        points = points if len(folded(moved, surface.faces)) else moved
+        points = moved if _sound(moved, surface.faces) else points
     points = _centred(surface, points, areas)
-    points = _opened(surface, upright_on_sphere(points, surface.vertices, areas))
+    turned = _opened(surface, upright_on_sphere(points, surface.vertices, areas))
+    points = turned if _sound(turned, surface.faces) else points
     bad = folded(points, surface.faces)
-    if len(bad):
+    if not _sound(points, surface.faces):
         raise FoldError(
-            f"{len(bad)} faces stay turned over on the sphere, first face {bad[0]}",
+            f"{len(bad)} faces stay turned over on the sphere, first {bad[:1].tolist()}: a part "
+            "behind a neck is smaller there than floating point resolves",
             indices=bad[:10].tolist(),
             count=len(bad),
             hint="cut the surface open and use domain='disk'",
@@ -72,11 +74,12 @@ def _start(
     points = _from_plane(_dipole(surface, laplacian, face))
     if _sound(points, surface.faces):
         return points, face
-    tried = []
-    for pole in _apart(surface, face):  # obtuse faces; the caps need an honest start
+    points = _from_star(surface, laplacian, int(surface.faces[face, 0]))
+    if _sound(points, surface.faces):  # obtuse faces; the caps need an honest start
+        return points, face
+    tried = [(float(signed_areas(points, surface.faces).min()), face, points)]
+    for pole in _apart(surface, face):
         points = _from_star(surface, laplacian, int(surface.faces[pole, 0]))
-        if not tried and _sound(points, surface.faces):
-            return points, pole
         tried.append((float(signed_areas(points, surface.faces).min()), pole, points))
     _, pole, points = max(tried, key=lambda one: one[:2])
     return _opened(surface, points), pole
@@ -87,15 +90,17 @@ def _sound(points: FloatArray, faces: IntArray) -> bool:
 
 
 def _apart(surface: Surface, face: int) -> Iterator[int]:
-    """Give `face`, then faces far from those before: seen from one side of a neck, the other may
-    lie below the resolution of floating point.
+    """Give the face nearest the middle, then others far from `face` and each other: seen from
+    one side of a neck, the other may lie below the resolution of floating point.
     """
     middles = surface.vertices[surface.faces].mean(axis=1)
+    inmost = int(np.linalg.norm(middles - surface.vertices.mean(axis=0), axis=1).argmin())
     distance = np.full(len(middles), np.inf)
+    yield inmost
     for _ in range(_POLES):
-        yield face
         distance = np.minimum(distance, np.linalg.norm(middles - middles[face], axis=1))
         face = int(distance.argmax())
+        yield face
 
 
 def _opened(surface: Surface, points: FloatArray) -> FloatArray:
@@ -115,7 +120,10 @@ def _centred(surface: Surface, points: FloatArray, areas: FloatArray) -> FloatAr
     little: so this is done a few times.
     """
     for _ in range(_CENTRINGS):
-        moved = centred_on_sphere(points, areas)
+        try:
+            moved = centred_on_sphere(points, areas)
+        except SolverError:  # half of the area in one point
+            break
         opened = _opened(surface, moved)
         if len(folded(opened, surface.faces)):
             break

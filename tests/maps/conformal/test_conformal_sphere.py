@@ -129,3 +129,39 @@ def test_rough_closed_surfaces_do_not_fold(seed: int, spread: float) -> None:
     noise = np.random.default_rng(seed).normal(size=base.vertices.shape)
     flat = conformal_map(Surface(base.vertices + spread * noise, base.faces), domain="sphere")
     assert folded(flat) == 0
+
+
+def dumbbell(level: int, rings: int, step: float, noise: float) -> Surface:
+    """Two spheres joined by a long tube, three edges around."""
+    ball = shapes.icosphere(level)
+    face = ball.faces[0]
+    middle = ball.vertices[face].mean(axis=0)
+    axis = middle / np.linalg.norm(middle)
+    along = axis * step * np.arange(rings)[:, None, None]
+    tube = (ball.vertices[face] + along)[1:]
+    tube += noise * np.random.default_rng(7).normal(size=tube.shape)
+    half = np.linalg.norm(middle) + rings * step / 2
+    other = ball.vertices - 2 * np.outer(ball.vertices @ axis - half, axis)
+    n, m = ball.n_vertices, 3 * (rings - 1)
+    loops = np.vstack([face, n + np.arange(m).reshape(-1, 3), n + m + face])
+    near, far = loops[:-1].ravel(), loops[1:].ravel()
+    near_next, far_next = (np.roll(part, -1, axis=1).ravel() for part in (loops[:-1], loops[1:]))
+    walls = [np.column_stack(c) for c in ((near, near_next, far_next), (near, far_next, far))]
+    lobes = [ball.faces[1:], n + m + ball.faces[1:, ::-1]]
+    return Surface(
+        np.concatenate([ball.vertices, tube.reshape(-1, 3), other]), np.concatenate(lobes + walls)
+    )
+
+
+@pytest.mark.filterwarnings("ignore::meshconv.errors.AccuracyWarning")
+@pytest.mark.parametrize("noise", [0.0, 0.03])
+@pytest.mark.parametrize(("level", "rings", "step"), [(2, 20, 0.3), (3, 10, 0.2), (3, 20, 0.2)])
+def test_two_lobes_with_a_neck_cover_the_sphere_once(
+    level: int, rings: int, step: float, noise: float
+) -> None:
+    flat = conformal_map(dumbbell(level, rings, step, noise), domain="sphere")
+    assert folded(flat) == 0
+    corners = flat.coordinates[flat.surface.faces]
+    cosines = np.einsum("fij,fij->f", corners, np.roll(corners, 1, axis=1))
+    angles = 2 * np.arctan2(np.linalg.det(corners), 1 + cosines)
+    assert abs(angles.sum() - 4 * np.pi) < 1e-6

@@ -121,3 +121,13 @@ def deletion(found: Mapping[str, Any]) -> Table:
         for r in found["rows"]
     ]
     return head, rows, "python benchmarks/deletion.py"
+
+
+def ventricles(found: Mapping[str, Any]) -> Table:
+    """Five groups of left ventricles, from measures and from the frame."""
+    rows = [
+        [row["from"], f"{row['accuracy']:.3f}", f"{row['over splits']:.3f}"]
+        for row in found["accuracy"]
+    ]
+    head = ["logistic regression from", "accuracy", "spread over splits"]
+    return head, rows, "python benchmarks/ventricles.py"

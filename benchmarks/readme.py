@@ -360,6 +360,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "raw scans": lambda: table(*populations.raw(read("raw_scans"))),
     "populations": lambda: table(*populations.tasks(read("population_tasks"))),
     "deletion": lambda: table(*populations.deletion(read("deletion"))),
+    "ventricles": lambda: table(*populations.ventricles(read("ventricles"))),
     "rivals": lambda: table(*populations.rivals(read("registration"))),
     "where": lambda: table(*populations.where(read("where"))),
     "repair": repair,

@@ -52,10 +52,10 @@ def asymmetry_map(prepared: Prepared, template: Frame, **options: Any) -> Effect
     be taken for the other, which is what the permutations do. The mean of several scans of a
     subject counts once.
 
-    It is too sure of little: images are mirrored in the frame, by interpolation, and coarse triangles
-    that all scans have alike are seen as shape. Symmetric generated faces of 2,500 vertices are
-    significant on 2 to 4 % of the area, beside the midline, by less than .4 mm; of 400 vertices, by
-    1 mm on 12 % and more. Take no difference of that size for one.
+    It is too sure of little: images are mirrored in the frame, by interpolation, and coarse
+    triangles that all scans have alike are seen as shape. Symmetric generated faces of 2,500
+    vertices are significant on 2 to 4 % of the area, beside the midline, by less than .4 mm; of 400
+    vertices, by 1 mm on 12 % and more. Take no difference of that size for one.
 
     Examples
     --------

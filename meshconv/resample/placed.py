@@ -27,6 +27,7 @@ from meshconv.resample.resampler import Resampler
 _NEAR = 2.0  # times the template's size: a scan in another unit is as near once it is converted
 _NAMED = 20  # doubtful scans in a warning
 _FAR = 3.2  # times the template's size, beyond which scans of one kind hardly differ
+_FAR_CLOSED = 8.0  # the same of closed surfaces: nodules of one unit differ by as much
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +82,12 @@ class Placed:
         the frame.
         """
         ratio = float(np.sqrt(self.surface.area)) / self.fit.template.size
+        far = _FAR_CLOSED if self.parameterization.domain == "sphere" else _FAR
         converted = f"it is in another unit of length: converted to the frame's by {self.unit:g}"
         strange = f"it is {ratio:.3g} times as large as the frame: in another unit of length?"
         return (
             ((converted,) if self.unit != 1.0 else ())
-            + (() if 1 / _FAR < ratio < _FAR else (strange,))
+            + (() if 1 / far < ratio < far else (strange,))
             + (self.fit.doubts or self.fit.cut_off)
         )
 
@@ -127,8 +129,9 @@ def place(
     Parameters
     ----------
     surface : Surface
-        In any pose. One whose size is that of the template but for a power of ten (metres among
-        millimetres) is converted, with a warning; lengths in the image are in the template's unit.
+        In any pose. An open one whose size is that of the template but for a power of ten (metres
+        among millimetres) is converted, with a warning; lengths in the image are in the template's
+        unit. Closed ones, whose sizes may truly differ as much, keep theirs.
     template : Template
         The frame.
     size : int
@@ -208,8 +211,10 @@ def say_doubts(found: Mapping[str, Sequence[str]]) -> None:
 
 def _unit(surface: Surface, template: Frame) -> float:
     """Return the power of ten by which a scan is to be multiplied to have the template's size; 1
-    where none brings it there.
+    where none brings it there, or sizes say nothing of units: of closed surfaces.
     """
+    if template.parameterization.domain == "sphere":
+        return 1.0
     ratio = template.size / float(np.sqrt(surface.area)) if surface.area > 0.0 else 1.0
     power = 10.0 ** float(np.round(np.log10(ratio)))
     return power if 1 / _NEAR < ratio / power < _NEAR else 1.0

@@ -7,7 +7,7 @@ import pytest
 
 from meshconv.datasets.scan import Scan
 from meshconv.errors import RegistrationWarning
-from meshconv.mesh.shapes import face, face_landmarks
+from meshconv.mesh.shapes import face, face_landmarks, icosphere
 from meshconv.mesh.surface import Surface
 from meshconv.registration.template import Template
 from meshconv.resample.placed import place
@@ -72,3 +72,17 @@ def test_prepare_names_the_scans(cached, frame, tmp_path):
         assert text.startswith("2 of 4 scans") and "p1: it is in another" in text and "p3:" in text
         assert "p0" not in text and "p2" not in text
     np.testing.assert_allclose(ready.images[1], ready.images[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("factor", "doubted"), [(0.2, False), (5.0, False), (0.1, True), (1e3, True)]
+)
+def test_closed_surfaces_keep_their_size(factor, doubted):
+    ball = icosphere(3)
+    frame = Template.from_surface(ball)
+    bumpy = ball.vertices * (1.0 + 0.1 * ball.vertices[:, :1]) * [1.0, 0.9, 0.8]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", RegistrationWarning)
+        found = place(Surface(bumpy * factor, ball.faces), frame, size=17)
+    assert found.unit == 1.0
+    assert any("times as large" in str(one.message) for one in said) == doubted

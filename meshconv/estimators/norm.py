@@ -151,7 +151,7 @@ class NormativeModel(ImageNorm):
             raise ArgumentError("fitted on images: there is no frame", hint="pass template=")
         scan = as_scan(image)
         placed = place_scan(scan, self.template, self.config)
-        say_doubts({scan.name: placed.doubts})
+        say_doubts([(scan.name, placed.doubts)])
         pixels = image_of(placed, self.config).channels
         found = super().score(pixels, covariates)
 

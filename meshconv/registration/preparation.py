@@ -36,19 +36,25 @@ def unit_ratio(surface: Surface, frame: Frame) -> float:
     Scans of one kind differ little in size but may be in metres or millimetres. Deep bowls are cut
     at a border of their own, so that their areas tell the sizes.
     """
-    ratio = frame.size / float(np.sqrt(surface.area))
+    ratio = size_ratio(surface, frame)
     if frame.is_deep:
         return ratio
-    return _power(ratio) if unit_known(surface, frame) else 0.85 * ratio
+    return power_of_ten(ratio) if unit_known(surface, frame) else 0.85 * ratio
 
 
 def unit_known(surface: Surface, frame: Frame) -> bool:
     """Return whether the scan, if it is about complete, is in a unit a power of ten apart."""
-    ratio = frame.size / float(np.sqrt(surface.area))
-    return 0.4 < ratio / _power(ratio) < 2.5
+    ratio = size_ratio(surface, frame)
+    return 0.4 < ratio / power_of_ten(ratio) < 2.5
 
 
-def _power(ratio: float) -> float:
+def size_ratio(surface: Surface, frame: Frame) -> float:
+    """Return how many times as large as the surface the template is, by square roots of areas."""
+    return frame.size / float(np.sqrt(surface.area))
+
+
+def power_of_ten(ratio: float) -> float:
+    """Return the power of ten nearest to a ratio."""
     return float(10.0 ** np.round(np.log10(ratio)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +18,7 @@ from meshconv.mesh_repair.repair import repair
 from meshconv.mesh_repair.repaired import Repaired
 from meshconv.registration.fit import quiet_fit
 from meshconv.registration.frame import Frame
+from meshconv.registration.preparation import power_of_ten, size_ratio
 from meshconv.registration.template_fit import Mirror, TemplateFit
 from meshconv.resample.alignment import Alignment, align
 from meshconv.resample.channels import chosen, field_names, fields_of
@@ -81,7 +82,7 @@ class Placed:
         """What a person should look at: of the unit of length and of the fit, and what lies beyond
         the frame.
         """
-        ratio = float(np.sqrt(self.surface.area)) / self.fit.template.size
+        ratio = 1.0 / size_ratio(self.surface, self.fit.template)
         far = _FAR_CLOSED if self.parameterization.domain == "sphere" else _FAR
         converted = f"it is in another unit of length: converted to the frame's by {self.unit:g}"
         strange = f"it is {ratio:.3g} times as large as the frame: in another unit of length?"
@@ -193,7 +194,7 @@ def quietly_placed(
     return Placed(surface, unit, mended, fit, flat, Resampler(flat, size))
 
 
-def say_doubts(found: Mapping[str, Sequence[str]]) -> None:
+def say_doubts(found: Sequence[tuple[str, Sequence[str]]]) -> None:
     """Warn, from where the caller was called, of all scans that may lie wrong, by name.
 
     Warns
@@ -201,7 +202,7 @@ def say_doubts(found: Mapping[str, Sequence[str]]) -> None:
     RegistrationWarning
         One for all of them: how many of how many, and what a person should look at.
     """
-    doubtful = [f"{name}: {'; '.join(doubts)}" for name, doubts in found.items() if doubts]
+    doubtful = [f"{name}: {'; '.join(doubts)}" for name, doubts in found if doubts]
     if doubtful:
         more = [f"and {len(doubtful) - _NAMED} more"] if len(doubtful) > _NAMED else []
         lines = "\n  ".join([*doubtful[:_NAMED], *more])
@@ -215,8 +216,8 @@ def _unit(surface: Surface, template: Frame) -> float:
     """
     if template.parameterization.domain == "sphere":
         return 1.0
-    ratio = template.size / float(np.sqrt(surface.area)) if surface.area > 0.0 else 1.0
-    power = 10.0 ** float(np.round(np.log10(ratio)))
+    ratio = size_ratio(surface, template) if surface.area > 0.0 else 1.0
+    power = power_of_ten(ratio)
     return power if 1 / _NEAR < ratio / power < _NEAR else 1.0
 
 

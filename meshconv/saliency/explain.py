@@ -127,7 +127,7 @@ def explain(fitted: Fitted, scan: Any, *, method: str = "density") -> Explanatio
     placed = quietly_placed(
         given.surface, frame, size=how.size, mend=how.repair, mirror=given.mirrored
     )
-    say_doubts({given.name: placed.doubts})
+    say_doubts([(given.name, placed.doubts)])
     image = placed.image(how.channels)
     task = fitted.network.tasks[0] if len(fitted.network.tasks) > 1 else None
     x = fitted.standardizer(image.channels[None].astype(np.float32))

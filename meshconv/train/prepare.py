@@ -114,7 +114,7 @@ def prepare(
         raise all_of(skipped, len(scans)) from skipped[0].error
     if not done:
         raise ArgumentError(f"none of {len(scans)} scans could be prepared; first {skipped[0]}")
-    say_doubts({one.name: one.doubts for one in done})
+    say_doubts([(one.name, one.doubts) for one in done])
     return _stack(done, skipped, job.config)
 
 
@@ -184,20 +184,19 @@ class _Job:
         index, scan = found
         whose = index, scan.name, scan.subject, scan.label
         path = None if self.cache is None else self.cache / f"{self._key(scan)}.npz"
-        if path is None or not _is_cached(path, self.config):
-            try:
-                placed = place_scan(scan, self.template, self.config)
-                made = image_of(placed, self.config)
-                measures = measures_of(placed.surface, self.config)
-            except EXPECTED as error:
-                return Skipped(index, scan.name, error)
-            image = made.channels.astype(np.float32)
-            if path is None:
-                return _Done(*whose, image, measures, placed.doubts)
+        if path is not None and (known := _cached(path, self.config)) is not None:
+            return _Done(*whose, path, *known)
+        try:
+            placed = place_scan(scan, self.template, self.config)
+            made = image_of(placed, self.config)
+            measures = measures_of(placed.surface, self.config)
+        except EXPECTED as error:
+            return Skipped(index, scan.name, error)
+        image = made.channels.astype(np.float32)
+        if path is not None:
             more = {_MEASURED: measures} if self.config.measures else {}
             write_checkpoint(path, {_IMAGE: image, **more}, {_DOUBTS: list(placed.doubts)})
-        measures = _measures_in(path) if self.config.measures else np.zeros(0)
-        return _Done(*whose, path, measures, tuple(read_checkpoint(path)[1][_DOUBTS]))
+        return _Done(*whose, image if path is None else path, measures, placed.doubts)
 
     def _key(self, scan: Scan) -> str:
         """Return a name made of all that the image depends on."""
@@ -216,6 +215,7 @@ def _shared_key(template: Frame, config: PrepareConfig) -> bytes:
     }
     total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     _add_arrays(total, frame.surface.vertices, frame.surface.faces, frame.coordinates)
+    _add_arrays(total, template.population, template.rivals)  # by which fits are judged
     return total.digest()
 
 
@@ -230,27 +230,25 @@ def _warm(template: Frame) -> None:
     _ = template.modes, template.curvature, template.on_border
 
 
-def _is_cached(path: Path, config: PrepareConfig) -> bool:
-    """Whether the cache has this image, whole and sound."""
+def _cached(path: Path, config: PrepareConfig) -> tuple[FloatArray, tuple[str, ...]] | None:
+    """Return the measures and the doubts of an image that the cache has whole and sound."""
     try:
-        image = _image_in(path)
-        measures = _measures_in(path) if config.measures else None
+        arrays, head = read_checkpoint(path)
+        image, doubts = arrays[_IMAGE], tuple(head[_DOUBTS])
+        measures = np.asarray(arrays[_MEASURED] if config.measures else [], dtype=np.float64)
     except MissingFileError:
-        return False
+        return None
     except (CheckpointError, KeyError) as error:
         warnings.warn(f"cached image made anew: {error}", CacheWarning, stacklevel=4)
-        return False
+        return None
     expected = (len(config.channels), config.size, config.size)
-    whole = measures is None or bool(len(measures) and np.isfinite(measures).all())
-    return whole and image.shape == expected and bool(np.isfinite(image).any())
+    whole = not config.measures or bool(len(measures) and np.isfinite(measures).all())
+    sound = whole and image.shape == expected and bool(np.isfinite(image).any())
+    return (measures, doubts) if sound else None
 
 
 def _image_in(path: Path) -> NDArray[Any]:
     return read_checkpoint(path)[0][_IMAGE]
-
-
-def _measures_in(path: Path) -> FloatArray:
-    return np.asarray(read_checkpoint(path)[0][_MEASURED], dtype=np.float64)
 
 
 def _stack(done: list[_Done], skipped: list[Skipped], config: PrepareConfig) -> Prepared:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from os import PathLike
 from typing import Any, NamedTuple
@@ -10,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from meshconv.errors import ArgumentError, RegistrationWarning
+from meshconv.errors import ArgumentError
 from meshconv.io.atomic import write_bytes_atomic
 from meshconv.mesh.surface import Surface
 from meshconv.mesh_repair.repair import repair
-from meshconv.registration.fit import fit_template
+from meshconv.registration.fit import quiet_fit
 from meshconv.registration.template import Template
 from meshconv.registration.template_fit import TemplateFit
 from meshconv.train.scans import EXPECTED, ScanLike, read
@@ -110,9 +109,7 @@ def contact_sheet(
 def _fit(index: int, scan: Any, template: Template) -> TemplateFit | Skipped:
     try:
         clean = repair(scan.surface, target=template.parameterization.domain).surface
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RegistrationWarning)  # the page says it
-            return fit_template(clean, template, mirror=scan.mirrored)
+        return quiet_fit(clean, template, landmarks=None, mirror=scan.mirrored)  # the page says it
     except EXPECTED as error:
         return Skipped(index, scan.name, error)
 

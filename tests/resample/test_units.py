@@ -1,6 +1,7 @@
 """Scans in other units of length are converted and said so, or doubted; never in silence."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -86,3 +87,22 @@ def test_closed_surfaces_keep_their_size(factor, doubted):
         found = place(Surface(bumpy * factor, ball.faces), frame, size=17)
     assert found.unit == 1.0
     assert any("times as large" in str(one.message) for one in said) == doubted
+
+
+def test_scans_of_one_name_are_each_said(frame):
+    scans = [Scan(_scaled(f), 0, "twin", "twin") for f in (0.1, 1.0)]
+    with pytest.warns(RegistrationWarning, match="^1 of 2 scans should"):
+        prepare(scans, frame, config=PrepareConfig(size=17))
+
+
+def test_a_frame_of_another_population_does_not_take_its_doubts_from_the_cache(frame, tmp_path):
+    """The images are alike; what is usual for the population, by which a fit is doubted, is not."""
+    scans = [Scan(ONE, 0, "anna", "anna")]
+    strict = replace(frame, population=np.tile([1.0, 1.0, 1e-6, 1.0, 0.0], (8, 1)))
+    said = []
+    for one in (frame, strict, frame):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always", RegistrationWarning)
+            prepare(scans, one, config=PrepareConfig(size=17), cache=tmp_path)
+        said.append([str(each.message) for each in found])
+    assert said[0] == said[2] == [] and "unlike the scans" in said[1][0]

@@ -14,8 +14,7 @@ import meshconv as mc
 from meshconv.cli.options import FORMATS, Commands, add, add_on_error, add_preparation
 from meshconv.cli.output import as_json, emit, one_line, say
 from meshconv.errors import ArgumentError, MeshConvError
-
-METHODS = ("density", "gradient", "integrated", "gradcam", "landing", "attention", "levels")
+from meshconv.saliency.methods import METHODS
 
 
 def add_commands(commands: Commands) -> None:

@@ -63,21 +63,28 @@ def _barrier(ratio):  # type: ignore[no-untyped-def]
     return near - 1.0 - np.log(near) + (rise - 0.5 * bend * over) * over, rise, bend
 
 
+@nb.njit(cache=True, inline="always")
+def _face(s, x, y, z, points, ring, kind):  # type: ignore[no-untyped-def]
+    """Twice the area of face s around a vertex at (x, y, z), and what of it may be rounding."""
+    j, k = ring[s, 0], ring[s, 1]
+    ax, ay = points[j, 0] - x, points[j, 1] - y
+    bx, by = points[k, 0] - x, points[k, 1] - y
+    area = ax * by - ay * bx
+    longest = max(ax * ax + ay * ay, bx * bx + by * by)
+    if kind == SPHERE:
+        az, bz = points[j, 2] - z, points[k, 2] - z
+        area = area * z + (ay * bz - az * by) * x + (az * bx - ax * bz) * y
+        longest += max(az * az, bz * bz)
+    return area, _FLAT * np.sqrt(longest)
+
+
 @nb.njit(cache=True)
 def star_energy(v, x, y, z, points, start, ring, target, kind):  # type: ignore[no-untyped-def]
     """Energy around vertex v if at (x, y, z), and the smallest area there."""
     energy, lowest = 0.0, np.inf
     for s in range(start[v], start[v + 1]):
-        j, k = ring[s, 0], ring[s, 1]
-        ax, ay = points[j, 0] - x, points[j, 1] - y
-        bx, by = points[k, 0] - x, points[k, 1] - y
-        area = ax * by - ay * bx
-        longest = max(ax * ax + ay * ay, bx * bx + by * by)
-        if kind == SPHERE:
-            az, bz = points[j, 2] - z, points[k, 2] - z
-            area = area * z + (ay * bz - az * by) * x + (az * bx - ax * bz) * y
-            longest += max(az * az, bz * bz)
-        lowest = min(lowest, area - _FLAT * np.sqrt(longest))
+        area, flat = _face(s, x, y, z, points, ring, kind)
+        lowest = min(lowest, area - flat)
         ratio = 0.5 * area / target[s]
         if ratio >= _BARRIER:
             energy += target[s] * (ratio - 1.0 - np.log(ratio))
@@ -91,16 +98,8 @@ def lowest_area(v, x, y, z, points, start, ring, kind):  # type: ignore[no-untyp
     """The smallest area around vertex v if at (x, y, z), as in `star_energy`."""
     lowest = np.inf
     for s in range(start[v], start[v + 1]):
-        j, k = ring[s, 0], ring[s, 1]
-        ax, ay = points[j, 0] - x, points[j, 1] - y
-        bx, by = points[k, 0] - x, points[k, 1] - y
-        area = ax * by - ay * bx
-        longest = max(ax * ax + ay * ay, bx * bx + by * by)
-        if kind == SPHERE:
-            az, bz = points[j, 2] - z, points[k, 2] - z
-            area = area * z + (ay * bz - az * by) * x + (az * bx - ax * bz) * y
-            longest += max(az * az, bz * bz)
-        lowest = min(lowest, area - _FLAT * np.sqrt(longest))
+        area, flat = _face(s, x, y, z, points, ring, kind)
+        lowest = min(lowest, area - flat)
     return lowest
 
 

@@ -111,12 +111,13 @@ def assemble(
     return sparse.csr_array((data, indices, indptr), shape=(n, n))
 
 
-def refuse_flat(bad: BoolArray, remedy: str) -> NoReturn:
-    """Raise DegenerateError for faces without area, with the first, how many, and the remedy."""
+def refuse_flat(bad: BoolArray, remedy: str, lack: str = "its cotangents do not exist") -> NoReturn:
+    """Raise DegenerateError for faces without area, with the first, how many, what is lacking, and
+    the remedy.
+    """
     where = np.flatnonzero(bad)
     raise DegenerateError(
-        f"face {where[0]} has no area ({len(where)} of {len(bad)} faces), so its cotangents "
-        "do not exist",
+        f"face {where[0]} has no area ({len(where)} of {len(bad)} faces), so {lack}",
         indices=where[:10].tolist(),
         count=len(where),
         hint=f"remove such faces with {remedy}",

@@ -7,8 +7,8 @@ from scipy import sparse
 
 from meshconv._check import require_kind
 from meshconv._types import FloatArray
-from meshconv.errors import DegenerateError
 from meshconv.mesh.surface import Surface
+from meshconv.operators.cotangent import refuse_flat
 
 _NO_AREA = 8.0 * float(
     np.finfo(np.float64).eps
@@ -97,12 +97,7 @@ def _hat_gradients(surface: Surface) -> FloatArray:
     side = side / scale
     normal = np.cross(side[:, 0], side[:, 1])
     twice_area = np.linalg.norm(normal, axis=1)
-    bad = np.flatnonzero(~(twice_area > _NO_AREA))
-    if len(bad):
-        raise DegenerateError(
-            f"face {bad[0]} has no area ({len(bad)} of {len(normal)} faces), so it has no gradient",
-            indices=bad[:10].tolist(),
-            count=len(bad),
-            hint=f"remove such faces with {surface.topology.repair_call}",
-        )
+    bad = ~(twice_area > _NO_AREA)
+    if bad.any():
+        refuse_flat(bad, surface.topology.repair_call, "it has no gradient")
     return np.asarray(np.cross((normal / twice_area[:, None] ** 2)[:, None], side) / scale)

@@ -19,8 +19,8 @@ from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.nn.decnn import DECNN
 from meshconv.nn.ensemble import Ensemble
 from meshconv.saliency.layer_maps import as_numpy, attention, back_to_image, landing, levels
+from meshconv.saliency.methods import METHODS
 
-METHODS = ("density", "gradient", "integrated", "gradcam", "landing", "attention", "levels")
 _ANYWHERE = ("gradient", "integrated")  # of any model
 _STEPS = 16  # from the mean image to an image
 

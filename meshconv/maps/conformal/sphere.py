@@ -48,9 +48,10 @@ def sphere_coordinates(surface: Surface) -> FloatArray:
     points = turned if _sound(turned, surface.faces) else points
     bad = folded(points, surface.faces)
     if not _sound(points, surface.faces):
+        turned_over = f"{len(bad)} faces stay turned over on the sphere, first {bad[:1].tolist()}"
+        what = turned_over if len(bad) else "the map stays wound around the sphere more than once"
         raise FoldError(
-            f"{len(bad)} faces stay turned over on the sphere, first {bad[:1].tolist()}: a part "
-            "behind a neck is smaller there than floating point resolves",
+            f"{what}: a part behind a neck is smaller there than floating point resolves",
             indices=bad[:10].tolist(),
             count=len(bad),
             hint="cut the surface open and use domain='disk'",

@@ -101,8 +101,8 @@ def lay_out(pattern: Any, order: IntArray, start: IntArray, parent: IntArray) ->
     depth, update, arena = _arenas(parent, np.diff(row_start))
     flops = float((p**3 / 3 + p**2 * b + p * b**2).sum())
     known = _entries(pattern, (order, inverse, start, row_start), rows)
-    if pattern[3] is not None:
-        order = pattern[3][order]
+    if pattern.given is not None:
+        order = pattern.given[order]
         inverse[order] = np.arange(len(order))
     return Fronts(
         order, inverse, known, start, parent, depth, row_start, rows, panel, update, arena, flops
@@ -207,10 +207,10 @@ def _entries(
     `tree` holds the order of elimination (numbers of the pattern), its inverse, and where the
     pivots and the `rows` of each front begin.
     """
-    n, most = len(tree[0]), len(pattern[1])
+    n, most = len(tree[0]), len(pattern.indices)
     found = Entries(
         np.zeros(n + 1, dtype=np.int64),
-        np.empty(most, dtype=pattern[1].dtype),
+        np.empty(most, dtype=pattern.indices.dtype),
         np.empty(most, dtype=np.int32),
         np.empty(most, dtype=np.int32),
     )

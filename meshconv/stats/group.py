@@ -94,8 +94,7 @@ def group_map(
     of a local displacement along the normal: of 2 mm on generated faces .8 to 1.0 at seven of eight
     places, .6 at the chin, which also turns the face it belongs to.
 
-    Left and right: give each image and its mirror image in the frame as two scans of one subject,
-    with labels "as it is" and "mirrored".
+    Left and right: `meshconv.asymmetry_map`.
 
     References
     ----------

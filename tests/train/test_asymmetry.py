@@ -72,7 +72,7 @@ def test_a_scan_that_cannot_be_prepared_is_left_out_with_both_its_images(frame, 
         [*good, bad], frame, config=CONFIG, on_error="skip", permutations=20, progress=False
     )
     assert found.n == 8
-    with pytest.raises(MeshConvError, match="nothing.ply"):
+    with pytest.raises(MeshConvError, match=r"nothing\.ply"):
         asymmetry_map([*good, bad], frame, config=CONFIG, permutations=20)
     with pytest.raises(MeshConvError):
         asymmetry_map([Surface(np.eye(3), [[0, 1, 2]])], frame, on_error="skip")

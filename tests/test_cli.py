@@ -182,3 +182,19 @@ def test_a_job_that_is_none_of_an_array_is_refused_with_the_first(text, capsys):
     with pytest.raises(SystemExit):
         main(["prepare", "study", "--template", "t.npz", "--cache", "c", "--shard", text])
     assert "is no job of an array: 1/" in capsys.readouterr().err
+
+
+def test_convert_says_that_pictures_stay_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = tmp_path / "skin.obj", tmp_path / "again.obj"
+    (tmp_path / "skin.mtl").write_text("newmtl skin\nmap_Kd skin.png\n")
+    source.write_text(
+        "mtllib skin.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 0 1\n"
+        "usemtl skin\nf 1/1 2/2 3/3\n"
+    )
+    code, _, err = run(capsys, "convert", source, target)
+    assert code == 0 and "materials and pictures are not" in err
+    assert target.read_text().count("vt ") == 3
+    mc.save(source, annulus(), overwrite=True)
+    assert "pictures" not in run(capsys, "convert", source, target, "--force")[2]

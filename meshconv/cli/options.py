@@ -114,6 +114,7 @@ def study(args: argparse.Namespace) -> FolderDataset:
         file_column=args.file_column,
         label_column=args.label_column,
         subject_column=args.subject_column,
+        on_error=getattr(args, "on_error", "raise"),
     )
 
 

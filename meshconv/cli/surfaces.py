@@ -15,7 +15,7 @@ from meshconv.cli.options import (
     read_input,
     refuse_existing,
 )
-from meshconv.cli.output import emit, one_line
+from meshconv.cli.output import emit, one_line, say
 
 if TYPE_CHECKING:
     from meshconv import MeshFile
@@ -120,6 +120,11 @@ def _convert(args: argparse.Namespace) -> int:
         overwrite=args.force,
     )
     emit(args, {"output": str(args.output)}, f"written: {one_line(args.output)}")
+    if file.corner_uv is not None or "uv" in file.vertex_fields:
+        say(
+            "texture coordinates are written, materials and pictures are not: copy them beside",
+            aside=True,
+        )
     return 0
 
 

@@ -85,8 +85,11 @@ def _warn_of_subjects(table: Table) -> None:
         )
 
 
-def entries_of(table: Table, columns: Columns, folder: Path) -> list[Entry]:
-    """Return the rows as entries.
+def entries_of(
+    table: Table, columns: Columns, folder: Path, *, missing: bool = False
+) -> list[Entry]:
+    """Return the rows as entries; those of files that are not there too if `missing`, as long as
+    one file is there.
 
     Raises
     ------
@@ -109,7 +112,7 @@ def entries_of(table: Table, columns: Columns, folder: Path) -> list[Entry]:
     found = flag[wrong[0]] if wrong else ""
     _refuse(table, wrong, f"where mirrored must be yes or no, found {found!r}", "yes or no")
     paths = {line: _located(folder / name) for line, name in file.items()}
-    _refuse_missing(table, folder, paths)
+    _refuse_missing(table, folder, paths, missing)
     _refuse_again(table, folder, paths)
     names = {line: _name(path, folder) for line, path in paths.items()}
     return [
@@ -151,9 +154,9 @@ def _listed(items: Sequence[object]) -> str:
     return ", ".join(map(str, items[:_LISTED])) + more
 
 
-def _refuse_missing(table: Table, folder: Path, paths: dict[int, Path]) -> None:
+def _refuse_missing(table: Table, folder: Path, paths: dict[int, Path], some: bool) -> None:
     missing = [line for line, path in paths.items() if not os.path.isfile(path)]
-    if missing:
+    if missing and not (some and len(missing) < len(paths)):
         names = [f"{_name(paths[line], folder)} (line {line})" for line in missing]
         raise MissingFileError(
             f"{len(missing)} of {len(paths)} files in the table are not there: {_listed(names)}",

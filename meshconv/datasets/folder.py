@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 
+from meshconv._check import one_of
 from meshconv.datasets.entries import entries_of, hear_columns, number
 from meshconv.datasets.scan import Population, Scan
 from meshconv.datasets.table import read_table
@@ -32,9 +33,14 @@ class FolderDataset(Population):
         Where the scans lie.
     table : str or PathLike, optional
         A table as `meshconv.datasets.table.read_table` reads it: CSV (commas, semicolons or tabs),
-        or an Excel workbook; ``labels.csv`` (.tsv, .xlsx) in the folder, or its only table.
+        or an Excel workbook; a relative path is looked for here, then in the folder. Without one,
+        ``labels.csv`` (.tsv, .xlsx) in the folder, or its only table.
     file_column, label_column, subject_column : str
         What these columns are called.
+    on_error : {'raise', 'skip'}
+        What a file that the table names and that is not there leads to: with ``skip`` it stays a
+        scan that cannot be read, which `prepare` and `fit` leave out, and name, if they are told
+        to skip such.
 
     Attributes
     ----------
@@ -70,7 +76,9 @@ class FolderDataset(Population):
         file_column: str = "file",
         label_column: str = "label",
         subject_column: str = "subject",
+        on_error: str = "raise",
     ) -> None:
+        one_of(on_error, ("raise", "skip"), "on_error")
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise MissingFileError("no such folder", path=self.folder)
@@ -82,10 +90,11 @@ class FolderDataset(Population):
                 + ", ".join(f"*.{name}" for name in FORMATS)
                 + ", each also as .gz",
             )
-        self.table = Path(table) if table is not None else _find_table(self.folder)
+        self.table = _find_table(self.folder) if table is None else _named(self.folder, table)
         found = read_table(self.table, (file_column, label_column, subject_column, "mirrored"))
         columns = hear_columns(found, file_column, label_column, subject_column)
-        self.entries = tuple(entries_of(found, columns, self.folder))
+        missing = on_error == "skip"
+        self.entries = tuple(entries_of(found, columns, self.folder, missing=missing))
         self.classes = tuple(_sorted({entry.label for entry in self.entries}))
         _warn_of_case(self.table, self.classes)
 
@@ -139,6 +148,12 @@ class FolderDataset(Population):
 def _is_scan(path: Path) -> bool:
     name = path.name.lower().removesuffix(".gz")
     return path.is_file() and name.rpartition(".")[2] in FORMATS
+
+
+def _named(folder: Path, table: str | PathLike[str]) -> Path:
+    """Return the table of this path; if it is not there, the one of this name in the folder."""
+    path = Path(table)
+    return path if path.exists() or not (folder / path).exists() else folder / path
 
 
 def _find_table(folder: Path) -> Path:

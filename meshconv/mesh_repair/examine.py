@@ -17,6 +17,13 @@ from meshconv.mesh_repair.report import NEEDLE_ANGLE, SurfaceReport
 from meshconv.mesh_repair.unit_frame import Frame, used_vertices
 from meshconv.mesh_repair.weld import apart, coincident, copies, weld_map
 
+_UNITS = (  # a diagonal up to so much; small organs in millimetres are as large as heads in cm
+    (1.0, "metres?"),
+    (60.0, "millimetres, or centimetres?"),
+    (1e4, "millimetres?"),
+    (np.inf, "unit unclear, > 1e4"),
+)
+
 
 def examine(surface: Surface) -> SurfaceReport:
     """Return what `meshconv.check` reports of a surface."""
@@ -129,7 +136,5 @@ def _place(surface: Surface, frame: Frame) -> dict[str, Any]:
     if frame.rounding > 1e-11:  # 4 eps / extent: the offset is 1e4 times the size
         far = f"coordinates to {frame.magnitude:.3g} for a size of {diagonal:.3g}"
         notes.append(f"far offset: {far}; centre them before float32")
-    units = (
-        "metres?" if diagonal < 1 else "millimetres?" if diagonal <= 1e4 else "unit unclear, > 1e4"
-    )
+    units = next(name for end, name in _UNITS if not diagonal > end)
     return {"bounding_box": np.stack([low, high]), "units": units, "scale_notes": tuple(notes)}

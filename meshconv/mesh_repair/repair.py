@@ -138,7 +138,7 @@ def repair(
         left = (f"{counted(after.genus, 'handle')} left, at a border that every loop meets",)
     if log.losses or left:
         warnings.warn("; ".join(log.losses + left), RepairWarning, stacklevel=2)
-    changes = log.sentences + left
+    changes = log.sentences + left + _open_holes(after, fill_holes)
     return Repaired(mended, work.vertex_origin, work.face_origin, before, after, changes)
 
 
@@ -174,6 +174,16 @@ def _distances(found: Wrap, scale: float, resolution: float) -> tuple[str, str]:
         f"{counted(deep, 'vertex')} of {len(found.depth)} inside, left out or deeper than "
         f"{2 * resolution * scale:.4g} below the wrap",
     )
+
+
+def _open_holes(after: SurfaceReport, fill_holes: bool | float) -> tuple[str, ...]:
+    """What is said of holes that were to be filled up to some length only."""
+    if isinstance(fill_holes, bool | np.bool_):
+        return ()
+    count = int((np.sort(after.boundary_lengths)[: -after.n_components] > fill_holes).sum())
+    if not count:
+        return ()
+    return (f"{counted(count, 'hole')} longer than {fill_holes:g} left open",)
 
 
 def _length(value: bool | float, frame: Frame, name: str, *, everything: float = 0.0) -> float:

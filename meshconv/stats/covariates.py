@@ -15,11 +15,17 @@ def covariate_table(covariates: ArrayLike | None, n: int) -> FloatArray:
     Raises
     ------
     ArgumentError
-        If they are not (n,) or (n, Z), or one is not finite; names the first image.
+        If they are no numbers, not (n,) or (n, Z), or one is not finite; names the first image.
     """
     if covariates is None:
         return np.zeros((n, 0))
-    table = np.asarray(covariates, dtype=np.float64)
+    try:
+        table = np.asarray(covariates, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"covariates must be numbers ({error})",
+            hint="texts as 0 and 1, a column for each but one; `meshconv.study` does so",
+        ) from error
     table = table[:, None] if table.ndim == 1 else table
     if table.ndim != 2 or len(table) != n:
         raise ArgumentError(

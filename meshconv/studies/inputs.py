@@ -16,7 +16,9 @@ from meshconv.datasets.folder import FolderDataset
 from meshconv.datasets.table import read_table
 from meshconv.errors import ArgumentError, BadFormatError
 from meshconv.stats.folds import grouped_folds, rarest
+from meshconv.stats.linear_model import LinearModel
 from meshconv.stats.metrics import roc_auc
+from meshconv.stats.targets import targets
 from meshconv.train.prepared import Prepared
 
 _REFERENCES = {"control", "controls", "healthy", "normal", "well", "hc", "ctrl", "no", "none"}
@@ -68,13 +70,14 @@ class Inputs:
         covariates: Sequence[str] = (),
         file_column: str = "file",
         subject_column: str = "subject",
+        on_error: str = "raise",
     ) -> Inputs:
         """Return the inputs of a study.
 
         Raises
         ------
         ArgumentError
-            If neither a group nor a score is named.
+            If neither a group nor a score is named, or covariates say all that one of them says.
         BadFormatError
             If a column is not there, or rows lack a value in it; names the lines.
         MeshConvError
@@ -84,12 +87,18 @@ class Inputs:
         if label is None:
             raise ArgumentError("a study needs a group or a score", hint="group= (--group), score=")
         columns = {"file_column": file_column, "subject_column": subject_column}
-        scans = FolderDataset(folder, table, label_column=label, **columns)
+        scans = FolderDataset(folder, table, label_column=label, **columns, on_error=on_error)
         if group is not None:
             scans.check_classes()
         texts = _columns(scans, [*([] if score is None else [score]), *covariates])
         scores = None if score is None else _numbers(scans, score, texts[score])
         parts = [_covariate(scans, name, texts[name]) for name in covariates]
+        by_name = {name: part for name, (_, part) in zip(covariates, parts, strict=True)}
+        if group is not None:
+            kinds = np.unique(scans.labels, return_inverse=True)[1]
+            _refuse_confounded(group, kinds, by_name)
+        if scores is not None:
+            _refuse_confounded(str(score), scores, by_name)
         table_of = np.hstack([np.zeros((len(scans), 0)), *(part for _, part in parts)])
         names = tuple(name for own, _ in parts for name in own)
         return cls(scans, scores, table_of, names, _digest(scans))
@@ -146,11 +155,35 @@ def _covariate(
     ).T
 
 
+def _refuse_confounded(name: str, values: Any, covariates: dict[str, FloatArray]) -> None:
+    """Refuse covariates beside which nothing is left of the groups or the score."""
+    if not covariates or len({*values.tolist()}) < 2:
+        return
+    columns = targets(values)[0].columns
+
+    def says_all(parts: Sequence[FloatArray]) -> bool:
+        try:
+            LinearModel.of(columns, np.hstack(parts))
+        except ArgumentError:
+            return True
+        return False
+
+    guilty = [one for one, part in covariates.items() if says_all([part])]
+    if guilty or says_all([*covariates.values()]):
+        who = guilty or list(covariates)
+        raise ArgumentError(
+            f"{' and '.join(who)} say{'s' * (len(who) == 1)} all that {name} says: whatever differs"
+            f" between the groups may come from either",
+            hint=f"leave {who[0]} out of the covariates, or compare groups alike in it",
+        )
+
+
 def _digest(scans: FolderDataset) -> str:
     total: Any = hashlib.sha256(scans.table.read_bytes())
     for entry in scans.entries:
-        with entry.path.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
+        if entry.path.is_file():  # else it is left out, and named
+            with entry.path.open("rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
     return str(total.hexdigest())
 
 

@@ -132,6 +132,7 @@ def study(
         covariates=covariates,
         file_column=file_column,
         subject_column=subject_column,
+        on_error=on_error,
     )
     settings = {
         "group": group,

@@ -254,3 +254,24 @@ def test_a_broken_file_is_named_when_it_is_read(folder):
     with pytest.raises(Exception, match=r"bad\.ply"):
         data[0]
     assert data.name(0) == "bad.ply"
+
+
+def test_a_file_that_is_not_there_may_be_skipped_later(folder):
+    _table(folder, "file,label\na.ply,1\ngone.ply,2\nb.obj,2\n")
+    with pytest.raises(MissingFileError, match=r"1 of 3 files .*gone\.ply"):
+        FolderDataset(folder)
+    data = FolderDataset(folder, on_error="skip")
+    assert len(data) == 3 and data.classes == ("1", "2") and data[2].name == "b.obj"
+    with pytest.raises(MissingFileError, match=r"gone\.ply"):
+        data[1]
+    _table(folder, "file,label\nx.ply,1\ny.ply,2\n")
+    with pytest.raises(MissingFileError, match="2 of 2 files"):  # the wrong folder, more likely
+        FolderDataset(folder, on_error="skip")
+
+
+def test_a_table_is_looked_for_here_and_then_in_the_folder(folder, tmp_path, monkeypatch):
+    _table(folder, "file,label\na.ply,1\n", "people.csv")
+    _table(folder, "file,label\nb.obj,2\n", "left/people.csv")
+    assert FolderDataset(folder, "people.csv").labels == ["1"]
+    monkeypatch.chdir(folder / "left")
+    assert FolderDataset(folder, "people.csv").labels == ["2"]

@@ -142,6 +142,7 @@ def test_scale_and_relabelling_change_no_count(scale: float, seed: int) -> None:
 def test_units_and_far_offsets_are_noted() -> None:
     face = cap(6, 100.0)
     assert check(face).units == "millimetres?" and check(cap(6, 0.1)).units == "metres?"
+    assert check(cap(6, 10.0)).units == "millimetres, or centimetres?"  # a nodule, or a head
     assert "> 1e4" in check(cap(6, 1e6)).problems[0]
     assert "far offset" in check((face.vertices + 5e8, face.faces)).problems[0]
     assert "scale" in check((face.vertices * 1e150, face.faces)).problems[0]

@@ -113,9 +113,10 @@ def test_holes_are_closed_but_the_longest_border_stays() -> None:
     assert repaired.report_after.boundary_sizes == (44,) and np.isclose(repaired.surface.area, 121)
     assert "3 holes closed" in repaired.changes[-1]
     assert repair(torn, fill_holes=False).report_after.n_boundary_loops == 4
-    assert (
-        repair(torn, fill_holes=5.0).report_after.n_boundary_loops == 3
-    )  # only the square of perimeter 4
+    partly = repair(torn, fill_holes=5.0)  # only the square of perimeter 4
+    assert partly.report_after.n_boundary_loops == 3
+    assert partly.changes[-1] == "2 holes longer than 5 left open"
+    assert "left open" not in " ".join(repair(torn, fill_holes=20.0).changes)
 
 
 def test_touching_holes_and_a_hole_of_three_vertices() -> None:

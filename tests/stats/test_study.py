@@ -197,6 +197,8 @@ def test_impossible_studies_are_refused():
         group_map(images, labels, covariates=np.where(np.arange(12) == 3, np.nan, 1.0))
     with pytest.raises(ArgumentError, match=r"covariates must be \(n,\) or \(n, Z\) for 12 images"):
         group_map(images, labels, covariates=np.ones(5))
+    with pytest.raises(ArgumentError, match=r"covariates must be numbers .*'f'"):
+        group_map(images, labels, covariates=["f", "m"] * 6)
     with pytest.raises(ArgumentError, match="say all that the groups or the score say"):
         group_map(images, labels, covariates=labels)
     with pytest.raises(ArgumentError, match="channels must name 1 channels, found 2"):

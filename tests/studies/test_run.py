@@ -172,3 +172,33 @@ def test_covariates_of_texts_become_indicators(folder):
     assert read.covariate_names == ("sex=m", "age") and read.covariates.shape == (N + 1, 2)
     assert set(read.covariates[:, 0]) == {0.0, 1.0} and read.reference() == "healthy"
     assert read.scores is not None and read.reference("affected") == "affected"
+
+
+@pytest.mark.parametrize(
+    ("columns", "guilty"),
+    [(["age", "site"], "site says all that label"), (["half", "rest"], "half and rest say all")],
+)
+def test_covariates_that_say_the_group_are_named_before_anything_is_prepared(
+    tmp_path: Path, columns: list[str], guilty: str
+):
+    rows = [["file", "label", "age", "site", "half", "rest"]]
+    for k in range(6):
+        mc.save(tmp_path / f"{k}.ply", mc.Surface(np.eye(3), [[0, 1, 2]]))
+        sick = k % 2
+        rows.append([f"{k}.ply", "ab"[sick], 30 + k, ["Rome", "Oslo"][sick], k, 10 * sick - k])
+    with (tmp_path / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    with pytest.raises(ArgumentError, match=guilty):
+        mc.study(tmp_path, out=tmp_path / "out", group="label", covariates=columns)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_the_table_names_and_that_is_not_there_is_left_out(folder: Path):
+    table = (folder / "t.csv").read_text().replace("bad.ply", "gone.ply")
+    (folder / "gone.csv").write_text(table)
+    more = {"group": "diagnosis", "score": None}
+    with pytest.raises(MeshConvError, match=r"gone\.ply"):
+        Inputs.read(folder, folder / "gone.csv", **more)
+    inputs = Inputs.read(folder, folder / "gone.csv", **more, on_error="skip")
+    assert len(inputs.scans) == N + 1
+    (folder / "gone.csv").unlink()

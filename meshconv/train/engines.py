@@ -4,16 +4,19 @@ client of a cluster. One loop over the same function; results come in the order 
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from meshconv.errors import MeshConvError
 from meshconv.operators.threads import one_blas_thread
+from meshconv.train.kept_memory import kept_memory
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -21,6 +24,7 @@ Job = Callable[[Task], Result]
 
 _WAITING = 64  # tasks that a client holds at once, at least
 _AHEAD = 4  # the same for each of its threads
+_SECONDS = 2.0  # of work in a message: each costs some 5 ms in the scheduler, driver and worker
 
 
 def results(
@@ -90,20 +94,33 @@ def _by_joblib(job: Job[Task, Result], tasks: Iterable[Task], workers: int) -> I
 
 
 def _by_client(job: Job[Task, Result], tasks: Iterable[Task], client: Any) -> Iterator[Result]:
-    shared, submit, most = job, client.submit, _WAITING
+    shared, submit, threads = job, client.submit, 0
     if hasattr(client, "scatter"):  # Dask; not hashed: results are kept by content, in the cache
         shared = client.scatter(job, broadcast=True, hash=False)
         submit = partial(client.submit, pure=False)
-        most = max(most, _AHEAD * sum(client.nthreads().values()))
-    waiting: deque[Any] = deque()
-    for task in tasks:
-        waiting.append(submit(_done, shared, task))
-        if len(waiting) >= most:
-            yield waiting.popleft().result()
+        threads = sum(client.nthreads().values())
+    most = max(_WAITING, _AHEAD * threads)
+    at_most = max(1, most // (2 * threads)) if threads else 1
+    left, start = iter(tasks), time.monotonic()
+    waiting: deque[tuple[Any, int]] = deque()
+    ahead, done, together = 0, 0, 1
+    while some := list(islice(left, together)):
+        waiting.append((submit(_all_done, shared, some), len(some)))
+        ahead += len(some)
+        while ahead + together > most:
+            future, count = waiting.popleft()
+            yield from future.result()
+            ahead, done = ahead - count, done + count
+            pace = done / (threads or 1) / max(time.monotonic() - start, 1e-9)
+            together = max(1, min(at_most, round(_SECONDS * pace)))
     while waiting:
-        yield waiting.popleft().result()
+        yield from waiting.popleft()[0].result()
+
+
+def _all_done(job: Job[Task, Result], tasks: Sequence[Task]) -> list[Result]:
+    return [_done(job, task) for task in tasks]
 
 
 def _done(job: Job[Task, Result], task: Task) -> Result:
-    with one_blas_thread():
+    with one_blas_thread(), kept_memory():
         return job(task)

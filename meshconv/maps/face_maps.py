@@ -106,7 +106,7 @@ def measured(
     size = max(float(np.abs(vertices).max()), np.finfo(float).tiny)  # no square overflows
     source = laid_flat(sides(vertices / size, faces))
     return Distortion(
-        angle_error=np.degrees(np.abs(_angles(image) - _angles(source))),
+        angle_error=np.degrees(np.abs(corner_angles(image) - corner_angles(source))),
         surface_share=_share(source),
         image_share=_share(image),
         beltrami_modulus=np.abs(affine_beltrami(source, image)),
@@ -164,7 +164,7 @@ def sides(points: FloatArray, faces: IntArray) -> FloatArray:
     return np.stack([b - a, c - a], axis=1)
 
 
-def _angles(sides: ComplexArray) -> FloatArray:
+def corner_angles(sides: ComplexArray) -> FloatArray:
     """Unsigned angles at corners 0, 1, 2 of triangles with sides 01 and 02, (F, 3), radians."""
     u, v = sides.T
     w = v - u

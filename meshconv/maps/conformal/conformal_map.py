@@ -95,9 +95,10 @@ def conformal_map(
         If vertices belong to no face; they take no part and are placed at the centre. If faces are
         wound against their neighbours; the result carries a surface with these turned over.
     AccuracyWarning
-        If the mean angle error on the disk or rectangle is above 8 degrees and twice that of the
-        free map, as on long strips: both figures, and the better domain. If the conformal disk
-        cannot be represented at all: delivered is a map without folds that is not conformal.
+        If the mean angle error is above 8 degrees and twice what the triangles allow: the error of
+        the free map, as on long strips, or on the sphere that of each vertex's fan laid flat, as of
+        long thin parts; both figures, and the better way. If the conformal disk cannot be
+        represented at all: delivered is a map without folds that is not conformal.
 
     References
     ----------
@@ -145,7 +146,7 @@ def conformal_map(
             )
         else:
             coordinates = _closed(unit, domain, chosen, polish)
-    if domain in ("disk", "rectangle"):
+    if domain != "free":
         warn_if_poor(unit, coordinates, domain, lambda: free_coordinates(unit, "spectral"))
     return _checked(
         Parameterization(surface, _scattered(coordinates, kept, surface), _IMAGE[domain])

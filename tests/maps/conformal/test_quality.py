@@ -13,7 +13,7 @@ from meshconv.maps.equalize.density_map import density_equalizing_map
 from meshconv.maps.parameterization import Parameterization
 from meshconv.maps.quasiconformal import quasiconformal_map
 from meshconv.mesh.planar import grid
-from meshconv.mesh.shapes import cylinder
+from meshconv.mesh.shapes import cylinder, icosphere
 from meshconv.mesh.surface import Surface
 from meshconv.mesh_repair.repair import repair
 
@@ -119,3 +119,23 @@ def test_what_conformal_map_delivers_is_taken_downstream(length):
     even = density_equalizing_map(flat)
     assert len(even.flipped_faces()) == 0
     assert len(quasiconformal_map(flat, 0.0).flipped_faces()) == 0
+
+
+@pytest.mark.parametrize(("level", "length"), [(2, 6.0), (3, 12.0), (4, 2.0), (4, 20.0)])
+def test_a_sphere_of_long_parts_says_how_badly_it_is_mapped(level: int, length: float):
+    ball = icosphere(level)
+    flat, said = heard(Surface(ball.vertices * [1.0, 1.0, length], ball.faces), domain="sphere")
+    error = flat.distortion().angle_mean
+    assert len(flat.flipped_faces()) == 0
+    assert bool(said) == (length > 2.0) == (error > 8.0)
+    if said:
+        assert f"the sphere has a mean angle error of {error:.3g} degrees" in said
+        assert "cut(...)" in said
+
+
+def test_angles_that_no_map_could_keep_are_no_fault_of_the_map():
+    """On a hilly surface the angles around a vertex do not add up to 360 degrees."""
+    ball = icosphere(3)
+    radius = 1 + 0.08 * np.random.default_rng(1).normal(size=(ball.n_vertices, 1))
+    flat, said = heard(Surface(ball.vertices * radius, ball.faces), domain="sphere")
+    assert flat.distortion().angle_mean > 9.0 and not said

@@ -1,0 +1,106 @@
+"""One model that was learned, on test faces as they come, on meshes half as dense, and on twice as
+many faces: does it hold, and are its probabilities honest?
+
+    python benchmarks/meshings.py                         # about 6 minutes on one core
+
+`SurfaceClassifier` by its defaults learns an effect (see kinds.py) of 400 faces, and is tested on
+200 others; on the same 200 as meshes of half as many vertices; and on 200 more, for the calibration
+error over 400. The frame is that of the faces that were learned from. Each finished effect is in
+results/meshings.json at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+from _common import RESULTS, environment, one_thread, print_table, write
+
+one_thread()
+
+import numpy as np
+import torch
+
+import meshconv as mc
+from meshconv.benchmark.effects import KINDS, FactorialFaces
+from meshconv.benchmark.tasks import TEST_SEED, VARIANTS, load_task
+from meshconv.stats.metrics import evaluate
+from meshconv.train.inputs import as_prepared
+from meshconv.train.prepare import prepare
+
+MORE_SEED = 300  # of the 200 faces beside those of `TEST_SEED`
+
+
+def pictures(first: int, population: int, template: Any, cache: Path, variant: str = "") -> Any:
+    """Return images of 200 faces and which effects each carries; kept in a file."""
+    seed = first + 1000 * population
+    path = cache / "parts" / f"meshings_{seed}_{'_'.join(variant.split())}.npz"
+    if not path.exists():
+        scans = FactorialFaces(200, KINDS, 4.0, seed=seed, acquisition=VARIANTS.get(variant))
+        done = prepare(scans, template, on_error="skip")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(path, x=np.asarray(done.images).astype(np.float16), y=scans.codes()[done.kept])
+    with np.load(path) as found:
+        return found["x"].astype(np.float32), found["y"]
+
+
+def row(effect: str, population: int, cache: Path, kept: Path) -> dict[str, Any]:
+    """Fit, or read what was fitted, and test."""
+    task = load_task(f"kinds:{effect}:4:{population}", cache=cache)
+    start = time.process_time()
+    model = mc.SurfaceClassifier(template=task.template, size=task.size, seed=population)
+    model.fit(as_prepared(task.train.images), task.train.labels)
+    seconds = time.process_time() - start
+
+    def judged(images: Any, labels: Any) -> tuple[Any, Any]:
+        return labels, model.predict_proba(as_prepared(images))
+
+    def of(first: int, variant: str = "") -> tuple[Any, Any]:
+        images, codes = pictures(first, population, task.template, kept, variant)
+        return judged(images, codes[:, KINDS.index(effect)])
+
+    plain, half = judged(task.test.images, task.test.labels), of(TEST_SEED, "half as dense")
+    more = of(MORE_SEED)
+    both = tuple(np.concatenate(parts) for parts in zip(plain, more, strict=True))
+    found = {name: evaluate(*one) for name, one in (("200", plain), ("half", half), ("400", both))}
+    return {
+        "effect": effect,
+        "population": population,
+        "accuracy": found["200"].accuracy,
+        "half as dense": found["half"].accuracy,
+        "accuracy, 400": found["400"].accuracy,
+        "calibration error, 200": found["200"].calibration_error,
+        "half as dense, calibration error": found["half"].calibration_error,
+        "calibration error, 400": found["400"].calibration_error,
+        "verdict": str(model.quality_),
+        "CPU s": seconds,
+    }
+
+
+def main() -> None:
+    """Run what is missing, print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--effects", nargs="+", default=list(KINDS), choices=KINDS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[2], help="populations")
+    parser.add_argument("--cache", type=Path, default=Path("out/faces"))
+    parser.add_argument("--kept", type=Path, default=Path("out/meshings"))
+    args = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    path = RESULTS / "meshings.json"
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    for population in args.seeds:
+        for effect in args.effects:
+            if any((one["effect"], one["population"]) == (effect, population) for one in rows):
+                continue
+            rows.append(row(effect, population, args.cache, args.kept))
+            print_table(rows[-1:])
+            write("meshings", {"environment": environment("numpy", "torch"), "rows": rows})
+
+
+if __name__ == "__main__":
+    main()

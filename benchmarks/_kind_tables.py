@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 from _face_tables import Table, by_task, mean, shown, spread, values
 
+from meshconv.benchmark.effects import KINDS
 from meshconv.benchmark.page import over_populations
 from meshconv.benchmark.seeds import Row
 
 OURS = "DECNN 33"
+TUNED = "plain 33, tuned"
+WIDE = "plain 33/17, 4 x longer"
 NAMES = {OURS: "DECNN", "plain 33": "plain", "PCA 99.9 % + RBF-SVM": "PCA + RBF-SVM"}  # as columns
 SITES = {
     (OURS, "density"): "DECNN's density",
@@ -64,3 +67,62 @@ def site(tasks: dict[str, list[Row]], model: str, how: str) -> str:
     """Mean ROC-AUC over the effects, the least of them in brackets."""
     found = [mean(one) for one in (values(rows, model, how) for rows in tasks.values()) if one]
     return f"{mean(found):.3f} ({min(found):.3f})" if found else "-"
+
+
+def shifts(rows: Sequence[Row], command: str) -> Table:
+    """DECNN beside tuned plain networks on effects that move the mean; last, the mean error."""
+    tasks = by_task(over_populations(rows))
+    tasks = {task: mine for task, mine in tasks.items() if _all_there(mine)}
+    lines = []
+    for task, mine in tasks.items():
+        cells = [shown(mean(values(mine, model))) for model in (OURS, TUNED, WIDE)]
+        cells.append(shown(mean(values(mine, OURS, "density"))))
+        lines.append([" ".join(task.split(":")[1:3]) + " mm", *cells])
+    both = {task: mine for task, mine in tasks.items() if values(mine, WIDE)}
+    ours, tuned = (error(tasks, model) for model in (OURS, TUNED))
+    lines.append(["mean error, all", shown(ours), shown(tuned), "", ""])
+    lines.append(["ratio", shown(ours / tuned, "{:.2f}"), "1", "", ""])
+    if both:
+        few = [error(both, model) for model in (OURS, TUNED, WIDE)]
+        lines.append([f"mean error, the {len(both)} with all", *map(shown, few), ""])
+    return ["effect", "DECNN", "plain, tuned", "plain, as large", "site: density"], lines, command
+
+
+def _all_there(rows: Sequence[Row]) -> bool:
+    return all(values(rows, model) for model in (OURS, TUNED))
+
+
+def verdicts(rows: Sequence[Row], command: str) -> Table:
+    """How many studies are called better than chance, by what their labels mean and their data."""
+    lines = []
+    for kind, data in dict.fromkeys(_sort(row) for row in rows):
+        mine = [row for row in rows if _sort(row) == (kind, data)]
+        ps = [row["p"] for row in mine]
+        scans = "-".join(str(n) for n in sorted({row["scans"] for row in mine}))
+        yes = sum(row["better than chance"] for row in mine)
+        of = [kind, data, scans, str(len(mine)), str(yes)]
+        lines.append([*of, f"{min(ps):.4f}", f"{sorted(ps)[len(ps) // 2]:.3f}", f"{max(ps):.3f}"])
+    head = ["labels", "data", "scans each", "studies", "better than chance", "least p", "median"]
+    return [*head, "largest"], lines, command
+
+
+def _sort(row: Row) -> tuple[str, str]:
+    kind, what = row["study"].split()[:2]
+    if kind == "shuffled":
+        return kind, what
+    return kind, "faces, alike in their means" if what in KINDS else "faces, moved means"
+
+
+def meshings(rows: Sequence[Row], command: str) -> Table:
+    """One model on test faces as they come, half as dense, and on twice as many."""
+    columns = {
+        "accuracy": "accuracy",
+        "half as dense": "half as dense",
+        "accuracy, 400": "accuracy on 400",
+        "calibration error, 400": "calibration error on 400",
+        "half as dense, calibration error": "on half as dense",
+    }
+    lines = [
+        [f"{row['effect']} 4 mm", *(shown(row[key], "{:.3f}") for key in columns)] for row in rows
+    ]
+    return ["effect", *columns.values()], lines, command

@@ -41,6 +41,10 @@ from meshconv.datasets.morphable import EFFECTS
 from meshconv.viz.picture import save_figure
 
 MAIN = ("DECNN 33", "plain 33", "PCA 99.9 % + RBF-SVM")
+INTERVALS = (
+    "of a row: over its test faces (bootstrap); of a mean: over populations, each with other faces,"
+    " another frame and another initialisation"
+)
 _COLUMNS = (("DECNN 33", "density"), ("plain 33", "gradient"), ("plain 33", "gradcam"))
 
 
@@ -72,7 +76,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     maps = Path("out") / args.name
-    record = Record.open(RESULTS / f"{args.name}.json", settings(n=args.scans, epochs=args.epochs))
+    how = settings(n=args.scans, epochs=args.epochs) | {"intervals": INTERVALS}
+    record = Record.open(RESULTS / f"{args.name}.json", how)
 
     def kept(task: Any, model: str, seed: int | None, fitted: Any) -> None:
         save_maps(maps, task, model, fitted.maps)

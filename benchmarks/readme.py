@@ -31,6 +31,11 @@ OTHERS = (
     'python benchmarks/classify.py --effects cleft_like_L --models "points of the mesh"'
     ' "saliency sampler" "ResNet-18" "edges of the mesh" --seeds 1 --name classify_others'
 )
+SHIFTS = (
+    "python benchmarks/kinds.py --seeds 3 --millimetres 2.5 --effects hemimandible_R saddle_nose"
+    " cleft_like_L alar_widening malar_flattening micrognathia hypertelorism metopic_ridge"
+    ' --models "DECNN 33" "plain 33, tuned" --name means'
+)
 
 
 def read(name: str) -> Any:
@@ -336,6 +341,7 @@ TABLES: dict[str, Callable[[], str]] = {
         *kinds.accuracies(read("kinds")["rows"], "python benchmarks/kinds.py"), minutes("kinds")
     ),
     "kinds sites": lambda: table(*kinds.sites(read("kinds")["rows"], "python benchmarks/kinds.py")),
+    "shifts": lambda: table(*kinds.shifts(read("means")["rows"], SHIFTS), minutes("means")),
     "others": lambda: table(
         *faces.others(read("classify_others")["rows"], OTHERS), minutes("classify_others")
     ),

@@ -9,10 +9,18 @@ import pytest
 
 from meshconv.benchmark.models import model_named
 from meshconv.benchmark.task import Part, Task
-from meshconv.benchmark.where import Sheet, cones, effects, euler_curves, grid_sheet
+from meshconv.benchmark.where import (
+    Sheet,
+    cones,
+    effects,
+    euler_curves,
+    evidence_of,
+    grid_sheet,
+)
 from meshconv.errors import ArgumentError
 from meshconv.mesh.shapes import bumpy_heightfield, icosphere, torus
 from meshconv.registration.template import Template
+from meshconv.stats.metrics import roc_auc
 
 
 def sheet(surface) -> Sheet:
@@ -86,6 +94,22 @@ def test_the_site_is_found(model, least):
     inside = hill > 0.3
     pairs = found[inside][:, None] - found[~inside]
     assert (pairs > 0).mean() + (pairs == 0).mean() / 2 > least
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_lump_that_half_of_the_balls_have_is_found_without_correspondence(seed):
+    """Six lumps that all have, of varying size, and one more: as the authors' simulation."""
+    ball, rng = icosphere(3), np.random.default_rng(seed)
+    centres = rng.normal(size=(7, 3))
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    away = ((ball.vertices[:, None] - centres) ** 2).sum(axis=2)
+    lumps = np.exp(-away / (2 * 0.17**2))
+    labels = np.arange(40) % 2
+    sizes = 0.15 + 0.05 * rng.normal(size=(40, 7))
+    sizes[:, 0] = 0.3 * labels * (1 + 0.1 * rng.normal(size=40))
+    scans = ball.vertices * (1 + sizes @ lumps.T)[..., None]
+    found = evidence_of(scans, sheet(ball), labels)
+    assert roc_auc(lumps[:, 0] > 0.3, found) > 0.85
 
 
 def test_hotelling_is_t_squared_of_one_varying_coordinate():

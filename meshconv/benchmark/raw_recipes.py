@@ -44,7 +44,8 @@ class Recipe:
         Parameters -> optimizer.
     schedule : callable
         Share of the epochs that is over -> multiple of the learning rate.
-    batch_size : int
+    batch_size, published_batch : int
+        Here, and what the rate was published for.
     smoothing : float
         Of labels.
     """
@@ -56,6 +57,7 @@ class Recipe:
     optimizer: Callable[[Any], torch.optim.Optimizer]
     schedule: Callable[[float], float]
     batch_size: int = 16
+    published_batch: int = 16
     smoothing: float = 0.0
 
 
@@ -132,6 +134,7 @@ RECIPES: dict[str, Recipe] = {
         _of_points,
         _momentum,
         lambda share: 0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2,
+        published_batch=32,
         smoothing=0.2,
     ),
     "PointNet++": Recipe(
@@ -151,6 +154,7 @@ RECIPES: dict[str, Recipe] = {
             _adam,
             lambda share: 0.5 ** math.floor(4 * share),
             batch_size=1,
+            published_batch=1,
             smoothing=0.2,
         )
         for name, count in (("places", 3), ("heat", 16))

@@ -88,7 +88,7 @@ class _Fit:
 
     def to_the_end(self, held: list[Any], truth: Tensor, most: int) -> int:
         """Train; leave the weights of the epoch that is best on what is held out, return which."""
-        optimizer = self.recipe.optimizer(self.model.parameters())
+        optimizer = self.optimizer()
         fall = partial(_at, self.recipe.schedule, most)
         rate = torch.optim.lr_scheduler.LambdaLR(optimizer, fall)
         best, kept, at = math.inf, copy.deepcopy(self.model.state_dict()), 0
@@ -105,11 +105,24 @@ class _Fit:
         self.model.load_state_dict(kept)
         return at
 
+    @property
+    def batch_size(self) -> int:
+        """Of few scans less, or running means of the norms never catch up; with norms over four
+        scans, of all they see in the last layers, not even twenty scans were learned.
+        """
+        return min(self.recipe.batch_size, max(8, len(self.scans) // 8))
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Return the published one; its rate is to the batch as there, or small ones diverge."""
+        found = self.recipe.optimizer(self.model.parameters())
+        for group in found.param_groups:
+            group["lr"] *= self.batch_size / self.recipe.published_batch
+        return found
+
     def one_epoch(self, optimizer: torch.optim.Optimizer) -> float:
         """Return the share of right answers on the way."""
         self.model.train()
-        # few scans: smaller batches, or running means of the norms never catch up
-        right, size = 0, min(self.recipe.batch_size, max(4, len(self.scans) // 8))
+        right, size = 0, self.batch_size
         for rows in torch.split(torch.randperm(len(self.scans)), size):
             if len(rows) == 1 < size:
                 continue  # a batch norm needs two

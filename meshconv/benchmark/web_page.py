@@ -12,7 +12,7 @@ from meshconv.viz.template_engine import render
 
 _FIGURES = ("accuracy", "auc", "calibration_error", "train_accuracy", "cpu_s", "epochs")
 MEANINGS = (
-    ("seeds", "how many runs; where there is no official split, each is another split too"),
+    ("seeds", "how many runs; of the populations by name, each is another split too"),
     ("accuracy, AUC", "mean over seeds, and half the 95 % interval of that mean"),
     ("95 % by subject", "interval of the accuracy over subjects, the widest of the seeds"),
     ("calibration", "expected calibration error; 0 is honest"),

@@ -149,7 +149,7 @@ def _make_frame(args: argparse.Namespace) -> int:
         {
             "vertices": template.surface.n_vertices,
             "domain": template.parameterization.domain,
-            "scans": len(template.population),
+            "known_fits": len(template.population),  # by which new ones are judged
             **({"turn": template.open_turn} if template.open_turn else {}),
             "output": None if args.output is None else str(args.output),
             "sheet": None if args.sheet is None else str(args.sheet),

@@ -5,7 +5,8 @@
 
 Generated faces, each meshed, posed and measured on its own (noise of a twentieth of an edge). CPU
 seconds on one thread, each size in a process of its own, so that the peak of its memory is its own.
-The exponent of a stage is the slope of log(time) over log(vertices). Writes results/scale.json and
+The exponent of a stage is the slope of log(time) over log(vertices). The evidence of two groups is
+measured over the number of images, which lie in a file. Writes results/scale.json and
 results/scale.png (log-log, one line for each stage).
 """
 
@@ -20,7 +21,8 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +36,14 @@ from scipy.spatial.transform import Rotation
 import meshconv as mc
 from meshconv import Surface
 from meshconv.mesh.shapes import face
+from meshconv.resample.image_stack import in_files
+from meshconv.stats.evidence import group_evidence
 
-SIZES = (9_000, 27_000, 108_000, 418_000)
+SIZES = (9_000, 27_000, 128_000, 418_000)
+IMAGES = (100, 300, 1000, 3000)  # of two groups, 6 x 65 x 65
 STAGES = ("load", "check", "repair", "conformal map", "fit", "place", "resampler", "channels")
 STEP = "density step 1000"
-STEEPEST = 108_000  # vertices up to which the step of density is measured too
+STEEPEST = 128_000  # vertices up to which the step of density is measured too
 BAR = 1.2
 
 
@@ -95,14 +100,38 @@ def measured(n_vertices: int, repeats: int) -> dict[str, float]:
     return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
 
 
+def evidence(counts: Sequence[int]) -> list[dict[str, float]]:
+    """CPU seconds of the evidence of two groups of images in a file, alike but for noise."""
+    rng, rows = np.random.default_rng(0), []
+    basis = rng.normal(size=(20, 6, 65, 65)).cumsum(2).cumsum(3).astype(np.float32)
+    basis /= basis.std()
+    with tempfile.TemporaryDirectory() as folder:
+        for n in counts:
+            shape, path = (n, *basis.shape[1:]), f"{folder}/{n}.npy"
+            images = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+            for k in range(n):
+                own = np.tensordot(rng.normal(size=20), basis, 1)
+                images[k] = own + 0.1 * rng.normal(size=own.shape)
+            images.flush()
+            find = partial(group_evidence, in_files(np.load(path, mmap_mode="r")), np.arange(n) % 2)
+            times: dict[str, float] = {}
+            clocked(times, "group evidence", find)
+            rows.append({"images": n, **times})
+    return rows
+
+
+def exponent(rows: list[dict[str, Any]], over: str, name: str) -> float:
+    """Exponent of a time, least squares."""
+    x, y = np.log([(row[over], row[name]) for row in rows if name in row]).T
+    return float(np.polyfit(x, y, 1)[0])
+
+
 def exponents(rows: list[dict[str, Any]]) -> dict[str, float]:
     """Slope of log(time) over log(vertices), least squares, of every stage."""
     out = {}
     for name in (*STAGES, "file to image", STEP):
-        points = [(row["vertices"], row[name]) for row in rows if name in row]
-        if len(points) > 1:
-            x, y = np.log(points).T
-            out[name] = float(np.polyfit(x, y, 1)[0])
+        if sum(name in row for row in rows) > 1:
+            out[name] = exponent(rows, "vertices", name)
     return out
 
 
@@ -157,9 +186,14 @@ def main() -> None:
     for name, slope in slopes.items():
         print(f"{name}: n^{slope:.2f}{'' if slope <= BAR else f', above n^{BAR}'}")
     print(f"picture {picture(rows, slopes)}")
+    images = evidence(IMAGES)
+    print_table(images)
+    growth = exponent(images, "images", "group evidence")
+    print(f"group evidence: n^{growth:.2f} in the number of images")
+    about = {"environment": environment("numpy", "scipy", "numba"), "runs": repeats}
+    over_images = {"exponent": growth, "rows": images}
     path = write(
-        "scale",
-        {"environment": environment("numpy", "scipy", "numba"), "exponents": slopes, "rows": rows},
+        "scale", {**about, "exponents": slopes, "rows": rows, "group evidence": over_images}
     )
     print(f"wrote {path}")
 

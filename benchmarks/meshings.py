@@ -24,12 +24,12 @@ one_thread()
 
 import numpy as np
 import torch
+from verdicts import as_images
 
 import meshconv as mc
 from meshconv.benchmark.effects import KINDS, FactorialFaces
 from meshconv.benchmark.tasks import TEST_SEED, VARIANTS, load_task
 from meshconv.stats.metrics import evaluate
-from meshconv.train.inputs import as_prepared
 from meshconv.train.prepare import prepare
 
 MORE_SEED = 300  # of the 200 faces beside those of `TEST_SEED`
@@ -53,11 +53,11 @@ def row(effect: str, population: int, cache: Path, kept: Path) -> dict[str, Any]
     task = load_task(f"kinds:{effect}:4:{population}", cache=cache)
     start = time.process_time()
     model = mc.SurfaceClassifier(template=task.template, size=task.size, seed=population)
-    model.fit(as_prepared(task.train.images), task.train.labels)
+    model.fit(as_images(task.train.images), task.train.labels)
     seconds = time.process_time() - start
 
     def judged(images: Any, labels: Any) -> tuple[Any, Any]:
-        return labels, model.predict_proba(as_prepared(images))
+        return labels, model.predict_proba(as_images(images))
 
     def of(first: int, variant: str = "") -> tuple[Any, Any]:
         images, codes = pictures(first, population, task.template, kept, variant)

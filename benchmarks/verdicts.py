@@ -17,7 +17,6 @@ import json
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ from meshconv.benchmark.tasks import load_task
 from meshconv.datasets.files import find_data
 from meshconv.datasets.images import pneumonia_mnist
 from meshconv.datasets.morphable import EFFECTS
-from meshconv.train.inputs import as_prepared
+from meshconv.train.prepared import Prepared
 
 FEW, SHUFFLED = 100, 60  # scans of a study of a true mean effect, of shuffled labels
 SHUFFLES = {"faces": 8, "heads": 6, "X-rays": 6}
@@ -94,8 +93,7 @@ def verdict(study: Study, seed: int) -> dict[str, Any]:
     images, labels, own = study
     start = time.process_time()
     model = mc.SurfaceClassifier(seed=seed, **own)
-    prepared = replace(as_prepared(images), channel_names=_names(images))
-    quality = model.fit(prepared, labels).quality_
+    quality = model.fit(as_images(images), labels).quality_
     return {
         "scans": len(labels),
         "classes": len(np.unique(labels)),
@@ -108,8 +106,10 @@ def verdict(study: Study, seed: int) -> dict[str, Any]:
     }
 
 
-def _names(images: Any) -> tuple[str, ...]:
-    return tuple(f"channel {k}" for k in range(images.shape[1]))
+def as_images(images: Any) -> Prepared:
+    """Return images as preparation gives them: NaN outside a mask is allowed."""
+    n, channels = len(images), tuple(f"channel {k}" for k in range(images.shape[1]))
+    return Prepared(images, channels, ("",) * n, ("",) * n, np.full(n, -1), np.arange(n))
 
 
 def summed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

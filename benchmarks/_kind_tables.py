@@ -12,7 +12,6 @@ from meshconv.benchmark.seeds import Row
 
 OURS = "DECNN 33"
 TUNED = "plain 33, tuned"
-WIDE = "plain 33/17, 4 x longer"
 NAMES = {OURS: "DECNN", "plain 33": "plain", "PCA 99.9 % + RBF-SVM": "PCA + RBF-SVM"}  # as columns
 SITES = {
     (OURS, "density"): "DECNN's density",
@@ -75,17 +74,13 @@ def shifts(rows: Sequence[Row], command: str) -> Table:
     tasks = {task: mine for task, mine in tasks.items() if _all_there(mine)}
     lines = []
     for task, mine in tasks.items():
-        cells = [shown(mean(values(mine, model))) for model in (OURS, TUNED, WIDE)]
+        cells = [shown(mean(values(mine, model))) for model in (OURS, TUNED)]
         cells.append(shown(mean(values(mine, OURS, "density"))))
         lines.append([" ".join(task.split(":")[1:3]) + " mm", *cells])
-    both = {task: mine for task, mine in tasks.items() if values(mine, WIDE)}
     ours, tuned = (error(tasks, model) for model in (OURS, TUNED))
-    lines.append(["mean error, all", shown(ours), shown(tuned), "", ""])
-    lines.append(["ratio", shown(ours / tuned, "{:.2f}"), "1", "", ""])
-    if both:
-        few = [error(both, model) for model in (OURS, TUNED, WIDE)]
-        lines.append([f"mean error, the {len(both)} with all", *map(shown, few), ""])
-    return ["effect", "DECNN", "plain, tuned", "plain, as large", "site: density"], lines, command
+    lines.append(["mean error, all", shown(ours), shown(tuned), ""])
+    lines.append(["ratio", shown(ours / tuned, "{:.2f}"), "1", ""])
+    return ["effect", "DECNN", "plain, tuned", "site: density"], lines, command
 
 
 def _all_there(rows: Sequence[Row]) -> bool:

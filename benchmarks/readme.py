@@ -33,8 +33,7 @@ OTHERS = (
 )
 SHIFTS = (
     "python benchmarks/kinds.py --seeds 3 --millimetres 2.5 --effects hemimandible_R saddle_nose"
-    " cleft_like_L alar_widening malar_flattening micrognathia hypertelorism metopic_ridge"
-    ' --models "DECNN 33" "plain 33, tuned" --name means'
+    ' cleft_like_L alar_widening --models "DECNN 33" "plain 33, tuned" --name means'
 )
 
 
@@ -342,6 +341,9 @@ TABLES: dict[str, Callable[[], str]] = {
     ),
     "kinds sites": lambda: table(*kinds.sites(read("kinds")["rows"], "python benchmarks/kinds.py")),
     "shifts": lambda: table(*kinds.shifts(read("means")["rows"], SHIFTS), minutes("means")),
+    "verdicts": lambda: table(
+        *kinds.verdicts(read("verdicts")["rows"], "python benchmarks/verdicts.py")
+    ),
     "others": lambda: table(
         *faces.others(read("classify_others")["rows"], OTHERS), minutes("classify_others")
     ),

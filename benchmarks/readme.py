@@ -344,6 +344,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "verdicts": lambda: table(
         *kinds.verdicts(read("verdicts")["rows"], "python benchmarks/verdicts.py")
     ),
+    "meshings": lambda: table(
+        *kinds.meshings(read("meshings")["rows"], "python benchmarks/meshings.py")
+    ),
     "others": lambda: table(
         *faces.others(read("classify_others")["rows"], OTHERS), minutes("classify_others")
     ),

@@ -21,7 +21,7 @@ _GOOD = {
     "template": mc.Template.from_surface(_FACE),
     "path": Path("nowhere.ply"),
     "sources": 0,
-    "prepared": None,
+    "scans": [],
     "mu": 0.0,
     "coordinates": _FLAT.coordinates,
     "centre": np.zeros(3),

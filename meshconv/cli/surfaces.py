@@ -120,7 +120,7 @@ def _convert(args: argparse.Namespace) -> int:
         overwrite=args.force,
     )
     emit(args, {"output": str(args.output)}, f"written: {one_line(args.output)}")
-    if file.corner_uv is not None or "uv" in file.vertex_fields:
+    if corners is not None or "uv" in fields:
         say(
             "texture coordinates are written, materials and pictures are not: copy them beside",
             aside=True,

@@ -18,7 +18,7 @@ from meshconv.stats.group import group_map
 from meshconv.train.config import PrepareConfig
 from meshconv.train.prepare import prepare
 from meshconv.train.prepared import Prepared
-from meshconv.train.scans import ScanLike, as_scan, subjects_of
+from meshconv.train.scans import ScanLike, as_scan
 
 
 def asymmetry_map(
@@ -110,9 +110,6 @@ class _BothSides(Population):
 
     def __init__(self, scans: Sequence[ScanLike]) -> None:
         self.scans = scans
-        known = subjects_of(scans) or [""] * len(scans)
-        # a scan of nobody known is compared with itself all the same
-        self.subjects = [whose or f"scan {k}" for k, whose in enumerate(known)] * 2
 
     def __len__(self) -> int:
         return 2 * len(self.scans)
@@ -120,10 +117,11 @@ class _BothSides(Population):
     def scan(self, k: int) -> Scan:
         """Read a scan; from the middle on, with its mirror image for its surface."""
         row = k % len(self.scans)
-        found = as_scan(self.scans[row], name=f"scan {row}")
-        whose = found.subject or self.subjects[row]
+        name = f"scan {row}"
+        found = as_scan(self.scans[row], name=name)
         turned = found.mirrored != (k >= len(self.scans))
-        return replace(found, subject=whose, mirrored=turned)
+        # a scan of nobody known is compared with itself all the same
+        return replace(found, subject=found.subject or name, mirrored=turned)
 
 
 def _pairs(ready: Prepared, count: int) -> Prepared:

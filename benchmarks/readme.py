@@ -345,7 +345,7 @@ TABLES: dict[str, Callable[[], str]] = {
         *kinds.verdicts(read("verdicts")["rows"], "python benchmarks/verdicts.py")
     ),
     "meshings": lambda: table(
-        *kinds.meshings(read("meshings")["rows"], "python benchmarks/meshings.py")
+        *kinds.meshings(read("meshings")["rows"], "python benchmarks/meshings.py --effects rough")
     ),
     "others": lambda: table(
         *faces.others(read("classify_others")["rows"], OTHERS), minutes("classify_others")

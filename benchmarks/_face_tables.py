@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from meshconv.benchmark.seeds import Row, mean_and_half_width, with_half_width
+from meshconv.benchmark.seeds import Row, over_seeds, with_half_width
 
 Table = tuple[list[str], list[list[str]], str]
 
@@ -46,8 +46,8 @@ def spread(found: Sequence[float]) -> str:
     """Mean, and half its 95 % interval over seeds, see `meshconv.benchmark.seeds`."""
     if not found:
         return "-"
-    half = mean_and_half_width(found)[1]
-    return with_half_width({"mean": mean(found), "mean +-": half}, "mean")
+    (cell,) = over_seeds([{"mean": value} for value in found], [], ["mean"])
+    return with_half_width(cell, "mean")
 
 
 def by_task(rows: Sequence[Row]) -> dict[str, list[Row]]:

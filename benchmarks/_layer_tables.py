@@ -24,7 +24,7 @@ def _cell(row: Row, key: str, pattern: str = "{}") -> str:
         return "-" if value is None else str(value)
     if any(isinstance(word, str) and " - " in word for word in row.values()):
         pattern = pattern.replace("{:.", "{:+.")
-    return with_half_width({key: value, f"{key} +-": half or None}, key, pattern)
+    return with_half_width({**row, f"{key} +-": half or None}, key, pattern)
 
 
 def _fewer(found: Row) -> str:
@@ -57,7 +57,11 @@ def networks(found: Row) -> Table:
 
 def sizes(found: Row) -> Table:
     """Dice at sizes that were never trained on."""
-    scores = [key for key in found["summary"][0] if key.startswith("dice") and "+-" not in key]
+    scores = [
+        key
+        for key in found["summary"][0]
+        if key.startswith("dice") and not key.endswith(("+-", "range"))
+    ]
     head = {"volumes": ("volumes", "{}"), "network": ("network", "{}")}
     head |= {key.removeprefix("dice ").removeprefix("dice, "): (key, "{:.3f}") for key in scores}
     return _table(found["summary"], head, "layers_sizes.py")

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import log_softmax, softmax
 
 from meshconv._check import FloatArray
-from meshconv.benchmark.task import Part, Task
+from meshconv.benchmark.task import Part, Task, UnfitTaskError
 from meshconv.benchmark.trained import Images, Trained
 
 _SHARES = (0.001, 0.003, 0.01, 0.03, 0.1)  # of the pixels, by t
@@ -33,7 +33,7 @@ def principal_components(task: Task, seed: int, epochs: int) -> Trained:
         FunctionTransformer(np.nan_to_num),
         PCA(0.999, svd_solver="full"),
         StandardScaler(),
-        LogisticRegressionCV(Cs=np.logspace(-5, 1, 7), max_iter=3000, cv=5),
+        LogisticRegressionCV(Cs=np.logspace(-5, 1, 7), max_iter=3000, cv=_folds(task, 5)),
     )
     start = time.process_time()
     with warnings.catch_warnings():
@@ -69,9 +69,10 @@ def kernel_machine(task: Task, seed: int, epochs: int) -> Trained:
     components = reduced.transform(x)
     widths = np.array([0.1, 0.3, 1.0]) / components.shape[1]
     grid = {"C": [1.0, 10.0], "gamma": widths.tolist()}
-    best = GridSearchCV(SVC(), grid, cv=3).fit(components, y).best_params_
+    cv = _folds(task, 3)
+    best = GridSearchCV(SVC(), grid, cv=cv).fit(components, y).best_params_
     machine = SVC(**best)
-    held = _logits(cross_val_predict(machine, components, y, cv=3, method="decision_function"))
+    held = _logits(cross_val_predict(machine, components, y, cv=cv, method="decision_function"))
     losses = [-log_softmax(t * held, axis=1)[np.arange(len(y)), y].sum() for t in _TEMPERATURES]
     temperature = _TEMPERATURES[int(np.argmin(losses))]
     machine.fit(components, y)
@@ -104,7 +105,7 @@ def chosen_pixels(task: Task, seed: int, epochs: int) -> Trained:
     y = task.train.labels
     options = list(itertools.product(_SHARES, _STRENGTHS))
     right = np.zeros(len(options))
-    for learn, held in StratifiedKFold(5, shuffle=True, random_state=0).split(x, y):
+    for learn, held in StratifiedKFold(_folds(task, 5), shuffle=True, random_state=0).split(x, y):
         by_share = {share: _reduced(x[learn], y[learn], share) for share in _SHARES}
         for k, (share, strength) in enumerate(options):
             front, features = by_share[share]
@@ -148,6 +149,14 @@ def _logistic(x: Images, y: Any, strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(C=strength, max_iter=3000).fit(x, y)
+
+
+def _folds(task: Task, most: int) -> int:
+    """Return how many inner folds there can be."""
+    fewest = int(np.bincount(task.train.labels).min())
+    if fewest < 2:
+        raise UnfitTaskError(f"task {task.name!r} has a class of {fewest} scans to learn from")
+    return min(most, fewest)
 
 
 def _rows(images: Images) -> Images:

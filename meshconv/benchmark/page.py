@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meshconv._check import FloatArray
-from meshconv.benchmark.seeds import Row, over_seeds, with_half_width
+from meshconv.benchmark.seeds import SHARE, Row, over_seeds, with_half_width
 from meshconv.benchmark.task import Task
 from meshconv.io.atomic import write_bytes_atomic
 from meshconv.saliency.attribute import unit_range
@@ -34,7 +34,7 @@ def table(rows: Sequence[Row]) -> list[list[str]]:
                 cell["task"],
                 cell["model"],
                 "-" if cell["accuracy"] is None else str(cell["seeds"]),
-                with_half_width(cell, "accuracy"),
+                with_half_width(cell, "accuracy", limits=SHARE),
                 _or_dash(cell["auc"]),
                 _sites(mine),
                 str(mine[0]["parameters"] or "-"),

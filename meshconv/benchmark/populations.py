@@ -78,14 +78,14 @@ SOURCES: dict[str, Source] = {
 
 
 def is_population(name: str) -> bool:
-    """Return whether a data set is one of these: each seed is another split."""
+    """Return whether a data set is one of these."""
     return name.split(":", maxsplit=1)[0] in SOURCES
 
 
 def load_population(
-    name: str, *, n: int = 0, cache: Path = Path("out/faces"), workers: int = 1
+    name: str, *, folds: int = 5, cache: Path = Path("out/faces"), workers: int = 1
 ) -> Task:
-    """Return a population by its name, as a task of five folds by subject.
+    """Return a population by its name, as a task of folds by subject: each seed another split.
 
     Scans of which the measures or the image cannot be made are left out of all models.
 
@@ -96,8 +96,7 @@ def load_population(
         contradict themselves), ``:malignancy``, ``:malignancy-8-20``,
         ``spines:3``, ``:5``, ``ventricles:endo``, ``:epi``, ``finches:clade``;
         ``:shuffled`` behind it shuffles the labels.
-    n : int
-        Not used: all there are.
+    folds : int
     cache, workers
         See `meshconv.benchmark.tasks.load_task`.
 
@@ -139,7 +138,7 @@ def load_population(
         aligned=not source.ball,
         channels=source.channels,
         measures=names,
-        folds=5,
+        folds=folds,
     )
     return shuffled(task) if name.endswith(":shuffled") else task
 

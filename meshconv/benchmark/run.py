@@ -141,9 +141,13 @@ def run(
 def _cells(
     models: Sequence[str], seeds: Iterable[int], *, every: bool
 ) -> Iterator[tuple[str, int | None]]:
+    """Yield the cells of a data set: by split, where each seed is one, so that it is made once."""
     seeds = list(seeds)
+    if every:
+        yield from ((model, seed) for seed in seeds for model in models)
+        return
     for model in models:
-        alone = model in DETERMINISTIC and not every
+        alone = model in DETERMINISTIC
         yield from [(model, None)] if alone else [(model, seed) for seed in seeds]
 
 
@@ -152,7 +156,7 @@ def cell(task: Task, model: str, seed: int, epochs: int) -> tuple[Row, Trained]:
     if not task.folds:
         fitted = model_named(model)(task, seed, epochs)
         return judged(task, fitted), fitted
-    shares, rows, found = np.zeros((len(task.test.labels), len(task.classes))), [], []
+    shares, rows, found = np.full((len(task.test.labels), len(task.classes)), np.nan), [], []
     for part, held in task.splits(seed):
         fitted = model_named(model)(part, seed, epochs)
         row: Row = {"parameters": fitted.parameters, "cpu_s": fitted.seconds, "saliency": {}}
@@ -170,7 +174,9 @@ def cell(task: Task, model: str, seed: int, epochs: int) -> tuple[Row, Trained]:
         total |= _told(found)
     if found[-1].probabilities is not None:
         total["train_accuracy"] = float(np.mean([row["train_accuracy"] for row in rows]))
-        total |= _figures(task.test.labels, shares, task.test.subjects)
+        asked = np.flatnonzero(~np.isnan(shares[:, 0]))  # the others were in no frame
+        tested = task.test.take(asked)
+        total |= _figures(tested.labels, shares[asked], tested.subjects)
         each = [row["deletion"] for row in rows]
         total["deletion"] = {m: float(np.mean([one[m] for one in each])) for m in each[0]}
     return total, found[-1]
@@ -237,6 +243,6 @@ def _accuracy(part: Part, probabilities: Callable[[Part], Any]) -> float:
     return float((probabilities(part).argmax(axis=1) == part.labels).mean())
 
 
-def settings(*, n: int, epochs: int) -> dict[str, Any]:
+def settings(*, n: int, epochs: int, folds: int = 5) -> dict[str, Any]:
     """Return what all rows of a record share."""
-    return {"version": meshconv.__version__, "scans": n, "epochs": epochs}
+    return {"version": meshconv.__version__, "scans": n, "epochs": epochs, "folds": folds}

@@ -1,9 +1,10 @@
 """An experiment over seeds: every row kept as it is finished, then means with their intervals.
 
-In every table of the project ``mean +- half`` is the mean over the seeds, and half the 95 %
-interval of that mean (Student's t): what another choice of seeds would move it by. With one seed
-there is no interval. To use it, write a function that yields the rows of one seed and one that
-makes tables of rows, then::
+In every table of the project ``mean ± half`` is the mean over the seeds, and half the 95 %
+interval of that mean (Student's t): what another choice of seeds would move it by. Of two seeds
+that interval is 13 times as wide as what they differ by, and says nothing: there stands ``mean
+(least to greatest)``. With one seed there is neither. To use it, write a function that yields the
+rows of one seed and one that makes tables of rows, then::
 
     options = {"seeds": 5, "epochs": 10}
     repeat("results/mine.json", options, rows_of_a_seed, means, resume=True)
@@ -23,7 +24,9 @@ from meshconv.errors import CheckpointError
 from meshconv.io.atomic import write_bytes_atomic
 
 Row = dict[str, Any]
-_HALF = " +-"  # behind the name of a figure: the key of its half-width
+_HALF, _RANGE = " +-", " range"  # behind the name of a figure: keys of half-width and range
+_FEWEST = 3  # values of which an interval of the mean is given
+SHARE = (0.0, 1.0)  # limits of accuracies and areas under curves
 
 
 def repeat(
@@ -90,24 +93,24 @@ def _same(before: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
 
 
 def mean_and_half_width(values: Sequence[float]) -> tuple[float, float | None]:
-    """Return the mean, and half the 95 % interval of the mean (None for a single value).
+    """Return the mean, and half the 95 % interval of the mean (None for fewer than three values).
 
-    >>> mean_and_half_width([1.0, 2.0, 3.0])[0], mean_and_half_width([1.5])
+    >>> mean_and_half_width([1.0, 2.0, 3.0])[0], mean_and_half_width([1.0, 2.0])
     (2.0, (1.5, None))
     """
     from scipy import stats
 
-    if len(values) < 2:
-        return values[0], None
+    if len(values) < _FEWEST:
+        return statistics.fmean(values), None
     t = stats.t.ppf(0.975, len(values) - 1)
     return statistics.fmean(values), float(t) * statistics.stdev(values) / math.sqrt(len(values))
 
 
 def over_seeds(rows: Sequence[Row], by: Sequence[str], measures: Sequence[str]) -> list[Row]:
     """Return one row per combination of the columns `by`: each measure's mean over the seeds, its
-    half-width as ``NAME +-``, and the number of ``seeds``.
+    half-width as ``NAME +-``, ``NAME range`` of two seeds, and the number of ``seeds``.
 
-    Both are None where no row has the measure; rows without it are left out of it.
+    Mean and half-width are None where no row has the measure; rows without it are left out of it.
     """
     out: list[Row] = []
     for key in dict.fromkeys(tuple(row[name] for name in by) for row in rows):
@@ -116,6 +119,8 @@ def over_seeds(rows: Sequence[Row], by: Sequence[str], measures: Sequence[str]) 
         for name in measures:
             values = [row[name] for row in same if row.get(name) is not None]
             cell[name], cell[name + _HALF] = mean_and_half_width(values) if values else (None, None)
+            if 1 < len(values) < _FEWEST:
+                cell[name + _RANGE] = [min(values), max(values)]
         out.append(cell)
     return out
 
@@ -137,26 +142,39 @@ def differences(
     return [{column: f"{pair[0]} - {pair[1]}"} | row for row in over_seeds(gaps, [by], measures)]
 
 
-def with_half_width(row: Row, name: str, pattern: str = "{:.3f}") -> str:
+def with_half_width(
+    row: Row, name: str, pattern: str = "{:.3f}", *, limits: tuple[float, float] | None = None
+) -> str:
     """Return a figure of a table as text, ``0.912 ± 0.013``; a dash where it is not known.
+
+    Of two seeds, and where the interval would go beyond the limits of what is possible, its ends
+    stand in brackets.
 
     >>> with_half_width({"dice": 0.5, "dice +-": 0.01}, "dice", "{:+.2f}")
     '+0.50 ± 0.01'
+    >>> with_half_width({"auc": 0.98, "auc +-": 0.05}, "auc", limits=SHARE)
+    '0.980 (0.930 to 1.000)'
     """
-    if row.get(name) is None:
+    mean, half, ends = (row.get(name + key) for key in ("", _HALF, _RANGE))
+    if mean is None:
         return "-"
-    half = row.get(name + _HALF)
-    shown = pattern.format(row[name])
+    if half is not None and limits is not None:
+        low, high = max(mean - half, limits[0]), min(mean + half, limits[1])
+        ends = None if (low, high) == (mean - half, mean + half) else (low, high)
+    if ends is not None:
+        return f"{pattern.format(mean)} ({pattern.format(ends[0])} to {pattern.format(ends[1])})"
+    shown = pattern.format(mean)
     return shown if half is None else f"{shown} ± {pattern.replace('+', '').format(half)}"
 
 
 def as_words(row: Row) -> str:
-    """Return one row in words, half-widths behind their means."""
+    """Return one row in words, half-widths or ranges behind their means."""
     parts = []
     for key, value in row.items():
-        if key.endswith(_HALF) or value is None:
+        if key.endswith((_HALF, _RANGE)) or value is None:
             continue
-        half = row.get(key + _HALF)
+        half, ends = row.get(key + _HALF), row.get(key + _RANGE)
         shown = f"{value:.3g}" if isinstance(value, float) else str(value)
-        parts.append(f"{key} {shown}" + (f" +- {half:.2g}" if half is not None else ""))
+        shown += f" +- {half:.2g}" if half is not None else ""
+        parts.append(f"{key} {shown}" + (f" ({ends[0]:.3g} to {ends[1]:.3g})" if ends else ""))
     return "  ".join(parts)

@@ -61,6 +61,36 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
+class InFrame:
+    """Scans in a frame that was made of some of them.
+
+    Attributes
+    ----------
+    template : Template
+    images : (m, C, N, N) float32
+    rows : (m,) int64
+        Which of the scans: those that could be placed.
+    measures : tuple of M str
+    values : (m, M) float64, optional
+        Of these measures.
+    """
+
+    template: mc.Template
+    images: NDArray[np.float32]
+    rows: IntArray
+    measures: tuple[str, ...] = ()
+    values: FloatArray | None = None
+
+    def part(self, whole: Part, rows: IntArray) -> tuple[Part, IntArray]:
+        """Return those of some rows of `whole` that are in the frame, and which these are."""
+        place = {int(row): k for k, row in enumerate(self.rows)}
+        kept = np.array([int(row) for row in rows if int(row) in place], dtype=np.int64)
+        mine = np.array([place[int(row)] for row in kept], dtype=np.int64)
+        values = None if self.values is None else self.values[mine]
+        return replace(whole.take(kept), images=self.images[mine], measures=values), kept
+
+
+@dataclass(frozen=True, eq=False)
 class Task:
     """A data set of a benchmark.
 
@@ -87,6 +117,9 @@ class Task:
         Of populations without a split of their own: `train` is everybody, and each seed is a split
         into so many parts, classes in proportion and no subject on both sides, each predicted by
         what learned from the others. 0 for a split.
+    in_frame_of : callable, optional
+        Rows that are learned from in a fold -> all scans in the frame of these; without one, all
+        folds share `template` and the images of `train`.
     """
 
     name: str
@@ -101,6 +134,7 @@ class Task:
     channels: tuple[str, ...] = CHANNELS
     measures: tuple[str, ...] = ()
     folds: int = 0
+    in_frame_of: Callable[[IntArray], InFrame] | None = None
 
     def __post_init__(self) -> None:
         if self.truth is not None and self.template is None:
@@ -113,7 +147,15 @@ class Task:
             return
         whole = self.train
         for rows, held in grouped_folds(whole.labels, whole.subjects, folds=self.folds, seed=seed):
-            yield replace(self, train=whole.take(rows), test=whole.take(held), folds=0), held
+            if self.in_frame_of is not None:
+                yield self._framed(self.in_frame_of(rows), rows, held)
+            else:
+                yield replace(self, train=whole.take(rows), test=whole.take(held), folds=0), held
+
+    def _framed(self, found: InFrame, rows: IntArray, held: IntArray) -> tuple[Task, IntArray]:
+        (train, _), (test, tested) = (found.part(self.train, some) for some in (rows, held))
+        own = replace(self, template=found.template, measures=found.measures, in_frame_of=None)
+        return replace(own, train=train, test=test, folds=0), tested
 
     @property
     def size(self) -> int:

@@ -1,14 +1,12 @@
-"""The data sets of a benchmark by name: faces, images, a folder of the user's own scans."""
+"""The data sets of a benchmark by name: faces, images, adrenal glands."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +23,6 @@ from meshconv.datasets.scan import Population
 from meshconv.errors import ArgumentError
 from meshconv.io.atomic import write_bytes_atomic
 from meshconv.saliency.project import to_vertices
-from meshconv.stats.folds import hold_out
 from meshconv.stats.split import PARTS
 from meshconv.train.config import CHANNELS, PrepareConfig
 from meshconv.train.frames import population_template
@@ -54,9 +51,8 @@ def load_task(
         all eight mean effects at once; other faces for each seed, `n` to learn from, half as many
         to test, in a frame made of eight that are learned from), ``mnist``, ``pneumonia``,
         ``cluttered``, ``cells`` (which kind of blood cell),
-        ``platelets`` (is there one in this field of blood, and where), ``adrenal`` (official
-        split), or ``folder:PATH`` (scans and a table of labels; split by subject). ``:shuffled``
-        behind it shuffles the training labels.
+        ``platelets`` (is there one in this field of blood, and where), or ``adrenal`` (official
+        split). ``:shuffled`` behind it shuffles the training labels.
     n : int
         Of each part, for sets that are generated.
     cache : Path
@@ -70,11 +66,13 @@ def load_task(
 
     See Also
     --------
-    meshconv.benchmark.populations.load_population : sets without a split.
+    meshconv.benchmark.populations.load_population, meshconv.benchmark.folder.load_folder :
+        sets without a split.
     """
     kind, *rest = name.removesuffix(":shuffled").split(":")
     if kind not in _LOADERS:
-        raise ArgumentError(f"no data set {name!r}; there are {', '.join(_LOADERS)}")
+        known = ", ".join(_LOADERS)
+        raise ArgumentError(f"no data set {name!r}; there are {known}, folder and the populations")
     task = _LOADERS[kind](rest, n, cache, workers)
     task = replace(task, name=name.removesuffix(":shuffled"))
     return shuffled(task) if name.endswith(":shuffled") else task
@@ -174,29 +172,6 @@ def _kept(path: Path, ready: Callable[[], Prepared]) -> Part:
         return Part(found["x"].astype(np.float32), found["y"])
 
 
-def _folder(rest: list[str], n: int, cache: Path, workers: int) -> Task:
-    scans = mc.FolderDataset(":".join(rest))
-    classes, index = np.unique(scans.labels, return_inverse=True)
-    learn, test = hold_out(index, scans.subjects, share=0.3)
-    known = copy(scans)
-    known.entries = tuple(scans.entries[int(k)] for k in learn)
-    template = population_template(known, on_error="skip")
-    done = prepare(scans, template, cache=cache, workers=workers, on_error="skip")
-    row = {int(k): j for j, k in enumerate(done.kept)}
-
-    def part(rows: Any) -> Part:
-        kept = [row[int(k)] for k in rows if int(k) in row]
-        own = tuple(done.kept[kept].tolist())
-        return Part(
-            done.images[kept],
-            index[list(own)].astype(np.int64),
-            scans=partial(Scans, scans, own),
-            subjects=tuple(scans.subjects[k] for k in own),
-        )
-
-    return Task("", part(learn), part(test), tuple(map(str, classes)), template=template)
-
-
 def _part(found: LabelledImages, rows: slice = slice(None)) -> Part:
     return Part(
         found.images[rows], found.labels[rows], None if found.boxes is None else found.boxes[rows]
@@ -279,6 +254,5 @@ _LOADERS: dict[str, Callable[[list[str], int, Path, int], Task]] = {
     "cluttered": _cluttered,
     "cells": _cells,
     "platelets": _platelets,
-    "folder": _folder,
     "adrenal": _adrenal,
 }

@@ -6,15 +6,20 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
-from meshconv.benchmark.seeds import Row, over_seeds, with_half_width
+from meshconv.benchmark.seeds import SHARE, Row, over_seeds, with_half_width
 from meshconv.io.atomic import write_bytes_atomic
 from meshconv.viz.template_engine import render
 
 _FIGURES = ("accuracy", "auc", "calibration_error", "train_accuracy", "cpu_s", "epochs")
+_BAR = "95 % by subject"  # the column with a bar under its figures
 MEANINGS = (
-    ("seeds", "how many runs; of the populations by name, each is another split too"),
-    ("accuracy, AUC", "mean over seeds, and half the 95 % interval of that mean"),
-    ("95 % by subject", "interval of the accuracy over subjects, the widest of the seeds"),
+    ("seeds", "how many runs; of populations and folders, each is another split into folds"),
+    (
+        "accuracy, AUC",
+        "mean over seeds, and half the 95 % interval of that mean; in brackets the ends of that"
+        " interval where it reaches 0 or 1, of two seeds the least and the greatest",
+    ),
+    (_BAR, "interval of the accuracy over subjects, the widest of the seeds; below it from 0 to 1"),
     ("calibration", "expected calibration error; 0 is honest"),
     ("training", "accuracy on what was learned: below .95 a network was not trained to the end"),
     ("epochs, CPU s", "of training; over folds their sum"),
@@ -29,14 +34,12 @@ COLUMNS = (
     "model",
     "seeds",
     "accuracy",
-    "95 % by subject",
+    _BAR,
     "AUC",
     "calibration",
     "training",
     "epochs",
     "CPU s",
-    "deletion",
-    "site",
 )
 
 
@@ -63,6 +66,7 @@ def write_page(path: str | PathLike[str], rows: Sequence[Row], *, note: str = ""
         note=note,
         tasks=tasks,
         columns=COLUMNS,
+        bar_in=COLUMNS.index(_BAR) - 1,
         meanings=MEANINGS,
     )
     write_bytes_atomic(path, text.encode())
@@ -73,7 +77,9 @@ def _task(name: str, rows: Sequence[Row]) -> dict[str, Any]:
     cells = over_seeds(mine, ["model"], _FIGURES)
     known = [cell["accuracy"] for cell in cells if cell["accuracy"] is not None]
     best = max(known, default=None)
-    return {"name": name, "rows": [_line(cell, mine, best) for cell in cells]}
+    found = [_saliency(what, mine) for what in ("deletion", "site")]
+    rows = [_line(cell, mine, best) for cell in cells]
+    return {"name": name, "rows": rows, "saliency": [one for one in found if one["methods"]]}
 
 
 def _line(cell: Row, rows: Sequence[Row], best: float | None) -> dict[str, Any]:
@@ -85,15 +91,13 @@ def _line(cell: Row, rows: Sequence[Row], best: float | None) -> dict[str, Any]:
     wide = "-" if low is None or high is None else f"{low:.3f} to {high:.3f}"
     cells = [
         str(cell["seeds"]),
-        with_half_width(cell, "accuracy"),
+        with_half_width(cell, "accuracy", limits=SHARE),
         wide,
-        with_half_width(cell, "auc"),
+        with_half_width(cell, "auc", limits=SHARE),
         _short(cell["calibration_error"]),
         _short(cell["train_accuracy"]),
         _short(cell["epochs"], "{:.0f}"),
         _short(cell["cpu_s"], "{:.1f}"),
-        _methods(mine, "deletion"),
-        _methods(mine, "site"),
     ]
     bar = None
     if accuracy is not None and low is not None and high is not None:
@@ -111,15 +115,19 @@ def _short(value: float | None, pattern: str = "{:.3f}") -> str:
     return "-" if value is None else pattern.format(value)
 
 
-def _methods(rows: Sequence[Row], what: str) -> str:
-    """Return the mean of each method's figure, in words."""
+def _saliency(what: str, rows: Sequence[Row]) -> dict[str, Any]:
+    """Return a table of each model's figure by method, means over seeds."""
+    found = [(row["model"], *pair) for row in rows for pair in _by_method(what, row)]
+    methods = list(dict.fromkeys(method for _, method, _ in found))
+    lines = []
+    for model in dict.fromkeys(name for name, _, _ in found):
+        own = {m: [v for name, n, v in found if (name, n) == (model, m)] for m in methods}
+        shown = [_short(sum(v) / len(v) if v else None, "{:.2f}") for v in own.values()]
+        lines.append((model, shown))
+    return {"name": what, "methods": methods, "rows": lines}
+
+
+def _by_method(what: str, row: Row) -> list[tuple[str, float]]:
     if what == "site":
-        found = [{k: v["auc"] for k, v in row["saliency"].items()} for row in rows]
-    else:
-        found = [row.get(what, {}) for row in rows]
-    names = dict.fromkeys(name for one in found for name in one)
-    parts = []
-    for name in names:
-        values = [one[name] for one in found if name in one]
-        parts.append(f"{name} {sum(values) / len(values):.2f}")
-    return ", ".join(parts) or "-"
+        return [(method, one["auc"]) for method, one in row["saliency"].items()]
+    return list(row.get(what, {}).items())

@@ -8,6 +8,7 @@ from typing import Any
 
 from meshconv.cli.options import Commands, add
 from meshconv.cli.output import emit
+from meshconv.errors import ArgumentError
 
 _MODELS = (
     "DECNN 33",
@@ -37,6 +38,12 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument(
+        "--folds",
+        type=int,
+        default=5,
+        help="of populations and folders, where each seed is another split by subject",
+    )
+    parser.add_argument(
         "--scans", type=int, default=400, help="of each part, where a set is generated"
     )
     parser.add_argument(
@@ -52,17 +59,28 @@ def add_commands(commands: Commands) -> None:
 
 
 def _benchmark(args: argparse.Namespace) -> int:
+    from meshconv.benchmark.folder import load_folder
     from meshconv.benchmark.page import as_text, table
     from meshconv.benchmark.populations import is_population, load_population
     from meshconv.benchmark.run import Record, run, settings
     from meshconv.benchmark.tasks import load_task
 
-    def load(name: str) -> Any:
-        found = load_population if is_population(name) else load_task
-        return found(name, n=args.scans, cache=args.cache, workers=args.workers)
+    if args.folds < 2:
+        raise ArgumentError(f"--folds must be at least 2, found {args.folds}")
 
-    record = Record.open(args.out, settings(n=args.scans, epochs=args.epochs))
-    options = {"epochs": args.epochs, "crossed": is_population}
+    def crossed(name: str) -> bool:
+        return is_population(name) or name.startswith("folder:")
+
+    def load(name: str) -> Any:
+        where = {"cache": args.cache, "workers": args.workers}
+        if not crossed(name):
+            return load_task(name, n=args.scans, **where)
+        found = load_population if is_population(name) else load_folder
+        return found(name, folds=args.folds, **where)
+
+    same = settings(n=args.scans, epochs=args.epochs, folds=args.folds)
+    record = Record.open(args.out, same)
+    options = {"epochs": args.epochs, "crossed": crossed}
     run(args.sets, args.models, range(args.seeds), load, record, **options)
     rows = [row for row in record.rows if row["task"] in args.sets]
     if args.page is not None:

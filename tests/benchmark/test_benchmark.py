@@ -264,7 +264,7 @@ def test_table_and_means_are_over_seeds():
         "data set": "t",
         "model": "m",
         "seeds": "2",
-        "accuracy": "0.700 ± 1.271",  # Student, two seeds
+        "accuracy": "0.700 (0.600 to 0.800)",  # the range of two seeds
         "AUC": "0.700",
         "site found": "density 0.675",
         "parameters": "7",

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from meshconv.benchmark.seeds import (
+    SHARE,
     as_words,
     differences,
     mean_and_half_width,
@@ -19,7 +20,7 @@ from meshconv.benchmark.seeds import (
 from meshconv.errors import CheckpointError
 
 
-@pytest.mark.parametrize("n", [2, 5, 11, 40])
+@pytest.mark.parametrize("n", [3, 5, 11, 40])
 def test_the_half_width_is_students(n):
     values = np.random.default_rng(n).normal(3, 2, n).tolist()
     mean, half = mean_and_half_width(values)
@@ -28,16 +29,33 @@ def test_the_half_width_is_students(n):
     assert mean_and_half_width([1.5]) == (1.5, None)
 
 
+def test_two_seeds_have_a_range_and_no_interval_leaves_what_is_possible():
+    rows = [{"who": "a", "auc": value} for value in (0.92, 1.0)]
+    (two,) = over_seeds(rows, ["who"], ["auc"])
+    assert two["auc +-"] is None and two["auc range"] == [0.92, 1.0]
+    assert with_half_width(two, "auc") == "0.960 (0.920 to 1.000)"
+    assert as_words(two) == "who a  seeds 2  auc 0.96 (0.92 to 1)"
+    (three,) = over_seeds([*rows, {"who": "a", "auc": 0.9}], ["who"], ["auc"])
+    assert with_half_width(three, "auc") == "0.940 ± 0.131"  # of anything, not of a share
+    assert with_half_width(three, "auc", limits=SHARE) == "0.940 (0.809 to 1.000)"
+    below = {"auc": 0.1, "auc +-": 0.2}
+    assert with_half_width(below, "auc", limits=SHARE) == "0.100 (0.000 to 0.300)"
+    assert with_half_width({"auc": 0.5, "auc +-": 0.5}, "auc", limits=SHARE) == "0.500 ± 0.500"
+
+
 def test_rows_without_a_figure_are_left_out_of_it():
-    rows = [{"who": "a", "x": 1.0}, {"who": "a", "x": None}, {"who": "b"}, {"who": "a", "x": 3.0}]
+    rows = [{"who": "a", "x": 1.0}, {"who": "a", "x": None}, {"who": "b"}]
+    rows += [{"who": "a", "x": 2.0}, {"who": "a", "x": 3.0}]
     first, second = over_seeds(rows, ["who"], ["x"])
     assert (
-        first["x"] == 2.0 and first["seeds"] == 3 and first["x +-"] == pytest.approx(12.706, 1e-4)
+        first["x"] == 2.0
+        and first["seeds"] == 4
+        and first["x +-"] == pytest.approx(4.30265 / 3**0.5, 1e-4)
     )
     assert second == {"who": "b", "seeds": 1, "x": None, "x +-": None}
-    assert with_half_width(first, "x", "{:.1f}") == "2.0 ± 12.7"
+    assert with_half_width(first, "x", "{:.1f}") == "2.0 ± 2.5"
     assert with_half_width(second, "x") == "-"
-    assert as_words(first) == "who a  seeds 3  x 2 +- 13"
+    assert as_words(first) == "who a  seeds 4  x 2 +- 2.5"
 
 
 def test_differences_are_within_seeds():

@@ -25,7 +25,7 @@ from meshconv.operators.cholesky.ordering import nested_dissection
 from meshconv.operators.cholesky.pattern import near_in_memory
 from meshconv.operators.threads import one_blas_thread
 
-_POOR = 1e4  # operations per matrix entry; surfaces of a million vertices take 5e3
+_POOR = 20.0  # operations per matrix entry and square root of n; surfaces take 3 to 5
 
 
 def analyse(indptr: AnyInt, indices: AnyInt, points: FloatArray | None) -> Fronts | None:
@@ -33,7 +33,9 @@ def analyse(indptr: AnyInt, indices: AnyInt, points: FloatArray | None) -> Front
     large.
     """
     fronts = _ordered(indptr, indices, points)
-    if points is not None and (fronts is None or fronts.flops > _POOR * len(indices)):
+    if points is not None and (
+        fronts is None or fronts.flops > _POOR * len(indptr) ** 0.5 * len(indices)
+    ):
         other = _ordered(
             indptr, indices, None
         )  # positions that say little about who is whose neighbour

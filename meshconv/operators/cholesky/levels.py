@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 
 AnyInt = NDArray[np.signedinteger[Any]]
 
-LEVELS = 64  # places that are compared, within a standard deviation of the middle
+LEVELS = 64  # places that are compared at most, within a standard deviation of the middle
+_FINE = 0.5  # of the square root of a set: its levels, each about an edge of a surface wide
 _FEW = 1000  # unknowns from which mean, deviation and connections per level are taken, about
-_SAMPLE = 16000  # unknowns whose connections are counted, at most
 _LEAST, _BALANCE = 0.25, 1.5  # share of the smaller side at least; price of sides that differ
 
 
 @njit(cache=True)
-def best_axis(space: Any, order: NDArray[np.int64], low: int, high: int) -> Any:
+def best_axis(space: Any, some: NDArray[np.int64]) -> Any:
     """The axis with the fewest connections per level, and their number squared."""
     points, crossing = space
     axis, fewest = 0, np.inf
     for d in range(points.shape[1]):
-        few = per_level(points, crossing, order, low, high, d)[0]
+        few = per_level(points, crossing, some, d)[0]
         if few < fewest:
             axis, fewest = d, few
     return axis, fewest
@@ -30,23 +30,19 @@ def best_axis(space: Any, order: NDArray[np.int64], low: int, high: int) -> Any:
 
 @njit(cache=True)
 def per_level(
-    points: NDArray[np.float64],
-    crossing: NDArray[np.float64],
-    order: NDArray[np.int64],
-    low: int,
-    high: int,
-    d: int,
+    points: NDArray[np.float64], crossing: NDArray[np.float64], some: NDArray[np.int64], d: int
 ) -> Any:
     """Squared connections per level along an axis, mean and standard deviation."""
-    origin = points[order[low], d]
+    n = len(some)
+    origin = points[some[0], d]
     total = first = second = 0.0
-    stride = 1 + (high - low) // _FEW
-    for p in range(low, high, stride):
-        x = points[order[p], d] - origin
+    stride = 1 + n // _FEW
+    for p in range(0, n, stride):
+        x = points[some[p], d] - origin
         first, second = first + x, second + x * x
-        total += crossing[order[p], d]
-    seen = (high - low - 1) // stride + 1
-    first, second, total = first / seen, second / seen, total * ((high - low) / seen)
+        total += crossing[some[p], d]
+    seen = (n - 1) // stride + 1
+    first, second, total = first / seen, second / seen, total * (n / seen)
     spread = second - first * first
     if not spread > 1e-12 * second:
         return np.inf, 0.0, 0.0
@@ -54,44 +50,56 @@ def per_level(
 
 
 @njit(cache=True)
-def count_levels(
-    pattern: Any,
-    x: NDArray[np.float64],
-    some: NDArray[np.int64],
-    zone: NDArray[np.int64],
-    level: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    first: float,
-    width: float,
-) -> None:
-    """Count the unknowns in each level and what more connections cross its lower end than that of
-    the one before.
+def best_level(
+    space: Any, some: NDArray[np.int64], d: int, most: float, counts: NDArray[np.float64]
+) -> Any:
+    """What the best level along an axis costs and where it lies; infinity where the axis has more
+    than `most` squared connections a level.
     """
-    indptr, indices = pattern
-    mine = zone[some[0]]
-    counts[:] = 0
-    for i in some:
-        level[i] = int(min(max((x[i] - first) / width + 1.0, 0.0), LEVELS + 1.0))
-        counts[0, level[i]] += 1
-    for p in range(0, len(some), 1 + len(some) // _SAMPLE):
-        a = level[some[p]]
-        for q in range(indptr[some[p]], indptr[some[p] + 1]):
-            b = level[indices[q]]
-            if b > a and zone[indices[q]] == mine:
-                counts[1, a] += 1
-                counts[1, b] -= 1
+    points, crossing = space
+    few, mean, deviation = per_level(points, crossing, some, d)
+    if not few <= most or not deviation > 0.0:
+        return np.inf, 0.0
+    levels = min(LEVELS, int(_FINE * len(some) ** 0.5))
+    first, width = mean - deviation, 2.0 * deviation / levels
+    bins = counts[:, : levels + 2]
+    count_levels(points[:, d], crossing[:, d], some, bins, first, width)
+    score, k = cheapest(bins, width)
+    return score, first + (k - 0.5) * width
 
 
 @njit(cache=True)
-def cheapest(counts: NDArray[np.int64], total: int) -> Any:
-    """The level after which the fewest connections cross, sides that differ costing more."""
-    below = across = best_level = 0
-    best = np.inf
-    for k in range(LEVELS + 1):
-        below, across = below + counts[0, k], across + counts[1, k]
-        share = below / total
+def count_levels(
+    x: NDArray[np.float64],
+    reach: NDArray[np.float64],
+    some: NDArray[np.int64],
+    counts: NDArray[np.float64],
+    first: float,
+    width: float,
+) -> None:
+    """Count the unknowns in each level, and the connections that cross it.
+
+    Connections within a level cross it by their share of its width; `reach` is how far those of an
+    unknown reach together.
+    """
+    counts[:] = 0.0
+    last = float(counts.shape[1] - 1)
+    for v in some:
+        k = int(min(max((x[v] - first) / width + 1.0, 0.0), last))
+        counts[0, k] += 1.0
+        counts[1, k] += reach[v]
+
+
+@njit(cache=True)
+def cheapest(counts: NDArray[np.float64], width: float) -> Any:
+    """The level in whose middle the fewest connections cross, sides that differ costing more."""
+    below, total, best, place = counts[0, 0], counts[0].sum(), np.inf, 0
+    for k in range(1, counts.shape[1] - 1):
+        share = (below + 0.5 * counts[0, k]) / total
         if _LEAST < share < 1.0 - _LEAST:
-            score = (across + 1.0) * (1.0 + _BALANCE * (2.0 * share - 1.0) ** 2)
+            across = 1.0 + 0.5 * counts[1, k] / width
+            score = across * (1.0 + _BALANCE * (2.0 * share - 1.0) ** 2)
             if score < best:
-                best, best_level = score, k
-    return best, best_level
+                best, place = score, k
+        below += counts[0, k]
+    return best, place

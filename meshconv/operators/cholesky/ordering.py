@@ -1,13 +1,14 @@
 """Elimination orders for sparse symmetric matrices: nested dissection by position in space.
 
 A set of unknowns is cut in two along one axis, the one that promises the fewest connections across
-the cut: small sets at the median, large ones where the fewest connections are counted. Few unknowns
-that touch every such connection go last; both sides are cut again. Unknowns that are eliminated
-together form a *front*.
+the cut: small sets at the median, larger ones where the fewest connections cross. Few unknowns that
+touch every such connection go last, in large sets made fewer still by moving them to either side
+(`refine`); both sides are cut again. Unknowns that are eliminated together form a *front*.
 
 Along an axis the connections cross sum |x_i - x_j| levels in all, so their number at one level is
-about that sum over the extent of the set (the coarea formula). On a bumpy surface this tells a
-short cut from a long level line, which the extents alone do not.
+about that sum over the extent of the set (the coarea formula), level by level as for the whole. On
+a bumpy surface this tells a short cut from a long level line, which the extents alone do not, and
+it takes one pass over the unknowns, none over their connections.
 
 References
 ----------
@@ -23,17 +24,13 @@ from numba import njit
 
 from meshconv._types import FloatArray, IntArray
 from meshconv.operators.cholesky.hops import hop_coordinates
-from meshconv.operators.cholesky.levels import (
-    LEVELS,
-    AnyInt,
-    best_axis,
-    cheapest,
-    count_levels,
-    per_level,
-)
+from meshconv.operators.cholesky.levels import LEVELS, AnyInt, best_axis, best_level
+from meshconv.operators.cholesky.refine import refine
 
-_LARGE = 1500  # unknowns from which on the best place of a cut is sought
+_LARGE = 200  # unknowns from which on the best place of a cut is sought
 _WORTH = 2.0  # axes with more times as many connections a level, squared, are not looked at
+_REFINED = 300  # unknowns up to which a separator stays as it was found
+_MOST = 0.4  # share of a set that is a separator worth the name
 LEAF = 24  # sets this small are eliminated as one dense front; 64 makes solves twice as slow
 
 
@@ -64,11 +61,17 @@ def nested_dissection(
     crossing = np.zeros_like(points)
     _crossings(indptr, indices, points, crossing)
     order, fronts = np.arange(n), np.empty((n + 1, 3), dtype=np.int64)
+    lists = (
+        *np.empty((4, n), dtype=np.int64),
+        np.empty(2 * n, dtype=np.int64),
+        np.empty(6, dtype=np.int64),
+    )
     work = (
         np.empty((2 * n + 2, 3), dtype=np.int64),
         np.full(n, -1),
-        np.empty(n, dtype=np.int64),
-        np.empty((2, LEVELS + 2), dtype=np.int64),
+        np.empty((2, LEVELS + 2)),
+        lists,
+        np.empty(n),
     )
     fronts = fronts[: _dissect((indptr, indices), (points, crossing), order, fronts, work)]
     rank = np.argsort(fronts[:, 0], kind="stable")
@@ -90,20 +93,26 @@ def _crossings(indptr: AnyInt, indices: AnyInt, points: FloatArray, crossing: Fl
 def _dissect(pattern: Any, space: Any, order: IntArray, fronts: IntArray, work: Any) -> int:
     """Permute `order` in place; write the fronts (low, high, parent), parents first; return their
     number.
+
+    Every set keeps its unknowns in the order in which they lie in memory.
     """
-    stack, zone, separator, _ = work
+    stack, zone, lists = work[0], work[1], work[3]
     stack[0, 0], stack[0, 1], stack[0, 2] = 0, len(order), -1
-    waiting, count, label = 1, 0, np.int64(0)
+    waiting, count, label = 1, 0, 0
+    sizes = np.zeros(3, dtype=np.int64)
     while waiting > 0:
         waiting -= 1
         low, high, parent = stack[waiting, 0], stack[waiting, 1], stack[waiting, 2]
         second = top = low
         if high - low > LEAF:
-            middle = _divide(pattern, space, order, low, high, work)
-            second, top = _cut(pattern, order, low, middle, high, zone, separator, label)
-            label += 2
-            if high - top > 0.4 * (high - low):  # no cut worth the name
-                second = top = low
+            _divide(space, order[low:high], label, sizes, work)
+            _separate(pattern, order[low:high], zone, label, sizes, lists[0])
+            if high - low > _REFINED:
+                refine(pattern, zone, label, sizes, lists)
+            if sizes[2] <= _MOST * (high - low):
+                second, top = low + sizes[0], high - sizes[2]
+                _arrange(order[low:high], zone, label, sizes, lists[0])
+            label += 3
         if top < high:
             fronts[count, 0], fronts[count, 1], fronts[count, 2] = top, high, parent
             parent = count
@@ -118,110 +127,131 @@ def _dissect(pattern: Any, space: Any, order: IntArray, fronts: IntArray, work: 
 
 
 @njit(cache=True)
-def _divide(pattern: Any, space: Any, order: IntArray, low: int, high: int, work: Any) -> int:
-    """Rearrange order[low:high] into two sides of the best level of the best axis; return where the
-    second starts.
-    """
-    zone, level, counts = work[1], work[2], work[3]
-    points, crossing = space
-    axis, fewest = best_axis(space, order, low, high)
-    best, along, place = np.inf, axis, 0.0
-    for d in range(points.shape[1] if high - low > _LARGE else 0):
-        few, mean, deviation = per_level(points, crossing, order, low, high, d)
-        if few <= _WORTH * fewest and deviation > 0.0:
-            first, width = mean - deviation, 2.0 * deviation / LEVELS
-            count_levels(pattern, points[:, d], order[low:high], zone, level, counts, first, width)
-            score, k = cheapest(counts, high - low)
-            if score < best:
-                best, along, place = score, d, first + k * width
-    if best < np.inf:
-        middle = _split(points, along, place, order, low, high)
-        if low < middle < high:
-            return middle
-    _halve(points, axis, order, low, high)
-    return (low + high) // 2
-
-
-@njit(cache=True)
-def _split(
-    points: FloatArray, axis: int, level: float, order: IntArray, low: int, high: int
-) -> int:
-    """Rearrange order[low:high] into what lies below the level and the rest; return where it
-    starts.
-    """
-    middle = low
-    for p in range(low, high):
-        if points[order[p], axis] < level:
-            order[p], order[middle] = order[middle], order[p]
-            middle += 1
-    return middle
-
-
-@njit(cache=True)
-def _halve(points: FloatArray, axis: int, order: IntArray, low: int, high: int) -> None:
-    """Quickselect: the half order[low:middle] lies at or below order[middle:high] along the
+def _divide(space: Any, some: IntArray, label: int, sizes: IntArray, work: Any) -> None:
+    """Mark the unknowns as `label` or ``label + 1``: the two sides of the best level of the best
     axis.
     """
-    middle = (low + high) // 2
-    high -= 1
-    while low < high:
-        pivot = points[order[(low + high) // 2], axis]
-        i, j = low, high
-        while i <= j:
-            while points[order[i], axis] < pivot:
-                i += 1
-            while points[order[j], axis] > pivot:
-                j -= 1
-            if i <= j:
-                order[i], order[j] = order[j], order[i]
-                i += 1
-                j -= 1
-        if middle <= j:
-            high = j
-        elif middle >= i:
-            low = i
-        else:
+    zone, counts, scratch = work[1], work[2], work[4]
+    points, n = space[0], len(some)
+    axis, fewest = best_axis(space, some)
+    best, along, place = np.inf, axis, 0.0
+    for d in range(points.shape[1] if n > _LARGE else 0):
+        score, level = best_level(space, some, d, _WORTH * fewest, counts)
+        if score < best:
+            best, along, place = score, d, level
+    if best < np.inf:
+        _mark(points[:, along], some, place, 0, zone, label, sizes)
+        if sizes[0] > 0 and sizes[1] > 0:
             return
+    place, equal = _middle(points[:, axis], some, scratch)
+    _mark(points[:, axis], some, place, equal, zone, label, sizes)
 
 
 @njit(cache=True)
-def _cut(
-    pattern: Any,
-    order: IntArray,
-    low: int,
-    middle: int,
-    high: int,
+def _mark(
+    x: FloatArray,
+    some: IntArray,
+    place: float,
+    equal: int,
     zone: IntArray,
-    separator: IntArray,
     label: int,
-) -> Any:
-    """Rearrange order[low:high] into left, right, separator; return where the last two start.
+    sizes: IntArray,
+) -> None:
+    """To the left goes what lies before the place, and the first `equal` of what lies at it."""
+    left = 0
+    for v in some:
+        first = x[v] < place
+        if x[v] == place and equal > 0:
+            first, equal = True, equal - 1
+        zone[v] = label if first else label + 1
+        left += first
+    sizes[0], sizes[1], sizes[2] = left, len(some) - left, 0
+
+
+@njit(cache=True)
+def _middle(x: FloatArray, some: IntArray, scratch: FloatArray) -> Any:
+    """The median, and how many of what lies at it belong to the smaller half."""
+    n = len(some)
+    for k in range(n):
+        scratch[k] = x[some[k]]
+    place = _select(scratch[:n], n // 2)
+    before = at = 0
+    for v in some:
+        before += x[v] < place
+        at += x[v] == place
+    return place, n // 2 - before if 4 * before < n else 0
+
+
+@njit(cache=True)
+def _select(x: FloatArray, k: int) -> float:
+    """The k-th smallest number (Hoare's quickselect); `x` is rearranged."""
+    low, high = 0, len(x) - 1
+    while low < high:
+        pivot = x[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while x[i] < pivot:
+                i += 1
+            while x[j] > pivot:
+                j -= 1
+            if i <= j:
+                x[i], x[j] = x[j], x[i]
+                i += 1
+                j -= 1
+        if k <= j:
+            high = j
+        elif k >= i:
+            low = i
+        else:
+            break
+    return x[k]
+
+
+@njit(cache=True)
+def _separate(
+    pattern: Any,
+    some: IntArray,
+    zone: IntArray,
+    label: int,
+    sizes: IntArray,
+    members: IntArray,
+) -> None:
+    """Choose unknowns that touch every connection between the sides; mark them ``label + 2``.
 
     A left vertex with one open connection gives way to the vertex at its other end, which may close
     more.
     """
     indptr, indices = pattern
-    for p in range(low, high):
-        zone[order[p]] = label + (p >= middle)
-    size = 0
-    for p in range(low, middle):
-        chosen, across = order[p], 0
-        for q in range(indptr[order[p]], indptr[order[p] + 1]):
+    for v in some:
+        if zone[v] != label:
+            continue
+        chosen, across = v, 0
+        for q in range(indptr[v], indptr[v + 1]):
             if zone[indices[q]] == label + 1:
                 across += 1
                 chosen = indices[q]
         if across > 0:
-            chosen = chosen if across == 1 else order[p]
-            zone[chosen] = -1
-            separator[size] = chosen
-            size += 1
-    top = second = low
-    for p in range(low, high):
-        if p == middle:
-            second = top
-        if zone[order[p]] >= 0:
-            order[top] = order[p]
-            top += 1
-    for p in range(size):
-        order[top + p] = separator[p]
-    return second, top
+            chosen = chosen if across == 1 else v
+            sizes[zone[chosen] - label] -= 1
+            zone[chosen] = label + 2
+            members[sizes[2]] = chosen
+            sizes[2] += 1
+
+
+@njit(cache=True)
+def _arrange(some: IntArray, zone: IntArray, label: int, sizes: IntArray, right: IntArray) -> None:
+    """Rearrange a set into left, right, separator."""
+    left = kept = cut = 0
+    for k in range(len(some)):
+        v = some[k]
+        if zone[v] == label:
+            some[left] = v
+            left += 1
+        elif zone[v] == label + 1:
+            right[kept] = v
+            kept += 1
+        else:
+            right[sizes[1] + cut] = v
+            cut += 1
+    for k in range(kept + cut):
+        some[left + k] = right[k]

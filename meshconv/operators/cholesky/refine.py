@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from meshconv._types import IntArray
+IntArray = NDArray[np.int64]
 
 _PASSES = 4
 _UPHILL = 0.5  # of its size: moves that may bring no smaller separator before a pass gives up

@@ -10,18 +10,16 @@ sampling grid. Everything is differentiable in the density and runs on any devic
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable
-from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from meshconv._check import one_of
-from meshconv.errors import AccuracyWarning, ArgumentError, ArrayTypeError, DensityError
+from meshconv.errors import ArgumentError, ArrayTypeError, DensityError
 from meshconv.nn.cells import area_ratio, folds
 from meshconv.nn.flows import diffusion_velocity, moser_velocity, traced
+from meshconv.nn.fold_free import fold_free
 from meshconv.nn.knothe_rosenblatt import knothe_rosenblatt
 from meshconv.nn.precision import valueless, without_autocast
 from meshconv.nn.sample import full_precision, gather
@@ -31,8 +29,6 @@ __all__ = ["area_ratio", "bounded_density", "density_error", "equalizing_grid", 
 
 METHODS = ("moser", "knothe_rosenblatt", "diffusion")
 DIRECTIONS = ("backward", "forward")
-_POWERS = (0.75, 0.5, 0.25, 0.125, 0.0)  # the last is a constant density: the identity
-_FINEST = 4  # times as many steps, before a density is flattened
 _STEPS = {"moser": 4, "knothe_rosenblatt": 1, "diffusion": 12}
 
 
@@ -119,7 +115,7 @@ def equalizing_grid(
             times = times if forward else times[::-1]
             return traced(of, velocity=velocity, nodes=nodes, times=times)
 
-        return _unfolded(trace(rho, 1), rho, trace)
+        return fold_free(rho, trace)
 
 
 def density_error(density: Tensor, sampling_grid: Tensor) -> Tensor:
@@ -194,46 +190,6 @@ def normalize_density(density: Tensor) -> Tensor:
     """Return density / mean, the mean taken over the square by the trapezoid rule."""
     ref = density[..., :1, :1]
     return density / (ref + _trapezoid_mean(density - ref))
-
-
-# --- maps that fold ------------------------------------------------------------------------------
-
-
-def _unfolded(grid: Tensor, rho: Tensor, trace: Callable[..., Tensor]) -> Tensor:
-    """Trace densities that fold a cell of the grid anew: in twice and four times as many steps
-    while that helps, as it does where they are smooth, and then flattened to the largest power that
-    folds none.
-    """
-    if valueless(grid):
-        return grid
-    count = folds(grid.detach())
-    before, finer = 2 * count, 1
-    while finer < _FINEST and bool((helps := (count > 0) & (2 * count <= before)).any()):
-        before, finer = count, 2 * finer
-        grid = _anew(grid, helps, rho, partial(trace, finer=finer))
-        count = folds(grid.detach())
-    for power in _POWERS:
-        if not bool(count.any()):
-            break
-        if power == _POWERS[0]:
-            _warn_flattened()
-        grid = _anew(grid, count > 0, rho**power, partial(trace, finer=1))
-        count = folds(grid.detach())
-    return grid
-
-
-def _anew(grid: Tensor, which: Tensor, rho: Tensor, trace: Callable[[Tensor], Tensor]) -> Tensor:
-    rows = torch.nonzero(which)[:, 0]
-    return grid.index_copy(0, rows, trace(rho[rows]))
-
-
-def _warn_flattened() -> None:
-    warnings.warn(
-        "a density is too steep for its grid and was flattened: its map would fold;"
-        " density_error says what is left",
-        AccuracyWarning,
-        stacklevel=4,
-    )
 
 
 def _bspline(n: int, size: int, like: Tensor) -> Tensor:

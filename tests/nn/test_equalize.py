@@ -344,6 +344,25 @@ def test_gradients_pass_through_a_flattened_density():
     assert bool(torch.isfinite(density.grad).all()) and float(density.grad[0].abs().max()) > 0
 
 
+@pytest.mark.parametrize("steep", [[1], [0, 2, 3]])
+def test_what_is_delivered_in_place_of_folds_is_the_same_with_a_derivative_and_alone(steep):
+    g = torch.Generator().manual_seed(0)
+    density = 1 + torch.rand(4, 1, 17, 17, generator=g, dtype=torch.float64)
+    density[steep, 0, 5:8, 7:9] *= torch.tensor([3e3, 400, 50])[: len(steep), None, None].double()
+    weight = torch.randn(4, 17, 17, 2, generator=g, dtype=torch.float64)
+    density.requires_grad_()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccuracyWarning)
+        grid = equalizing_grid(density)
+        assert torch.equal(grid, equalizing_grid(density.detach()))
+        alone = [equalizing_grid(density[[k]]) for k in range(4)]
+    assert not folds(grid).any()
+    whole = torch.autograd.grad((grid * weight).sum(), density)[0]
+    each = torch.autograd.grad((torch.cat(alone) * weight).sum(), density)[0]
+    torch.testing.assert_close(whole, each, rtol=1e-9, atol=1e-12)
+    assert float(whole.abs().amax((1, 2, 3)).min()) > 0
+
+
 def test_densities_of_a_networks_own_never_fold():
     model = DECNN(1, 2, size=65, network_size=33, density="sample", ratio=30.0, seed=0)
     with warnings.catch_warnings():

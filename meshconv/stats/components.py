@@ -7,9 +7,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from meshconv._check import in_range
+from meshconv._check import IntArray, in_range
 from meshconv.errors import ArgumentError
 
+Rows = NDArray[np.float32]
+
+ROWS = 800  # whose variation stands for that of all: what is kept grows with rows, not their square
 _SHARE = 1 / 6  # of the degrees of freedom, that are taken for components
 
 
@@ -28,19 +31,33 @@ def component_count(components: int | str, freedom: int) -> int:
     return int(in_range(float(components), 0.0, float(max(freedom // 3, 0)), "components"))
 
 
-def without_components(x: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Return rows (n, D) less what they have in common.
+def sampled(n: int) -> IntArray:
+    """Return the rows of which components are made: all, or as many as are enough, evenly."""
+    return np.unique(np.linspace(0, n - 1, min(n, ROWS)).round().astype(np.int64))
+
+
+def add_products(products: Rows, x: Rows, sample: IntArray) -> None:
+    """Add, in place, those of rows (n, d) with the sample's, (n, m)."""
+    if products.size:
+        own = x[sample].T
+        for k in range(0, len(x), ROWS):
+            products[k : k + ROWS] += x[k : k + ROWS] @ own
+
+
+def common_weights(products: Rows, sample: IntArray, count: int) -> Rows | None:
+    """Return what rows have in common as weights (n, m) of the sample's, in place of their
+    products with these (n, m): x - weights @ x[sample] are rows without it. None if that is x.
 
     Each principal component is divided by 1 + its variance / that of the first one after `count`:
     the first are all but removed, the last are kept. Removing just the first would make more of the
     exact number than there is to it.
     """
-    if count == 0:
-        return x
-    values, vectors = np.linalg.eigh((x @ x.T).astype(np.float64))
+    values, vectors = np.linalg.eigh(products[sample].astype(np.float64))
     values = np.maximum(values, 0.0)
     limit = values[-1 - count] if count < len(values) else 0.0
     if not limit > 1e-9 * values[-1]:
-        return x
-    common = (vectors * (values / (values + limit))) @ vectors.T
-    return np.asarray(x - common.astype(np.float32) @ x)
+        return None
+    inverse = (vectors / (values + limit)) @ vectors.T
+    for k in range(0, len(products), ROWS):
+        products[k : k + ROWS] = products[k : k + ROWS] @ inverse
+    return products

@@ -24,7 +24,7 @@ _SURE = 0.05  # p below which a pixel predicts nothing of others
 
 
 def group_map(
-    images: NDArray[Any],
+    images: Any,
     labels: ArrayLike,
     *,
     reference: Any = None,
@@ -42,8 +42,9 @@ def group_map(
 
     Parameters
     ----------
-    images : (n, C, N, N) array
-        NaN outside each image's mask (`Prepared.images`).
+    images : (n, C, N, N) array, memory map or ImageStack
+        NaN outside each image's mask (`Prepared.images`). They are read a strip of the grid at a
+        time, several times: of files, no more than about a third is in memory.
     labels : (n,) array_like
         Two groups or more.
     reference : label, optional
@@ -65,7 +66,8 @@ def group_map(
         How many principal components of all scans, blind to the groups, are taken out of a second
         copy of the images; a pixel's statistic is the larger of both, in its own standard
         deviations under permutation (less 1 for the images as they are). Small local differences
-        are found that individual variation would hide; 0 tests the images alone.
+        are found that individual variation would hide; 0 tests the images alone. Of more than 800
+        rows, an even choice of 800 stands for the variation of all.
     correction : {'peak', 'fdr', 'cluster'}
         ``peak``: p of a single pixel as significant *anywhere*. For the other two, and what they do
         not say, see `meshconv.stats.correction`.
@@ -107,7 +109,7 @@ def group_map(
 
 
 def score_map(
-    images: NDArray[Any],
+    images: Any,
     scores: ArrayLike,
     *,
     covariates: ArrayLike | None = None,
@@ -145,7 +147,7 @@ def score_map(
 
 
 def design(
-    images: NDArray[Any],
+    images: Any,
     labels: ArrayLike,
     covariates: ArrayLike | None,
     subjects: Sequence[Any] | None,
@@ -201,26 +203,29 @@ def _mapped(
     if permutations < 0:
         raise ArgumentError(f"permutations must be at least 0, found {permutations}")
     maps, count = tested(study, components, permutations, blur, seed)
-    p, heights = correct(maps, study.reached), study.heights(channels)
+    p = correct(maps, study.reached)
+    del maps
+    (statistic, difference), smoothness = study.observed(), study.smoothness()
+    heights = study.heights(channels)
     if heights is None:
         nothing = np.full(study.reached.shape, np.nan)
         whole = local = (nothing, np.stack([nothing, nothing]))
     else:
-        whole = _with_interval(study, *study.coefficient(heights))
-        local = _with_interval(study, *local_effect(study, heights, LEVEL, differs=p <= _SURE))
+        whole = _with_interval(study, *study.model.estimate(*heights, LEVEL))
+        local = _with_interval(study, *local_effect(study, *heights, LEVEL, differs=p <= _SURE))
     return EffectMap(
-        statistic=study.filled(study.statistic()),
+        statistic=study.filled(statistic),
         p=study.filled(p),
-        difference=study.filled(study.difference()),
+        difference=study.filled(difference),
         millimetres=whole[0],
         interval=whole[1],
         local=local[0],
         local_interval=local[1],
-        smoothness=study.smoothness(),
+        smoothness=smoothness,
         contrast=contrast,
         correction=correction,
         components=count,
-        n=len(study.model.effect),
+        n=study.shape[0],
         permutations=permutations,
     )
 

@@ -13,6 +13,7 @@ from meshconv.errors import ArgumentError, ArrayTypeError
 
 _LEAST_SHARE = 0.2  # pixels that fewer scans than this reach say nothing
 _COLUMNS = 1024  # pixels worked on at once
+_CELLS = 2**19  # values, likewise
 _ROWS = 8  # images worked on at once
 
 
@@ -22,13 +23,12 @@ def centred(images: NDArray[Any]) -> NDArray[np.float32]:
     """
     flat = np.asarray(images).reshape(len(images), -1)
     out = np.empty(flat.shape, dtype=np.float32)
-    for k in range(
-        0, flat.shape[1], _COLUMNS
-    ):  # a block at a time: whole copies would be four times the images
-        x = np.asarray(flat[:, k : k + _COLUMNS], dtype=np.float32)
+    step = max(1, min(_COLUMNS, _CELLS // len(flat)))
+    for k in range(0, flat.shape[1], step):  # whole copies would be four times the images
+        x = np.asarray(flat[:, k : k + step], dtype=np.float32)
         there = np.isfinite(x)
         mean = np.where(there, x, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
-        out[:, k : k + _COLUMNS] = np.where(there, x - mean, np.float32(0))
+        out[:, k : k + step] = np.where(there, x - mean, np.float32(0))
     return out
 
 
@@ -144,18 +144,14 @@ def image_stack(images: Any) -> Any:
 
 def mean_images(images: NDArray[Any], whose: IntArray) -> NDArray[Any]:
     """Return the mean of the images (n, ...) of each number 0..S-1, of what is there: (S, ...)."""
-    count = int(whose.max()) + 1
-    out = np.full(
-        (count, *images.shape[1:]), np.nan, dtype=np.result_type(images.dtype, np.float32)
-    )
-    for k in range(count):
-        own = images[whose == k]
-        there = np.isfinite(own)
-        known = there.sum(axis=0)
-        out[k] = np.where(
-            known > 0, np.where(there, own, 0).sum(axis=0) / np.maximum(known, 1), np.nan
-        )
-    return out
+    order = np.argsort(whose, kind="stable")
+    first = np.flatnonzero(np.diff(whose[order], prepend=-1))
+    own = images[order]
+    there = np.isfinite(own)
+    known = np.add.reduceat(there, first, dtype=np.int64)
+    total = np.add.reduceat(np.where(there, own, 0), first)
+    mean = np.full(total.shape, np.nan, dtype=np.result_type(images.dtype, np.float32))
+    return np.divide(total, known, out=mean, where=known > 0, casting="unsafe")
 
 
 def checked_groups(images: Any, labels: IntArray) -> IntArray:

@@ -4,7 +4,9 @@ of the rows at once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.errors import ArgumentError
 from meshconv.stats.targets import within_subjects
 
+_CELLS = 2**19  # values worked on at once
 _RIDGE = 1e-10  # of a pixel's normal equations: a group without values there explains nothing
 _ROUNDING = 1e-7  # of a column's size
 _LEAST_LEFT = 1e-9  # of the total: what is less is rounding
@@ -75,8 +78,11 @@ class LinearModel:
 
     def residuals(self, x: NDArray[np.float32], there: BoolArray) -> NDArray[np.float32]:
         """Return rows less what the nuisance explains of the values that are there; 0 elsewhere."""
-        beta = _solved(self.nuisance, x, there)[0]
-        return np.where(there, x - self.nuisance @ beta.T, 0).astype(np.float32)
+        beta, out = _solved(self.nuisance, x, there)[0], np.empty(x.shape, dtype=np.float32)
+        for part in _some_columns(x):
+            left = x[:, part] - self.nuisance @ beta[part].T
+            out[:, part] = np.where(there[:, part], left, 0)
+        return out
 
     def ratios(self, x: NDArray[np.float32], orders: IntArray) -> FloatArray:
         """Return F ratios (P, D) of residuals (n, D) with the rows of the model in other orders
@@ -147,17 +153,29 @@ def _solved(
     """Return coefficients (D, p), what they explain (D,), and the last one's variance (D,) in that
     of the noise, of least squares on the values that are there.
     """
-    n, p = design.shape
-    products = (design[:, :, None] * design[:, None, :]).reshape(n, p * p)
-    if p == 0:
-        return np.zeros((x.shape[1], 0)), np.zeros(x.shape[1]), np.zeros(x.shape[1])
-    normal = (products.T @ there).T.reshape(-1, p, p)
-    normal += _RIDGE * (np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-300) * np.eye(p)
-    right = (design.T @ x).T
-    inverse = np.linalg.inv(normal)
-    beta = np.einsum("dpq,dq->dp", inverse, right)
-    return (
-        beta,
-        np.einsum("dp,dp->d", beta, right),
-        np.asarray(inverse[:, -1, -1], dtype=np.float64),
-    )
+    p, d = design.shape[1], x.shape[1]
+    beta, explained, variance = np.zeros((d, p)), np.zeros(d), np.zeros(d)
+    for part in _some_columns(x) if p else ():
+        inverse = np.linalg.inv(_normal(design, there[:, part]))
+        right = (design.T @ x[:, part]).T
+        beta[part] = np.einsum("dpq,dq->dp", inverse, right)
+        explained[part] = np.einsum("dp,dp->d", beta[part], right)
+        variance[part] = inverse[:, -1, -1]
+    return beta, explained, variance
+
+
+def _normal(design: FloatArray, there: BoolArray) -> FloatArray:
+    """Return the matrices (d, p, p) of the normal equations on the values that are there."""
+    p, some = design.shape[1], np.asarray(~there.all(axis=0))
+    normal = np.tile(design.T @ design, (there.shape[1], 1, 1))
+    known = there[:, some].astype(np.float64)
+    for k in range(p):
+        normal[some, k] = ((design[:, k, None] * design).T @ known).T
+    trace = np.trace(normal, axis1=1, axis2=2)[:, None, None]
+    return np.asarray(normal + _RIDGE * (trace + 1e-300) * np.eye(p))
+
+
+def _some_columns(x: NDArray[Any]) -> Iterator[slice]:
+    """Yield columns to be worked on at once: in double precision they are twice as large."""
+    step = max(1, _CELLS // len(x))
+    return (slice(k, k + step) for k in range(0, x.shape[1], step))

@@ -5,22 +5,23 @@ are alike elsewhere.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meshconv._check import BoolArray, FloatArray
+from meshconv._check import BoolArray, FloatArray, IntArray
+from meshconv.stats.components import sampled
 from meshconv.stats.linear_model import LinearModel
 from meshconv.stats.permuted_maps import Study
 
 _TILES = 8  # per side, that are estimated each with its own surroundings left out
 _GUARD = 0.15  # sides around a tile that have no say in what is predicted there
 _SHARE = 0.1  # of the degrees of freedom, that are taken for predictors
+_SMALL = 1e-9  # of the largest variance or size
 
 
 def local_effect(
-    study: Study, values: NDArray[Any], level: float, *, differs: BoolArray
+    study: Study, x: NDArray[np.float32], there: BoolArray, level: float, *, differs: BoolArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return the coefficient of the last column at each pixel, and half the width of its interval,
     (D,) each, among rows that are alike elsewhere.
@@ -28,8 +29,8 @@ def local_effect(
     Parameters
     ----------
     study : Study
-    values : (n, D) array
-        NaN where a row does not reach.
+    x, there : (n, D) array
+        `Study.rows` of a measure, as the height.
     level : float
         Of the interval.
     differs : (D,) bool
@@ -45,33 +46,44 @@ def local_effect(
     would else be compared beside an effect that is not theirs. Of one that reaches farther, what is
     the same everywhere counts as predicted.
     """
-    there, x, model = np.isfinite(values), study.rows(values), study.model
-    count = int(model.freedom * _SHARE)
+    model, sample = study.model, sampled(len(x))
+    count = int(min(model.freedom, len(sample)) * _SHARE)
     if count == 0:
         return model.estimate(x, there, level)
     place = np.argwhere(study.reached) / max(len(study.reached) - 1, 1)
     tile = np.minimum((place * _TILES).astype(np.int64), _TILES - 1)
-    whole = (x @ x.T).astype(np.float64)
+    some = x if len(sample) == len(x) else x[sample]
+    whole = (some @ some.T).astype(np.float64)
     effect, half = np.zeros(x.shape[1]), np.zeros(x.shape[1])
     for own in np.unique(tile, axis=0):
         inside = (tile == own).all(axis=1)
         low, high = own / _TILES - _GUARD, (own + 1) / _TILES + _GUARD
-        near = x[:, differs | ((place >= low) & (place <= high)).all(axis=1)]
-        told = _beside(model, whole - (near @ near.T).astype(np.float64), count)
-        effect[inside], half[inside] = told.estimate(x[:, inside], there[:, inside], level)
+        near = differs | ((place >= low) & (place <= high)).all(axis=1)
+        around = some[:, near]
+        products = whole - (around @ around.T).astype(np.float64)
+        loads = _loads(model, products, sample, count).astype(np.float32)
+        pattern = some.T @ loads
+        pattern[near] = 0
+        beside = _beside(model, x @ pattern)
+        effect[inside], half[inside] = beside.estimate(x[:, inside], there[:, inside], level)
+        del beside
     return effect, half
 
 
-def _beside(model: LinearModel, products: FloatArray, count: int) -> LinearModel:
-    """Return the model with the first components of rows of these products (n, n) as covariates."""
-    full = np.hstack([model.nuisance, model.effect])
+def _loads(model: LinearModel, products: FloatArray, sample: IntArray, count: int) -> FloatArray:
+    """Return how much of each row of the sample the first components are made of, (m, count),
+    blind to the model, from the products (m, m) of these rows.
+    """
+    full, _ = np.linalg.qr(np.hstack([model.nuisance, model.effect])[sample])
     left = products - full @ (full.T @ products)
     left = left - (left @ full) @ full.T
     values, vectors = np.linalg.eigh((left + left.T) / 2)
-    kept = values[-count:] > 1e-9 * max(float(values[-1]), 1e-300)
-    scores = products @ vectors[:, -count:][:, kept]
+    return np.asarray(vectors[:, -count:][:, values[-count:] > _SMALL * max(values[-1], 1e-300)])
+
+
+def _beside(model: LinearModel, scores: NDArray[np.float32]) -> LinearModel:
+    """Return the model with scores (n, k) as covariates."""
     basis, triangle = np.linalg.qr(np.hstack([model.nuisance, scores]))
     size = np.abs(np.diag(triangle))
-    return replace(
-        model, nuisance=basis[:, size > 1e-9 * max(float(size.max(initial=0.0)), 1e-300)]
-    )
+    told = size > _SMALL * max(float(size.max(initial=0)), 1e-300)
+    return replace(model, nuisance=basis if told.all() else basis[:, told])

@@ -22,6 +22,7 @@ from meshconv.stats.correction import peak
 from meshconv.stats.group import design
 from meshconv.stats.linear_model import LinearModel
 from meshconv.stats.permuted_maps import Study, tested
+from meshconv.stats.strips import Strips
 from meshconv.stats.targets import targets
 
 _GRID = 33  # nodes per side that studies are drawn on, at most
@@ -133,7 +134,7 @@ def power(
     coarse = images[:, :, ::step, ::step]
     study = design(coarse, labels, covariates, subjects, score=score, reference=reference)[0]
     column = study.model.effect[:, -1]
-    rows, rng, n = study.residuals(), np.random.default_rng(seed), len(column)
+    rows, rng, n = _residuals(study), np.random.default_rng(seed), len(column)
     sizes = sorted({int(np.clip(round(factor * n), _LEAST, _MOST)) for factor in _FACTORS})
     seen = [_effect(study, column, rows, _half(study, rng)) for _ in range(resamplings)]
     shares = np.array([share for _, share in seen])
@@ -150,6 +151,14 @@ def power(
     needed = max(ceil(least), _LEAST) if least <= max(sizes) else None
     found = tuple((hits / resamplings).tolist())
     return Power(needed, tuple(sizes), found, n, slope, offset)
+
+
+def _residuals(study: Study) -> NDArray[np.float32]:
+    """Return the residuals of the whole study, (n, C * D)."""
+    out = np.empty(study.shape, dtype=np.float32)
+    for _, place, left in study.residuals():
+        out[:, :, place] = left
+    return out.reshape(len(out), -1)
 
 
 def _half(study: Study, rng: np.random.Generator) -> BoolArray:
@@ -173,7 +182,7 @@ def _effect(
     slope = _slope(column[here], rows[here])
     x = column[here] - column[here].mean()
     left = np.square(rows[here] - np.outer(x, slope)).mean(axis=0) + 1e-9
-    by_place = (slope**2 / left).reshape(study.values.shape[1], -1).mean(axis=0)
+    by_place = (slope**2 / left).reshape(study.shape[1], -1).mean(axis=0)
     grid = np.zeros(study.reached.shape)
     sigma = _BLUR * (len(grid) - 1)
     grid[study.reached] = by_place
@@ -211,7 +220,9 @@ def _is_found(
     images = noise[rows] + np.outer(values, effect).astype(np.float32)
     model = LinearModel.of(values[:, None], np.zeros((len(rows), 0)))
     alike = targets(np.unique(values.round(12), return_inverse=True)[1])[0]
-    made = Study(images.reshape(len(rows), -1, study.values.shape[2]), study.reached, model, alike)
+    grid = np.full((len(rows), study.shape[1], *study.reached.shape), np.nan, dtype=np.float32)
+    grid[:, :, study.reached] = images.reshape(len(rows), study.shape[1], -1)
+    made = Study(Strips(grid, np.arange(len(rows))), study.reached, model, alike)
     maps, _ = tested(made, "auto", _PERMUTATIONS, 0.02, int(rows[0]))
     return bool(peak(maps, study.reached).min() <= _TESTED_AT)
 

@@ -127,11 +127,10 @@ def _basis(values: NDArray[Any], subject: IntArray | None) -> FloatArray:
 
 def within_subjects(rows: NDArray[Any], subject: IntArray) -> NDArray[Any]:
     """Return rows (n, ...) less the mean of the rows of their subject."""
-    flat = rows.reshape(len(rows), -1)
-    member = np.zeros((subject.max() + 1, len(rows)), dtype=flat.dtype)
-    member[subject, np.arange(len(rows))] = 1
-    means = member @ flat / member.sum(axis=1, keepdims=True)
-    return np.asarray((flat - means[subject]).reshape(rows.shape))
+    order = np.argsort(subject, kind="stable")
+    first = np.flatnonzero(np.diff(subject[order], prepend=-1))
+    count = np.bincount(subject).astype(rows.dtype).reshape(-1, *[1] * (rows.ndim - 1))
+    return np.asarray(rows - (np.add.reduceat(rows[order], first) / count)[subject])
 
 
 def _log_arrangements(table: NDArray[Any], subject: IntArray) -> float:

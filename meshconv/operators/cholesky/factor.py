@@ -20,11 +20,13 @@ from meshconv._types import FloatArray, IntArray
 from meshconv.operators.cholesky.dense import eliminate, tables
 from meshconv.operators.cholesky.fronts import Fronts, lay_out
 from meshconv.operators.cholesky.hops import hop_coordinates
+from meshconv.operators.cholesky.lanes import add_run, prefetch
 from meshconv.operators.cholesky.levels import AnyInt
 from meshconv.operators.cholesky.ordering import nested_dissection
 from meshconv.operators.cholesky.pattern import near_in_memory
 from meshconv.operators.threads import one_blas_thread
 
+_AHEAD = 24  # entries of the matrix that are fetched before they are needed
 _POOR = 20.0  # operations per matrix entry and square root of n; surfaces take 3 to 5
 
 
@@ -86,7 +88,7 @@ class Cholesky:
             s.update,
             s.depth,
         )
-        work = (np.full((2, m), -1), np.empty((2, n), dtype=np.int64))
+        work = (np.full((2, m), -1), np.empty((3, n), dtype=np.int64))
         with one_blas_thread():
             bad, smallest = _factor((data, scale[s.order]), entries, tree, store, work, *tables())
         self.smallest_pivot = float(smallest)
@@ -108,30 +110,42 @@ def _scatter(matrix: Any, entries: Any, low: int, high: int, panel: FloatArray) 
     """
     data, scale = matrix
     first, source, target, row = entries
+    last = len(source) - 1
     for k in range(low, high):
         for e in range(first[k], first[k + 1]):
+            prefetch(data, source[min(e + _AHEAD, last)])
             panel[target[e]] += data[source[e]] * scale[k] * scale[row[e]]
 
 
 @njit(cache=True)
 def _extend_add(
-    child: FloatArray, local: IntArray, p: int, panel: FloatArray, update: FloatArray
+    child: FloatArray, where: Any, p: int, size: int, panel: FloatArray, update: FloatArray
 ) -> None:
     """Add a child's update into its parent: columns below p into the panel, the rest into the
-    update.
+    update, by runs of rows that lie one after another in both.
     """
+    local, ends = where
     b = len(local)
-    size = len(panel) // p
-    below = size - p
     for j in range(b):
-        if local[j] < p:
-            base = local[j] * size
-            for i in range(j, b):
-                panel[base + local[i]] += child[j * b + i]
-        else:
-            base = (local[j] - p) * below - p
-            for i in range(j, b):
-                update[base + local[i]] += child[j * b + i]
+        i, below = j, local[j] >= p
+        skip = (local[j] - p) * (size - p) - p if below else local[j] * size
+        while i < b:
+            end = ends[i]
+            if below:
+                add_run(child, j * b + i, update, skip + local[i], end - i)
+            else:
+                add_run(child, j * b + i, panel, skip + local[i], end - i)
+            i = end
+
+
+@njit(cache=True)
+def _runs(local: IntArray, ends: IntArray) -> None:
+    """Where the run of consecutive numbers ends that each belongs to."""
+    end = len(local)
+    for r in range(end - 1, -1, -1):
+        if r + 1 < len(local) and local[r] + 1 != local[r + 1]:
+            end = r + 1
+        ends[r] = end
 
 
 @njit(cache=True)
@@ -147,7 +161,8 @@ def _factor(
     """Factor front by front; return -1 and the smallest pivot, or the place of a bad one."""
     start, parent, row_start, rows = tree
     panels, at, arenas, where, depth = store
-    child, sibling, place, local = work[0][0], work[0][1], work[1][0], work[1][1]
+    child, sibling = work[0][0], work[0][1]
+    place, local, ends = work[1][0], work[1][1], work[1][2]
     smallest = np.inf
     for f in range(len(parent)):
         low, high = start[f], start[f + 1]
@@ -156,10 +171,8 @@ def _factor(
             place[rows[row_start[f] + r]] = p + r
         panel = panels[at[f] : at[f + 1]]
         update = arenas[depth[f] % 2][where[f] : where[f] + b * b]
-        for i in range(len(panel)):
-            panel[i] = 0.0
-        for i in range(len(update)):
-            update[i] = 0.0
+        panel[:] = 0.0
+        update[:] = 0.0
         _scatter(matrix, entries, low, high, panel)
         c = child[f]
         while c >= 0:
@@ -167,13 +180,9 @@ def _factor(
             for r in range(size):
                 i = rows[row_start[c] + r]
                 local[r] = i - low if i < high else place[i]
-            _extend_add(
-                arenas[depth[c] % 2][where[c] : where[c] + size * size],
-                local[:size],
-                p,
-                panel,
-                update,
-            )
+            _runs(local[:size], ends[:size])
+            left = arenas[depth[c] % 2][where[c] : where[c] + size * size]
+            _extend_add(left, (local[:size], ends[:size]), p, p + b, panel, update)
             c = sibling[c]
         if parent[f] >= 0:
             sibling[f] = child[parent[f]]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from meshconv.errors import ArgumentError
 from meshconv.nn.decnn import DECNN
+from meshconv.nn.heads import DirectHead
 
 _DIRECT = "{}, direct"  # the part that direct heads are
 
@@ -24,8 +25,8 @@ class Ensemble(nn.Module):
     members : mapping of str to DECNN
         Of one task, the same channels and nodes.
     apart : bool
-        Direct heads are parts of their own, trained for themselves and with a weight of their own,
-        instead of being added to what the convolutions behind them give.
+        Direct heads are parts of their own, with a weight of their own, instead of being added to
+        what the convolutions behind them give.
 
     Attributes
     ----------
@@ -95,21 +96,41 @@ class Ensemble(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the weighted logits (B, K) of images (B, C, N, N)."""
-        each = torch.stack(list(self.classify(self.equalize(x)).values()))
+        each = torch.stack(list(self.by_part(x).values()))
         return torch.tensordot(self.weights.to(each.dtype), each, 1) + self.offset.to(each.dtype)
 
+    def by_part(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the logits (B, K) of each part, of images (B, C, N, N)."""
+        return self._parts(self.equalize(x), direct=True)
+
     def classify(self, equalized: Tensor) -> dict[str, Tensor]:
-        """Return the logits (B, K) of each part, of what `equalize` gave: each is trained for
-        itself.
+        """Return the logits (B, K) of each member, of what `equalize` gave: each is trained for
+        itself. Without the direct heads that are parts of their own: see `direct_heads`.
         """
+        return self._parts(equalized, direct=False)
+
+    def _parts(self, equalized: Tensor, *, direct: bool) -> dict[str, Tensor]:
         out: dict[str, Tensor] = {}
         for k, (name, one) in enumerate(self.networks.items()):
-            (behind,), direct = one.classify_apart(equalized[:, k : k + 1])
-            if self.apart and direct:
-                out |= {name: behind, _DIRECT.format(name): direct[0]}
-            else:
-                out[name] = behind + direct[0] if direct else behind
+            (behind,), beside = one.classify_apart(equalized[:, k : k + 1])
+            out[name] = behind if self.apart or not beside else behind + beside[0]
+            if direct and self.apart and beside:
+                out[_DIRECT.format(name)] = beside[0]
         return out
+
+    @property
+    def direct_heads(self) -> dict[int, DirectHead]:
+        """The direct heads that are parts of their own, by the number of their member: they see its
+        images as `equalize` gives them, without the coordinates, and are not trained with it.
+        """
+        if not self.apart:
+            return {}
+        heads = [one.direct for one in self.networks.values()]
+        return {
+            k: cast(DirectHead, head["to_label"])
+            for k, head in enumerate(heads)
+            if head is not None
+        }
 
     def equalize(self, x: Tensor) -> Tensor:
         """Return what each member sees of images, (B, M, C', n, n)."""

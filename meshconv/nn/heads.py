@@ -57,7 +57,7 @@ def direct_heads(classes: Mapping[str, int], n_inputs: int) -> nn.ModuleDict:
 
 
 class DirectHead(nn.Module):
-    """Logits (B, K), linear in images (B, D) and zero at first, to be added to others.
+    """Logits (B, K), linear in images (B, D) and zero at first, to be added to others, or `set`.
 
     They sum to zero over the classes, since only differences count: K - 1 weights an input, on the
     axes of a simplex on which the classes are alike. A single output is a value, with a weight an
@@ -67,17 +67,28 @@ class DirectHead(nn.Module):
     """
 
     contrast: Tensor
+    level: Tensor
 
     def __init__(self, n_inputs: int, n_classes: int) -> None:
         super().__init__()
         self.scale = min(1.0, _FEW / n_inputs)
         self.weight = nn.Parameter(torch.zeros(max(n_classes - 1, 1), n_inputs))
         self.register_buffer("contrast", _simplex(n_classes), persistent=False)
+        self.register_buffer("level", torch.zeros(len(self.weight)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
         along = torch.bmm(self.weight.expand(x.shape[0], -1, -1), x[:, :, None])[:, :, 0]
-        return self.scale * functional.linear(along, self.contrast.to(along.dtype))
+        along = self.scale * along + self.level.to(along.dtype)
+        return functional.linear(along, self.contrast.to(along.dtype))
+
+    @torch.no_grad()
+    def set(self, weights: Tensor, level: Tensor) -> None:
+        """Give images the places ``x @ weights + level`` on the axes of `contrast`, (D, K - 1) and
+        (K - 1,).
+        """
+        self.weight.copy_(weights.T / self.scale)
+        self.level.copy_(level)
 
 
 def _simplex(k: int) -> Tensor:

@@ -25,6 +25,7 @@ _EULER = 0.5772156649015329
 _WORDS = {
     "mean": "in their mean",
     "everywhere": "in their mean, a little in many places",
+    "residual": "in their mean, beyond what individuals have in common,",
     "texture": "in texture",
     "spread": "in spread",
     "linear": "in a pattern",

@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.stats.coarse import Coarse, Rows, whitened
+from meshconv.stats.components import component_count, shared_by_all
 from meshconv.stats.searchlight import Statistics
 from meshconv.stats.targets import Targets
 
@@ -90,6 +91,7 @@ def all_kinds(coarse: Coarse, targets: Targets, permutations: int, seed: int) ->
     some = statistics.of_rows(rows)
     return [
         *_of_nodes(coarse, statistics),
+        _residual(coarse, some, rows),
         *_of_patches(coarse, some, rows),
         *_of_pairs(coarse, some, rows),
     ]
@@ -116,6 +118,24 @@ def _of_nodes(coarse: Coarse, statistics: Statistics) -> list[Kind]:
             peaks = Kind.of(name, whole, places[:1]).peaks
             found.append(Kind("everywhere", peaks, found[0].values, places, found[0].partner))
     return found
+
+
+def _residual(coarse: Coarse, statistics: Statistics, rows: IntArray) -> Kind:
+    """Return the level at every node, less what individuals have in common, blind to the targets:
+    each node is compared with its own kind of variation, not with that of whole heads.
+    """
+    places, n = np.argwhere(coarse.reached), len(rows)
+    products = np.zeros((n, n), dtype=np.float32)
+    for block in _blocks(places):
+        x = coarse.level[:, :, *block.T][rows].reshape(n, -1)
+        products += x @ x.T
+    shared = shared_by_all(products, component_count("auto", n - 1))
+    blocks = []
+    for block in _blocks(places):
+        x = coarse.level[:, :, *block.T][rows]
+        blocks.append(_ratio(x - np.tensordot(shared, x, 1), statistics))
+    ratio = np.concatenate(blocks, axis=-1)
+    return Kind.of("residual", np.sqrt(ratio, out=ratio), places)
 
 
 def _blocks(places: IntArray) -> list[IntArray]:

@@ -26,6 +26,7 @@ from meshconv.stats.folds import grouped_folds, rarest
 from meshconv.train.blend import Blend, Measured, measured_rows
 from meshconv.train.config import Settings
 from meshconv.train.dataset import Standardizer
+from meshconv.train.direct import solve_direct_heads
 from meshconv.train.fitted import Fitted, outputs_of, predict, raw_outputs
 from meshconv.train.labels import Labels
 from meshconv.train.loop import train
@@ -203,10 +204,11 @@ def _trained(
     standardizer = Standardizer.fit(learn.prepared.images)
     reading = learn.target.reading()
     network = _network(learn, standardizer, head, reading)
+    images, augment = standardizer.of(learn.prepared.images), _augment(study, standardizer)
     held_out = study.take(held) if len(held) else None
     progress = train(
         network,
-        standardizer.of(learn.prepared.images),
+        images,
         _of_each(network, learn.target.labels(reading)),
         config=train_config,
         sample_weight=None if learn.weight is None else torch.from_numpy(learn.weight).float(),
@@ -217,11 +219,13 @@ def _trained(
             _of_each(network, held_out.target.labels(reading)),
         ),
         names=learn.prepared.names,
-        augment=_augment(study, standardizer),
+        augment=augment,
         checkpoint=checkpoint,
         identity=_identity(study, head, reading),
         on_epoch=None if meter is None else lambda state: meter.at(state.epoch),
     )
+    if isinstance(network, Ensemble):
+        solve_direct_heads(network, images, learn, augment)
     return Fitted(
         network,
         standardizer,
@@ -237,9 +241,9 @@ def _trained(
 
 
 def _of_each(network: DECNN | Ensemble, labels: Labels) -> Labels:
-    """Return what is to be learned: the same by every part."""
+    """Return what is to be learned: the same by every member."""
     if isinstance(network, Ensemble) and isinstance(labels, torch.Tensor):
-        return dict.fromkeys(network.parts, labels)
+        return dict.fromkeys(network.members, labels)
     return labels
 
 

@@ -135,7 +135,8 @@ def outputs_of(fitted: Fitted, prepared: Prepared) -> dict[str, FloatArray]:
         raw = raw_outputs(fitted, prepared.images, prepared.measures)
         return {BLENDED: fitted.reading(raw) if isinstance(fitted.reading, Measures) else raw}
     x, batch = fitted.standardizer.of(prepared.images), fitted.settings.train.batch_size
-    found = predict_logits(fitted.network, x, batch_size=batch, as_trained=True)
+    said = fitted.network.by_part if isinstance(fitted.network, Ensemble) else None
+    found = predict_logits(fitted.network, x, batch_size=batch, of=said)
     return {part: logits.double().numpy() for part, logits in found.items()}
 
 

@@ -24,7 +24,7 @@ from meshconv.train.labels import ByTask, Labels, checked_labels, loss
 from meshconv.train.optimizer import set_rate
 from meshconv.train.progress import Progress, State, restore, store
 from meshconv.train.run import Augment, Run, device_of, digest
-from meshconv.train.two_stage import Images, two_stages
+from meshconv.train.two_stage import Images
 
 _ALIKE = 4  # convolutions on the CPU round alike in batches of any multiple of this many
 
@@ -135,8 +135,10 @@ def _one_epoch(run: Run, seen: Tensor | None, epoch: int) -> float:
 
 
 def _held_out_loss(run: Run, images: Images, tasks: ByTask, epoch: int) -> float:
+    look = run.look
+
     def measured() -> float:
-        logits = predict_logits(run.model, images, as_trained=True)
+        logits = predict_logits(run.model, images, of=lambda x: look.classify(look.equalize(x)))
         return loss(logits, tasks, run.weights).item()
 
     found = run.ranks.from_first(measured)
@@ -150,21 +152,25 @@ def _held_out_loss(run: Run, images: Images, tasks: ByTask, epoch: int) -> float
 
 @torch.no_grad()
 def predict_logits(
-    model: nn.Module, images: Images, *, batch_size: int = 64, as_trained: bool = False
+    model: nn.Module,
+    images: Images,
+    *,
+    batch_size: int = 64,
+    of: Callable[[Tensor], Any] | None = None,
 ) -> Any:
     """Return the logits (n, K) of images (n, C, N, N), on the CPU (by task, if the model has
-    several; by part, if an `Ensemble` is asked for what was trained).
+    several): what the model gives of a batch, or `of`.
 
     The model is in evaluation mode after it. What is said of an image does not depend on how many
     others are asked about.
     """
     model.eval()
-    device, look = device_of(model), two_stages(model)
+    device, said = device_of(model), of or model
 
     def logits(x: Tensor) -> Any:
         last = x[-1:].expand(-len(x) % _ALIKE, *x.shape[1:])
         whole = torch.cat([x, last]).to(device)
-        found = look.classify(look.equalize(whole)) if as_trained else model(whole)
+        found = said(whole)
         if isinstance(found, Tensor):
             return found[: len(x)].float().cpu()
         return {task: part[: len(x)].float().cpu() for task, part in found.items()}

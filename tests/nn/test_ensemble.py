@@ -40,7 +40,7 @@ def test_one_network_of_weight_one_is_that_network():
 @pytest.mark.parametrize("apart", [False, True])
 def test_logits_are_the_weighted_sum_of_the_parts(apart):
     both = _both(apart=apart)
-    each = both.classify(both.equalize(X))
+    each = both.by_part(X)
     assert tuple(each) == both.parts and len(each) == (4 if apart else 2)
     torch.testing.assert_close(both(X), sum(each.values()) / len(each))
     both.weigh([0.0] * (len(each) - 1) + [2.0], [0.0, 1.0, -1.0])
@@ -50,9 +50,10 @@ def test_logits_are_the_weighted_sum_of_the_parts(apart):
     torch.testing.assert_close(sum(own), whole)
 
 
-def test_every_part_is_trained_for_itself():
+def test_every_member_is_trained_for_itself_without_the_direct_heads():
     both = _both(apart=True)
-    for part, logits in both.classify(both.equalize(X)).items():
+    assert list(both.direct_heads) == [0, 1] and not _both(apart=False).direct_heads
+    for member, logits in both.classify(both.equalize(X)).items():
         both.zero_grad()
         logits.square().sum().backward(retain_graph=True)
         moved = {
@@ -60,9 +61,7 @@ def test_every_part_is_trained_for_itself():
             for name, value in both.named_parameters()
             if value.grad is not None and value.grad.any() and "density" not in name
         }
-        member = part.split(",")[0]
-        behind = {f"{member}.backbone", f"{member}.heads"}
-        assert moved == ({f"{member}.direct"} if "," in part else behind)
+        assert moved == {f"{member}.backbone", f"{member}.heads"}
 
 
 def test_the_saliency_is_the_mean_density_and_the_grid_the_weightiest():
@@ -102,3 +101,14 @@ def test_members_that_do_not_go_together_are_refused():
     ):
         with pytest.raises(ArgumentError, match="one or more networks of one task"):
             Ensemble(members)
+
+
+def test_a_direct_head_gives_what_it_is_set_to():
+    both = _both(apart=True)
+    rng = torch.Generator().manual_seed(1)
+    seen = both.equalize(X)[:, 0, : both.in_channels].flatten(1)
+    weights, level = torch.randn(seen.shape[1], 2, generator=rng), torch.tensor([0.5, -1.0])
+    head = both.direct_heads[0]
+    head.set(weights, level)
+    along = both.by_part(X)["shared, direct"] @ torch.linalg.pinv(head.contrast).T
+    torch.testing.assert_close(along, seen @ weights + level)

@@ -219,7 +219,7 @@ def _shift(images, labels, rng):
 @pytest.mark.parametrize(
     ("effect", "kinds"),
     [
-        (_shift, {"mean", "linear"}),
+        (_shift, {"mean", "residual", "linear"}),
         (_either_sign, {"spread", "local"}),
         (_rough, {"texture", "spread"}),
         (_two_places, {"pair"}),

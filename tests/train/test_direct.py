@@ -1,0 +1,92 @@
+"""Direct heads in closed form: what they say is the ridge regression of what their member sees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from meshconv.nn.decnn import DECNN
+from meshconv.nn.ensemble import Ensemble
+from meshconv.stats.ridge import fit_ridge
+from meshconv.train.config import Settings
+from meshconv.train.direct import solve_direct_heads
+from meshconv.train.prepared import Prepared
+from meshconv.train.study import Study
+from meshconv.train.target import ClassTarget
+
+N, SIZE, NODES = 60, 17, 9
+
+
+def network(*densities: str) -> Ensemble:
+    kinds: dict[str, Any] = {"size": SIZE, "network_size": NODES, "direct": True, "seed": 0}
+    members = {of: DECNN(2, 3, density=of, **kinds) for of in densities}
+    return Ensemble(members, apart=True).eval()
+
+
+def study(index: Any, subjects: Any = None, weight: Any = None, **options: Any) -> Any:
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(len(index), 2, SIZE, SIZE)).astype(np.float32)
+    images[index == 1, 0, 4:9] += 0.7
+    images[index == 2, 1, 10:15] += 0.7
+    n = len(index)
+    whom = ("",) * n if subjects is None else tuple(subjects)
+    prepared = Prepared(images, ("a", "b"), whom, ("",) * n, np.full(n, -1), np.arange(n))
+    target = ClassTarget(np.arange(3), index)
+    return images, Study(prepared, target, weight, Settings.of(options), None, None)
+
+
+def logits_of(both: Ensemble, images: Any) -> Any:
+    return {part: found.numpy() for part, found in both.by_part(torch.from_numpy(images)).items()}
+
+
+@torch.no_grad()
+def test_each_head_is_the_ridge_regression_of_what_its_member_sees() -> None:
+    index = np.arange(N) % 3
+    images, learned = study(index, subjects=[str(k // 6) for k in range(N)])
+    both = network("shared", "uniform")
+    both.networks["shared"].init_density(np.arange(SIZE)[None].repeat(SIZE, 0).astype(float))
+    solve_direct_heads(both, torch.from_numpy(images), learned)
+    seen = both.equalize(torch.from_numpy(images))
+    for k, head in both.direct_heads.items():
+        x = seen[:, k, : both.in_channels].flatten(1).numpy()
+        corners = head.contrast.double().numpy()
+        ridge = fit_ridge(x, corners[index], subject=np.arange(N) // 6)
+        told = (x @ ridge.weights + ridge.bias) @ corners.T
+        found = logits_of(both, images)[both.parts[2 * k + 1]]
+        scale = (found * told).sum() / (told * told).sum()
+        assert scale > 0 and np.allclose(found, scale * told, atol=1e-4)
+    assert not np.allclose(*(logits_of(both, images)[both.parts[k]] for k in (1, 3)), atol=0.1)
+
+
+@torch.no_grad()
+def test_classes_that_are_rare_weigh_as_much_and_weights_count() -> None:
+    index = np.repeat([0, 1, 2], [40, 10, 10])
+    corners = network("uniform").direct_heads[0].contrast.double().numpy()
+    given = np.where(np.arange(N) < 30, 1.0, 3.0)
+    for weight in (None, given):
+        images, learned = study(index, weight=weight, class_weight="balanced")
+        both = network("uniform")
+        solve_direct_heads(both, torch.from_numpy(images), learned)
+        x = both.equalize(torch.from_numpy(images))[:, 0, :2].flatten(1).numpy()
+        each = (1.0 if weight is None else given) / np.array([40, 10, 10])[index]
+        ridge = fit_ridge(x, corners[index], weight=each)
+        told = (x @ ridge.weights + ridge.bias) @ corners.T
+        found = logits_of(both, images)["uniform, direct"]
+        assert np.corrcoef(found.ravel(), told.ravel())[0, 1] > 1 - 1e-6
+
+
+@torch.no_grad()
+def test_probabilities_of_chance_are_alike_and_those_of_classes_are_right() -> None:
+    index = np.random.default_rng(1).permutation(np.arange(N) % 3)
+    images, learned = study(np.arange(N) % 3)
+    both = network("uniform")
+    solve_direct_heads(both, torch.from_numpy(images), learned)
+    right = logits_of(both, images)["uniform, direct"].argmax(axis=1) == np.arange(N) % 3
+    assert right.mean() > 0.95
+    _, shuffled = study(index)
+    shuffled = Study(learned.prepared, shuffled.target, None, learned.settings, None, None)
+    solve_direct_heads(both, torch.from_numpy(images), shuffled)
+    found = torch.from_numpy(logits_of(both, images)["uniform, direct"]).softmax(dim=1)
+    assert float((found - 1 / 3).abs().max()) < 0.2

@@ -22,6 +22,8 @@ _BY_CHANCE, _CERTAIN = 2e-3, 1e-4  # p that is no evidence, and p that is full e
 _LEAST_PERMUTATIONS = 20
 _LEAST_P = 1e-9  # a tail fitted to so few permutations knows nothing of less
 _EULER = 0.5772156649015329
+# the peak, in standard deviations, that chance reaches with probability `_BY_CHANCE`
+_JUST_BEYOND = -np.sqrt(6) / np.pi * (np.log(-np.log1p(-_BY_CHANCE)) + _EULER)
 _WORDS = {
     "mean": "in their mean",
     "everywhere": "in their mean, a little in many places",
@@ -41,7 +43,8 @@ class Finding:
     Attributes
     ----------
     kind : str
-        ``mean``, ``everywhere`` (mean, all of the map taken together), ``spread``, ``texture``,
+        ``mean``, ``everywhere`` (mean, all of the map taken together), ``residual`` (mean, less
+        the principal components of all images, blind to the targets), ``spread``, ``texture``,
         ``linear`` (a pattern of a small place), ``local`` (one that is not linear), ``pair`` (of
         places).
     task : int
@@ -72,7 +75,8 @@ class Evidence:
     ----------
     map : (N, N) float64
         Large where they differ; NaN where hardly any image reaches. Kinds are weighted by the
-        square of what their own peak is above chance, in standard deviations of permuted peaks.
+        square of what their own peak is above chance, in standard deviations of permuted peaks;
+        ``residual`` by no more than ``mean``, or than what is just beyond chance.
     strength : float
         0 for p of .002 and more, 1 for .0001 and less, linear in log p between.
     p : float
@@ -105,7 +109,7 @@ def find_evidence(
     """Return where images differ with groups or scores, in whatever way, and whether that is more
     than chance.
 
-    Images are averaged to 33 x 33 nodes. At each node, or every second or third, seven kinds of
+    Images are averaged to 33 x 33 nodes. At each node, or every second or third, eight kinds of
     statistics of the targets are compared with the same of permuted targets. The first half of the
     permutations says what each place gives by chance, the second half what the largest place and
     the best kind give: with the same for both, chance would look significant.
@@ -209,7 +213,7 @@ def _together(kinds: list[Kind], coarse: Coarse, found: Targets, size: int) -> E
     scale = max(float(top[1:].std()), 1e-9)
     p = max(_gumbel((top[0] - top[1:].mean()) / scale), np.exp(-found.log_arrangements))
     strength = np.clip((np.log(_BY_CHANCE) - np.log(p)) / np.log(_BY_CHANCE / _CERTAIN), 0, 1)
-    weights = np.maximum(peaks[0], 0.0) ** 2 + 1e-9
+    weights = np.concatenate([_weights(kind, kinds) for kind in kinds])
     maps = [kind.on_grid(coarse, task) for kind in kinds for task in range(kind.peaks.shape[1])]
     total = np.tensordot(weights / weights.sum(), np.stack(maps), 1)
     total -= np.nanmin(total)
@@ -226,6 +230,22 @@ def _together(kinds: list[Kind], coarse: Coarse, found: Targets, size: int) -> E
     return Evidence(
         coarse.enlarged(total, size), float(strength), float(p), findings if strength else ()
     )
+
+
+def _weights(kind: Kind, kinds: list[Kind]) -> FloatArray:
+    """Return what a kind weighs in the map, by task, (T,).
+
+    What is left without what individuals have in common makes few scans as sure as many are of the
+    mean, but leaves out what of a difference goes along with that: in the map it weighs at most as
+    much as the mean, or as what is just beyond chance. (Eight shifts of faces, ridge regression
+    under the density: 100 faces, accuracy .78 with it, .74 without; 400 faces, .935 so, .923 with
+    its full weight.)
+    """
+    found = kind.peaks[0]
+    if kind.name == "residual":
+        mean = next(one for one in kinds if one.name == "mean")
+        found = np.minimum(found, np.maximum(mean.peaks[0], _JUST_BEYOND))
+    return np.asarray(np.maximum(found, 0.0) ** 2 + 1e-9)
 
 
 def _gumbel(standardized: float) -> float:

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.stats.coarse import Coarse, Rows, whitened
-from meshconv.stats.components import component_count, shared_by_all
+from meshconv.stats.components import add_products, common_weights, component_count, sampled
 from meshconv.stats.searchlight import Statistics
 from meshconv.stats.targets import Targets
 
@@ -91,7 +91,7 @@ def all_kinds(coarse: Coarse, targets: Targets, permutations: int, seed: int) ->
     some = statistics.of_rows(rows)
     return [
         *_of_nodes(coarse, statistics),
-        _residual(coarse, some, rows),
+        _residual(coarse, statistics),
         *_of_patches(coarse, some, rows),
         *_of_pairs(coarse, some, rows),
     ]
@@ -120,21 +120,22 @@ def _of_nodes(coarse: Coarse, statistics: Statistics) -> list[Kind]:
     return found
 
 
-def _residual(coarse: Coarse, statistics: Statistics, rows: IntArray) -> Kind:
+def _residual(coarse: Coarse, statistics: Statistics) -> Kind:
     """Return the level at every node, less what individuals have in common, blind to the targets:
     each node is compared with its own kind of variation, not with that of whole heads.
     """
-    places, n = np.argwhere(coarse.reached), len(rows)
-    products = np.zeros((n, n), dtype=np.float32)
+    places, n = np.argwhere(coarse.reached), len(coarse.level)
+    sample = sampled(n)
+    products = np.zeros((n, len(sample)), dtype=np.float32)
     for block in _blocks(places):
-        x = coarse.level[:, :, *block.T][rows].reshape(n, -1)
-        products += x @ x.T
-    shared = shared_by_all(products, component_count("auto", n - 1))
-    blocks = []
+        add_products(products, coarse.level[:, :, *block.T].reshape(n, -1), sample)
+    weights = common_weights(products, sample, component_count("auto", len(sample) - 1))
+    parts = []
     for block in _blocks(places):
-        x = coarse.level[:, :, *block.T][rows]
-        blocks.append(_ratio(x - np.tensordot(shared, x, 1), statistics))
-    ratio = np.concatenate(blocks, axis=-1)
+        x = coarse.level[:, :, *block.T]
+        left = x if weights is None else x - np.tensordot(weights, x[sample], 1)
+        parts.append(_ratio(left, statistics))
+    ratio = np.concatenate(parts, axis=-1)
     return Kind.of("residual", np.sqrt(ratio, out=ratio), places)
 
 

@@ -48,7 +48,8 @@ def fit_ridge(
     subject: IntArray | None = None,
     seed: int = 0,
 ) -> Ridge:
-    """Return the ridge regression whose penalty is best for subjects that are left out.
+    """Return the ridge regression whose penalty is best for subjects that are left out: what it
+    says of them correlates most with the targets.
 
     Parameters
     ----------
@@ -124,8 +125,13 @@ class _System:
         return cls(features, mean, root, (targets - level) * root, level, products, unit)
 
     def best(self, subject: IntArray) -> tuple[float, FloatArray]:
-        """Return the penalty with the least error of subjects left out, and what is then said of
-        them.
+        """Return the penalty by which what is said of subjects left out goes best with what they
+        are, and what is said.
+
+        By the correlation, not by the error, for its scale is set later: where little is known, the
+        least error is that of a penalty which leaves of the function but the difference of means.
+        (Eight shifts of faces, 100 to learn from: accuracy .854 so, .838 by the error; 400: .952,
+        .939.)
         """
         values, vectors = np.linalg.eigh(self.products)
         shrink = np.maximum(values, 0)[:, None]
@@ -137,9 +143,11 @@ class _System:
             leverage = np.einsum("ak,kp,bk->pab", v, shrink, v) + u @ u.T
             free = np.eye(len(group)) * (1 + _LEAST) - leverage
             left[group] = np.swapaxes(np.linalg.solve(free, np.swapaxes(left[group], 0, 1)), 0, 1)
-        best = int((left**2).sum(axis=(0, 2)).argmin())
-        said = (self.targets - left[:, best]) / self.root + self.level
-        return float(_PENALTIES[best]), np.asarray(said)
+        said = self.targets[:, None] - left
+        size = np.sqrt((said**2).sum(axis=(0, 2)))
+        along = np.einsum("npq,nq->p", said, self.targets) / np.maximum(size, _LEAST)
+        best = int(along.argmax())
+        return float(_PENALTIES[best]), np.asarray(said[:, best] / self.root + self.level)
 
     def solved(self, penalty: float) -> tuple[FloatArray, FloatArray]:
         """Return the weights (D, q) and the bias (q,)."""

@@ -84,8 +84,9 @@ class NetworkConfig:
     width : int
     direct : bool, optional
         By default there are direct heads where images lie in the frame of a template, all under one
-        density, and the head is ``flatten``; they are trained for themselves, and how much they
-        count is learned as for ``density="auto"``. True: they are added to the others.
+        density, and the head is ``flatten``; they are solved in closed form (ridge regression), and
+        how much they count is learned as for ``density="auto"``. True: they are trained, and added
+        to the others.
     emphasis : float, optional
     backbone : {'small', 'dynamic_stride', 'adaptive', 'recalibration', 'scale_equivariant'}
     """

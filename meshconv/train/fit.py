@@ -31,7 +31,7 @@ from meshconv.train.fitted import Fitted, outputs_of, predict, raw_outputs
 from meshconv.train.labels import Labels
 from meshconv.train.loop import train
 from meshconv.train.measure_quality import AnyQuality
-from meshconv.train.mirror import FrameMirror
+from meshconv.train.mirror import FrameMirror, MirrorImages
 from meshconv.train.network import area_element, new_network
 from meshconv.train.prepared import Prepared
 from meshconv.train.quality import Quality
@@ -100,8 +100,8 @@ def fit(
     settings = settings or Settings()
     if settings.train.mirror and template is None:
         raise ArgumentError("mirror=True needs a template", hint="fit on scans, or pass template=")
-    known = target if isinstance(target, Target) else ClassTarget.of(target, len(prepared))
-    study = Study(prepared, known, sample_weight, settings, template, device).weighed()
+    target = target if isinstance(target, Target) else ClassTarget.of(target, len(prepared))
+    study = Study(prepared, target, sample_weight, settings, template, device).weighed()
     shown = progress and Ranks.here().leads
     meter = Meter("train", "epoch", settings.train.epochs, shown=shown)
     try:
@@ -224,8 +224,10 @@ def _trained(
         identity=_identity(study, head, reading),
         on_epoch=None if meter is None else lambda state: meter.at(state.epoch),
     )
-    if isinstance(network, Ensemble):
-        solve_direct_heads(network, images, learn, augment)
+    if isinstance(network, Ensemble) and isinstance(learn.target, ClassTarget):
+        views = [images] if augment is None else [images, MirrorImages(images, augment)]
+        known = learn.target.index, learn.prepared.subjects, learn.weight
+        solve_direct_heads(network, views, *known, config=train_config)
     return Fitted(
         network,
         standardizer,

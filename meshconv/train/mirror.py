@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from meshconv.resample.domain import square_coordinates
 from meshconv.resample.grid import grid_nodes
 from meshconv.resample.resampler import Resampler
 from meshconv.train.dataset import Standardizer
+from meshconv.train.two_stage import Images
 
 _VECTORS = ("difference", "normal")
 
@@ -98,6 +100,30 @@ class FrameMirror:
         """Return the batch with each image mirrored by the toss of a coin."""
         toss = (torch.rand(len(x), generator=generator) < 0.5).to(x.device)
         return torch.where(toss[:, None, None, None], self.mirrored(x), x)
+
+
+@dataclass(frozen=True, eq=False)
+class MirrorImages:
+    """Mirror images of standardized images, made as they are asked for."""
+
+    images: Images
+    mirror: FrameMirror
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """That of the images."""
+        return self.images.shape
+
+    @property
+    def ndim(self) -> int:
+        """Their axes."""
+        return self.images.ndim
+
+    def __getitem__(self, rows: Any, /) -> Tensor:
+        return self.mirror.mirrored(self.images[rows])
 
 
 def _filled(resampler: Resampler, places: FloatArray) -> FloatArray:

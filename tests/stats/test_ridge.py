@@ -13,7 +13,7 @@ from meshconv.stats.ridge import fit_ridge
 
 def by_least_squares(x: Any, y: Any, w: Any, penalty: float, unit: float) -> tuple[Any, Any]:
     """Return weights and bias of the penalized problem, stacked as one of least squares."""
-    n, d = x.shape
+    d = x.shape[1]
     root = np.sqrt(w)[:, None]
     rows = np.hstack([x * root, root])
     pull = np.hstack([np.sqrt(penalty * unit) * np.eye(d), np.zeros((d, 1))])
@@ -57,15 +57,18 @@ def test_what_is_said_of_a_subject_is_what_a_fit_without_it_says(problem: Any) -
 def test_the_penalty_is_the_best_of_those_tried(problem: Any) -> None:
     x, y, w, subject = problem
     found, w, unit = fit_ridge(x, y, weight=w, subject=subject), w / w.mean(), unit_of(x, w)
-    errors = []
+    level, along = w @ y / w.sum(), []
     for penalty in ridge._PENALTIES:
-        total = 0.0
+        said = np.zeros_like(y)
         for one in np.unique(subject):
             rest, own = subject != one, subject == one
             weights, bias = by_least_squares(x[rest], y[rest], w[rest], penalty, unit)
-            total += (w[own, None] * (y[own] - x[own] @ weights - bias) ** 2).sum()
-        errors.append(total)
-    assert found.penalty == ridge._PENALTIES[int(np.argmin(errors))]
+            said[own] = x[own] @ weights + bias - level
+        along.append(
+            (w[:, None] * said * (y - level)).sum() / np.sqrt((w[:, None] * said**2).sum())
+        )
+    assert found.penalty == ridge._PENALTIES[int(np.argmax(along))]
+    assert 0 < np.argmax(along) < len(along) - 1 or len(x) > x.shape[1]
 
 
 def test_beyond_the_most_rows_all_rows_still_count(monkeypatch: pytest.MonkeyPatch) -> None:

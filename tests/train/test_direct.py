@@ -10,11 +10,8 @@ import torch
 from meshconv.nn.decnn import DECNN
 from meshconv.nn.ensemble import Ensemble
 from meshconv.stats.ridge import fit_ridge
-from meshconv.train.config import Settings
+from meshconv.train.config import TrainConfig
 from meshconv.train.direct import solve_direct_heads
-from meshconv.train.prepared import Prepared
-from meshconv.train.study import Study
-from meshconv.train.target import ClassTarget
 
 N, SIZE, NODES = 60, 17, 9
 
@@ -25,30 +22,30 @@ def network(*densities: str) -> Ensemble:
     return Ensemble(members, apart=True).eval()
 
 
-def study(index: Any, subjects: Any = None, weight: Any = None, **options: Any) -> Any:
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(len(index), 2, SIZE, SIZE)).astype(np.float32)
+def pictures(index: Any) -> Any:
+    images = np.random.default_rng(0).normal(size=(N, 2, SIZE, SIZE)).astype(np.float32)
     images[index == 1, 0, 4:9] += 0.7
     images[index == 2, 1, 10:15] += 0.7
-    n = len(index)
-    whom = ("",) * n if subjects is None else tuple(subjects)
-    prepared = Prepared(images, ("a", "b"), whom, ("",) * n, np.full(n, -1), np.arange(n))
-    target = ClassTarget(np.arange(3), index)
-    return images, Study(prepared, target, weight, Settings.of(options), None, None)
+    return torch.from_numpy(images)
+
+
+def solve(both: Ensemble, images: Any, index: Any, subjects: Any = ("",) * N, **how: Any) -> None:
+    asked = TrainConfig(class_weight=how.pop("class_weight", "balanced"))
+    solve_direct_heads(both, [images], index, subjects, config=asked, **how)
 
 
 def logits_of(both: Ensemble, images: Any) -> Any:
-    return {part: found.numpy() for part, found in both.by_part(torch.from_numpy(images)).items()}
+    return {part: found.numpy() for part, found in both.by_part(images).items()}
 
 
 @torch.no_grad()
 def test_each_head_is_the_ridge_regression_of_what_its_member_sees() -> None:
     index = np.arange(N) % 3
-    images, learned = study(index, subjects=[str(k // 6) for k in range(N)])
+    images = pictures(index)
     both = network("shared", "uniform")
     both.networks["shared"].init_density(np.arange(SIZE)[None].repeat(SIZE, 0).astype(float))
-    solve_direct_heads(both, torch.from_numpy(images), learned)
-    seen = both.equalize(torch.from_numpy(images))
+    solve(both, images, index, [str(k // 6) for k in range(N)])
+    seen = both.equalize(images)
     for k, head in both.direct_heads.items():
         x = seen[:, k, : both.in_channels].flatten(1).numpy()
         corners = head.contrast.double().numpy()
@@ -66,10 +63,9 @@ def test_classes_that_are_rare_weigh_as_much_and_weights_count() -> None:
     corners = network("uniform").direct_heads[0].contrast.double().numpy()
     given = np.where(np.arange(N) < 30, 1.0, 3.0)
     for weight in (None, given):
-        images, learned = study(index, weight=weight, class_weight="balanced")
-        both = network("uniform")
-        solve_direct_heads(both, torch.from_numpy(images), learned)
-        x = both.equalize(torch.from_numpy(images))[:, 0, :2].flatten(1).numpy()
+        images, both = pictures(index), network("uniform")
+        solve(both, images, index, sample_weight=weight)
+        x = both.equalize(images)[:, 0, :2].flatten(1).numpy()
         each = (1.0 if weight is None else given) / np.array([40, 10, 10])[index]
         ridge = fit_ridge(x, corners[index], weight=each)
         told = (x @ ridge.weights + ridge.bias) @ corners.T
@@ -79,14 +75,10 @@ def test_classes_that_are_rare_weigh_as_much_and_weights_count() -> None:
 
 @torch.no_grad()
 def test_probabilities_of_chance_are_alike_and_those_of_classes_are_right() -> None:
-    index = np.random.default_rng(1).permutation(np.arange(N) % 3)
-    images, learned = study(np.arange(N) % 3)
-    both = network("uniform")
-    solve_direct_heads(both, torch.from_numpy(images), learned)
-    right = logits_of(both, images)["uniform, direct"].argmax(axis=1) == np.arange(N) % 3
-    assert right.mean() > 0.95
-    _, shuffled = study(index)
-    shuffled = Study(learned.prepared, shuffled.target, None, learned.settings, None, None)
-    solve_direct_heads(both, torch.from_numpy(images), shuffled)
+    index = np.arange(N) % 3
+    images, both = pictures(index), network("uniform")
+    solve(both, images, index)
+    assert (logits_of(both, images)["uniform, direct"].argmax(axis=1) == index).mean() > 0.95
+    solve(both, images, np.random.default_rng(1).permutation(index))
     found = torch.from_numpy(logits_of(both, images)["uniform, direct"]).softmax(dim=1)
     assert float((found - 1 / 3).abs().max()) < 0.2

@@ -5,8 +5,8 @@
 DGCNN, PointNet++ and DiffusionNet by the recipes of their papers (`benchmark.raw_recipes`),
 in the pose of the scanner and turned at random. A fold of a population is one cell; cells that are
 in the file are not run again, so that it goes on where it was broken off, and ``--folds`` says how
-many of the five there are. Figures are of the scans of the folds that all models have. Writes
-results/raw_scans.json.
+many of the five there are. Figures are of the scans of the folds that a model has. Writes
+results/raw_scans.json; rows of models that have no cell in the file stay in it, and it says which.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from _common import environment, one_thread, print_table, write
+from _common import RESULTS, environment, one_thread, print_table, write
 
 one_thread()
 
@@ -139,8 +139,13 @@ def main() -> None:
     rows = run(args.populations, args.models, args.cells, args)
     means = summary(rows)
     print_table(means)
-    record = {"environment": environment("numpy", "torch"), "epochs at most": args.epochs}
-    write("raw_scans", {**record, "rows": means})
+    record: dict[str, Any] = {"environment": environment("numpy", "torch")}
+    path = RESULTS / "raw_scans.json"
+    before = json.loads(path.read_text())["rows"] if path.exists() else []
+    new = {(row["population"], row["model"]) for row in means}
+    kept = [row for row in before if (row["population"], row["model"]) not in new]
+    record["kept from earlier runs"] = [[row["population"], row["model"]] for row in kept]
+    write("raw_scans", {**record, "rows": sorted(kept + means, key=lambda row: row["population"])})
 
 
 if __name__ == "__main__":

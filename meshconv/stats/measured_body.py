@@ -22,6 +22,7 @@ SCALES = {"fine": 0.1, "coarse": 0.3}  # smoothing lengths, over the radius of t
 QUANTILES = (1, 5, 25, 50, 75, 95, 99)  # per cent of the area
 RELIEF, WALLS = (1, 5, 95, 99), (10, 50, 90)
 PEAKS = (10, 25, 50)  # hundredths of the log conformal factor from which a peak counts
+SUMMITS = (2, 3, 4)  # second to fourth of the bumps and dents
 DEGREE = 8
 _TINY = 1e-9
 
@@ -145,7 +146,19 @@ def curvature(body: Body) -> Measures:
         out = relief(here, smooth) / radius
         found[f"relief_{scale}_std"] = float(np.sqrt(body.mean((out - body.mean(out)) ** 2)))
         found |= named(f"relief_{scale}", RELIEF, body.quantiles(out, RELIEF))
+        found |= _summits(f"relief_{scale}_bump", peak_heights(here.edges, out))
+        found |= _summits(f"relief_{scale}_dent", peak_heights(here.edges, -out))
     return found
+
+
+def _summits(prefix: str, heights: FloatArray) -> Measures:
+    """Return how far peaks stand out, but for the highest, which every surface has."""
+    others = np.concatenate([heights[1:], np.zeros(len(SUMMITS))])
+    found = {f"{prefix}_{k}": float(others[k - 2]) for k in SUMMITS}
+    return found | {
+        f"{prefix}_sum": float(others.sum()),
+        f"{prefix}_rms": float(np.sqrt(others @ others)),
+    }
 
 
 def conformal(body: Body) -> Measures:

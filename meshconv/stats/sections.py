@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import breadth_first_order, connected_components
 from scipy.spatial import ConvexHull
 
-from meshconv._check import FloatArray
+from meshconv._check import FloatArray, IntArray
 from meshconv.mesh.surface import Surface
+from meshconv.stats.outline import OUTLINE, Outline, outline_values
 from meshconv.stats.peaks import peak_heights
 
 PLANES = 15  # spread evenly between the ends, which are left out
@@ -31,16 +35,18 @@ _LESS = SECTION[:4]  # a disk has the most of these
 _ANGLES = 96
 _ROUND = np.column_stack([np.arange(_ANGLES), np.roll(np.arange(_ANGLES), -1)])
 _SMALL = 0.01  # of the largest section: what is smaller says nothing
+_LARGE = 0.3  # of the largest section: what is smaller has no extreme outline
 
 
 def section_measures(surface: Surface, axis: FloatArray) -> dict[str, float]:
     """Return the measures of the sections across an axis (3,), by name; see `shape_measures`.
 
     Each is given as the mean over the sections by area, of the largest section, and of that in
-    which it is furthest from what a disk has.
+    which it is furthest from what a disk has; those of outlines as the mean and the furthest.
     """
     frame = _across(axis)
-    sections = list(_sections(surface.vertices @ frame.T, surface))
+    cuts = list(_sections(surface.vertices @ frame.T, surface))
+    sections = [(cut.start, cut.end) for cut in cuts]
     areas = np.array([_area(*ends) for ends in sections])
     kept = np.flatnonzero(areas > _SMALL * areas.max())
     values = np.array([_measures(*sections[k], areas[k]) for k in kept])
@@ -53,8 +59,52 @@ def section_measures(surface: Surface, axis: FloatArray) -> dict[str, float]:
         for how, row in zip(AGGREGATES, rows, strict=True)
         for name, value in zip(SECTION, row, strict=True)
     }
+    found |= _outlined([cuts[k] for k in kept], areas[kept])
     height = np.ptp(surface.vertices @ frame[2])
     return found | {"section_height": float(height / np.sqrt(4 * areas.max() / np.pi))}
+
+
+def _outlined(cuts: list[Cut], areas: FloatArray) -> dict[str, float]:
+    """Return the measures of the longest outline of each section, mean and extreme."""
+    values = np.array([outline_values(Outline.of(cut.outline())) for cut in cuts])
+    large = values[areas >= _LARGE * areas.max()]
+    low = np.array(["_low_" in name for name in OUTLINE])
+    extreme = np.where(low, large.min(axis=0), large.max(axis=0))
+    rows = {"mean": areas @ values / areas.sum(), "extreme": extreme}
+    return {
+        f"section_{name}_{how}": float(value)
+        for how, row in rows.items()
+        for name, value in zip(OUTLINE, row, strict=True)
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """The segments of a plane section, inside on their left.
+
+    Attributes
+    ----------
+    start, end : (S, 2) float64
+    leaves, enters : (S,) int64
+        Numbers of the edges of the surface at which they start and end.
+    """
+
+    start: FloatArray
+    end: FloatArray
+    leaves: IntArray
+    enters: IntArray
+
+    def outline(self) -> FloatArray:
+        """Return the corners of the closed curve around the largest area, in their order."""
+        order = np.argsort(self.leaves)
+        after = order[np.searchsorted(self.leaves[order], self.enters)]
+        n = len(after)
+        graph = csr_array((np.ones(n), (np.arange(n), after)), shape=(n, n))
+        part = connected_components(graph, connection="weak")[1]
+        middle = self.start.mean(axis=0)
+        area = np.bincount(part, _twice_areas(self.start - middle, self.end - middle))
+        first = int(np.flatnonzero(part == np.abs(area).argmax())[0])
+        return self.start[breadth_first_order(graph, first, return_predecessors=False)]
 
 
 def _across(axis: FloatArray) -> FloatArray:
@@ -66,8 +116,8 @@ def _across(axis: FloatArray) -> FloatArray:
     return frame
 
 
-def _sections(points: FloatArray, surface: Surface) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Yield the ends (S, 2) of the segments in each plane, inside on their left.
+def _sections(points: FloatArray, surface: Surface) -> Iterator[Cut]:
+    """Yield the sections.
 
     A plane through a vertex is taken to pass just below it.
     """
@@ -79,9 +129,19 @@ def _sections(points: FloatArray, surface: Surface) -> Iterator[tuple[FloatArray
         single = above[cut].sum(axis=1) == 1
         alone = np.where(single, above[cut].argmax(axis=1), (~above[cut]).argmax(axis=1))
         corner = [cut[np.arange(len(cut)), (alone + k) % 3] for k in range(3)]
-        before, after = (_crossing(points, corner[0], other, level) for other in corner[1:])
-        turned = single[:, None]
-        yield np.where(turned, before, after), np.where(turned, after, before)
+        ends = [_crossing(points, corner[0], other, level) for other in corner[1:]]
+        edges = [_number(corner[0], other, len(points)) for other in corner[1:]]
+        one = single[:, None]
+        yield Cut(
+            np.where(one, *ends),
+            np.where(one, *ends[::-1]),
+            np.where(single, *edges),
+            np.where(single, *edges[::-1]),
+        )
+
+
+def _number(a: IntArray, b: IntArray, n: int) -> IntArray:
+    return np.minimum(a, b) * n + np.maximum(a, b)
 
 
 def _crossing(points: FloatArray, a: FloatArray, b: FloatArray, level: float) -> FloatArray:

@@ -17,9 +17,12 @@ from meshconv.stats.measured_body import (
     QUANTILES,
     RELIEF,
     SCALES,
+    SUMMITS,
     WALLS,
     Body,
 )
+from meshconv.stats.outline import BENT, DEPTHS, INSIDE, OUTSIDE
+from meshconv.stats.outline import SCALES as OUTLINE_SCALES
 from meshconv.stats.sections import AGGREGATES, SECTION, section_measures
 
 
@@ -161,8 +164,19 @@ def _bending() -> list[Measure]:
             Measure(f"saddle_{scale}", f"share of the area with k1 k2 < 0 {of}"),
             Measure(f"relief_{scale}_std", "of the height over the surface smoothed so, over R"),
             *_quantiles(f"relief_{scale}", RELIEF, "height over that surface, over R"),
+            *_summits(f"relief_{scale}_bump", "bumps"),
+            *_summits(f"relief_{scale}_dent", "dents"),
         ]
     return found
+
+
+def _summits(prefix: str, what: str) -> list[Measure]:
+    of = f"{what} of that height stand out, over R"
+    return [
+        *(Measure(f"{prefix}_{k}", f"how far number {k} of the {of}; ball 0") for k in SUMMITS),
+        Measure(f"{prefix}_sum", f"how far all but the first of the {of}, together"),
+        Measure(f"{prefix}_rms", f"root of the sum of squares of how far the {of}"),
+    ]
 
 
 def _mapped() -> list[Measure]:
@@ -214,8 +228,39 @@ def _cut() -> list[Measure]:
             for which in AGGREGATES
             for name, what in meanings.items()
         ),
+        *(
+            Measure(f"section_{name}_{which}", f"{how} sections across the axis: {what}")
+            for which, how in (("mean", "mean by area over"), ("extreme", "worst of the large"))
+            for name, what in _outlined().items()
+        ),
         Measure("section_height", "extent along the axis / diameter of the disk of the largest"),
     ]
+
+
+def _outlined() -> dict[str, str]:
+    bent = {
+        "turning": "integral of |curvature| / 2 pi; 1 if convex",
+        "bending": "mean of squared curvature times r^2; disk 1 to 1.06, for it shrinks",
+        "concave": "share of the length that bends inwards; 0 if convex",
+        "relief_std": "standard deviation of the height over the smooth outline, over r",
+        "relief_low": "1.5 % quantile of that height",
+        "relief_high": "98.5 % quantile of that height",
+    }
+    found = {
+        f"{name}_{scale}": f"{bent[name]}; outline smoothed over {share:g} r, r^2 = area / pi"
+        for scale, share in OUTLINE_SCALES.items()
+        for name in BENT
+    }
+    side = {"opened": (INSIDE, "fits inside"), "closed": (OUTSIDE, "fits outside")}
+    for name, (radii, fits) in side.items():
+        for q in radii:
+            found[f"{name}_{q}"] = f"share of the outline at which no disk of {q / 100:g} r {fits}"
+    for name, (_, fits) in side.items():
+        for q in DEPTHS:
+            found[f"{name}_depth_{q}"] = (
+                f"mean of how far the largest disk that {fits} is short of {q / 100:g} r, over that"
+            )
+    return found
 
 
 def _quantiles(prefix: str, of: tuple[int, ...], what: str) -> list[Measure]:

@@ -88,7 +88,10 @@ class Cholesky:
             s.update,
             s.depth,
         )
-        work = (np.full((2, m), -1), np.empty((3, n), dtype=np.int64))
+        rows, columns = np.diff(s.row_start).max(initial=0), np.diff(s.start)
+        largest = int((columns * (columns + np.diff(s.row_start))).max(initial=0))
+        place, front = np.empty(n, dtype=np.int32), np.empty(largest)
+        work = (np.full((2, m), -1), place, np.empty((2, rows), dtype=np.int64), front)
         with one_blas_thread():
             bad, smallest = _factor((data, scale[s.order]), entries, tree, store, work, *tables())
         self.smallest_pivot = float(smallest)
@@ -139,6 +142,20 @@ def _extend_add(
 
 
 @njit(cache=True)
+def _keep(panel: FloatArray, p: int, kept: FloatArray) -> float:
+    """Copy the columns of a front from the diagonal on; return the smallest pivot."""
+    size, top, smallest = len(panel) // p, 0, np.inf
+    for k in range(p):
+        column = panel[k * size + k : (k + 1) * size]
+        target = kept[top : top + size - k]
+        for i in range(len(column)):
+            target[i] = column[i]
+        smallest = min(smallest, column[0] ** 2)
+        top += size - k
+    return float(smallest)
+
+
+@njit(cache=True)
 def _runs(local: IntArray, ends: IntArray) -> None:
     """Where the run of consecutive numbers ends that each belongs to."""
     end = len(local)
@@ -162,14 +179,14 @@ def _factor(
     start, parent, row_start, rows = tree
     panels, at, arenas, where, depth = store
     child, sibling = work[0][0], work[0][1]
-    place, local, ends = work[1][0], work[1][1], work[1][2]
+    place, local, ends = work[1], work[2][0], work[2][1]
     smallest = np.inf
     for f in range(len(parent)):
         low, high = start[f], start[f + 1]
         p, b = high - low, row_start[f + 1] - row_start[f]
         for r in range(b):
             place[rows[row_start[f] + r]] = p + r
-        panel = panels[at[f] : at[f + 1]]
+        panel = work[3][: p * (p + b)]
         update = arenas[depth[f] % 2][where[f] : where[f] + b * b]
         panel[:] = 0.0
         update[:] = 0.0
@@ -190,8 +207,7 @@ def _factor(
         bad = eliminate(p, b, panel, update, integers, scalars)
         if bad >= 0:
             return low + bad, 0.0
-        for k in range(p):
-            smallest = min(smallest, panel[k * (p + b) + k] ** 2)
+        smallest = min(smallest, _keep(panel, p, panels[at[f] : at[f + 1]]))
     return -1, smallest
 
 
@@ -213,12 +229,15 @@ def _solve(tree: Any, panels: FloatArray, x: FloatArray, work: FloatArray) -> No
             for r in range(b):
                 work[r] = 0.0
             for j in range(p):
-                column = panels[at[f] + j * (p + b) : at[f] + (j + 1) * (p + b)]
-                mine[j] /= column[j]
-                for i in range(j + 1, p):
-                    mine[i] -= column[i] * mine[j]
-                for r in range(b):
-                    work[r] += column[p + r] * mine[j]
+                top = at[f] + j * (p + b) - j * (j - 1) // 2
+                value = mine[j] / panels[top]
+                column, rest = panels[top : top + p - j], mine[j:]
+                for i in range(len(column)):
+                    rest[i] -= column[i] * value
+                mine[j] = value
+                column = panels[top + p - j : top + p + b - j]
+                for r in range(len(column)):
+                    work[r] += column[r] * value
             for r in range(b):
                 x[c, below[r]] -= work[r]
     for f in range(m - 1, -1, -1):
@@ -229,10 +248,11 @@ def _solve(tree: Any, panels: FloatArray, x: FloatArray, work: FloatArray) -> No
             for r in range(b):
                 work[r] = x[c, below[r]]
             for j in range(p - 1, -1, -1):
-                column = panels[at[f] + j * (p + b) : at[f] + (j + 1) * (p + b)]
-                total = mine[j]
-                for r in range(b):
-                    total -= column[p + r] * work[r]
-                for i in range(j + 1, p):
-                    total -= column[i] * mine[i]
-                mine[j] = total / column[j]
+                top = at[f] + j * (p + b) - j * (j - 1) // 2
+                total, column = mine[j], panels[top + p - j : top + p + b - j]
+                for r in range(len(column)):
+                    total -= column[r] * work[r]
+                column, rest = panels[top + 1 : top + p - j], mine[j + 1 :]
+                for i in range(len(column)):
+                    total -= column[i] * rest[i]
+                mine[j] = total / panels[top]

@@ -26,7 +26,7 @@ class Entries(NamedTuple):
     source : (e,) int array
         Which entry of the matrix.
     target : (e,) int32
-        Where in the panel of its front.
+        Where in the columns of its front, which are whole while it is factored.
     row : (e,) int32
         Its row in the order of elimination.
     """
@@ -51,10 +51,10 @@ class Fronts:
         Pivots of front f in the new numbering.
     parent : (m,) int64
         Parent front, or -1.
-    row_start, rows : (m + 1,), (r,) int64
+    row_start, rows : (m + 1,) int64, (r,) int32
         Rows below the pivots of each front, new numbering, sorted.
     panel : (m + 1,) int64
-        Where the columns of each front lie in the factor.
+        Where the columns of each front lie in the factor, each from its diagonal on.
     update : (m,) int64
         Where the update of each front lies in its arena; arenas alternate with depth.
     depth : (m,) int64
@@ -72,7 +72,7 @@ class Fronts:
     parent: IntArray
     depth: IntArray
     row_start: IntArray
-    rows: IntArray
+    rows: NDArray[np.int32]
     panel: IntArray
     update: IntArray
     arena: IntArray
@@ -95,7 +95,7 @@ def lay_out(pattern: Any, order: IntArray, start: IntArray, parent: IntArray) ->
         return None
     rows = _sorted_rows(row_start, rows, len(order))
     p, b = np.diff(start).astype(float), np.diff(row_start).astype(float)
-    panel = np.append(0, np.cumsum((p * (p + b)).astype(np.int64)))
+    panel = np.append(0, np.cumsum((p * (p + 1) / 2 + p * b).astype(np.int64)))
     if panel[-1] > _MOST_ENTRIES:
         return None
     depth, update, arena = _arenas(parent, np.diff(row_start))
@@ -152,11 +152,11 @@ def _front_rows(
     return rows[:top]
 
 
-def _sorted_rows(row_start: IntArray, rows: IntArray, n: int) -> IntArray:
+def _sorted_rows(row_start: IntArray, rows: IntArray, n: int) -> NDArray[np.int32]:
     """Sort the rows of every front at once: two transpositions, linear in time."""
     m = len(row_start) - 1
     by_front = sparse.csr_array((np.ones(len(rows), np.int8), rows, row_start), shape=(m, n))
-    return by_front.tocsc().tocsr().indices.astype(np.int64)
+    return by_front.tocsc().tocsr().indices.astype(np.int32)
 
 
 def _arenas(parent: IntArray, below: IntArray) -> tuple[IntArray, IntArray, IntArray]:
@@ -200,7 +200,7 @@ def _stack_updates(
 
 
 def _entries(
-    pattern: Any, tree: tuple[IntArray, IntArray, IntArray, IntArray], rows: IntArray
+    pattern: Any, tree: tuple[IntArray, IntArray, IntArray, IntArray], rows: NDArray[np.int32]
 ) -> Entries:
     """Return where the entries on and below the diagonal go.
 
@@ -214,7 +214,7 @@ def _entries(
         np.empty(most, dtype=np.int32),
         np.empty(most, dtype=np.int32),
     )
-    _place(pattern[:3], tree, rows, np.empty(n, dtype=np.int64), *found)
+    _place(pattern[:3], tree, rows, np.empty(n, dtype=np.int32), *found)
     size = found.first[-1]
     return Entries(found.first, *(part[:size].copy() for part in found[1:]))
 
@@ -223,8 +223,8 @@ def _entries(
 def _place(
     pattern: Any,
     tree: Any,
-    rows: IntArray,
-    place: IntArray,
+    rows: NDArray[np.int32],
+    place: NDArray[np.int32],
     first: IntArray,
     source: NDArray[Any],
     target: NDArray[Any],

@@ -16,8 +16,9 @@ from scipy import sparse
 from scipy.sparse import linalg as sla
 
 from meshconv._check import as_array, one_of
-from meshconv._types import FloatArray, IntArray
-from meshconv.errors import ArgumentError, ArrayTypeError, NonFiniteError, SolverError
+from meshconv._types import FloatArray
+from meshconv.errors import ArrayTypeError, NonFiniteError, SolverError
+from meshconv.operators.blocks import Blocks, split, square
 from meshconv.operators.cholesky import factor as cholesky
 
 BACKENDS = ("auto", "superlu")
@@ -76,7 +77,7 @@ class SPDSolver:
 
     def refactor(self, matrix: Any) -> None:
         """Factor another matrix of this size; the same pattern keeps the elimination order."""
-        A = _square(matrix)
+        A = square(matrix)
         if self._points is not None and len(self._points) != A.shape[0]:
             raise ArrayTypeError(
                 f"coordinates have {len(self._points)} rows for a matrix of {A.shape[0]}"
@@ -89,6 +90,12 @@ class SPDSolver:
         self._analyse(A)
         self._factor(A)
         self.residual = 0.0
+
+    def settle(self) -> None:
+        """Forget what only another factorisation needs: the elimination order is kept no longer."""
+        self._points = self._pattern = None
+        if self._cholesky is not None:
+            self._cholesky.settle()
 
     def solve(self, rhs: ArrayLike) -> FloatArray:
         """Return x (n,) or (n, k) with A x = rhs; raise SolverError if the residual is not
@@ -206,15 +213,24 @@ class FixedValueSolver:
     def __init__(
         self, matrix: Any, fixed: ArrayLike, *, coordinates: ArrayLike | None = None
     ) -> None:
-        A = _square(matrix)
-        self.fixed = _indices(fixed, A.shape[0])
-        mask = np.ones(A.shape[0], dtype=bool)
-        mask[self.fixed] = False
-        self.free = np.flatnonzero(mask)
-        rows = A[self.free]
-        self._coupling = rows[:, self.fixed]
-        where = None if coordinates is None else _points(coordinates)[self.free]
-        self._solver = SPDSolver(rows[:, self.free], coordinates=where) if len(self.free) else None
+        blocks = split(matrix, fixed)
+        where = None if coordinates is None else _points(coordinates)[blocks.free]
+        self._begin(blocks, where)
+
+    @classmethod
+    def of_blocks(cls, blocks: Blocks, *, coordinates: ArrayLike | None = None) -> FixedValueSolver:
+        """Return the solver of a matrix that has been split, and may be gone: a large surface has
+        no room for both. `coordinates` are of the free unknowns only.
+        """
+        solver = cls.__new__(cls)
+        solver._begin(blocks, coordinates)
+        return solver
+
+    def _begin(self, blocks: Blocks, where: ArrayLike | None) -> None:
+        self.fixed, self.free, inner, self._coupling = blocks
+        self._solver = SPDSolver(inner, coordinates=where) if len(self.free) else None
+        if self._solver is not None:
+            self._solver.settle()
 
     @property
     def residual(self) -> float:
@@ -237,26 +253,6 @@ class FixedValueSolver:
         return x
 
 
-def _square(matrix: Any) -> Any:
-    """Return a canonical CSR copy or the array itself, or say what is wrong with it."""
-    ready = isinstance(matrix, sparse.csr_array) and matrix.dtype == np.float64
-    A = matrix if ready else sparse.csr_array(matrix, dtype=np.float64)
-    if A.ndim != 2 or A.shape[0] != A.shape[1]:
-        raise ArrayTypeError(f"matrix must be square, found {A.shape}")
-    if not A.has_canonical_format:
-        A = A.copy()  # csr_array shares the caller's buffers
-        A.sum_duplicates()
-    if A.nnz < np.iinfo(np.int32).max and A.indices.dtype != np.int32:  # one type, one compilation
-        A = sparse.csr_array(
-            (A.data, A.indices.astype(np.int32), A.indptr.astype(np.int32)), shape=A.shape
-        )
-    if not np.isfinite(A.data.sum()) and not np.isfinite(A.data).all():
-        first = np.flatnonzero(~np.isfinite(A.data))[0]
-        row = int(np.searchsorted(A.indptr, first, side="right")) - 1
-        raise NonFiniteError(f"matrix has an entry in row {row} that is not finite", indices=[row])
-    return A
-
-
 def _right_hand_side(rhs: ArrayLike, n: int, name: str = "rhs") -> FloatArray:
     b = as_array(rhs, name).astype(np.float64, copy=False)
     if b.ndim not in (1, 2) or len(b) != n:
@@ -273,19 +269,6 @@ def _points(coordinates: ArrayLike) -> FloatArray:
     if not np.isfinite(points).all():
         raise NonFiniteError("coordinates are not finite")
     return points
-
-
-def _indices(fixed: ArrayLike, n: int) -> IntArray:
-    index = np.asarray(fixed)
-    if index.size == 0:
-        index = index.astype(np.int64)
-    if index.ndim != 1 or index.dtype.kind not in "iu":
-        raise ArrayTypeError(
-            f"fixed must be a list of indices, found {index.dtype} of shape {index.shape}"
-        )
-    if index.size and (index.min() < 0 or index.max() >= n or len(np.unique(index)) < len(index)):
-        raise ArgumentError(f"fixed must hold indices in 0..{n - 1} without repeats")
-    return index.astype(np.int64)
 
 
 def _indefinite(unknown: int, why: str) -> SolverError:

@@ -24,7 +24,7 @@ Extend = Callable[[FloatArray], FloatArray]
 
 
 def green_angles(
-    laplacian: sparse.csr_array,
+    rows: sparse.csr_array,
     solver: FixedValueSolver,
     loop: IntArray,
     areas: FloatArray,
@@ -33,7 +33,8 @@ def green_angles(
     """Return increasing angles (B,) of the border `loop`.
 
     The flux of Green's function of the deepest vertex is 2 pi in sum and gives each border vertex
-    its arc; `share` (B,) is the share of each vertex in the border's length.
+    its arc; `share` (B,) is the share of each vertex in the border's length, `rows` (B, V) are the
+    Laplacian's rows of the border.
     """
     zero = np.zeros(len(loop))
     depth = solver.solve(zero, areas)
@@ -43,7 +44,7 @@ def green_angles(
         0
     ]  # a symmetric surface has several: the first
     source[deepest] = 2 * np.pi
-    flux = -np.asarray(laplacian[loop] @ solver.solve(zero, source))
+    flux = -np.asarray(rows @ solver.solve(zero, source))
     return cumulated(_positive(flux, share))
 
 

@@ -7,6 +7,8 @@ there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import sparse
 
@@ -23,6 +25,7 @@ from meshconv.maps.conformal.circle import (
 from meshconv.maps.conformal.dividing_edges import without_dividing_edges
 from meshconv.maps.conformal.edge_weights import equal, tame
 from meshconv.maps.conformal.without_folds import (
+    REACH,
     as_complex,
     as_plane,
     patched,
@@ -33,11 +36,14 @@ from meshconv.maps.folds import folded
 from meshconv.maps.moebius import upright
 from meshconv.mesh.areas import thirds_of_area
 from meshconv.mesh.surface import Surface
+from meshconv.operators.blocks import split
 from meshconv.operators.laplacian import robust_laplacian
 from meshconv.operators.solve import FixedValueSolver
 
 # border vertices below which polishing pays: so few fluxes are a crude measure of the border
 _COARSE = 64
+
+_Factored = tuple[sparse.csr_array, FixedValueSolver, Callable[[Surface], sparse.csr_array]]
 
 
 def disk_coordinates(
@@ -51,17 +57,15 @@ def disk_coordinates(
     """
     loop = surface.boundary_loops[0]
     areas = thirds_of_area(surface.vertices, surface.faces) if areas is None else areas
-    finer = without_dividing_edges(surface, loop)
-    laplacian, solver = _factored(finer, loop)
-    depth = np.concatenate([areas, np.zeros(finer.n_vertices - surface.n_vertices)])
+    rows, solver, weights_of = _factored(surface, loop)
+    depth = np.concatenate([areas, np.zeros(rows.shape[1] - surface.n_vertices)])
     share = length_shares(surface.vertices, loop)
     angles = (
-        green_angles(laplacian, solver, loop, depth, share)
+        green_angles(rows, solver, loop, depth, share)
         if len(solver.free)
         else cumulated(2 * np.pi * share)  # one triangle
     )
     steps = (20 if len(loop) < _COARSE else 0) if polish is None else polish
-    rows = laplacian[loop]
     angles = polished(angles, lambda border: rows @ solver.solve(border), steps)
 
     def extend(border: FloatArray) -> FloatArray:
@@ -71,14 +75,10 @@ def disk_coordinates(
         first = np.ascontiguousarray(solver.solve(border)[: surface.n_vertices])
         if len(folded(first, surface.faces)) == 0:
             return first
-        weights = laplacian if finer is surface else robust_laplacian(surface)
-        return unfolded(
-            patched(first, surface.faces, weights, loop),
-            surface.faces,
-            weights,
-            again,
-            surface.vertices,
-        )
+        better = patched(first, surface.faces, weights_of(_near_folds(surface, first)), loop)
+        if len(folded(better, surface.faces)) == 0:
+            return better
+        return unfolded(better, surface.faces, weights_of(surface), again, surface.vertices)
 
     z = centred(as_complex(extend(on_circle(angles))), surface, loop, areas, extend)
     z = z * upright(z, surface.vertices, areas)
@@ -113,10 +113,36 @@ def length_coordinates(surface: Surface) -> FloatArray:
     raise too_deep(bad)
 
 
-def _factored(surface: Surface, loop: IntArray) -> tuple[sparse.csr_array, FixedValueSolver]:
-    laplacian = robust_laplacian(surface)
+def _factored(surface: Surface, loop: IntArray) -> _Factored:
+    """Return the Laplacian's rows of the border, its solver, and how a Laplacian is made here.
+
+    Of the surface cut where sides divide it, whose Laplacian is gone by the time it is factored: of
+    millions of vertices it takes as much memory as the map.
+    """
+    whole = without_dividing_edges(surface, loop)
+    laplacian = robust_laplacian(whole)
+    rows, blocks = laplacian[loop], split(laplacian, loop)
+    same, points = whole is surface, whole.vertices[blocks.free]
+    del laplacian, whole
     try:
-        return laplacian, FixedValueSolver(laplacian, loop, coordinates=surface.vertices)
+        return rows, FixedValueSolver.of_blocks(blocks, coordinates=points), robust_laplacian
     except SolverError:  # angles too extreme for the solver: the faces have no shape worth keeping
-        laplacian = tame(laplacian)
-        return laplacian, FixedValueSolver(laplacian, loop, coordinates=surface.vertices)
+        whole = without_dividing_edges(surface, loop)
+        laplacian = tame(robust_laplacian(whole))
+        solver = FixedValueSolver(laplacian, loop, coordinates=whole.vertices)
+        return laplacian[loop], solver, _tamed if same else robust_laplacian
+
+
+def _near_folds(surface: Surface, uv: FloatArray) -> Surface:
+    """The faces around folds as far as a patch reaches, of the same vertices."""
+    near = np.zeros(surface.n_vertices, dtype=bool)
+    near[surface.faces[folded(uv, surface.faces)]] = True
+    some = surface.faces
+    for _ in range(REACH):
+        some = surface.faces[near[surface.faces].any(axis=1)]
+        near[some] = True
+    return Surface._known(surface.vertices, np.ascontiguousarray(some))
+
+
+def _tamed(surface: Surface) -> sparse.csr_array:
+    return tame(robust_laplacian(surface))

@@ -135,7 +135,7 @@ def _rounded(
     whole = _grown(laplacian, len(points)) + laplacian_of_lengths(fill, lengths, len(points))
     solver = FixedValueSolver(whole.tocsr(), outer, coordinates=plane)
     share = length_shares(plane, outer)
-    angles = green_angles(whole, solver, outer, np.ones(len(points)), share)
+    angles = green_angles(whole.tocsr()[outer], solver, outer, np.ones(len(points)), share)
     new = as_complex(solver.solve(on_circle(angles)))
     return new[: len(w)], complex(new[len(w) + len(rings[0].points) - 1])
 

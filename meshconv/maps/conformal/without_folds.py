@@ -23,6 +23,7 @@ _PATCHES = 8
 _RELAXATIONS = 30
 _PATCH_RINGS = 6  # around the edges that are changed
 _PATCH_GROWTH = (0, 1, 2)
+REACH = sum(_PATCH_GROWTH) + _PATCH_RINGS + 2  # rings around folds that `patched` looks at
 
 Solve = Callable[[sparse.csr_array], FloatArray]
 

@@ -11,6 +11,7 @@ doi:10.1145/356044.356047
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,13 @@ class Cholesky:
             bad, smallest = _factor((data, scale[s.order]), entries, tree, store, work, *tables())
         self.smallest_pivot = float(smallest)
         return int(s.order[bad]) if bad >= 0 else -1
+
+    def settle(self) -> None:
+        """Forget where the entries of a matrix go: what is factored stays, and is the last."""
+        none = self.fronts.entries._replace(
+            **{name: part[:0].copy() for name, part in self.fronts.entries._asdict().items()}
+        )
+        self.fronts = replace(self.fronts, entries=none)
 
     def solve(self, rhs: FloatArray) -> FloatArray:
         """Return x (n, k) with A x = rhs (n, k)."""

@@ -111,21 +111,26 @@ class Cholesky:
         x = np.ascontiguousarray((self._scale[:, None] * rhs)[s.order].T)
         work = np.empty(np.diff(s.row_start).max(initial=0))
         _solve((s.start, s.row_start, s.rows, s.panel), self._panels, x, work)
-        return np.asarray(self._scale[:, None] * x.T[s.inverse])
+        out = np.empty_like(rhs)
+        out[s.order] = x.T
+        return np.asarray(self._scale[:, None] * out)
 
 
 @njit(cache=True)
-def _scatter(matrix: Any, entries: Any, low: int, high: int, panel: FloatArray) -> None:
-    """Add the matrix entries of the pivots' columns, on and below the diagonal, into a front's
-    columns.
+def _scatter(matrix: Any, entries: Any, low: int, high: int, rows: Any, panel: FloatArray) -> None:
+    """Add the matrix entries of the pivots' columns, on and below the diagonal, into the columns of
+    a front that has `rows` below its pivots.
     """
     data, scale = matrix
-    first, source, target, row = entries
-    last = len(source) - 1
+    first, source, target = entries
+    last, p = len(source) - 1, high - low
     for k in range(low, high):
+        top = (k - low) * (p + len(rows))
         for e in range(first[k], first[k + 1]):
             prefetch(data, source[min(e + _AHEAD, last)])
-            panel[target[e]] += data[source[e]] * scale[k] * scale[row[e]]
+            r = target[e] - top
+            row = low + r if r < p else rows[r - p]
+            panel[target[e]] += data[source[e]] * scale[k] * scale[row]
 
 
 @njit(cache=True)
@@ -198,7 +203,7 @@ def _factor(
         update = arenas[depth[f] % 2][where[f] : where[f] + b * b]
         panel[:] = 0.0
         update[:] = 0.0
-        _scatter(matrix, entries, low, high, panel)
+        _scatter(matrix, entries, low, high, rows[row_start[f] : row_start[f + 1]], panel)
         c = child[f]
         while c >= 0:
             size = row_start[c + 1] - row_start[c]

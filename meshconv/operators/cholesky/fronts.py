@@ -27,14 +27,11 @@ class Entries(NamedTuple):
         Which entry of the matrix.
     target : (e,) int32
         Where in the columns of its front, which are whole while it is factored.
-    row : (e,) int32
-        Its row in the order of elimination.
     """
 
     first: IntArray
     source: NDArray[Any]
     target: NDArray[Any]
-    row: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -43,8 +40,8 @@ class Fronts:
 
     Attributes
     ----------
-    order, inverse : (n,) int64
-        order[k] is eliminated k-th; inverse[order[k]] = k.
+    order : (n,) int64
+        order[k] is eliminated k-th.
     entries : Entries
         Where the entries of a matrix go.
     start : (m + 1,) int64
@@ -66,7 +63,6 @@ class Fronts:
     """
 
     order: IntArray
-    inverse: IntArray
     entries: Entries
     start: IntArray
     parent: IntArray
@@ -101,12 +97,8 @@ def lay_out(pattern: Any, order: IntArray, start: IntArray, parent: IntArray) ->
     depth, update, arena = _arenas(parent, np.diff(row_start))
     flops = float((p**3 / 3 + p**2 * b + p * b**2).sum())
     known = _entries(pattern, (order, inverse, start, row_start), rows)
-    if pattern.given is not None:
-        order = pattern.given[order]
-        inverse[order] = np.arange(len(order))
-    return Fronts(
-        order, inverse, known, start, parent, depth, row_start, rows, panel, update, arena, flops
-    )
+    order = order if pattern.given is None else pattern.given[order]
+    return Fronts(order, known, start, parent, depth, row_start, rows, panel, update, arena, flops)
 
 
 @njit(cache=True)
@@ -212,7 +204,6 @@ def _entries(
         np.zeros(n + 1, dtype=np.int64),
         np.empty(most, dtype=pattern.indices.dtype),
         np.empty(most, dtype=np.int32),
-        np.empty(most, dtype=np.int32),
     )
     _place(pattern[:3], tree, rows, np.empty(n, dtype=np.int32), *found)
     size = found.first[-1]
@@ -228,7 +219,6 @@ def _place(
     first: IntArray,
     source: NDArray[Any],
     target: NDArray[Any],
-    row: NDArray[Any],
 ) -> None:
     indptr, indices, entry = pattern
     order, inverse, start, row_start = tree
@@ -244,6 +234,5 @@ def _place(
                 if i >= k:
                     target[top] = (k - low) * size + (i - low if i < high else place[i])
                     source[top] = entry[q] if len(entry) else q
-                    row[top] = i
                     top += 1
             first[k + 1] = top

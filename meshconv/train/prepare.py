@@ -26,6 +26,7 @@ from meshconv.registration.frame import Frame
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.image_stack import ImageStack
 from meshconv.resample.placed import Placed, quietly_placed, say_doubts
+from meshconv.stats.shape_measures import MEASURES
 from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
 from meshconv.train.config import PrepareConfig
 from meshconv.train.engines import results
@@ -207,12 +208,14 @@ class _Job:
 
 def _shared_key(template: Frame, config: PrepareConfig) -> bytes:
     frame = template.parameterization
-    settings = {
+    settings: dict[str, Any] = {
         "config": config.as_dict(),
         "version": _VERSION,
         "domain": frame.domain,
         "orientation": template.orientation,
     }
+    if config.measures:  # an earlier version had others: they are not mixed
+        settings["measures"] = list(MEASURES)
     total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     _add_arrays(total, frame.surface.vertices, frame.surface.faces, frame.coordinates)
     _add_arrays(total, template.population, template.rivals)  # by which fits are judged

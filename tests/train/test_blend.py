@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import meshconv.train.prepare as in_frame
 from meshconv import SurfaceClassifier, Template, shape_measures
 from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import ArgumentError
@@ -90,6 +91,15 @@ def test_measures_come_with_the_images_through_cache_training_file_and_explanati
     assert back.measures is True
     told = back.explain(eggs[5]).probabilities
     np.testing.assert_allclose(list(told.values()), shares[5], atol=1e-5)
+
+
+def test_what_has_the_measures_of_another_version_is_not_taken_from_the_cache(monkeypatch):
+    template = Template.from_surface(icosphere(2))
+    bare, measured = PrepareConfig(9), PrepareConfig(9, measures=True)
+    keys = [in_frame._shared_key(template, config) for config in (bare, measured)]
+    monkeypatch.setattr(in_frame, "MEASURES", {"volume": None})
+    assert in_frame._shared_key(template, measured) != keys[1]
+    assert in_frame._shared_key(template, bare) == keys[0]
 
 
 def test_refusals():

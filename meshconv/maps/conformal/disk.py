@@ -28,6 +28,7 @@ from meshconv.maps.conformal.without_folds import (
     REACH,
     as_complex,
     as_plane,
+    faces_near,
     patched,
     too_deep,
     unfolded,
@@ -135,13 +136,8 @@ def _factored(surface: Surface, loop: IntArray) -> _Factored:
 
 def _near_folds(surface: Surface, uv: FloatArray) -> Surface:
     """The faces around folds as far as a patch reaches, of the same vertices."""
-    near = np.zeros(surface.n_vertices, dtype=bool)
-    near[surface.faces[folded(uv, surface.faces)]] = True
-    some = surface.faces
-    for _ in range(REACH):
-        some = surface.faces[near[surface.faces].any(axis=1)]
-        near[some] = True
-    return Surface._known(surface.vertices, np.ascontiguousarray(some))
+    some = faces_near(surface.faces, folded(uv, surface.faces), surface.n_vertices, REACH)
+    return Surface._known(surface.vertices, surface.faces[some])
 
 
 def _tamed(surface: Surface) -> sparse.csr_array:

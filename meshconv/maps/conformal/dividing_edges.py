@@ -20,7 +20,7 @@ def without_dividing_edges(surface: Surface, loop: IntArray) -> Surface:
         return surface
     start, end = faces, faces[:, [1, 2, 0]]
     dividing = _dividing(surface, loop)
-    cut = dividing.any(axis=1)
+    cut = dividing[:, 0] | dividing[:, 1] | dividing[:, 2]
     i, j, split = start[cut].ravel(), end[cut].ravel(), dividing[cut].ravel()
     key = np.minimum(i, j) * n + np.maximum(i, j)
     pairs, which = np.unique(key[split], return_inverse=True)
@@ -39,7 +39,7 @@ def without_dividing_edges(surface: Surface, loop: IntArray) -> Surface:
         points[np.column_stack(np.divmod(pairs, n))].mean(axis=1),
         points[faces[cut]].mean(axis=1),
     ]
-    return Surface(np.concatenate([points, *added]), np.concatenate(new_faces))
+    return Surface._known(np.concatenate([points, *added]), np.concatenate(new_faces))
 
 
 def dividing_sides(surface: Surface, loop: IntArray) -> IntArray:
@@ -68,6 +68,15 @@ def _any_dividing(faces: IntArray, following: IntArray) -> bool:
 
 
 def _dividing(surface: Surface, loop: IntArray) -> BoolArray:
-    after = _following(surface, loop)[surface.faces]
-    on_border = after >= 0
-    return np.asarray(on_border & on_border[:, [1, 2, 0]] & (after != surface.faces[:, [1, 2, 0]]))
+    out = np.zeros(surface.faces.shape, dtype=bool)
+    _mark_dividing(surface.faces, _following(surface, loop), out)
+    return out
+
+
+@njit(cache=True)
+def _mark_dividing(faces: IntArray, following: IntArray, out: BoolArray) -> None:
+    """Mark the sides that join two border vertices and are no side of the border."""
+    for f in range(len(faces)):
+        for k in range(3):
+            i, j = faces[f, k], faces[f, (k + 1) % 3]
+            out[f, k] = following[i] >= 0 and following[j] >= 0 and following[i] != j

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numba import njit
 from scipy import sparse
 
 from meshconv._check import BoolArray, ComplexArray, FloatArray, IntArray
@@ -123,6 +124,25 @@ def _neighbourhood(laplacian: sparse.csr_array, vertices: IntArray, rings: int) 
     for _ in range(rings):
         vertices = np.unique(laplacian[vertices].indices).astype(np.int64)
     return vertices
+
+
+@njit(cache=True)
+def faces_near(faces: IntArray, bad: IntArray, n: int, rings: int) -> BoolArray:
+    """The faces (F,) within some rings of faces around those that are `bad`, of n vertices."""
+    ring, out = np.full(n, rings), np.zeros(len(faces), dtype=np.bool_)
+    for f in bad:
+        for k in range(3):
+            ring[faces[f, k]] = 0
+    for step in range(rings):
+        for f in range(len(faces)):
+            if out[f]:
+                continue
+            a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+            if min(ring[a], ring[b], ring[c]) <= step:
+                out[f] = True
+                for v in (a, b, c):
+                    ring[v] = min(ring[v], step + 1)
+    return out
 
 
 def _grown(faces: IntArray, bad: IntArray, n: int, rings: int) -> BoolArray:

@@ -10,7 +10,7 @@ from scipy.spatial import Delaunay
 
 from meshconv.maps.conformal import disk as _disk
 from meshconv.maps.conformal.conformal_map import conformal_map
-from meshconv.maps.conformal.without_folds import patched
+from meshconv.maps.conformal.without_folds import faces_near, patched
 from meshconv.maps.folds import folded
 from meshconv.mesh.surface import Surface
 from meshconv.operators.laplacian import robust_laplacian
@@ -68,3 +68,16 @@ def test_a_patch_that_cannot_help_gives_back_what_it_was_given(rough):
     star = first.copy()
     star[loop[::2]] *= 0.5  # a border that is not convex folds with any weights
     assert patched(star, rough.faces, robust_laplacian(rough), loop) is star
+
+
+@pytest.mark.parametrize("rings", range(6))
+def test_the_faces_within_rings_are_those_that_rings_of_faces_reach(rings):
+    rng = np.random.default_rng(rings)
+    faces = Delaunay(rng.random((300, 2))).simplices.astype(np.int64)
+    for bad in (rng.integers(0, len(faces), 2), np.empty(0, dtype=np.int64)):
+        near, expected = np.zeros(300, dtype=bool), np.zeros(len(faces), dtype=bool)
+        near[faces[bad]] = True
+        for _ in range(rings):
+            expected = near[faces].any(axis=1)
+            near[faces[expected]] = True
+        np.testing.assert_array_equal(faces_near(faces, bad, 300, rings), expected)

@@ -8,13 +8,16 @@ the border), and going from `next` to `last` passes all of them.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from meshconv._types import IntArray
 from meshconv.mesh.vector import fixed
+
+AnyInt = NDArray[np.signedinteger[Any]]
 
 
 class Stars(NamedTuple):
@@ -32,7 +35,8 @@ class Stars(NamedTuple):
 
 def stars(faces: IntArray, n: int) -> Stars:
     """Look at the faces (F, 3) around each of n vertices."""
-    start, around = np.empty(n + 1, dtype=np.int64), np.empty((3 * len(faces), 2), dtype=np.int64)
+    narrow = np.int32 if n < np.iinfo(np.int32).max else np.int64  # half the memory to be read
+    start, around = np.empty(n + 1, dtype=np.int64), np.empty((3 * len(faces), 2), dtype=narrow)
     following, component = np.full(n, -1), np.full(n, -1)
     _collect(fixed(faces), start, around)
     coherent = _follow(start, around, following, np.full(n, -1))
@@ -50,7 +54,7 @@ def border_walks(following: IntArray) -> list[IntArray]:
 
 
 @njit(cache=True)
-def _collect(faces: IntArray, start: IntArray, around: IntArray) -> None:
+def _collect(faces: IntArray, start: IntArray, around: AnyInt) -> None:
     """Fill `around` with (next, last) of the faces at each vertex i, from row start[i] on."""
     n = len(start) - 1
     for i in range(n + 1):
@@ -72,7 +76,7 @@ def _collect(faces: IntArray, start: IntArray, around: IntArray) -> None:
 
 
 @njit(cache=True)
-def _follow(start: IntArray, around: IntArray, following: IntArray, seen: IntArray) -> bool:
+def _follow(start: IntArray, around: AnyInt, following: IntArray, seen: IntArray) -> bool:
     """Find what follows along the border; return False at the first star that is no fan.
 
     The lasts of star i are marked 2 i, the nexts that are among them 2 i + 1.
@@ -100,7 +104,7 @@ def _follow(start: IntArray, around: IntArray, following: IntArray, seen: IntArr
 
 
 @njit(cache=True)
-def _one_turn(star: IntArray, border: int, turn: IntArray, seen: IntArray, inner: int) -> bool:
+def _one_turn(star: AnyInt, border: int, turn: IntArray, seen: IntArray, inner: int) -> bool:
     """Whether going around a vertex passes all its faces: where sheets touch it ends too soon."""
     if len(star) == 0:
         return True
@@ -114,7 +118,7 @@ def _one_turn(star: IntArray, border: int, turn: IntArray, seen: IntArray, inner
 
 
 @njit(cache=True)
-def _label(start: IntArray, around: IntArray, component: IntArray, queue: IntArray) -> None:
+def _label(start: IntArray, around: AnyInt, component: IntArray, queue: IntArray) -> None:
     count = 0
     for seed in range(len(component)):
         if component[seed] >= 0 or start[seed] == start[seed + 1]:

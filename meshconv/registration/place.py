@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from meshconv._check import BoolArray, FloatArray, IntArray
@@ -19,15 +21,40 @@ _REACH = 4.0  # how far beyond a border face its plane is believed, in barycentr
 _SQUEEZE = 0.97  # from this radius on the plane is squeezed into the unit disk
 
 
+class Nearest(NamedTuple):
+    """What is nearest to each of V points on the bent template.
+
+    Attributes
+    ----------
+    face : (V,) int64
+    weights : (V, 3) float64
+        Barycentric coordinates in it.
+    distance : (V,) float64
+        In the template's unit of length.
+    """
+
+    face: IntArray
+    weights: FloatArray
+    distance: FloatArray
+
+
+def nearest(frame: Frame, bent: Bent, points: FloatArray) -> Nearest:
+    """Find the nearest points of the bent template, of points in its space."""
+    face, weights, there = closest_points(points, bent.vertices, frame.surface.faces)
+    return Nearest(face, weights, np.linalg.norm(there - points, axis=1))
+
+
 def place(
     surface: Surface,
     frame: Frame,
     bent: Bent,
+    found: Nearest,
     landmarks: Landmarks,
     own_map: OwnMap,
 ) -> FloatArray:
     """Return the coordinates of `surface` (the scan, mirrored if it was) in the frame that was bent
-    onto it, without folds; `own_map` makes a map of the scan by itself, should it be needed.
+    onto it, without folds, from what was found `nearest` to its vertices; `own_map` makes a map of
+    the scan by itself, should it be needed.
     """
     pieces = int(surface.topology.sheet.max()) + 1
     if pieces > 1:
@@ -37,15 +64,13 @@ def place(
             hint="meshconv.repair welds cracks and keeps the largest",
         )
     flat = frame.parameterization
-    points = bent.pose.points(surface.vertices)
-    face, weights, nearest = closest_points(points, bent.vertices, frame.surface.faces)
-    corners = frame.surface.faces[face]
+    corners = frame.surface.faces[found.face]
     if flat.domain == "sphere":
-        target = np.einsum("vk,vkd->vd", weights, flat.coordinates[corners])
+        target = np.einsum("vk,vkd->vd", found.weights, flat.coordinates[corners])
         wanted = target / np.linalg.norm(target, axis=1, keepdims=True)
     else:
-        near = np.linalg.norm(nearest - points, axis=1) < reach(frame, bent)
-        weights, touching = _beyond_border(frame, bent, points, corners, weights, near)
+        points, near = bent.pose.points(surface.vertices), found.distance < reach(frame, bent)
+        weights, touching = _beyond_border(frame, bent, points, corners, found.weights, near)
         target = np.einsum("vk,vkd->vd", weights, flat.coordinates[corners])
         wanted = _squeezed(_extended(surface, points / frame.size, target, touching))
     corners = landmarks.corners[landmarks.weights > 1 - 1e-9]  # those that are vertices

@@ -17,7 +17,6 @@ import numpy as np
 from meshconv._check import FloatArray, IntArray
 from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.maps.parameterization import Parameterization
-from meshconv.mesh.closest import closest_points
 from meshconv.mesh.rigid import Pose
 from meshconv.mesh.surface import Surface
 from meshconv.operators.threads import one_blas_thread
@@ -27,7 +26,7 @@ from meshconv.registration.cloud import Cloud, even_subset
 from meshconv.registration.frame import Bent, Frame, blurred_curvature
 from meshconv.registration.landmarks import Landmarks, pose_by_landmarks
 from meshconv.registration.matching import CROPPED, SIZED, Matcher
-from meshconv.registration.place import place, reach
+from meshconv.registration.place import Nearest, nearest, place, reach
 from meshconv.registration.pose import find_poses, pose_near
 from meshconv.registration.preparation import (
     TAME,
@@ -131,25 +130,26 @@ class TemplateFit:
 
     @cached_property
     def off_template(self) -> tuple[int, float]:
-        """How many vertices do not touch the template, as of neck, hair, flaps and spikes, and how
-        far off the farthest is, in the template's unit.
-        """
-        bent = Bent(self.fitted, self.pose, self.residual)
-        distance = self.correspondence()[2]
-        return int((distance > reach(self.template, bent)).sum()), float(distance.max())
+        """Number of vertices that do not touch the template, and largest distance, in its unit."""
+        distance = self._nearest.distance
+        return int((distance > reach(self.template, self._bent)).sum()), float(distance.max())
 
     def aligned(self) -> Surface:
         """Return the scan in the template's pose, size kept (mirrored if it was)."""
         points = self.pose.points(self.upright.vertices)
         return Surface(points / self.pose.scale, self.upright.faces)
 
-    def correspondence(self) -> tuple[IntArray, FloatArray, FloatArray]:
-        """Return for each scan vertex the template face (V,), barycentric coordinates (V, 3), and
-        distance (V,).
-        """
-        points = self.pose.points(self.upright.vertices)
-        face, weights, nearest = closest_points(points, self.fitted, self.template.surface.faces)
-        return face, weights, np.linalg.norm(nearest - points, axis=1)
+    def correspondence(self) -> Nearest:
+        """Return what is nearest to each scan vertex on the template."""
+        return self._nearest
+
+    @cached_property
+    def _nearest(self) -> Nearest:  # once, for the map and for what is said of it
+        return nearest(self.template, self._bent, self.pose.points(self.upright.vertices))
+
+    @property
+    def _bent(self) -> Bent:
+        return Bent(self.fitted, self.pose, self.residual)
 
     def parameterization(self, start: Parameterization | None = None) -> Parameterization:
         """Return the scan's vertices in the frame, no face folded.
@@ -161,13 +161,13 @@ class TemplateFit:
         """
         scan, unit = tamed(self.upright)
         pose = Pose(self.pose.rotation, self.pose.translation, self.pose.scale * unit)
-        bent = Bent(self.fitted, pose, self.residual)
+        bent = replace(self._bent, pose=pose)
         domain = self.template.parameterization.domain
 
         def own_map() -> Parameterization:
             return start or conformal_map(scan, domain=domain)
 
-        coordinates = place(scan, self.template, bent, self.landmarks, own_map)
+        coordinates = place(scan, self.template, bent, self._nearest, self.landmarks, own_map)
         return Parameterization(self.upright, coordinates, domain)
 
 

@@ -11,14 +11,15 @@ from meshconv.maps.folds import signed_areas
 from meshconv.maps.locate import lift
 from meshconv.maps.stay import DISK, INTERIOR
 from meshconv.maps.untangle import advance, untangle
+from meshconv.mesh.closest import closest_points
 from meshconv.mesh.rigid import Pose
 from meshconv.mesh.shapes import cylinder, disk, face
 from meshconv.mesh.surface import Surface
 from meshconv.mesh_repair.repair import repair
-from meshconv.registration.fit import register
+from meshconv.registration.fit import fit_template, register
 from meshconv.registration.frame import Bent
 from meshconv.registration.landmarks import NO_LANDMARKS
-from meshconv.registration.place import place
+from meshconv.registration.place import nearest, place
 from meshconv.registration.template import Template
 
 
@@ -31,9 +32,24 @@ def test_the_frame_goes_on_beyond_the_template(reach: float) -> None:
     scan = disk(24)
     scan = Surface(scan.vertices * reach, scan.faces)
     still = Bent(frame.surface.vertices, Pose(np.eye(3), np.zeros(3)), 0.0)
-    found = place(scan, frame, still, NO_LANDMARKS, lambda: conformal_map(scan))
+    near = nearest(frame, still, scan.vertices)
+    found = place(scan, frame, still, near, NO_LANDMARKS, lambda: conformal_map(scan))
     assert (signed_areas(lift(found), scan.faces) > 0).all()
     np.testing.assert_allclose(found, 0.5 * scan.vertices[:, :2], atol=2e-3)
+
+
+def test_what_is_nearest_to_a_scan_is_looked_for_once(monkeypatch) -> None:
+    asked = []
+
+    def counted(*arguments):
+        asked.append(len(arguments[0]))
+        return closest_points(*arguments)
+
+    monkeypatch.setattr("meshconv.registration.place.closest_points", counted)
+    fit = fit_template(face(900, identity=9), Template.from_surface(face(1000)))
+    fit.parameterization()
+    assert fit.off_template[1] == fit.correspondence().distance.max()
+    assert asked == [fit.surface.n_vertices]
 
 
 def _folded() -> tuple[Surface, np.ndarray]:

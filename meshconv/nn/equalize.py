@@ -18,7 +18,7 @@ from torch.nn import functional
 from meshconv._check import one_of
 from meshconv.errors import ArgumentError, ArrayTypeError, DensityError
 from meshconv.nn.cells import area_ratio, folds
-from meshconv.nn.flows import diffusion_velocity, moser_velocity, traced
+from meshconv.nn.flows import diffusion_velocity, moser_velocity
 from meshconv.nn.fold_free import fold_free
 from meshconv.nn.knothe_rosenblatt import knothe_rosenblatt
 from meshconv.nn.precision import valueless, without_autocast
@@ -110,12 +110,11 @@ def equalizing_grid(
             return knothe_rosenblatt(rho, nodes, forward=forward)
         velocity = moser_velocity if method == "moser" else diffusion_velocity
 
-        def trace(of: Tensor, finer: int) -> Tensor:
-            times = [k / (finer * steps) for k in range(finer * steps + 1)]
-            times = times if forward else times[::-1]
-            return traced(of, velocity=velocity, nodes=nodes, times=times)
+        def times(finer: int) -> list[float]:
+            each = [k / (finer * steps) for k in range(finer * steps + 1)]
+            return each if forward else each[::-1]
 
-        return fold_free(rho, trace)
+        return fold_free(rho, velocity, nodes, times)
 
 
 def density_error(density: Tensor, sampling_grid: Tensor) -> Tensor:

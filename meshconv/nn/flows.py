@@ -18,8 +18,13 @@ def traced(
     rho: Tensor, *, velocity: Callable[[Tensor], Velocity], nodes: int, times: list[float]
 ) -> Tensor:
     """Carry the nodes of a uniform grid along the flow of a density, (B, n, n, 2)."""
-    start = node_grid(nodes, rho).expand(rho.shape[0], -1, -1, -1).permute(0, 3, 1, 2)
-    return _runge_kutta(velocity(rho), start, times).permute(0, 2, 3, 1)
+    start = node_grid(nodes, rho).expand(rho.shape[0], -1, -1, -1)
+    return carried(start, velocity(rho), times)
+
+
+def carried(start: Tensor, velocity: Velocity, times: list[float]) -> Tensor:
+    """Carry points (B, h, w, 2) along a flow."""
+    return _runge_kutta(velocity, start.permute(0, 3, 1, 2), times).permute(0, 2, 3, 1)
 
 
 def _runge_kutta(velocity: Velocity, x: Tensor, times: list[float]) -> Tensor:

@@ -4,85 +4,102 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from meshconv.errors import AccuracyWarning
-from meshconv.nn.cells import folds
+from meshconv.nn.cells import corners, folded, folds
+from meshconv.nn.flows import Velocity, carried, traced
 from meshconv.nn.precision import valueless
+from meshconv.nn.sample import node_grid
 
-Trace = Callable[[Tensor, int], Tensor]  # of densities, in so many times as many steps
+Flow = Callable[[Tensor], Velocity]
+Times = Callable[[int], list[float]]  # in so many times as many steps
 
-_FINER = (2, 4)  # times as many steps, before a density is flattened
-_POWERS = (0.75, 0.5, 0.25, 0.125, 0.0)  # the last is a constant density: the identity
+# times as many steps, and power of the density: the last is a constant density, the identity
+_WAYS = ((2, 1.0), (4, 1.0), (1, 0.75), (1, 0.5), (1, 0.25), (1, 0.125), (1, 0.0))
+_FLATTENED = 2  # the first of them that is
+_TRIED = 64  # cells, of those that fold
 _MANY = 0.3  # of the densities: a trace takes a third of the time of its derivative
 
 
-def fold_free(rho: Tensor, trace: Trace) -> Tensor:
+def fold_free(rho: Tensor, flow: Flow, nodes: int, times: Times) -> Tensor:
     """Return traces (B, n, n, 2) of densities (B, 1, N, N), of which none folds a cell.
 
-    Those that would are traced in twice and four times as many steps while that helps, as it does
-    where they are smooth, and then flattened to the largest power that folds none. All this is
-    tried without a derivative, which is then that of what is delivered alone.
+    Those that would are traced in twice or four times as many steps if that helps, as it does where
+    they are smooth, or else flattened to the largest power that folds none. What helps is tried on
+    the cells that fold, and held to on all.
 
     Warns
     -----
     AccuracyWarning
         If a density was flattened.
     """
+
+    def trace(of: Tensor, finer: int) -> Tensor:
+        return traced(of, velocity=flow, nodes=nodes, times=times(finer))
+
     grid = trace(rho, 1)
     if valueless(grid):
         return grid
-    count = folds(grid.detach())
-    rows = torch.nonzero(count)[:, 0]
+    wrong = folded(*corners(grid.detach()))
+    bad = wrong.flatten(1).any(dim=1)
+    rows, others = torch.nonzero(bad)[:, 0], torch.nonzero(~bad)[:, 0]
     if not len(rows):
         return grid
-    steps, powers = torch.ones_like(count), torch.ones_like(rho[:, 0, 0, 0])
-    with torch.no_grad():
-        found, steps[rows], powers[rows] = _tried(grid[rows], rho[rows], trace)
-        delivered = grid.index_copy(0, rows, found)
-    if not grid.requires_grad:
-        return delivered
-    anew = _anew(grid, rho, steps, powers, trace)
-    return delivered + (anew - anew.detach())  # to the bit what was found to fold nothing
-
-
-def _anew(grid: Tensor, rho: Tensor, steps: Tensor, powers: Tensor, trace: Trace) -> Tensor:
-    """Return the grid with its derivative, those in other steps or of other powers traced anew;
-    where they are many, all: a derivative of all would be used in part.
-    """
-    first = (steps == 1) & (powers == 1)
-    many = float((~first).float().mean()) >= _MANY
-    out = torch.zeros_like(grid) if many else grid
-    for n, power in sorted(set(zip(steps.tolist(), powers.tolist(), strict=True))):
-        rows = torch.nonzero((steps == n) & (powers == power))[:, 0]
-        if many or not bool(first[rows[0]]):
-            out = out.index_copy(0, rows, trace(rho[rows] ** power, n))
-    return out
-
-
-def _tried(grid: Tensor, rho: Tensor, trace: Trace) -> tuple[Tensor, Tensor, Tensor]:
-    """Return traces that fold no cell in place of those that do, how many times as many steps each
-    takes, and the power of its density.
-    """
-    count = folds(grid)
-    steps, powers, before = torch.ones_like(count), torch.ones_like(rho[:, 0, 0, 0]), 2 * count
-    for finer in _FINER:
-        rows = torch.nonzero((count > 0) & (2 * count <= before))[:, 0]
-        if not len(rows):
-            break
-        grid = grid.index_copy(0, rows, trace(rho[rows], finer))
-        steps[rows], before, count = finer, count, folds(grid)
-    for power in _POWERS:
-        rows = torch.nonzero(count)[:, 0]
-        if not len(rows):
-            break
-        if power == _POWERS[0]:
+    if grid.requires_grad and len(rows) >= _MANY * len(rho):
+        grid = _derived_at(others, grid, partial(trace, rho[others], 1))
+    cells, way = _some_cells(wrong[rows], grid), torch.zeros_like(rows)
+    while len(rows):
+        way = _first_way(way, rho[rows].detach(), cells, flow, times)
+        for k in way.unique().tolist():
+            own, (finer, power) = rows[way == k], _WAYS[k]
+            grid = grid.index_copy(0, own, trace(rho[own] ** power, finer))
+        if bool((way >= _FLATTENED).any()):
             _warn_flattened()
-        grid = grid.index_copy(0, rows, trace(rho[rows] ** power, 1))
-        steps[rows], powers[rows], count = 1, power, folds(grid)
-    return grid, steps, powers
+        still = folds(grid.detach()[rows]) > 0
+        rows, way, cells = rows[still], way[still] + 1, cells[still]
+    return grid
+
+
+def _derived_at(rows: Tensor, grid: Tensor, trace: Callable[[], Tensor]) -> Tensor:
+    """Return the same grid, to the bit, with a derivative at some rows alone, which are traced
+    anew: else it is taken for all and used for few.
+    """
+    grid = grid.detach()
+    if not len(rows):
+        return grid
+    anew = trace()
+    return grid.index_copy(0, rows, grid[rows] + (anew - anew.detach()))
+
+
+def _some_cells(wrong: Tensor, grid: Tensor) -> Tensor:
+    """Return the corners (R, K, 4, 2), on the even grid, of cells that fold, (R, n - 1, n - 1); of
+    rows with fewer than others, some of them again.
+    """
+    flat = wrong.flatten(1)
+    count = flat.sum(dim=1, keepdim=True)
+    order = torch.argsort(flat.to(torch.uint8), dim=1, descending=True, stable=True)
+    place = torch.arange(min(int(count.max()), _TRIED), device=grid.device)
+    chosen = order.gather(1, place % count)
+    even = torch.stack(corners(node_grid(grid.shape[1], grid)), dim=3)[0].flatten(0, 1)
+    return even[chosen]
+
+
+@torch.no_grad()
+def _first_way(way: Tensor, rho: Tensor, cells: Tensor, flow: Flow, times: Times) -> Tensor:
+    """Return the first way from the given one on that unfolds the cells, for each density."""
+    out, left = torch.full_like(way, len(_WAYS) - 1), torch.arange(len(way), device=way.device)
+    for k, (finer, power) in enumerate(_WAYS[:-1]):
+        if not len(left):
+            break
+        ends = carried(cells[left], flow(rho[left] ** power), times(finer))
+        good = ~folded(*ends.unbind(dim=2)).any(dim=1) & (way[left] <= k)
+        out[left[good]] = k
+        left = left[~good]
+    return out
 
 
 def _warn_flattened() -> None:
@@ -90,5 +107,5 @@ def _warn_flattened() -> None:
         "a density is too steep for its grid and was flattened: its map would fold;"
         " density_error says what is left",
         AccuracyWarning,
-        stacklevel=5,
+        stacklevel=4,
     )

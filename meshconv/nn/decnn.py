@@ -79,8 +79,7 @@ class DECNN(nn.Module):
         Append where each node lies in the source as two channels. By default with ``flatten``
         unless the backbone is a module.
     density_nodes : int, optional
-        Coarse nodes per side of the density; one for four nodes of `size`, one for eight with a
-        density for each sample.
+        Coarse nodes per side of the density; one for four of `size`, for eight with ``sample``.
     dropout : float
         Before the heads.
     method, steps

@@ -54,7 +54,7 @@ def fold_free(rho: Tensor, flow: Flow, nodes: int, times: Times) -> Tensor:
     cells, way = _some_cells(wrong[rows], grid), torch.zeros_like(rows)
     while len(rows):
         way = _first_way(way, rho[rows].detach(), cells, flow, times)
-        for k in way.unique().tolist():
+        for k in sorted(set(way.tolist())):
             own, (finer, power) = rows[way == k], _WAYS[k]
             grid = grid.index_copy(0, own, trace(rho[own] ** power, finer))
         if bool((way >= _FLATTENED).any()):

@@ -79,7 +79,7 @@ class DECNN(nn.Module):
         Append where each node lies in the source as two channels. By default with ``flatten``
         unless the backbone is a module.
     density_nodes : int, optional
-        Coarse nodes per side of the density; one for four of `size`, for eight with ``sample``.
+        Coarse nodes per side of the density; one for four nodes of `size`.
     dropout : float
         Before the heads.
     method, steps

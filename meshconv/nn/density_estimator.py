@@ -30,9 +30,7 @@ class DensityEstimator(nn.Module):
     size : int
         Nodes per side of the density.
     nodes : int, optional
-        Coarse nodes per side that carry the logits; one for four of `size`, at least 5. If each
-        image has a density of its own, one for eight, at least 9 or as many as that: objects are
-        found as well, in a third of the time.
+        Coarse nodes per side that carry the logits; one for four of `size`, at least 5.
     ratio : float
         Largest / smallest density.
     count : int
@@ -56,8 +54,7 @@ class DensityEstimator(nn.Module):
     ) -> None:
         super().__init__()
         self.size, self.ratio = grid_size(size), ratio
-        fine, coarse = max(5, (self.size - 1) // 4 + 1), max(9, (self.size - 1) // 8 + 1)
-        nodes = nodes or (min(fine, coarse) if n_evidence else fine)
+        nodes = max(5, (self.size - 1) // 4 + 1) if nodes is None else nodes
         self.nodes = n = grid_size(nodes, "density_nodes")
         self.logits = nn.Parameter(torch.zeros(count, 1, n, n))
         self.network = EvidenceNetwork(in_channels, n_evidence, n) if n_evidence else None
@@ -142,7 +139,8 @@ class EvidenceNetwork(nn.Module):
     Parameters
     ----------
     in_channels, n_classes, nodes : int
-        The image is read at four times the resolution of `nodes`.
+        The image is read at twice the resolution of `nodes`, by the first stage alone: in less than
+        half of the time, objects among clutter are found as well.
     width : int
         Channels of the first stage.
 
@@ -155,25 +153,23 @@ class EvidenceNetwork(nn.Module):
     def __init__(self, in_channels: int, n_classes: int, nodes: int, *, width: int = 16) -> None:
         super().__init__()
         self.nodes = nodes
-        self.found = nn.Sequential(
-            stage(in_channels + 2, width, stride=2),
-            stage(width, 2 * width, stride=2),
-            stage(2 * width, 2 * width),
-            stage(2 * width, 2 * width),
+        wide = 3 * width // 2
+        self.features = nn.Sequential(
+            stage(in_channels + 2, width, stride=2), stage(width, wide), stage(wide, wide)
         )
-        self.evidence = nn.Conv2d(2 * width, n_classes, 1)
-        self.correction = nn.Conv2d(2 * width, 1, 3, padding=1)
+        self.evidence = nn.Conv2d(wide, n_classes, 1)
+        self.correction = nn.Conv2d(wide, 1, 3, padding=1)
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, stages: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Return the logits of the density (B, 1, nodes, nodes), and of the classes (B, K)."""
-        n = 4 * self.nodes - 3  # halved twice, with nodes on the border
+        n = 2 * self.nodes - 1
         there = [one for one in stages or averages(x, n) if one.shape[-1] == n]
         seen = (there or [area_sample(x, node_grid(n, full_precision(x)))])[0].to(x.dtype)
         placed = with_places(seen, node_grid(n, x))
         # channels last: four fifths of the time of these convolutions on a CPU
-        features = self.found(placed.contiguous(memory_format=torch.channels_last))
+        features = self.features(placed.contiguous(memory_format=torch.channels_last))
         evidence = full_precision(self.evidence(features))
         strongest = evidence.amax(dim=1, keepdim=True)
         spread = strongest.std(dim=(2, 3), keepdim=True, correction=0)

@@ -91,14 +91,17 @@ def _some_cells(wrong: Tensor, grid: Tensor) -> Tensor:
 @torch.no_grad()
 def _first_way(way: Tensor, rho: Tensor, cells: Tensor, flow: Flow, times: Times) -> Tensor:
     """Return the first way from the given one on that unfolds the cells, for each density."""
-    out, left = torch.full_like(way, len(_WAYS) - 1), torch.arange(len(way), device=way.device)
+    last, held, velocity = len(_WAYS) - 1, torch.arange(len(way), device=way.device), flow(rho)
+    out = torch.full_like(way, last)
     for k, (finer, power) in enumerate(_WAYS[:-1]):
+        left = torch.nonzero(out == last)[:, 0]
         if not len(left):
             break
-        ends = carried(cells[left], flow(rho[left] ** power), times(finer))
-        good = ~folded(*ends.unbind(dim=2)).any(dim=1) & (way[left] <= k)
-        out[left[good]] = k
-        left = left[~good]
+        if power < 1:  # as it is, a density has the same velocity in any steps
+            held, velocity = left, flow(rho[left] ** power)
+        ends = carried(cells[held], velocity, times(finer))
+        good = ~folded(*ends.unbind(dim=2)).any(dim=1) & (way[held] <= k)
+        out[held[good]] = out[held[good]].clamp_max(k)
     return out
 
 

@@ -219,8 +219,8 @@ class DECNN(nn.Module):
         stages = averages(x, self.network_size)
         size = None if self.emphasis else self._flow_size  # else at the nodes of the flow alone
         density, evidence = self.density.with_evidence(x, stages, size=size)
-        grids = self._grid(density).unflatten(0, (self.n_densities, -1))  # for any batch, exported
-        of_grid = zip(grids, density.unflatten(0, (self.n_densities, -1)), strict=True)
+        each, fields = (self.n_densities, -1), (self._grid(density), density)
+        of_grid = zip(*(torch.unflatten(field, 0, each) for field in fields), strict=True)
         seen = torch.stack([self._through(stages, *pair) for pair in of_grid], dim=1).to(x.dtype)
         if evidence is None or not self._several:
             return seen, evidence

@@ -60,3 +60,5 @@ def test_benchmark_of_a_folder_prints_a_table_and_goes_on(tmp_path, capsys):
     assert "DECNN 17" in page and "<script" not in page and "http" not in page.split("</style>")[1]
     assert main(["benchmark", "cats", "--out", str(tmp_path / "x.json")]) == 1
     assert "no data set 'cats'" in capsys.readouterr().err
+    few = ["benchmark", name, "--folds", "1", "--out", str(tmp_path / "x.json")]
+    assert main(few) == 1 and "--folds must be at least 2, found 1" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from meshconv.benchmark.measured import measured, measured_logistic, scale_free
 from meshconv.benchmark.models import model_named
 from meshconv.benchmark.populations import is_population, load_population
 from meshconv.benchmark.run import Record, run, settings
-from meshconv.benchmark.task import Part, Task
+from meshconv.benchmark.task import Part, Task, UnfitTaskError
 from meshconv.benchmark.web_page import write_page
 from meshconv.datasets.scan import Population, Scan
 from meshconv.errors import ArgumentError, MeshConvWarning
@@ -131,3 +131,15 @@ def test_a_kernel_machine_of_few_scans_is_not_turned_round(classes):
     assert found.shape == (len(labels), classes)
     np.testing.assert_allclose(found.sum(axis=1), 1)
     assert (found.argmax(axis=1) == labels).mean() > 0.9
+
+
+def test_few_scans_have_fewer_inner_folds_and_a_single_one_is_unfit():
+    images = np.random.default_rng(0).normal(size=(6, 1, 3, 3)).astype(np.float32)
+    for labels in ([0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 1, 1]):
+        part = Part(images, np.array(labels))
+        found = model_named("PCA 99.9 % + logistic")(Task("few", part, part, ("a", "b")), 0, 1)
+        assert np.isfinite(found.probabilities(part)).all()
+    part = Part(images, np.array([0, 0, 0, 0, 0, 1]))
+    for name in ("PCA 99.9 % + logistic", "PCA 99.9 % + RBF-SVM", "pixels chosen by t + logistic"):
+        with pytest.raises(UnfitTaskError, match="'few' has a class of 1 scans to learn from"):
+            model_named(name)(Task("few", part, part, ("a", "b")), 0, 1)

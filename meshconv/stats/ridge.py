@@ -117,9 +117,10 @@ class _System:
             if by_rows:
                 products += part @ part.T
             else:
-                for other in _blocks(d):
+                for other in _blocks(block.stop):
                     beside = (features[:, other] - mean[other]) * root
                     products[block, other] = part.T @ beside
+                    products[other, block] = products[block, other].T
         unit = max(float(np.trace(products)) / n, np.finfo(np.float32).tiny)
         products /= unit
         return cls(features, mean, root, (targets - level) * root, level, products, unit)
@@ -150,11 +151,11 @@ class _System:
         return float(_PENALTIES[best]), np.asarray(said[:, best] / self.root + self.level)
 
     def solved(self, penalty: float) -> tuple[FloatArray, FloatArray]:
-        """Return the weights (D, q) and the bias (q,)."""
+        """Return the weights (D, q) and the bias (q,); uses up the products."""
         n, d = self.features.shape
         by_rows = len(self.products) == n
-        matrix = self.products + penalty * np.eye(len(self.products))
-        factor = cho_factor(matrix, overwrite_a=True, check_finite=False)
+        self.products.flat[:: len(self.products) + 1] += penalty
+        factor = cho_factor(self.products.T, overwrite_a=True, check_finite=False)
         dual = cho_solve(factor, self.targets) * self.root if by_rows else self.targets * self.root
         weights = np.empty((d, self.targets.shape[1]))
         for block in _blocks(d):
@@ -166,7 +167,7 @@ class _System:
 
 
 def _blocks(d: int) -> list[slice]:
-    return [slice(k, k + _BLOCK) for k in range(0, d, _BLOCK)]
+    return [slice(k, min(k + _BLOCK, d)) for k in range(0, d, _BLOCK)]
 
 
 def _groups(subject: IntArray) -> list[IntArray]:

@@ -77,6 +77,7 @@ def test_beyond_the_most_rows_all_rows_still_count(monkeypatch: pytest.MonkeyPat
     y = x[:, :1].astype(np.float64) + rng.normal(size=(200, 1))
     whole = fit_ridge(x, y)
     monkeypatch.setattr(ridge, "_MOST_ROWS", 50)
+    monkeypatch.setattr(ridge, "_BLOCK", 7)  # more than one
     some = fit_ridge(x, y)
     assert len(some.rows) == len(some.held_out) == 50 and len(whole.rows) == 200
     weights, bias = by_least_squares(x, y, np.ones(200), some.penalty, unit_of(x, np.ones(200)))

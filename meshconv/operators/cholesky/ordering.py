@@ -98,7 +98,7 @@ def _dissect(pattern: Any, space: Any, order: IntArray, fronts: IntArray, work: 
     """
     stack, zone, lists = work[0], work[1], work[3]
     stack[0, 0], stack[0, 1], stack[0, 2] = 0, len(order), -1
-    waiting, count, label = 1, 0, 0
+    waiting, count, label = 1, 0, np.int64(0)  # of one type from the first call on
     sizes = np.zeros(3, dtype=np.int64)
     while waiting > 0:
         waiting -= 1
@@ -140,7 +140,7 @@ def _divide(space: Any, some: IntArray, label: int, sizes: IntArray, work: Any) 
         if score < best:
             best, along, place = score, d, level
     if best < np.inf:
-        _mark(points[:, along], some, place, 0, zone, label, sizes)
+        _mark(points[:, along], some, place, np.int64(0), zone, label, sizes)
         if sizes[0] > 0 and sizes[1] > 0:
             return
     place, equal = _middle(points[:, axis], some, scratch)

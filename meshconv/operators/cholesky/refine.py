@@ -87,13 +87,13 @@ def _pull(
     indptr, indices = pattern
     count, pulled = queue[2], 0
     for q in range(indptr[v], indptr[v + 1]):
-        u = indices[q]
+        u = np.int64(indices[q])
         if zone[u] != other:
             continue
         zone[u], count[u], log[pulled] = middle, 0, -1 - u
         pulled += 1
         for r in range(indptr[u], indptr[u + 1]):
-            w = indices[r]
+            w = np.int64(indices[r])
             if zone[w] == other:
                 count[u] += 1
             elif zone[w] == middle and w != u:

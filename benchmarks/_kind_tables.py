@@ -113,11 +113,13 @@ def meshings(rows: Sequence[Row], command: str) -> Table:
     columns = {
         "accuracy": "accuracy",
         "half as dense": "half as dense",
+        "half as dense, AUC": "its AUC",
         "accuracy, 400": "accuracy on 400",
         "calibration error, 400": "calibration error on 400",
         "half as dense, calibration error": "on half as dense",
     }
     lines = [
-        [f"{row['effect']} 4 mm", *(shown(row[key], "{:.3f}") for key in columns)] for row in rows
+        [f"{row['effect']} 4 mm", row["learned"], *(shown(row[key], "{:.3f}") for key in columns)]
+        for row in rows
     ]
-    return ["effect", *columns.values()], lines, command
+    return ["effect", "learned from", *columns.values()], lines, command

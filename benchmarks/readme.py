@@ -32,8 +32,9 @@ OTHERS = (
     ' "saliency sampler" "ResNet-18" "edges of the mesh" --seeds 1 --name classify_others'
 )
 SHIFTS = (
-    "python benchmarks/kinds.py --seeds 3 --millimetres 2.5 --effects hemimandible_R saddle_nose"
-    ' cleft_like_L alar_widening --models "DECNN 33" "plain 33, tuned" --name means'
+    "python benchmarks/kinds.py --seeds 3 --millimetres 2.5 --effects cleft_like_L saddle_nose"
+    " micrognathia alar_widening hemimandible_R malar_flattening metopic_ridge hypertelorism"
+    ' --models "DECNN 33" "plain 33, tuned" --name means'
 )
 
 
@@ -345,7 +346,7 @@ TABLES: dict[str, Callable[[], str]] = {
         *kinds.verdicts(read("verdicts")["rows"], "python benchmarks/verdicts.py")
     ),
     "meshings": lambda: table(
-        *kinds.meshings(read("meshings")["rows"], "python benchmarks/meshings.py --effects rough")
+        *kinds.meshings(read("meshings")["rows"], "python benchmarks/meshings.py")
     ),
     "others": lambda: table(
         *faces.others(read("classify_others")["rows"], OTHERS), minutes("classify_others")

@@ -10,7 +10,7 @@ every logistic or ridge regression is chosen on inner folds by subject; trees ha
 all populations. ``ratings``: the readers' mean rating by support vectors, learned from all nodules
 of the training patients, those between the classes too; only its order counts, so there is no
 accuracy. ``ratings, trees``: with .15 of the log odds by boosted trees of all sizes. Measures and
-these models were chosen on other splits (seeds 100 to 104) than those of the table.
+these models were chosen on other splits of the same nodules (seeds 100 to 102).
 ``plausible``: without nodules of which a reader says what cannot be together (see
 `meshconv.datasets.nodules.contradictory`: smooth balls called spiculated, on a scale taken the
 wrong way round; this takes no look at shapes, but leaves out what is hard). ``axial``: with

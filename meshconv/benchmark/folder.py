@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -67,10 +67,11 @@ def load_folder(
         part,
         part,
         scans.classes,
-        folds=min(folds, fewest),
+        folds=folds,
         in_frame_of=_Frames(scans, cache, workers),
     )
-    return shuffled(task) if name != plain else task
+    task = shuffled(task) if name != plain else task
+    return replace(task, folds=max(2, min(folds, rarest(task.train.labels, subjects)[0])))
 
 
 @dataclass(frozen=True)

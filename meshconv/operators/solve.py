@@ -35,7 +35,8 @@ class SPDSolver:
     Parameters
     ----------
     matrix : (n, n) sparse array or array_like
-        Symmetric positive definite, finite. Only the residual looks at both halves.
+        Symmetric positive definite, finite, both halves of it. Only the residual looks at all
+        values; where entries are is looked at first.
     coordinates : (n, d) array_like, optional
         Where each unknown lies in space; makes a better elimination order. Any d >= 1.
     backend : {'auto', 'superlu'}
@@ -55,7 +56,8 @@ class SPDSolver:
     ArrayTypeError, NonFiniteError
         If the matrix is not square, or has an entry that is not finite.
     SolverError
-        If it is not positive definite (names the unknown), or singular to working precision.
+        If it is not positive definite (names the unknown), singular to working precision, or has an
+        entry in one half alone.
 
     Examples
     --------
@@ -124,6 +126,11 @@ class SPDSolver:
             map(np.array_equal, self._pattern, (A.indptr, A.indices))
         ):
             return
+        if not _mirrors(A):
+            raise SolverError(
+                "the matrix is not symmetric: an entry has no partner across the diagonal",
+                hint="pass both halves of the matrix",
+            )
         self._pattern = (A.indptr, A.indices)
         self._cholesky = None
         self.backend = "superlu"
@@ -261,6 +268,14 @@ def _right_hand_side(rhs: ArrayLike, n: int, name: str = "rhs") -> FloatArray:
         row = int(np.argwhere(~np.isfinite(b))[0, 0])
         raise NonFiniteError(f"{name} is not finite in row {row}", indices=[row])
     return b
+
+
+def _mirrors(A: Any) -> bool:
+    """Return whether entries lie alike on both sides of the diagonal."""
+    here = sparse.csr_array((np.ones(len(A.indices), np.int8), A.indices, A.indptr), shape=A.shape)
+    there = here.T.tocsr()  # sorted
+    here.sort_indices()
+    return np.array_equal(here.indptr, there.indptr) and np.array_equal(here.indices, there.indices)
 
 
 def _points(coordinates: ArrayLike) -> FloatArray:

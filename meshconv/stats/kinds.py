@@ -129,7 +129,8 @@ def _residual(coarse: Coarse, statistics: Statistics) -> Kind:
     products = np.zeros((n, len(sample)), dtype=np.float32)
     for block in _blocks(places):
         add_products(products, coarse.level[:, :, *block.T].reshape(n, -1), sample)
-    weights = common_weights(products, sample, component_count("auto", len(sample) - 1))
+    count = component_count("auto", len(sample) - 1)
+    weights = common_weights(products, sample, count) if count else None
     parts = []
     for block in _blocks(places):
         x = coarse.level[:, :, *block.T]

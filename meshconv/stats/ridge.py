@@ -108,7 +108,7 @@ class _System:
     def of(cls, features: NDArray[np.float32], targets: FloatArray, w: FloatArray) -> _System:
         n, d = features.shape
         root = np.sqrt(w / w.mean())[:, None]
-        mean = w @ features / w.sum()
+        mean = np.concatenate([w @ features[:, block] for block in _blocks(d)]) / w.sum()
         level = w @ targets / w.sum()
         by_rows = n <= max(d, _MOST_ROWS)
         products = np.zeros((n, n) if by_rows else (d, d))

@@ -62,10 +62,15 @@ def solve_direct_heads(
     weight = weight if sample_weight is None else weight * sample_weight
     rows = (index, weight, subject_numbers(len(index), subjects))
     part = _Part(*(np.tile(one, len(views)) for one in rows))
+    counts = np.flatnonzero(part.weight > 0)  # a class may weigh nothing
+    if len(np.unique(part.index[counts])) < 2:
+        return
+    part = _Part(part.index[counts], part.weight[counts], part.subject[counts])
 
     def solved() -> list[tuple[Tensor, Tensor]]:
         device = device_of(network)
         seen = torch.cat([seen_once(two_stages(network), one, device) for one in views])
+        seen = seen if len(counts) == len(seen) else seen[torch.from_numpy(counts)]
         image = seen[:, :, : network.in_channels]
         return [part.solved(head, image[:, k], config.seed) for k, head in heads.items()]
 

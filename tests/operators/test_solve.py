@@ -290,6 +290,25 @@ def test_an_unsymmetric_matrix_is_found_out():
         SPDSolver([[3.0, -2.0], [2.0, 3.0]]).solve([1.0, 2.0])
 
 
+@pytest.mark.parametrize("given", ["upper", "lower", "a row of zeros"])
+def test_a_matrix_of_which_a_half_is_missing_is_refused(given):
+    side = 30
+    line = sparse.diags_array([-1.0, 2.5, -1.0], offsets=[-1, 0, 1], shape=(side, side))
+    whole = sparse.csr_array(sparse.kron(line, sparse.eye_array(side)))
+    whole = sparse.csr_array(whole + sparse.kron(sparse.eye_array(side), line))
+    places = np.stack(np.meshgrid(*[np.arange(side)] * 2), axis=-1).reshape(-1, 2)
+    SPDSolver(whole, coordinates=places)  # both halves
+    if given == "a row of zeros":
+        A = sparse.lil_array(whole)
+        A[400], A[400, 400] = 0.0, 1.0
+        A = sparse.csr_array(A)
+        A.eliminate_zeros()
+    else:
+        A = sparse.triu(whole) if given == "upper" else sparse.tril(whole)
+    with pytest.raises(SolverError, match="not symmetric"):
+        SPDSolver(A, coordinates=places).solve(np.ones(side * side))
+
+
 def test_numbers_that_are_none_are_refused():
     solver = SPDSolver(np.eye(3))
     with pytest.raises(NonFiniteError, match="row 1"):

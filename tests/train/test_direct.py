@@ -82,3 +82,23 @@ def test_probabilities_of_chance_are_alike_and_those_of_classes_are_right() -> N
     solve(both, images, np.random.default_rng(1).permutation(index))
     found = torch.from_numpy(logits_of(both, images)["uniform, direct"]).softmax(dim=1)
     assert float((found - 1 / 3).abs().max()) < 0.2
+
+
+@torch.no_grad()
+def test_a_class_that_weighs_nothing_has_no_say() -> None:
+    index = np.arange(N) % 3
+    images, both = pictures(index), network("uniform")
+    solve(both, images, index, class_weight={0: 1.0, 1: 2.0, 2: 0.0})
+    found = logits_of(both, images)["uniform, direct"]
+    assert np.isfinite(found).all()
+    two = index < 2
+    assert (found[two].argmax(axis=1) == index[two]).mean() > 0.95
+    images[~two] = 7.0
+    again = network("uniform")
+    solve(again, images, index, class_weight={0: 1.0, 1: 2.0, 2: 0.0})
+    np.testing.assert_allclose(
+        logits_of(again, images)["uniform, direct"][two], found[two], atol=1e-5
+    )
+    alone = network("uniform")
+    solve(alone, images, index, class_weight={0: 1.0, 1: 0.0, 2: 0.0})
+    assert not logits_of(alone, images)["uniform, direct"].any()

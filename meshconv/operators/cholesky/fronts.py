@@ -92,7 +92,8 @@ def lay_out(pattern: Any, order: IntArray, start: IntArray, parent: IntArray) ->
     rows = _sorted_rows(row_start, rows, len(order))
     p, b = np.diff(start).astype(float), np.diff(row_start).astype(float)
     panel = np.append(0, np.cumsum((p * (p + 1) / 2 + p * b).astype(np.int64)))
-    if panel[-1] > _MOST_ENTRIES:
+    largest = (p * (p + b)).max(initial=0.0)  # places in a front are counted in 32 bits
+    if max(panel[-1], largest) > _MOST_ENTRIES:
         return None
     depth, update, arena = _arenas(parent, np.diff(row_start))
     flops = float((p**3 / 3 + p**2 * b + p * b**2).sum())

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates, uniform_filter
 
 from meshconv._check import BoolArray, FloatArray, IntArray
+from meshconv.stats.components import Rows
 from meshconv.stats.targets import within_subjects
-
-Rows = NDArray[np.float32]
 
 SIZE = 33  # nodes per side of the coarse grid
 _LEAST_SHARE = 0.2  # of the images that must reach a node

@@ -52,6 +52,8 @@ def common_weights(products: Rows, sample: IntArray, count: int) -> Rows | None:
     the first are all but removed, the last are kept. Removing just the first would make more of the
     exact number than there is to it.
     """
+    if count == 0:
+        return None
     values, vectors = np.linalg.eigh(products[sample].astype(np.float64))
     values = np.maximum(values, 0.0)
     limit = values[-1 - count] if count < len(values) else 0.0

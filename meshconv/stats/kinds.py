@@ -8,8 +8,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from meshconv._check import FloatArray, IntArray
-from meshconv.stats.coarse import Coarse, Rows, whitened
-from meshconv.stats.components import add_products, common_weights, component_count, sampled
+from meshconv.stats.coarse import Coarse, whitened
+from meshconv.stats.components import Rows, add_products, common_weights, component_count, sampled
 from meshconv.stats.searchlight import Statistics
 from meshconv.stats.targets import Targets
 
@@ -129,8 +129,7 @@ def _residual(coarse: Coarse, statistics: Statistics) -> Kind:
     products = np.zeros((n, len(sample)), dtype=np.float32)
     for block in _blocks(places):
         add_products(products, coarse.level[:, :, *block.T].reshape(n, -1), sample)
-    count = component_count("auto", len(sample) - 1)
-    weights = common_weights(products, sample, count) if count else None
+    weights = common_weights(products, sample, component_count("auto", len(sample) - 1))
     parts = []
     for block in _blocks(places):
         x = coarse.level[:, :, *block.T]

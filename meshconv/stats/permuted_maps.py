@@ -13,15 +13,13 @@ from scipy.ndimage import gaussian_filter
 
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.errors import ArgumentError
-from meshconv.stats.components import add_products, common_weights, component_count, sampled
+from meshconv.stats.components import Rows, add_products, common_weights, component_count, sampled
 from meshconv.stats.covariates import covariate_table
 from meshconv.stats.displacement import along, mean_normals
 from meshconv.stats.group_statistic import centred, mean_images
 from meshconv.stats.linear_model import LinearModel
 from meshconv.stats.strips import Strips
 from meshconv.stats.targets import Targets, within_subjects
-
-Rows = NDArray[np.float32]
 
 _BLOCK = 50  # permutations worked on at once
 _COLUMNS = 1024  # pixels, likewise
@@ -197,7 +195,7 @@ def tested(
         found[:, place] = _ratios(study.model, left, orders)
         add_products(products, left.reshape(n, -1), sample)
     _standardize(found, study.reached, blur)
-    weights = common_weights(products, sample, count) if count else None
+    weights = common_weights(products, sample, count)
     if weights is None:
         return found, count
     local = np.empty_like(found)

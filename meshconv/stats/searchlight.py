@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshconv._check import FloatArray, IntArray
-from meshconv.stats.coarse import Rows
+from meshconv.stats.components import Rows
 from meshconv.stats.targets import Targets
 
 _RIDGE = 0.02  # of the linear score, for each row

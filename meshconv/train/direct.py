@@ -60,12 +60,11 @@ def solve_direct_heads(
         return
     weight = class_weights({"": torch.from_numpy(index)}, config)[""].double().numpy()[index]
     weight = weight if sample_weight is None else weight * sample_weight
+    counts = np.flatnonzero(np.tile(weight > 0, len(views)))  # a class may weigh nothing
     rows = (index, weight, subject_numbers(len(index), subjects))
-    part = _Part(*(np.tile(one, len(views)) for one in rows))
-    counts = np.flatnonzero(part.weight > 0)  # a class may weigh nothing
-    if len(np.unique(part.index[counts])) < 2:
+    part = _Part(*(np.tile(one, len(views))[counts] for one in rows))
+    if len(np.unique(part.index)) < 2:
         return
-    part = _Part(part.index[counts], part.weight[counts], part.subject[counts])
 
     def solved() -> list[tuple[Tensor, Tensor]]:
         device = device_of(network)

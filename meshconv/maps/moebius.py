@@ -14,6 +14,7 @@ from meshconv.errors import SolverError
 _CENTRED = 1e-13
 _AT_REST = 1e-10  # of the mean, at which rounding may keep a map off its centre
 _STEPS = 200
+_BLOCK = 1 << 13  # numbers that the processor keeps at hand
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,12 @@ class Moebius:
     def __call__(self, z: ComplexArray | complex) -> ComplexArray:
         """Return the image of each z."""
         z = np.asarray(z, dtype=np.complex128)
-        return np.asarray((self.a * z + self.b) / (self.c * z + self.d))
+        below = self.c * z
+        below += self.d
+        image = self.a * z
+        image += self.b
+        image /= below
+        return np.asarray(image)
 
     def __matmul__(self, first: Moebius) -> Moebius:
         """Return the transform that applies `first`, then this one."""
@@ -76,8 +82,7 @@ def centring(z: ComplexArray, weights: FloatArray) -> Moebius:
     w = weights / weights.sum()
     total = Moebius(1, 0, 0, 1)
     for _ in range(_STEPS):
-        moved = total(z)
-        mean, square = complex(w @ moved), complex(w @ moved**2)
+        mean, square = _moments(total, z, w)
         if abs(mean) < _CENTRED:
             return total
         # Newton: the mean of (z - c) / (1 - conj(c) z) is mean - c + conj(c) square to first order
@@ -88,6 +93,19 @@ def centring(z: ComplexArray, weights: FloatArray) -> Moebius:
     raise SolverError(
         f"the conformal barycentre is still {abs(mean):.1e} from 0 after {_STEPS} steps"
     )
+
+
+def _moments(transform: Moebius, z: ComplexArray, w: FloatArray) -> tuple[complex, complex]:
+    """The weighted sums of the images and of their squares, block by block: whole arrays of them
+    would be written to memory and read again.
+    """
+    mean = square = 0j
+    for k in range(0, len(z), _BLOCK):
+        moved = transform(z[k : k + _BLOCK])
+        weighted = w[k : k + _BLOCK] * moved
+        mean += complex(weighted.sum())
+        square += complex(weighted @ moved)
+    return mean, square
 
 
 def _inside(step: complex, mean: complex) -> complex:
@@ -148,9 +166,14 @@ def upright(z: ComplexArray, positions: FloatArray, weights: FloatArray) -> comp
     to lie along the real axis; of its two ends, the heavier tail of the map points to +1.
     """
     w = weights / weights.sum()
-    moment = (positions - w @ positions).T @ (w * z)
+    middle, moment, third = w @ positions, np.zeros(3, dtype=np.complex128), 0j
+    for k in range(0, len(z), _BLOCK):
+        here = slice(k, k + _BLOCK)
+        weighted = w[here] * z[here]
+        moment += (positions[here] - middle).T @ weighted
+        third += complex(weighted @ np.abs(z[here]) ** 2)
     turn = np.exp(-0.5j * np.angle((moment**2).sum()))
-    tail = float((turn * (w @ (z * np.abs(z) ** 2))).real)
+    tail = float((turn * third).real)
     return complex(turn if tail >= 0 else -turn)
 
 

@@ -50,6 +50,14 @@ def square(matrix: Any) -> Any:
     return A
 
 
+def mirrors(A: Any) -> bool:
+    """Return whether entries lie alike on both sides of the diagonal."""
+    here = sparse.csr_array((np.ones(len(A.indices), np.int8), A.indices, A.indptr), shape=A.shape)
+    there = here.T.tocsr()  # sorted
+    here.sort_indices()
+    return np.array_equal(here.indptr, there.indptr) and np.array_equal(here.indices, there.indices)
+
+
 def split(matrix: Any, fixed: ArrayLike) -> Blocks:
     """Split a square matrix by the indices that are fixed, in one pass over its entries."""
     A = square(matrix)

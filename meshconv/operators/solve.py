@@ -18,7 +18,7 @@ from scipy.sparse import linalg as sla
 from meshconv._check import as_array, one_of
 from meshconv._types import FloatArray
 from meshconv.errors import ArrayTypeError, NonFiniteError, SolverError
-from meshconv.operators.blocks import Blocks, split, square
+from meshconv.operators.blocks import Blocks, mirrors, split, square
 from meshconv.operators.cholesky import factor as cholesky
 
 BACKENDS = ("auto", "superlu")
@@ -26,6 +26,7 @@ _REFINE = 1e-12  # residuals above this are worth a step of iterative refinement
 # unless they are rounding: this small beside the solution, and at most this large
 _ROUNDING = (1e-15, 1e-10)
 _FAILED = 1e-6  # residuals above this are no answer
+_BLOCK = 1 << 13  # rows that the processor keeps at hand
 _SUSPECT = 1e-9  # pivots below this, relative to the diagonal, make a factorisation prove itself
 
 
@@ -106,7 +107,8 @@ class SPDSolver:
         b = _right_hand_side(rhs, self._matrix.shape[0])
         columns = b if b.ndim == 2 else b[:, None]
         x = self._apply(columns)
-        remainder = columns - self._matrix @ x
+        remainder = self._matrix @ x
+        np.subtract(columns, remainder, out=remainder)
         self.residual = self._relative(remainder, columns)
         if not (self.residual < _REFINE or self._is_rounding(x, columns)):
             better = x + self._apply(remainder)
@@ -126,7 +128,7 @@ class SPDSolver:
             map(np.array_equal, self._pattern, (A.indptr, A.indices))
         ):
             return
-        if not _mirrors(A):
+        if not mirrors(A):
             raise SolverError(
                 "the matrix is not symmetric: an entry has no partner across the diagonal",
                 hint="pass both halves of the matrix",
@@ -175,14 +177,12 @@ class SPDSolver:
         """Whether the residual is what rounding of the solution leaves, which refinement cannot
         lower.
         """
-        scale = self._scale[:, None]
-        solution, size = np.linalg.norm(x / scale, axis=0), np.linalg.norm(scale * b, axis=0)
+        solution, size = _norms(x, 1.0 / self._scale), _norms(b, self._scale)
         floor = _ROUNDING[0] * np.min(solution[size > 0] / size[size > 0], initial=np.inf)
         return bool(self.residual < min(floor, _ROUNDING[1]))
 
     def _relative(self, remainder: FloatArray, b: FloatArray) -> float:
-        scale = self._scale[:, None]
-        error, size = np.linalg.norm(scale * remainder, axis=0), np.linalg.norm(scale * b, axis=0)
+        error, size = _norms(remainder, self._scale), _norms(b, self._scale)
         return float(np.max(error[size > 0] / size[size > 0], initial=0.0))
 
 
@@ -253,9 +253,9 @@ class FixedValueSolver:
         x = np.empty((n, *given.shape[1:]))
         x[self.fixed] = given
         if self._solver is not None:
-            b = -(self._coupling @ given)
+            b = self._coupling @ -given
             if rhs is not None:
-                b = b + _right_hand_side(rhs, n)[self.free]
+                b += _right_hand_side(rhs, n)[self.free]
             x[self.free] = self._solver.solve(b)
         return x
 
@@ -270,12 +270,15 @@ def _right_hand_side(rhs: ArrayLike, n: int, name: str = "rhs") -> FloatArray:
     return b
 
 
-def _mirrors(A: Any) -> bool:
-    """Return whether entries lie alike on both sides of the diagonal."""
-    here = sparse.csr_array((np.ones(len(A.indices), np.int8), A.indices, A.indptr), shape=A.shape)
-    there = here.T.tocsr()  # sorted
-    here.sort_indices()
-    return np.array_equal(here.indptr, there.indptr) and np.array_equal(here.indices, there.indices)
+def _norms(columns: FloatArray, scale: FloatArray) -> FloatArray:
+    """Return the length (k,) of each column (n, k), its entries times `scale` (n,); by blocks, so
+    that no product is written to memory.
+    """
+    squares = np.zeros(columns.shape[1])
+    for k in range(0, len(columns), _BLOCK):
+        part = columns[k : k + _BLOCK] * scale[k : k + _BLOCK, None]
+        squares += np.einsum("ij,ij->j", part, part)
+    return np.sqrt(squares)
 
 
 def _points(coordinates: ArrayLike) -> FloatArray:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from meshconv.errors import MeshConvError
+from meshconv.operators.kept_memory import kept_memory
 from meshconv.operators.threads import one_blas_thread
-from meshconv.train.kept_memory import kept_memory
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

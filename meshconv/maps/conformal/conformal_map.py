@@ -21,7 +21,12 @@ from meshconv.errors import (
 from meshconv.maps.conformal.disk import disk_coordinates, length_coordinates
 from meshconv.maps.conformal.free import free_coordinates
 from meshconv.maps.conformal.holes import circular_holes, filled
-from meshconv.maps.conformal.preparation import in_faces, in_memory_order, normalised
+from meshconv.maps.conformal.preparation import (
+    for_all_vertices,
+    in_faces,
+    in_memory_order,
+    normalised,
+)
 from meshconv.maps.conformal.quality import warn_if_poor
 from meshconv.maps.conformal.rectangle import rectangle_coordinates
 from meshconv.maps.conformal.requirements import require_disk, require_sphere, wound_alike
@@ -30,6 +35,7 @@ from meshconv.maps.folds import folded
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.areas import thirds_of_area
 from meshconv.mesh.surface import Surface
+from meshconv.operators.kept_memory import kept_for_large
 
 DOMAINS = ("disk", "rectangle", "free", "sphere")
 _IMAGE = {"disk": "disk", "rectangle": "rectangle", "free": "plane", "sphere": "sphere"}
@@ -119,6 +125,18 @@ def conformal_map(
     require_kind(surface, "surface", Surface)
     one_of(domain, DOMAINS, "domain")
     _check_options(domain, corners, holes, method, polish)
+    with kept_for_large(surface.n_vertices):
+        return _mapped(surface, domain, corners, holes, method, polish)
+
+
+def _mapped(
+    surface: Surface,
+    domain: str,
+    corners: ArrayLike | None,
+    holes: str,
+    method: str | None,
+    polish: int | None,
+) -> Parameterization:
     used, kept = _referenced(surface)
     unit, kept = in_memory_order(normalised(used), kept)
     try:
@@ -128,9 +146,7 @@ def conformal_map(
             require_disk(unit, kept, holes_allowed=domain == "free" or holes != "refuse")
     except OrientationError:
         alike = _wound_alike(surface)
-        return conformal_map(
-            alike, domain=domain, corners=corners, holes=holes, method=method, polish=polish
-        )
+        return _mapped(alike, domain, corners, holes, method, polish)
     if domain == "sphere":
         coordinates = sphere_coordinates(unit)
     else:
@@ -149,7 +165,7 @@ def conformal_map(
     if domain != "free":
         warn_if_poor(unit, coordinates, domain, lambda: free_coordinates(unit, "spectral"))
     return _checked(
-        Parameterization(surface, _scattered(coordinates, kept, surface), _IMAGE[domain])
+        Parameterization(surface, for_all_vertices(coordinates, kept, surface), _IMAGE[domain])
     )
 
 
@@ -213,7 +229,7 @@ def _onto_disk(surface: Surface, areas: FloatArray, polish: int | None) -> Float
         f"resolution of floating point ({failure.message}); delivered is a map without folds "
         "that is not conformal: its border goes to the circle by its length",
         AccuracyWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
     return uv
 
@@ -227,7 +243,7 @@ def _referenced(surface: Surface) -> tuple[Surface, IntArray]:
             "in the "
             "map and are placed at its centre; meshconv.repair drops them",
             RepairWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return used, kept
 
@@ -238,7 +254,7 @@ def _wound_alike(surface: Surface) -> Surface:
         f"{count} of {surface.n_faces} faces were wound against their neighbours and have been "
         "turned over",
         RepairWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
     return alike
 
@@ -268,14 +284,6 @@ def _corner_positions(corners: ArrayLike, loop: IntArray, kept: IntArray) -> Int
 def _size(surface: Surface, unit: Surface) -> float:
     """Length on the surface of one unit of its normalised copy."""
     return float(np.ptp(surface.vertices, axis=0).max() / np.ptp(unit.vertices, axis=0).max())
-
-
-def _scattered(coordinates: FloatArray, kept: IntArray, surface: Surface) -> FloatArray:
-    """Coordinates for all vertices; those in no face lie at the centre."""
-    out = np.empty((surface.n_vertices, coordinates.shape[1]))
-    out[:] = coordinates.mean(axis=0) if coordinates.shape[1] == 2 else [0.0, 0.0, 1.0]
-    out[kept] = coordinates
-    return out
 
 
 def _checked(parameterization: Parameterization) -> Parameterization:

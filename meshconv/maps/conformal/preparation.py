@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meshconv._check import IntArray
+from meshconv._check import FloatArray, IntArray
 from meshconv.mesh.curve import nearby_order
 from meshconv.mesh.surface import Surface
 
@@ -15,11 +15,11 @@ def normalised(surface: Surface) -> Surface:
     """Return the surface moved and scaled into the unit cube, so that no square over- or
     underflows.
     """
-    vertices = surface.vertices / max(float(np.abs(surface.vertices).max()), np.finfo(float).tiny)
-    vertices = vertices - vertices.min(axis=0)
-    return Surface._known(
-        vertices / max(float(vertices.max()), np.finfo(float).tiny), surface.faces
-    )
+    given, tiny = surface.vertices, np.finfo(float).tiny
+    vertices = given / max(float(given.max()), -float(given.min()), tiny)
+    vertices -= [column.min() for column in vertices.T]
+    vertices /= max(float(vertices.max()), tiny)
+    return Surface._known(vertices, surface.faces)
 
 
 def in_faces(surface: Surface) -> tuple[Surface, IntArray]:
@@ -47,3 +47,15 @@ def in_memory_order(surface: Surface, numbers: IntArray) -> tuple[Surface, IntAr
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
     return Surface._known(surface.vertices[order], rank[surface.faces]), numbers[order]
+
+
+def for_all_vertices(coordinates: FloatArray, kept: IntArray, surface: Surface) -> FloatArray:
+    """Return coordinates for all vertices of the surface from those that were `kept`; those in no
+    face lie at the centre.
+    """
+    if len(kept) == surface.n_vertices and (kept[1:] > kept[:-1]).all():
+        return coordinates
+    out = np.empty((surface.n_vertices, coordinates.shape[1]))
+    out[:] = coordinates.mean(axis=0) if coordinates.shape[1] == 2 else [0.0, 0.0, 1.0]
+    out[kept] = coordinates
+    return out

@@ -62,7 +62,7 @@ def sphere_coordinates(surface: Surface) -> FloatArray:
             f"the spherical map is off centre by {offset:.1e}: centring it further would fold "
             "faces",
             AccuracyWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return points
 

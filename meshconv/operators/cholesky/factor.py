@@ -108,12 +108,17 @@ class Cholesky:
     def solve(self, rhs: FloatArray) -> FloatArray:
         """Return x (n, k) with A x = rhs (n, k)."""
         s = self.fronts
-        x = np.ascontiguousarray((self._scale[:, None] * rhs)[s.order].T)
+        scale = self._scale[s.order]
+        x = np.empty(rhs.shape[::-1])
+        for column, given in zip(x, rhs.T, strict=True):
+            np.multiply(given[s.order], scale, out=column)
         work = np.empty(np.diff(s.row_start).max(initial=0))
         _solve((s.start, s.row_start, s.rows, s.panel), self._panels, x, work)
-        out = np.empty_like(rhs)
-        out[s.order] = x.T
-        return np.asarray(self._scale[:, None] * out)
+        x *= scale
+        out = np.empty(rhs.shape)
+        for column, found in zip(out.T, x, strict=True):
+            column[s.order] = found
+        return out
 
 
 @njit(cache=True)

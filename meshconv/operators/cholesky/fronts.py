@@ -75,7 +75,7 @@ class Fronts:
     flops: float
 
 
-def lay_out(pattern: Any, order: IntArray, start: IntArray, parent: IntArray) -> Fronts | None:
+def lay_out(pattern: Any, order: NDArray[Any], start: IntArray, parent: IntArray) -> Fronts | None:
     """Lay out the factor of a `near_in_memory` pattern for an elimination order; None if it would
     be too large.
 
@@ -98,7 +98,7 @@ def lay_out(pattern: Any, order: IntArray, start: IntArray, parent: IntArray) ->
     depth, update, arena = _arenas(parent, np.diff(row_start))
     flops = float((p**3 / 3 + p**2 * b + p * b**2).sum())
     known = _entries(pattern, (order, inverse, start, row_start), rows)
-    order = order if pattern.given is None else pattern.given[order]
+    order = np.asarray(order, np.int64) if pattern.given is None else pattern.given[order]
     return Fronts(order, known, start, parent, depth, row_start, rows, panel, update, arena, flops)
 
 
@@ -192,9 +192,7 @@ def _stack_updates(
             top[1 - mine] = first[f]
 
 
-def _entries(
-    pattern: Any, tree: tuple[IntArray, IntArray, IntArray, IntArray], rows: NDArray[np.int32]
-) -> Entries:
+def _entries(pattern: Any, tree: tuple[NDArray[Any], ...], rows: NDArray[np.int32]) -> Entries:
     """Return where the entries on and below the diagonal go.
 
     `tree` holds the order of elimination (numbers of the pattern), its inverse, and where the

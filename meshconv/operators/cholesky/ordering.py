@@ -30,13 +30,14 @@ from meshconv.operators.cholesky.refine import refine
 _LARGE = 200  # unknowns from which on the best place of a cut is sought
 _WORTH = 2.0  # axes with more times as many connections a level, squared, are not looked at
 _REFINED = 300  # unknowns up to which a separator stays as it was found
+_ROUNDING = 1e-12  # of the largest coordinate
 _MOST = 0.4  # share of a set that is a separator worth the name
 LEAF = 24  # sets this small are eliminated as one dense front; 64 makes solves twice as slow
 
 
 def nested_dissection(
     indptr: AnyInt, indices: AnyInt, points: FloatArray | None
-) -> tuple[IntArray, IntArray, IntArray]:
+) -> tuple[AnyInt, IntArray, IntArray]:
     """Return an elimination order and its fronts, children before parents.
 
     Parameters
@@ -48,7 +49,7 @@ def nested_dissection(
 
     Returns
     -------
-    order : (n,) int64
+    order : (n,) int32
         order[k] is the unknown that is eliminated k-th.
     start : (m + 1,) int64
         Front f eliminates order[start[f]:start[f + 1]].
@@ -60,15 +61,15 @@ def nested_dissection(
     points = points / (float(np.abs(points).max(initial=0.0)) or 1.0)  # no square may overflow
     crossing = np.zeros_like(points)
     _crossings(indptr, indices, points, crossing)
-    order, fronts = np.arange(n), np.empty((n + 1, 3), dtype=np.int64)
+    order, fronts = np.arange(n, dtype=np.int32), np.empty((n + 1, 3), dtype=np.int64)
     lists = (
-        *np.empty((4, n), dtype=np.int64),
-        np.empty(2 * n, dtype=np.int64),
-        np.empty(6, dtype=np.int64),
+        *np.empty((4, n), dtype=np.int32),
+        np.empty(2 * n, dtype=np.int32),
+        np.empty(6, dtype=np.int32),
     )
     work = (
         np.empty((2 * n + 2, 3), dtype=np.int64),
-        np.full(n, -1),
+        np.full(n, -1, dtype=np.int32),
         np.empty((2, LEVELS + 2)),
         lists,
         np.empty(n),
@@ -105,8 +106,9 @@ def _dissect(pattern: Any, space: Any, order: IntArray, fronts: IntArray, work: 
         low, high, parent = stack[waiting, 0], stack[waiting, 1], stack[waiting, 2]
         second = top = low
         if high - low > LEAF:
-            _divide(space, order[low:high], label, sizes, work)
-            _separate(pattern, order[low:high], zone, label, sizes, lists[0])
+            axis, place = _divide(space, order[low:high], label, sizes, work)
+            near = (space[0][:, axis], space[1][:, axis], place - _ROUNDING)
+            _separate(pattern, near, order[low:high], zone, label, sizes, lists[0])
             if high - low > _REFINED:
                 refine(pattern, zone, label, sizes, lists)
             if sizes[2] <= _MOST * (high - low):
@@ -127,9 +129,9 @@ def _dissect(pattern: Any, space: Any, order: IntArray, fronts: IntArray, work: 
 
 
 @njit(cache=True)
-def _divide(space: Any, some: IntArray, label: int, sizes: IntArray, work: Any) -> None:
+def _divide(space: Any, some: IntArray, label: int, sizes: IntArray, work: Any) -> Any:
     """Mark the unknowns as `label` or ``label + 1``: the two sides of the best level of the best
-    axis.
+    axis; return both.
     """
     zone, counts, scratch = work[1], work[2], work[4]
     points, n = space[0], len(some)
@@ -142,9 +144,10 @@ def _divide(space: Any, some: IntArray, label: int, sizes: IntArray, work: Any) 
     if best < np.inf:
         _mark(points[:, along], some, place, np.int64(0), zone, label, sizes)
         if sizes[0] > 0 and sizes[1] > 0:
-            return
+            return along, place
     place, equal = _middle(points[:, axis], some, scratch)
     _mark(points[:, axis], some, place, equal, zone, label, sizes)
+    return axis, place
 
 
 @njit(cache=True)
@@ -210,6 +213,7 @@ def _select(x: FloatArray, k: int) -> float:
 @njit(cache=True)
 def _separate(
     pattern: Any,
+    near: Any,
     some: IntArray,
     zone: IntArray,
     label: int,
@@ -219,11 +223,13 @@ def _separate(
     """Choose unknowns that touch every connection between the sides; mark them ``label + 2``.
 
     A left vertex with one open connection gives way to the vertex at its other end, which may close
-    more.
+    more. What reaches less far than the place of the cut, in all its connections together, has none
+    across.
     """
     indptr, indices = pattern
+    x, reach, place = near
     for v in some:
-        if zone[v] != label:
+        if zone[v] != label or x[v] + reach[v] < place:
             continue
         chosen, across = v, 0
         for q in range(indptr[v], indptr[v + 1]):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import sparse
 from scipy.spatial import Delaunay
 
-from meshconv.operators.cholesky.ordering import _separate, nested_dissection
+from meshconv.operators.cholesky.ordering import _crossings, _separate, nested_dissection
 from meshconv.operators.cholesky.refine import refine
 
 
@@ -21,17 +23,21 @@ def triangulated(points: np.ndarray) -> sparse.csr_array:
     return graph
 
 
-def cut(graph: sparse.csr_array, left: np.ndarray, *, better: bool) -> tuple[np.ndarray, ...]:
+def cut(
+    graph: sparse.csr_array, left: np.ndarray, *, better: bool, near: Any = None
+) -> tuple[np.ndarray, ...]:
     """Zones (0 left, 1 right, 2 separator), the sizes kept while refining, and the members."""
     n = graph.shape[0]
-    zone, sizes = np.where(left, 0, 1), np.array([left.sum(), n - left.sum(), 0])
+    zone = np.where(left, 0, 1).astype(np.int32)
+    sizes = np.array([left.sum(), n - left.sum(), 0])
     lists = (
-        *np.empty((4, n), dtype=np.int64),
-        np.empty(2 * n, dtype=np.int64),
-        np.empty(6, dtype=np.int64),
+        *np.empty((4, n), dtype=np.int32),
+        np.empty(2 * n, dtype=np.int32),
+        np.empty(6, dtype=np.int32),
     )
     pattern = (graph.indptr, graph.indices)
-    _separate(pattern, np.arange(n), zone, 0, sizes, lists[0])
+    everywhere = (*np.zeros((n, 3)).T[:2], -1.0) if near is None else near
+    _separate(pattern, everywhere, np.arange(n, dtype=np.int32), zone, 0, sizes, lists[0])
     if better:
         refine(pattern, zone, 0, sizes, lists)
     return zone, sizes, lists[0][: sizes[2]]
@@ -95,3 +101,17 @@ def test_ties_of_positions_are_cut_in_halves(kind: str) -> None:
     assert np.all((parent > np.arange(len(parent))) | (parent == -1))
     if kind in ("grid", "line"):
         assert np.diff(start).max() <= 80  # two rows of the grid
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_reaches_less_far_than_the_cut_has_nothing_across(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    points = rng.random((800, 3)).round(2)  # equal places too
+    graph, reach = triangulated(points[:, :2]), np.zeros_like(points)
+    _crossings(graph.indptr, graph.indices, points, reach)
+    left = points[:, 0] < 0.5
+    near = (points[:, 0], reach[:, 0], 0.5 - 1e-12)
+    for found, wanted in zip(
+        cut(graph, left, better=False, near=near), cut(graph, left, better=False), strict=True
+    ):
+        np.testing.assert_array_equal(found, wanted)

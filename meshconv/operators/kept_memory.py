@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 _SET = "MALLOC_TRIM_THRESHOLD_"
-_LARGE = 100_000  # vertices from which on arrays are beyond what glibc keeps by itself
+_LARGE = 500_000  # vertices from which on arrays are beyond what glibc keeps by itself
 
 
 class _Thresholds(NamedTuple):

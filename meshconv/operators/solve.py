@@ -16,10 +16,10 @@ from scipy import sparse
 from scipy.sparse import linalg as sla
 
 from meshconv._check import as_array, one_of
-from meshconv._types import FloatArray
+from meshconv._types import BoolArray, FloatArray
 from meshconv.errors import ArrayTypeError, NonFiniteError, SolverError
-from meshconv.operators.blocks import Blocks, mirrors, split, square
 from meshconv.operators.cholesky import factor as cholesky
+from meshconv.operators.square import held_unknowns, mirrors, positions, square
 
 BACKENDS = ("auto", "superlu")
 _REFINE = 1e-12  # residuals above this are worth a step of iterative refinement,
@@ -70,12 +70,17 @@ class SPDSolver:
     def __init__(
         self, matrix: Any, *, coordinates: ArrayLike | None = None, backend: str = "auto"
     ) -> None:
-        self._wanted = one_of(backend, BACKENDS, "backend")
+        self._begin(matrix, coordinates, one_of(backend, BACKENDS, "backend"), None)
+
+    def _begin(
+        self, matrix: Any, coordinates: ArrayLike | None, backend: str, held: BoolArray | None
+    ) -> None:
+        self._wanted, self._held = backend, held
         self.backend = backend
         self.residual = 0.0
         self._pattern: tuple[Any, Any] | None = None
         self._cholesky: cholesky.Cholesky | None = None
-        self._points = None if coordinates is None else _points(coordinates)
+        self._points = None if coordinates is None else positions(coordinates)
         self.refactor(matrix)
 
     def refactor(self, matrix: Any) -> None:
@@ -86,6 +91,8 @@ class SPDSolver:
                 f"coordinates have {len(self._points)} rows for a matrix of {A.shape[0]}"
             )
         diagonal = A.diagonal()
+        if self._held is not None:
+            diagonal[self._held] = np.inf  # a scale of 0: they stay where they are
         bad = np.flatnonzero(~(diagonal > 0.0))
         if len(bad):
             raise _indefinite(int(bad[0]), f"its diagonal entry is {diagonal[bad[0]]:.3g}")
@@ -137,7 +144,7 @@ class SPDSolver:
         self._cholesky = None
         self.backend = "superlu"
         if self._wanted != "superlu":
-            fronts = cholesky.analyse(A.indptr, A.indices, self._points)
+            fronts = cholesky.analyse(A.indptr, A.indices, self._points, self._held)
             if fronts is not None:
                 self._cholesky = cholesky.Cholesky(fronts)
                 self.backend = "multifrontal"
@@ -151,10 +158,11 @@ class SPDSolver:
             suspect = self._cholesky.smallest_pivot < _SUSPECT
         else:
             D = sparse.diags_array(self._scale)
+            one = sparse.diags_array((self._scale == 0.0).astype(float))
             options = {"SymmetricMode": True}
             try:
                 self._superlu = sla.splu(
-                    sparse.csc_array(D @ A @ D),
+                    sparse.csc_array(D @ A @ D + one),
                     permc_spec="MMD_AT_PLUS_A",
                     diag_pivot_thresh=0.0,
                     options=options,
@@ -162,7 +170,8 @@ class SPDSolver:
             except RuntimeError as error:
                 raise SolverError(f"the matrix is singular: SuperLU says {str(error)!r}") from error
         if suspect:  # a right-hand side that no singular matrix can answer
-            self.solve(np.random.default_rng(0).standard_normal(A.shape[0]) / self._scale)
+            some = np.random.default_rng(0).standard_normal(A.shape[0])
+            self.solve(some * _inverse(self._scale))
 
     def _apply(self, b: FloatArray) -> FloatArray:
         if self._cholesky is not None:
@@ -177,7 +186,7 @@ class SPDSolver:
         """Whether the residual is what rounding of the solution leaves, which refinement cannot
         lower.
         """
-        solution, size = _norms(x, 1.0 / self._scale), _norms(b, self._scale)
+        solution, size = _norms(x, _inverse(self._scale)), _norms(b, self._scale)
         floor = _ROUNDING[0] * np.min(solution[size > 0] / size[size > 0], initial=np.inf)
         return bool(self.residual < min(floor, _ROUNDING[1]))
 
@@ -220,23 +229,12 @@ class FixedValueSolver:
     def __init__(
         self, matrix: Any, fixed: ArrayLike, *, coordinates: ArrayLike | None = None
     ) -> None:
-        blocks = split(matrix, fixed)
-        where = None if coordinates is None else _points(coordinates)[blocks.free]
-        self._begin(blocks, where)
-
-    @classmethod
-    def of_blocks(cls, blocks: Blocks, *, coordinates: ArrayLike | None = None) -> FixedValueSolver:
-        """Return the solver of a matrix that has been split, and may be gone: a large surface has
-        no room for both. `coordinates` are of the free unknowns only.
-        """
-        solver = cls.__new__(cls)
-        solver._begin(blocks, coordinates)
-        return solver
-
-    def _begin(self, blocks: Blocks, where: ArrayLike | None) -> None:
-        self.fixed, self.free, inner, self._coupling = blocks
-        self._solver = SPDSolver(inner, coordinates=where) if len(self.free) else None
+        self._matrix = square(matrix)
+        self.fixed, held = held_unknowns(fixed, self._matrix.shape[0])
+        self.free = np.flatnonzero(~held)
+        self._solver = None if held.all() else SPDSolver.__new__(SPDSolver)
         if self._solver is not None:
+            self._solver._begin(self._matrix, coordinates, "auto", held)
             self._solver.settle()
 
     @property
@@ -249,14 +247,15 @@ class FixedValueSolver:
         0.
         """
         given = _right_hand_side(values, len(self.fixed), "values")
-        n = len(self.free) + len(self.fixed)
-        x = np.empty((n, *given.shape[1:]))
+        n = self._matrix.shape[0]
+        x = np.zeros((n, *given.shape[1:]))
         x[self.fixed] = given
         if self._solver is not None:
-            b = self._coupling @ -given
+            b = self._matrix @ -x if given.any() else np.zeros_like(x)
             if rhs is not None:
-                b += _right_hand_side(rhs, n)[self.free]
-            x[self.free] = self._solver.solve(b)
+                b += _right_hand_side(rhs, n)
+            x = self._solver.solve(b)
+            x[self.fixed] = given
         return x
 
 
@@ -270,6 +269,11 @@ def _right_hand_side(rhs: ArrayLike, n: int, name: str = "rhs") -> FloatArray:
     return b
 
 
+def _inverse(scale: FloatArray) -> FloatArray:
+    """Return 1 / scale (n,), and 0 for 0."""
+    return np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0.0)
+
+
 def _norms(columns: FloatArray, scale: FloatArray) -> FloatArray:
     """Return the length (k,) of each column (n, k), its entries times `scale` (n,); by blocks, so
     that no product is written to memory.
@@ -279,14 +283,6 @@ def _norms(columns: FloatArray, scale: FloatArray) -> FloatArray:
         part = columns[k : k + _BLOCK] * scale[k : k + _BLOCK, None]
         squares += np.einsum("ij,ij->j", part, part)
     return np.sqrt(squares)
-
-
-def _points(coordinates: ArrayLike) -> FloatArray:
-    points = np.ascontiguousarray(as_array(coordinates, "coordinates"), dtype=np.float64)
-    points = points.reshape(len(points), -1)
-    if not np.isfinite(points).all():
-        raise NonFiniteError("coordinates are not finite")
-    return points
 
 
 def _indefinite(unknown: int, why: str) -> SolverError:

@@ -13,6 +13,7 @@ from scipy import sparse
 from meshconv.errors import ArgumentError, ArrayTypeError, NonFiniteError, SolverError
 from meshconv.operators.cholesky import fronts
 from meshconv.operators.cholesky.factor import analyse
+from meshconv.operators.cholesky.hops import hop_coordinates
 from meshconv.operators.cholesky.ordering import nested_dissection
 from meshconv.operators.cholesky.pattern import near_in_memory
 from meshconv.operators.solve import FixedValueSolver, SPDSolver
@@ -106,7 +107,9 @@ def test_random_graphs_agree_with_dense_algebra(rng, n, degree, use_coordinates)
 def test_the_order_is_a_permutation_and_children_come_first(rng, n):
     edges = np.c_[np.arange(n), (np.arange(n) + rng.integers(1, 30, n)) % n]
     A = graph_laplacian(n, edges, np.ones(n))
-    order, start, parent = nested_dissection(A.indptr, A.indices, None)
+    order, start, parent = nested_dissection(
+        A.indptr, A.indices, hop_coordinates(A.indptr, A.indices)
+    )
     assert np.array_equal(np.sort(order), np.arange(n))
     assert start[0] == 0 and start[-1] == n and (np.diff(start) > 0).all()
     assert ((parent > np.arange(len(parent))) | (parent == -1)).all()

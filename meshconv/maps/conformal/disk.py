@@ -37,7 +37,6 @@ from meshconv.maps.folds import folded
 from meshconv.maps.moebius import upright
 from meshconv.mesh.areas import thirds_of_area
 from meshconv.mesh.surface import Surface
-from meshconv.operators.blocks import split
 from meshconv.operators.laplacian import robust_laplacian
 from meshconv.operators.solve import FixedValueSolver
 
@@ -117,16 +116,16 @@ def length_coordinates(surface: Surface) -> FloatArray:
 def _factored(surface: Surface, loop: IntArray) -> _Factored:
     """Return the Laplacian's rows of the border, its solver, and how a Laplacian is made here.
 
-    Of the surface cut where sides divide it, whose Laplacian is gone by the time it is factored: of
-    millions of vertices it takes as much memory as the map.
+    Of the surface cut where sides divide it, which is gone by the time it is factored: of millions
+    of vertices it takes as much memory as the map.
     """
     whole = without_dividing_edges(surface, loop)
     laplacian = robust_laplacian(whole)
-    rows, blocks = laplacian[loop], split(laplacian, loop)
-    same, points = whole is surface, whole.vertices[blocks.free]
-    del laplacian, whole
+    same, points = whole is surface, whole.vertices
+    del whole
     try:
-        return rows, FixedValueSolver.of_blocks(blocks, coordinates=points), robust_laplacian
+        solver = FixedValueSolver(laplacian, loop, coordinates=points)
+        return laplacian[loop], solver, robust_laplacian
     except SolverError:  # angles too extreme for the solver: the faces have no shape worth keeping
         whole = without_dividing_edges(surface, loop)
         laplacian = tame(robust_laplacian(whole))

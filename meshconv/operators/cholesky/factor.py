@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from meshconv._types import FloatArray, IntArray
+from meshconv._types import BoolArray, FloatArray, IntArray
 from meshconv.operators.cholesky.dense import eliminate, tables
 from meshconv.operators.cholesky.fronts import Fronts, lay_out
 from meshconv.operators.cholesky.hops import hop_coordinates
@@ -31,27 +31,34 @@ _AHEAD = 24  # entries of the matrix that are fetched before they are needed
 _POOR = 20.0  # operations per matrix entry and square root of n; surfaces take 3 to 5
 
 
-def analyse(indptr: AnyInt, indices: AnyInt, points: FloatArray | None) -> Fronts | None:
+def analyse(
+    indptr: AnyInt, indices: AnyInt, points: FloatArray | None, held: BoolArray | None = None
+) -> Fronts | None:
     """Order the unknowns and lay out the factor of a symmetric CSR pattern; None if it would be too
-    large.
+    large. Those that are `held` (n,) are never eliminated.
     """
-    fronts = _ordered(indptr, indices, points)
+    fronts = _ordered(indptr, indices, points, held)
     if points is not None and (
         fronts is None or fronts.flops > _POOR * len(indptr) ** 0.5 * len(indices)
     ):
         other = _ordered(
-            indptr, indices, None
+            indptr, indices, None, held
         )  # positions that say little about who is whose neighbour
         if fronts is None or (other is not None and other.flops < fronts.flops):
             fronts = other
     return fronts
 
 
-def _ordered(indptr: AnyInt, indices: AnyInt, points: FloatArray | None) -> Fronts | None:
+def _ordered(
+    indptr: AnyInt, indices: AnyInt, points: FloatArray | None, held: BoolArray | None
+) -> Fronts | None:
     points = hop_coordinates(indptr, indices) if points is None else points
     pattern = near_in_memory(indptr, indices, points)
-    points = points if pattern.given is None else points[pattern.given]
-    return lay_out(pattern, *nested_dissection(pattern.indptr, pattern.indices, points))
+    if pattern.given is not None:
+        points = points[pattern.given]
+        held = None if held is None else held[pattern.given]
+    some = None if held is None else np.flatnonzero(~held)
+    return lay_out(pattern, *nested_dissection(pattern.indptr, pattern.indices, points, some))
 
 
 class Cholesky:
@@ -106,16 +113,16 @@ class Cholesky:
         self.fronts = replace(self.fronts, entries=none)
 
     def solve(self, rhs: FloatArray) -> FloatArray:
-        """Return x (n, k) with A x = rhs (n, k)."""
+        """Return x (n, k) with A x = rhs (n, k), 0 where an unknown is held."""
         s = self.fronts
         scale = self._scale[s.order]
-        x = np.empty(rhs.shape[::-1])
+        x = np.empty((rhs.shape[1], len(s.order)))
         for column, given in zip(x, rhs.T, strict=True):
             np.multiply(given[s.order], scale, out=column)
         work = np.empty(np.diff(s.row_start).max(initial=0))
         _solve((s.start, s.row_start, s.rows, s.panel), self._panels, x, work)
         x *= scale
-        out = np.empty(rhs.shape)
+        out = np.zeros(rhs.shape)
         for column, found in zip(out.T, x, strict=True):
             column[s.order] = found
         return out

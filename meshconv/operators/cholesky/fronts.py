@@ -81,7 +81,7 @@ def lay_out(pattern: Any, order: NDArray[Any], start: IntArray, parent: IntArray
 
     Front f eliminates ``order[start[f]:start[f + 1]]`` and leaves its update to front `parent[f]`.
     """
-    inverse = np.empty_like(order)
+    inverse = np.full(len(pattern.indptr) - 1, -1, dtype=np.int32)  # held ones come before all
     inverse[order] = np.arange(len(order))
     row_start = np.zeros_like(start)
     links = np.full((2, len(parent)), -1)

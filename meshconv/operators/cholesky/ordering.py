@@ -23,7 +23,6 @@ import numpy as np
 from numba import njit
 
 from meshconv._types import FloatArray, IntArray
-from meshconv.operators.cholesky.hops import hop_coordinates
 from meshconv.operators.cholesky.levels import LEVELS, AnyInt, best_axis, best_level
 from meshconv.operators.cholesky.refine import refine
 
@@ -36,7 +35,7 @@ LEAF = 24  # sets this small are eliminated as one dense front; 64 makes solves 
 
 
 def nested_dissection(
-    indptr: AnyInt, indices: AnyInt, points: FloatArray | None
+    indptr: AnyInt, indices: AnyInt, points: FloatArray, some: AnyInt | None = None
 ) -> tuple[AnyInt, IntArray, IntArray]:
     """Return an elimination order and its fronts, children before parents.
 
@@ -44,24 +43,26 @@ def nested_dissection(
     ----------
     indptr, indices : int arrays
         CSR pattern of a symmetric matrix, n rows.
-    points : (n, d) float64, optional
-        Positions of the unknowns; without them, hop distances in the graph serve as coordinates.
+    points : (n, d) float64
+        Positions of the unknowns.
+    some : (m,) int array, optional
+        The unknowns to be eliminated, ascending; by default all.
 
     Returns
     -------
-    order : (n,) int32
+    order : (m,) int32
         order[k] is the unknown that is eliminated k-th.
-    start : (m + 1,) int64
+    start : (f + 1,) int64
         Front f eliminates order[start[f]:start[f + 1]].
-    parent : (m,) int64
+    parent : (f,) int64
         The front that receives the update of front f; -1 at a root.
     """
     n = len(indptr) - 1
-    points = hop_coordinates(indptr, indices) if points is None else points
     points = points / (float(np.abs(points).max(initial=0.0)) or 1.0)  # no square may overflow
     crossing = np.zeros_like(points)
     _crossings(indptr, indices, points, crossing)
-    order, fronts = np.arange(n, dtype=np.int32), np.empty((n + 1, 3), dtype=np.int64)
+    order = np.arange(n, dtype=np.int32) if some is None else some.astype(np.int32)
+    fronts = np.empty((n + 1, 3), dtype=np.int64)
     lists = (
         *np.empty((4, n), dtype=np.int32),
         np.empty(2 * n, dtype=np.int32),
@@ -78,7 +79,7 @@ def nested_dissection(
     rank = np.argsort(fronts[:, 0], kind="stable")
     number = np.full(len(rank) + 1, -1)
     number[rank] = np.arange(len(rank))
-    return order, np.append(fronts[rank, 0], n), number[fronts[rank, 2]]
+    return order, np.append(fronts[rank, 0], len(order)), number[fronts[rank, 2]]
 
 
 @njit(cache=True)

@@ -64,8 +64,8 @@ def clocked(times: dict[str, float], name: str, run: Callable[[], Any]) -> Any:
     return result
 
 
-def way(path: Path, frame: mc.Template, steep: bool) -> dict[str, float]:
-    """CPU seconds of each stage from the file to the image, the maps beside it."""
+def to_image(path: Path, frame: mc.Template) -> tuple[dict[str, float], Surface]:
+    """CPU seconds of each stage from the file to the image, and the surface that was mapped."""
     times: dict[str, float] = {}
     surface = clocked(times, "load", lambda: mc.load(path))
     clocked(times, "check", lambda: mc.check(Surface(surface.vertices, surface.faces)))
@@ -78,7 +78,12 @@ def way(path: Path, frame: mc.Template, steep: bool) -> dict[str, float]:
         raise SystemExit("the map folds, or the image is empty: no time counts")
     times["file to image"] = sum(t for name, t in times.items() if name != "check")
     times["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    again = Surface(mended.vertices, mended.faces)
+    return times, Surface(mended.vertices, mended.faces)
+
+
+def way(path: Path, frame: mc.Template, steep: bool) -> dict[str, float]:
+    """CPU seconds of each stage from the file to the image, the maps beside it."""
+    times, again = to_image(path, frame)
     disk = clocked(times, "conformal map", lambda: mc.conformal_map(again, domain="disk"))
     if steep:
         right = disk.coordinates[disk.surface.faces, 0].mean(axis=1) > 0

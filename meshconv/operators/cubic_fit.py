@@ -14,6 +14,7 @@ from scipy import sparse
 from meshconv._types import FloatArray, IntArray
 from meshconv.errors import ArgumentError
 from meshconv.mesh.surface import Surface
+from meshconv.operators.cotangent import assemble
 from meshconv.operators.intrinsic import unit_scale
 
 _POWERS = [
@@ -28,7 +29,7 @@ _POWERS = [
     (0, 3),
 ]  # of x, y in a cubic
 _ENOUGH = 14  # neighbours for nine coefficients; with fewer, one more ring is taken
-_CHUNK = 20_000  # vertices fitted at once: bounds the memory
+_CHUNK = 4096  # vertices fitted at once: what the processor keeps at hand
 
 
 def fitted_curvatures(surface: Surface, rings: int) -> tuple[FloatArray, FloatArray, float]:
@@ -38,25 +39,25 @@ def fitted_curvatures(surface: Surface, rings: int) -> tuple[FloatArray, FloatAr
     if int(rings) != rings or rings < 1:
         raise ArgumentError(f"rings must be a positive integer, found {rings!r}")
     unit, scale = unit_scale(surface)
-    near = _neighbours(surface, int(rings))
+    step = _one_edge(surface)
     mean, gauss = np.zeros(surface.n_vertices), np.zeros(surface.n_vertices)
     for k in range(0, surface.n_vertices, _CHUNK):
         part = np.arange(k, min(k + _CHUNK, surface.n_vertices))
-        mean[part], gauss[part] = _fit_cubics(unit, part, near[part])
+        mean[part], gauss[part] = _fit_cubics(unit, part, _neighbours(step, part, int(rings)))
     return mean, gauss, scale
 
 
-def _neighbours(surface: Surface, rings: int) -> sparse.csr_array:
-    """Vertices within `rings` edges of each, itself included; up to two edges more where they are
-    too few.
+def _neighbours(step: sparse.csr_array, part: IntArray, rings: int) -> sparse.csr_array:
+    """Vertices within `rings` edges of each of a part, itself included; up to two edges more where
+    they are too few.
     """
-    step = (adjacency(surface) + sparse.eye_array(surface.n_vertices)).astype(bool).tocsr()
-    near = step
+    near = step[part]
     for _ in range(rings - 1):
         near = near @ step
     for _ in range(2):
         few = np.flatnonzero(np.diff(near.indptr) <= _ENOUGH)
-        select = sparse.coo_array((np.ones(len(few), bool), (few, few)), shape=near.shape).tocsr()
+        where = (np.ones(len(few), bool), (few, few))
+        select = sparse.coo_array(where, shape=(len(part), len(part))).tocsr()
         near = (near + select @ near @ step).tocsr()
     return near
 
@@ -133,8 +134,16 @@ def _dot(u: FloatArray, v: FloatArray) -> FloatArray:
 
 def adjacency(surface: Surface) -> sparse.csr_array:
     """Return the matrix (V, V) with a one for each edge, both ways."""
-    i, j = surface.edges.T
-    ones = np.ones(2 * len(i))
-    return sparse.coo_array(
-        (ones, (np.r_[i, j], np.r_[j, i])), shape=(surface.n_vertices,) * 2
-    ).tocsr()
+    near = _one_edge(surface).astype(np.float64)
+    near.setdiag(0.0)
+    near.eliminate_zeros()
+    return near
+
+
+def _one_edge(surface: Surface) -> sparse.csr_array:
+    """The matrix (V, V) that is true where an edge joins two vertices, and on its diagonal."""
+    faces = surface.faces
+    sides = assemble(faces, np.ones(faces.shape), surface.n_vertices, 1.0)
+    return sparse.csr_array(
+        (np.ones(sides.nnz, dtype=bool), sides.indices, sides.indptr), shape=sides.shape
+    )

@@ -17,7 +17,7 @@ _LARGE = 8.0  # degrees of mean angle error above which a map is compared with t
 _FAR = 2.0  # times the free map's error, above which another domain is better
 _COARSE = 100  # faces below which the few angles of a map say little ...
 _VERY_LARGE = 30.0  # ... unless they are off by more than this
-_LOOKED_AT = 20_000  # faces, evenly over their numbers: enough for a mean
+_LOOKED_AT = 10_000  # faces, evenly over their numbers: enough for a mean
 
 
 def warn_if_poor(

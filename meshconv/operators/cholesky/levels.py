@@ -12,7 +12,7 @@ AnyInt = NDArray[np.signedinteger[Any]]
 
 LEVELS = 64  # places that are compared at most, within a standard deviation of the middle
 _FINE = 0.5  # of the square root of a set: its levels, each about an edge of a surface wide
-_FEW = 1000  # unknowns from which mean, deviation and connections per level are taken, about
+_FEW = 250  # unknowns from which mean, deviation and connections per level are taken, about
 _LEAST, _BALANCE = 0.25, 1.5  # share of the smaller side at least; price of sides that differ
 
 

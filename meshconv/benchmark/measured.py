@@ -16,6 +16,8 @@ from meshconv.benchmark.task import Part, Task, UnfitTaskError
 from meshconv.benchmark.trained import Trained
 from meshconv.datasets.scan import Population
 from meshconv.io.atomic import write_bytes_atomic
+from meshconv.stats.measure_families import families
+from meshconv.stats.measure_logistic import LogisticModel
 from meshconv.stats.measure_model import MeasureModel
 from meshconv.stats.shape_measures import MEASURES, shape_measures
 from meshconv.train.scans import EXPECTED
@@ -45,12 +47,33 @@ def measured_logistic(
     columns = _columns(task, chosen)
     start = time.process_time()
     x = _values(task.train, columns)
-    model = MeasureModel.fit(
+    model = LogisticModel.fit(
         x, task.train.labels, subjects=task.train.subjects, balanced=False, seed=seed
     )
     return Trained(
         lambda part: np.asarray(softmax(model.logits(_values(part, columns)), axis=1)),
         model.weights.size + model.bias.size,
+        seconds=time.process_time() - start,
+    )
+
+
+def measured_model(task: Task, seed: int, epochs: int) -> Trained:
+    """`MeasureModel`, what the classifier has beside its network: logistic regression, and a kernel
+    on families of measures.
+    """
+    columns = _columns(task, any_measure)
+    start = time.process_time()
+    model = MeasureModel.fit(
+        _values(task.train, columns),
+        task.train.labels,
+        subjects=task.train.subjects,
+        balanced=False,
+        seed=seed,
+        family=families(task.measures),
+    )
+    return Trained(
+        lambda part: np.asarray(softmax(model.logits(_values(part, columns)), axis=1)),
+        sum(array.size for array in model.arrays().values()),
         seconds=time.process_time() - start,
     )
 

@@ -27,6 +27,7 @@ from meshconv.benchmark.linear import (
 from meshconv.benchmark.measured import (
     harmonic,
     measured_logistic,
+    measured_model,
     measured_trees,
     scale_free,
 )
@@ -243,6 +244,7 @@ def _on_meshes(name: str, task: Task, seed: int, epochs: int) -> Trained:
 OTHERS: dict[str, Model] = {
     "plain 33, 8 x wider": partial(decnn, width=round(8 * math.sqrt(8)), **PLAIN),
     "measures + logistic": measured_logistic,
+    "measures + logistic + kernel": measured_model,
     "scale-free measures + logistic": partial(measured_logistic, chosen=scale_free),
     "SPHARM energies + logistic": partial(measured_logistic, chosen=harmonic),
     "measures + boosted trees": measured_trees,
@@ -263,6 +265,7 @@ OTHERS: dict[str, Model] = {
 # without chance: one row whatever the seed
 DETERMINISTIC = (
     "measures + logistic",
+    "measures + logistic + kernel",
     "scale-free measures + logistic",
     "SPHARM energies + logistic",
     "PCA 99.9 % + logistic",

@@ -49,7 +49,8 @@ def load_task(
         learn from and `n` to test), ``faces:EFFECT:MM:variants`` (with mirrored, denser and coarser
         test scans), ``kinds:EFFECT:MM[:SEED]`` (`FactorialFaces`: groups alike in their means, or
         all eight mean effects at once; other faces for each seed, `n` to learn from, half as many
-        to test, in a frame made of eight that are learned from), ``mnist``, ``pneumonia``,
+        to test, in a frame made of eight that are learned from; with ``:perfect`` behind the seed
+        in that of the generator's mean, which no user has), ``mnist``, ``pneumonia``,
         ``cluttered``, ``cells`` (which kind of blood cell),
         ``platelets`` (is there one in this field of blood, and where), or ``adrenal`` (official
         split). ``:shuffled`` behind it shuffles the training labels.
@@ -116,20 +117,26 @@ def _faces(rest: list[str], n: int, cache: Path, workers: int) -> Task:
 
 
 def _kinds(rest: list[str], n: int, cache: Path, workers: int) -> Task:
-    if len(rest) not in (2, 3) or rest[0] not in (*KINDS, *EFFECTS):
+    perfect = rest[3:] == ["perfect"]
+    if len(rest) - perfect not in (2, 3) or rest[0] not in (*KINDS, *EFFECTS):
         raise ArgumentError(
-            f"kinds:EFFECT:MM[:SEED] needed, effects {', '.join((*KINDS, *EFFECTS))}; found"
-            f" kinds:{':'.join(rest)}"
+            f"kinds:EFFECT:MM[:SEED[:perfect]] needed, effects {', '.join((*KINDS, *EFFECTS))};"
+            f" found kinds:{':'.join(rest)}"
         )
-    effect, amplitude, seed = rest[0], float(rest[1]), int(rest[2]) if len(rest) == 3 else 0
+    effect, amplitude, seed = rest[0], float(rest[1]), int(rest[2]) if len(rest) > 2 else 0
     effects = KINDS if effect in KINDS else EFFECTS
-    name = f"{'kinds' if effects is KINDS else 'means'}_{amplitude:g}_{{}}_{n}{{}}.npz"
+    kind = ("kinds" if effects is KINDS else "means") + "_perfect" * perfect
+    name = f"{kind}_{amplitude:g}_{{}}_{n}{{}}.npz"
 
     def faces(first: int, count: int) -> FactorialFaces:
         return FactorialFaces(count, effects, amplitude, seed=first + 1000 * seed)
 
     learned = faces(TRAIN_SEED, n)
-    template = _frame_of(learned, cache / "parts" / name.format(learned.seed, "_frame"))
+    template = (
+        mc.Template.from_surface(learned.model.mean)
+        if perfect
+        else _frame_of(learned, cache / "parts" / name.format(learned.seed, "_frame"))
+    )
 
     def part(scans: FactorialFaces) -> Part:
         def ready() -> Prepared:

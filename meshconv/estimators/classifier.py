@@ -62,7 +62,8 @@ class SurfaceClassifier(ClassifierMixin, SurfaceEstimator):
     repair : bool
         Mend scans first.
     measures : bool or 'axial'
-        Let `shape_measures` of each scan speak beside the network: a logistic regression of them,
+        Let `shape_measures` of each scan speak beside the network: a logistic regression and a
+        kernel on families of them (`meshconv.stats.measure_model.MeasureModel`),
         and the share of it in the answer (0, a quarter, .. all) that has the least loss on the
         share `validation` of the training scans; costs about one fit more. ``axial``: with the
         measures of sections across z, for organs in the pose of the scanner. For organs without

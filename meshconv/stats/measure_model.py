@@ -1,72 +1,40 @@
-"""Classes from measures: logistic regression of their normal scores, as arrays."""
+"""`MeasureModel`: classes from measures, by logistic regression and by a kernel together."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import log_softmax, ndtri
+from numpy.typing import NDArray
+from scipy.special import log_softmax
 
 from meshconv._check import FloatArray, IntArray
-from meshconv.errors import ArgumentError
 from meshconv.stats.folds import grouped_folds, rarest
+from meshconv.stats.measure_kernel import FamilyKernel
+from meshconv.stats.measure_logistic import LogisticModel, logistic
+from meshconv.stats.measure_machine import KernelMachine
+from meshconv.stats.normal_scores import NormalScores
 
-_KNOTS = 101
-_END = 0.005  # nearest to 0 and 1 that a share comes
-STRENGTHS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)  # C of scikit-learn
-
-
-@dataclass(frozen=True, eq=False)
-class NormalScores:
-    """Each column by its rank among those that it was made of, as a standard normal number.
-
-    So units, tails and outliers do not matter: any increasing function of a measure gives the same.
-
-    Attributes
-    ----------
-    knots : (101, M) float64
-        Quantiles of each column.
-    """
-
-    knots: FloatArray
-
-    @classmethod
-    def of(cls, x: FloatArray) -> Self:
-        """Return the scores by the rows of x (n, M)."""
-        return cls(np.quantile(x, np.linspace(0, 1, _KNOTS), axis=0))
-
-    def __call__(self, x: FloatArray) -> FloatArray:
-        """Return the scores of x (n, M); equal values have the mean of their ranks."""
-        grid = np.linspace(0, 1, _KNOTS)
-        shares = np.empty_like(x, dtype=np.float64)
-        for k, knots in enumerate(self.knots.T):
-            up = np.interp(x[:, k], knots, grid)
-            down = np.interp(-x[:, k], -knots[::-1], -grid[::-1])
-            shares[:, k] = (up - down) / 2
-        constant = self.knots[0] == self.knots[-1]
-        scores = ndtri(np.clip(shares, _END, 1 - _END))
-        return np.where(constant, 0.0, scores)
+_FREE = 100.0  # C of what makes logits of least squares: hardly a penalty
 
 
 @dataclass(frozen=True, eq=False)
 class MeasureModel:
-    """A multinomial logistic regression on normal scores of measures.
+    """The geometric mean of two probabilities: of a logistic regression, which sees a trend in each
+    measure, and of a ridge regression on a `FamilyKernel`, which sees what is not one.
 
     Attributes
     ----------
-    scores : NormalScores
-    weights : (M, K) float64
-    bias : (K,) float64
-    strength : float
-        Chosen by the likelihood on inner folds, no subject on both sides.
+    logistic : LogisticModel
+    machine : KernelMachine, optional
+        Its outputs are logits, from what it says of subjects it has not seen; None where a class
+        has a single subject.
     """
 
-    scores: NormalScores
-    weights: FloatArray
-    bias: FloatArray
-    strength: float
+    logistic: LogisticModel
+    machine: KernelMachine | None
 
     @classmethod
     def fit(
@@ -77,18 +45,16 @@ class MeasureModel:
         subjects: Sequence[Any] | None = None,
         balanced: bool = True,
         seed: int = 0,
+        family: IntArray | None = None,
     ) -> Self:
         """Return what measures (n, M) say of classes (n,), 0..K-1.
 
         Parameters
         ----------
-        measures : (n, M) float64
-        index : (n,) int64
-        subjects : sequence of n, optional
-        balanced : bool
-            Whether rare classes weigh more.
-        seed : int
-            Of the inner folds.
+        measures, index, subjects, balanced, seed
+            See `LogisticModel.fit`.
+        family : (M,) int64, optional
+            See `meshconv.stats.measure_families.families`; all are one by default.
 
         Raises
         ------
@@ -104,46 +70,86 @@ class MeasureModel:
         >>> float((model.logits(x).argmax(axis=1) == y).mean()) > 0.9
         True
         """
-        bad = np.argwhere(~np.isfinite(measures))
-        if len(bad):
-            row, column = bad[0].tolist()
-            raise ArgumentError(f"measure {column} of scan {row} is not finite", count=len(bad))
-        weight = "balanced" if balanced else None
-        fewest = rarest(index, subjects)[0]
-        losses = np.zeros(len(STRENGTHS))
-        for rows, held in (
-            grouped_folds(index, subjects, folds=min(5, fewest), seed=seed) if fewest > 1 else ()
-        ):
-            if len(np.unique(index[rows])) < len(np.unique(index)):
-                continue
-            scores = NormalScores.of(measures[rows])
-            learn, judge = scores(measures[rows]), scores(measures[held])
-            for k, strength in enumerate(STRENGTHS):
-                logits = judge @ (found := _logistic(learn, index[rows], strength, weight))[0]
-                own = log_softmax(logits + found[1], axis=1)[np.arange(len(held)), index[held]]
-                losses[k] -= (own * _weights(index, balanced)[held]).sum()
-        strength = STRENGTHS[int(losses.argmin())]
-        scores = NormalScores.of(measures)
-        return cls(scores, *_logistic(scores(measures), index, strength, weight), strength)
+        options: dict[str, Any] = {"balanced": balanced, "seed": seed}
+        linear = LogisticModel.fit(measures, index, subjects=subjects, **options)
+        options["family"] = family
+        shown, whose = _held_out(measures, index, subjects, options)
+        if len(np.unique(whose)) < int(index.max()) + 1:
+            return cls(linear, None)
+        slopes = logistic(shown, whose, _FREE, "balanced" if balanced else None)
+        return cls(linear, KernelMachine.of_classes(measures, index, **options).through(*slopes))
 
     def logits(self, measures: FloatArray) -> FloatArray:
         """Return the logits (n, K) of measures (n, M)."""
-        return np.asarray(self.scores(measures) @ self.weights + self.bias)
+        linear = log_softmax(self.logistic.logits(measures), axis=1)
+        if self.machine is None:
+            return np.asarray(linear)
+        return np.asarray((linear + log_softmax(self.machine(measures), axis=1)) / 2)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays that it is made of, by name."""
+        linear, machine = self.logistic, self.machine
+        found = {"knots": linear.scores.knots, "weights": linear.weights, "bias": linear.bias}
+        if machine is None:
+            return found
+        kernel = machine.kernel
+        return {
+            **found,
+            "kernel.knots": kernel.scores.knots,
+            "kernel.rows": kernel.rows,
+            "kernel.family": kernel.family,
+            "kernel.weights": kernel.weights,
+            "machine.weights": machine.weights,
+            "machine.bias": machine.bias,
+        }
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]], strength: float) -> Self:
+        """Return what `arrays` are of.
+
+        Raises
+        ------
+        ValueError
+            If their shapes do not go together.
+        """
+        knots, weights, bias = (arrays[name] for name in ("knots", "weights", "bias"))
+        if knots.shape[1:] != weights.shape[:1] or weights.shape[1:] != bias.shape:
+            raise ValueError(f"measures of shapes {knots.shape}, {weights.shape}, {bias.shape}")
+        linear = LogisticModel(NormalScores(knots), weights, bias, strength)
+        return cls(linear, _machine(arrays, weights.shape) if "kernel.rows" in arrays else None)
 
 
-def _weights(index: IntArray, balanced: bool) -> FloatArray:
-    count = np.bincount(index)
-    return (1 / count[index] if balanced else np.ones(len(index))).astype(np.float64)
+def _machine(arrays: Mapping[str, NDArray[Any]], shape: tuple[int, ...]) -> KernelMachine:
+    names = ("kernel.knots", "kernel.rows", "kernel.family", "kernel.weights")
+    knots, rows, family, shares = (arrays[name] for name in names)
+    weights, bias = arrays["machine.weights"], arrays["machine.bias"]
+    measures, classes = shape
+    found = (knots.shape[1:], rows.shape, family.shape, weights.shape, bias.shape)
+    n = len(rows)
+    if found != ((measures,), (n, measures), (measures,), (n, classes), (classes,)):
+        raise ValueError(f"a kernel of shapes {found}, measures of {shape}")
+    if family.min() < 0 or family.max() != len(shares) - 1:
+        raise ValueError(f"{len(shares)} families, numbered up to {family.max()}")
+    return KernelMachine(FamilyKernel(NormalScores(knots), rows, family, shares), weights, bias)
 
 
-def _logistic(
-    x: FloatArray, index: IntArray, strength: float, weight: str | None
-) -> tuple[FloatArray, FloatArray]:
-    """Return weights (M, K) and bias (K,); of two classes half the logit each way."""
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(C=strength, max_iter=3000, class_weight=weight).fit(x, index)
-    if len(model.classes_) > 2:
-        return model.coef_.T, model.intercept_
-    half = np.array([-0.5, 0.5])
-    return model.coef_.T * half, model.intercept_ * half
+def _held_out(
+    measures: FloatArray,
+    index: IntArray,
+    subjects: Sequence[Any] | None,
+    options: dict[str, Any],
+) -> tuple[FloatArray, IntArray]:
+    """Return what a kernel says of scans whose subjects it has not seen, and their classes;
+    nothing where a class has a single subject.
+    """
+    fewest, classes = rarest(index, subjects)[0], int(index.max()) + 1
+    shown, whose = [np.zeros((0, classes))], [index[:0]]
+    if fewest > 1:
+        split = grouped_folds(index, subjects, folds=min(5, fewest), seed=options["seed"])
+        for rows, held in split:
+            if len(np.unique(index[rows])) < classes:
+                continue
+            machine = KernelMachine.of_classes(measures[rows], index[rows], **options)
+            shown.append(machine(measures[held]))
+            whose.append(index[held])
+    return np.concatenate(shown), np.concatenate(whose)

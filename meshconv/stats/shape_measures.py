@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from meshconv._check import FloatArray, as_array, require_kind
+from meshconv._check import FloatArray, IntArray, as_array, require_kind
 from meshconv.errors import ArgumentError, TopologyError
 from meshconv.mesh.surface import Surface
+from meshconv.stats.measure_families import families
 from meshconv.stats.measured_body import (
     DEGREE,
     GROUPS,
@@ -270,3 +271,18 @@ def _quantiles(prefix: str, of: tuple[int, ...], what: str) -> list[Measure]:
 MEASURES: dict[str, Measure] = {
     one.name: one for one in (*_size(), *_factors(), *_bending(), *_mapped(), *_cut())
 }
+
+_DISK_LACKS = ("mean_thickness", "thickness_", "position_", "conformal_harmonic_", "section_")
+
+
+def families_of(count: int) -> IntArray:
+    """Return the families of so many measures, (M,), where their names are not at hand: of disks,
+    of closed surfaces, or of these with sections. Other columns are one family.
+    """
+    axial = [name for name in MEASURES if name != "border_length"]
+    closed = [name for name in axial if not name.startswith("section_")]
+    disk = [name for name in MEASURES if not name.startswith(_DISK_LACKS)]
+    for names in (disk, closed, axial):
+        if len(names) == count:
+            return families(names)
+    return np.zeros(count, dtype=np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -12,29 +12,31 @@ from scipy.special import log_softmax
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.errors import ArgumentError
-from meshconv.stats.measure_model import MeasureModel, NormalScores
+from meshconv.stats.measure_model import MeasureModel
 from meshconv.train.stacking import stacked
 
+_PREFIX = "blend."
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Measures (n, M) of scans, their classes (n,) and whom they are of."""
+    """Measures (n, M) of scans, their families (M,), their classes (n,) and whom they are of."""
 
     values: FloatArray
+    family: IntArray
     index: IntArray
     subjects: tuple[str, ...]
 
     def take(self, rows: IntArray) -> Measured:
         """Return those of some of the scans."""
         whom = tuple(self.subjects[int(k)] for k in rows)
-        return Measured(self.values[rows], self.index[rows], whom)
+        return replace(self, values=self.values[rows], index=self.index[rows], subjects=whom)
 
     def model(self, balanced: bool, seed: int) -> MeasureModel:
         """Return what they say of the classes."""
-        whom, index = self.subjects, self.index
-        return MeasureModel.fit(self.values, index, subjects=whom, balanced=balanced, seed=seed)
+        options: dict[str, Any] = {"balanced": balanced, "seed": seed, "family": self.family}
+        return MeasureModel.fit(self.values, self.index, subjects=self.subjects, **options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,27 +89,24 @@ class Blend:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as JSON values."""
-        return {"share": self.share, "strength": self.model.strength}
+        return {"share": self.share, "strength": self.model.logistic.strength}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by the names they have in a file."""
-        model = self.model
-        return {
-            "blend.knots": model.scores.knots,
-            "blend.weights": model.weights,
-            "blend.bias": model.bias,
-        }
+        return {f"{_PREFIX}{name}": value for name, value in self.model.arrays().items()}
 
     @classmethod
     def of(cls, figures: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Return what `as_dict` and `arrays` are of."""
-        knots, weights, bias = (arrays[f"blend.{name}"] for name in ("knots", "weights", "bias"))
-        if knots.shape[1:] != weights.shape[:1] or weights.shape[1:] != bias.shape:
-            raise ValueError(f"measures of shapes {knots.shape}, {weights.shape}, {bias.shape}")
         share, strength = float(figures["share"]), float(figures["strength"])
         if not 0 <= share <= 1:
             raise ValueError(f"measures with a share of {share}")
-        return cls(MeasureModel(NormalScores(knots), weights, bias, strength), share)
+        own = {
+            name.removeprefix(_PREFIX): value
+            for name, value in arrays.items()
+            if name.startswith(_PREFIX)
+        }
+        return cls(MeasureModel.of(own, strength), share)
 
 
 def blended(raw: FloatArray, known: FloatArray, share: float) -> FloatArray:

@@ -23,6 +23,7 @@ from meshconv.nn.ensemble import Ensemble
 from meshconv.registration.frame import Frame
 from meshconv.stats.evidence import find_evidence
 from meshconv.stats.folds import grouped_folds, rarest
+from meshconv.stats.shape_measures import families_of
 from meshconv.train.blend import Blend, Measured, measured_rows
 from meshconv.train.config import Settings
 from meshconv.train.dataset import Standardizer
@@ -181,7 +182,9 @@ def _blend(study: Study, head: str) -> Blend:
     if not isinstance(study.target, ClassTarget):
         raise ArgumentError("measures=True is for classes")
     config, prepared = study.settings.train, study.prepared
-    measured = Measured(measured_rows(prepared.measures), study.target.index, prepared.subjects)
+    values = measured_rows(prepared.measures)
+    family = families_of(values.shape[1])
+    measured = Measured(values, family, study.target.index, prepared.subjects)
     rows, held = study.halves()
     raw = raw_outputs(_trained(study.take(rows), head), prepared.take(held).images)
     balanced = config.class_weight == "balanced"

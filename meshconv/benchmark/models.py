@@ -19,11 +19,7 @@ from torch.nn import functional
 
 import meshconv as mc
 from meshconv._check import FloatArray
-from meshconv.benchmark.linear import (
-    chosen_pixels,
-    kernel_machine,
-    principal_components,
-)
+from meshconv.benchmark.linear import chosen_pixels, kernel_machine, principal_components
 from meshconv.benchmark.measured import (
     harmonic,
     measured_logistic,

@@ -120,8 +120,7 @@ def _quality(study: Study, *, shown: bool) -> AnyQuality | None:
     """Return how good networks are that learned from all folds but one, on that one; None if that
     is not asked for, or a class has too few subjects, or all of them lie in one fold.
     """
-    train_config, whom = study.settings.train, study.prepared.subjects
-    strata = study.strata
+    train_config, whom, strata = study.settings.train, study.prepared.subjects, study.strata
     fewest = rarest(strata, whom)[0]
     folds = min(train_config.verdict, fewest)
     left = fewest - math.ceil(fewest / max(folds, 1))  # of that class to learn from
@@ -182,14 +181,12 @@ def _blend(study: Study, head: str) -> Blend:
     if not isinstance(study.target, ClassTarget):
         raise ArgumentError("measures=True is for classes")
     config, prepared = study.settings.train, study.prepared
-    values = measured_rows(prepared.measures)
-    family = families_of(values.shape[1])
-    measured = Measured(values, family, study.target.index, prepared.subjects)
+    values, whom = measured_rows(prepared.measures), prepared.subjects
+    measured = Measured(values, families_of(values.shape[1]), study.target.index, whom)
     rows, held = study.halves()
     raw = raw_outputs(_trained(study.take(rows), head), prepared.take(held).images)
-    balanced = config.class_weight == "balanced"
-    blend = Blend.fit(measured, rows, held, raw, balanced=balanced, seed=config.seed)
-    return Ranks.here().from_first(lambda: blend)
+    how: dict[str, Any] = {"balanced": config.class_weight == "balanced", "seed": config.seed}
+    return Ranks.here().from_first(lambda: Blend.fit(measured, rows, held, raw, **how))
 
 
 def _trained(

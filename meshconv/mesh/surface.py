@@ -107,6 +107,12 @@ class Surface:
         object.__setattr__(surface, "faces", _frozen(faces))
         return surface
 
+    def _moved(self, vertices: FloatArray) -> Surface:
+        """The same faces, their vertices moved as a whole: how they hang together is known."""
+        surface = Surface._known(vertices, self.faces)
+        object.__setattr__(surface, "topology", self.topology.moved(vertices))
+        return surface
+
     def __reduce__(self) -> tuple[Any, ...]:  # without what can be computed again
         return Surface._known, (self.vertices, self.faces)
 

@@ -30,6 +30,12 @@ class Topology:
     def __init__(self, vertices: FloatArray, faces: IntArray) -> None:
         self.vertices, self.faces = vertices, faces
 
+    def moved(self, vertices: FloatArray) -> Topology:
+        """Return that of the same faces, their vertices moved, without looking at them again."""
+        topology = Topology(vertices, self.faces)
+        topology.__dict__["_stars"] = self._stars
+        return topology
+
     @property
     def coherent(self) -> bool:
         """Every vertex in a face has one fan of faces, and neighbours agree on the outside."""

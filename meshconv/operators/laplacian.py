@@ -70,7 +70,7 @@ def robust_laplacian(surface: Surface) -> sparse.csr_array:
     """
     try:
         laplacian = cotangent_laplacian(surface)
-        if float(np.abs(laplacian.data).max()) < 1 / _THIN:
+        if max(float(laplacian.data.max()), -float(laplacian.data.min())) < 1 / _THIN:
             return laplacian
     except DegenerateError:
         pass

@@ -152,3 +152,13 @@ def test_the_call_of_repair_keeps_the_kind(kind, call):
         np.concatenate([SHEETS[kind].faces, SHEETS[kind].faces + SHEETS[kind].n_vertices]),
     )
     assert two.topology.repair_call == "meshconv.repair(surface)"
+
+
+def test_what_is_moved_hangs_together_as_before() -> None:
+    surface = SHEETS["annulus"]
+    moved = surface._moved(surface.vertices * 3.0 + 1.0)
+    fresh = Surface(moved.vertices, moved.faces)
+    assert moved.topology._stars is surface.topology._stars
+    assert moved.topology.is_sheet and moved.n_vertices == fresh.n_vertices
+    for found, expected in zip(moved.boundary_loops, fresh.boundary_loops, strict=True):
+        np.testing.assert_array_equal(found, expected)

@@ -139,6 +139,7 @@ def _mapped(
 ) -> Parameterization:
     used, kept = _referenced(surface)
     unit, kept = in_memory_order(normalised(used), kept)
+    unit = surface._moved(unit.vertices) if unit.faces is surface.faces else unit
     try:
         if domain == "sphere":
             require_sphere(unit, kept)

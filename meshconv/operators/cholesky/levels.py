@@ -56,45 +56,50 @@ def best_level(
     """What the best level along an axis costs and where it lies; infinity where the axis has more
     than `most` squared connections a level.
     """
-    points, crossing = space
-    few, mean, deviation = per_level(points, crossing, some, d)
+    few, mean, deviation = per_level(space[0], space[1], some, d)
     if not few <= most or not deviation > 0.0:
         return np.inf, 0.0
     levels = min(LEVELS, int(_FINE * len(some) ** 0.5))
     first, width = mean - deviation, 2.0 * deviation / levels
-    bins = counts[:, : levels + 2]
-    count_levels(points[:, d], crossing[:, d], some, bins, first, width)
-    score, k = cheapest(bins, width)
+    count_levels(space, d, some, counts, levels + 2, first, width)
+    score, k = cheapest(counts, levels + 2, width)
     return score, first + (k - 0.5) * width
 
 
 @njit(cache=True)
 def count_levels(
-    x: NDArray[np.float64],
-    reach: NDArray[np.float64],
+    space: Any,
+    d: int,
     some: NDArray[np.int64],
     counts: NDArray[np.float64],
+    n: int,
     first: float,
     width: float,
 ) -> None:
-    """Count the unknowns in each level, and the connections that cross it.
+    """Count the unknowns in each of n levels along an axis, and the connections that cross it.
 
-    Connections within a level cross it by their share of its width; `reach` is how far those of an
-    unknown reach together.
+    Connections within a level cross it by their share of its width; the second of `space` is how
+    far those of an unknown reach together.
     """
-    counts[:] = 0.0
-    last = float(counts.shape[1] - 1)
+    points, reach = space
+    for k in range(n):
+        counts[0, k] = counts[1, k] = 0.0
+    last, scale = float(n - 1), 1.0 / width
     for v in some:
-        k = int(min(max((x[v] - first) / width + 1.0, 0.0), last))
+        k = int(min(max((points[v, d] - first) * scale + 1.0, 0.0), last))
         counts[0, k] += 1.0
-        counts[1, k] += reach[v]
+        counts[1, k] += reach[v, d]
 
 
 @njit(cache=True)
-def cheapest(counts: NDArray[np.float64], width: float) -> Any:
-    """The level in whose middle the fewest connections cross, sides that differ costing more."""
-    below, total, best, place = counts[0, 0], counts[0].sum(), np.inf, 0
-    for k in range(1, counts.shape[1] - 1):
+def cheapest(counts: NDArray[np.float64], n: int, width: float) -> Any:
+    """The level of n in whose middle the fewest connections cross, sides that differ costing
+    more.
+    """
+    below, total, best, place = counts[0, 0], 0.0, np.inf, 0
+    for k in range(n):
+        total += counts[0, k]
+    for k in range(1, n - 1):
         share = (below + 0.5 * counts[0, k]) / total
         if _LEAST < share < 1.0 - _LEAST:
             across = 1.0 + 0.5 * counts[1, k] / width

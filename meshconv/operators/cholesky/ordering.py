@@ -107,14 +107,14 @@ def _dissect(pattern: Any, space: Any, order: IntArray, fronts: IntArray, work: 
         low, high, parent = stack[waiting, 0], stack[waiting, 1], stack[waiting, 2]
         second = top = low
         if high - low > LEAF:
-            axis, place = _divide(space, order[low:high], label, sizes, work)
-            near = (space[0][:, axis], space[1][:, axis], place - _ROUNDING)
-            _separate(pattern, near, order[low:high], zone, label, sizes, lists[0])
+            some = order[low:high]
+            axis, place = _divide(space, some, label, sizes, work)
+            _separate(pattern, space, axis, place - _ROUNDING, some, zone, label, sizes, lists[0])
             if high - low > _REFINED:
                 refine(pattern, zone, label, sizes, lists)
             if sizes[2] <= _MOST * (high - low):
                 second, top = low + sizes[0], high - sizes[2]
-                _arrange(order[low:high], zone, label, sizes, lists[0])
+                _arrange(some, zone, label, sizes, lists[0])
             label += 3
         if top < high:
             fronts[count, 0], fronts[count, 1], fronts[count, 2] = top, high, parent
@@ -143,17 +143,18 @@ def _divide(space: Any, some: IntArray, label: int, sizes: IntArray, work: Any) 
         if score < best:
             best, along, place = score, d, level
     if best < np.inf:
-        _mark(points[:, along], some, place, np.int64(0), zone, label, sizes)
+        _mark(points, along, some, place, np.int64(0), zone, label, sizes)
         if sizes[0] > 0 and sizes[1] > 0:
             return along, place
-    place, equal = _middle(points[:, axis], some, scratch)
-    _mark(points[:, axis], some, place, equal, zone, label, sizes)
+    place, equal = _middle(points, axis, some, scratch)
+    _mark(points, axis, some, place, equal, zone, label, sizes)
     return axis, place
 
 
 @njit(cache=True)
 def _mark(
-    x: FloatArray,
+    points: FloatArray,
+    axis: int,
     some: IntArray,
     place: float,
     equal: int,
@@ -164,8 +165,9 @@ def _mark(
     """To the left goes what lies before the place, and the first `equal` of what lies at it."""
     left = 0
     for v in some:
-        first = x[v] < place
-        if x[v] == place and equal > 0:
+        x = points[v, axis]
+        first = x < place
+        if x == place and equal > 0:
             first, equal = True, equal - 1
         zone[v] = label if first else label + 1
         left += first
@@ -173,23 +175,23 @@ def _mark(
 
 
 @njit(cache=True)
-def _middle(x: FloatArray, some: IntArray, scratch: FloatArray) -> Any:
+def _middle(points: FloatArray, axis: int, some: IntArray, scratch: FloatArray) -> Any:
     """The median, and how many of what lies at it belong to the smaller half."""
     n = len(some)
     for k in range(n):
-        scratch[k] = x[some[k]]
-    place = _select(scratch[:n], n // 2)
+        scratch[k] = points[some[k], axis]
+    place = _select(scratch, n, n // 2)
     before = at = 0
     for v in some:
-        before += x[v] < place
-        at += x[v] == place
+        before += points[v, axis] < place
+        at += points[v, axis] == place
     return place, n // 2 - before if 4 * before < n else 0
 
 
 @njit(cache=True)
-def _select(x: FloatArray, k: int) -> float:
-    """The k-th smallest number (Hoare's quickselect); `x` is rearranged."""
-    low, high = 0, len(x) - 1
+def _select(x: FloatArray, n: int, k: int) -> float:
+    """The k-th smallest of the first n numbers (Hoare's quickselect); they are rearranged."""
+    low, high = 0, n - 1
     while low < high:
         pivot = x[(low + high) // 2]
         i, j = low, high
@@ -214,7 +216,9 @@ def _select(x: FloatArray, k: int) -> float:
 @njit(cache=True)
 def _separate(
     pattern: Any,
-    near: Any,
+    space: Any,
+    axis: int,
+    place: float,
     some: IntArray,
     zone: IntArray,
     label: int,
@@ -228,9 +232,9 @@ def _separate(
     across.
     """
     indptr, indices = pattern
-    x, reach, place = near
+    points, reach = space
     for v in some:
-        if zone[v] != label or x[v] + reach[v] < place:
+        if zone[v] != label or points[v, axis] + reach[v, axis] < place:
             continue
         chosen, across = v, 0
         for q in range(indptr[v], indptr[v + 1]):

@@ -36,8 +36,8 @@ def cut(
         np.empty(6, dtype=np.int32),
     )
     pattern = (graph.indptr, graph.indices)
-    everywhere = (*np.zeros((n, 3)).T[:2], -1.0) if near is None else near
-    _separate(pattern, everywhere, np.arange(n, dtype=np.int32), zone, 0, sizes, lists[0])
+    space, axis, place = ((np.zeros((n, 3)),) * 2, 0, -1.0) if near is None else near
+    _separate(pattern, space, axis, place, np.arange(n, dtype=np.int32), zone, 0, sizes, lists[0])
     if better:
         refine(pattern, zone, 0, sizes, lists)
     return zone, sizes, lists[0][: sizes[2]]
@@ -110,7 +110,7 @@ def test_what_reaches_less_far_than_the_cut_has_nothing_across(seed: int) -> Non
     graph, reach = triangulated(points[:, :2]), np.zeros_like(points)
     _crossings(graph.indptr, graph.indices, points, reach)
     left = points[:, 0] < 0.5
-    near = (points[:, 0], reach[:, 0], 0.5 - 1e-12)
+    near = ((points, reach), 0, 0.5 - 1e-12)
     for found, wanted in zip(
         cut(graph, left, better=False, near=near), cut(graph, left, better=False), strict=True
     ):

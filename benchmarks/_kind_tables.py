@@ -113,13 +113,15 @@ def meshings(rows: Sequence[Row], command: str) -> Table:
     columns = {
         "accuracy": "accuracy",
         "half as dense": "half as dense",
-        "half as dense, AUC": "its AUC",
+        "AUC": "AUC",
+        "half as dense, AUC": "half as dense",
         "accuracy, 400": "accuracy on 400",
         "calibration error, 400": "calibration error on 400",
         "half as dense, calibration error": "on half as dense",
     }
-    lines = [
-        [f"{row['effect']} 4 mm", row["learned"], *(shown(row[key], "{:.3f}") for key in columns)]
-        for row in rows
-    ]
-    return ["effect", "learned from", *columns.values()], lines, command
+    lines = []
+    for row in rows:
+        figures = [shown(row[key], "{:.3f}") if key in row else "-" for key in columns]
+        of = [f"{row['effect']} 4 mm", str(row["population"]), row["learned"]]
+        lines.append([*of, *figures])
+    return ["effect", "population", "learned from", *columns.values()], lines, command

@@ -23,6 +23,7 @@ from _common import RESULTS, one_thread
 one_thread()
 
 import torch
+from meshings import AS_THEY_COME, WHICH, judged, keep
 
 from meshconv.benchmark.effects import KINDS
 from meshconv.benchmark.page import (
@@ -35,7 +36,7 @@ from meshconv.benchmark.page import (
     table,
 )
 from meshconv.benchmark.run import Record, run, settings
-from meshconv.benchmark.task import Task
+from meshconv.benchmark.task import Part, Task
 from meshconv.benchmark.tasks import load_task
 from meshconv.datasets.morphable import EFFECTS
 from meshconv.viz.picture import save_figure
@@ -72,6 +73,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--cache", type=Path, default=Path("out/faces"))
     parser.add_argument("--name", default="kinds")
+    parser.add_argument(
+        "--kept",
+        type=Path,
+        help="folder for test faces half as dense, and 200 more of the first population: DECNN is"
+        " judged on them too, see meshings.py",
+    )
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
@@ -82,6 +89,18 @@ def main() -> None:
     def kept(task: Any, model: str, seed: int | None, fitted: Any) -> None:
         save_maps(maps, task, model, fitted.maps)
         print(as_text(table(record.rows)[-1:]), flush=True)
+        if args.kept and model == MAIN[0] and fitted.probabilities is not None:
+            effect, population = task.name.split(":")[1], int(task.name.split(":")[3])
+            which = dict(zip(WHICH, (effect, population, AS_THEY_COME), strict=True))
+            more = population == args.seeds[0]
+            found = judged(
+                lambda x: fitted.probabilities(Part(x, None)),
+                task,
+                population,
+                args.kept,
+                more=more,
+            )
+            keep({**which, **found, "CPU s": fitted.seconds})
 
     load = partial(load_task, n=args.scans, cache=args.cache)
     names: list[str] = []

@@ -7,7 +7,8 @@ many faces: does it hold, and are its probabilities honest?
 `SurfaceClassifier` by its defaults learns an effect (see kinds.py) of 400 faces, and is tested on
 200 others; on the same 200 as meshes of half as many vertices; and on 200 more, for the calibration
 error over 400. The frame is that of the faces that were learned from. With ``--learn``, these are
-meshes of half as many vertices. Each finished row is in results/meshings.json at once.
+meshes of half as many vertices. Each finished row is in results/meshings.json at once. (The same of
+a network that kinds.py fitted: ``kinds.py --kept``.)
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import argparse
 import json
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +31,14 @@ from verdicts import as_images
 
 import meshconv as mc
 from meshconv.benchmark.effects import KINDS, FactorialFaces
+from meshconv.benchmark.task import Task
 from meshconv.benchmark.tasks import TEST_SEED, TRAIN_SEED, VARIANTS, load_task
 from meshconv.stats.metrics import evaluate
 from meshconv.train.prepare import prepare
 
 MORE_SEED = 300  # of the 200 faces beside those of `TEST_SEED`
-
-
 AS_THEY_COME, COARSE = "as they come", "half as dense"
+WHICH = ("effect", "population", "learned")  # what names a row
 
 
 def pictures(
@@ -54,6 +56,38 @@ def pictures(
         return found["x"].astype(np.float32), found["y"]
 
 
+def judged(
+    said: Callable[[Any], Any], task: Task, population: int, kept: Path, *, more: bool = True
+) -> dict[str, Any]:
+    """Return how a model (images -> probabilities) does on the test faces of a task, on the same as
+    coarser meshes, and with 200 more.
+    """
+    effect = KINDS.index(task.name.split(":")[1])
+
+    def of(first: int, variant: str = "") -> tuple[Any, Any]:
+        images, codes = pictures(first, population, task.template, kept, variant)
+        return codes[:, effect], said(images)
+
+    plain, half = (task.test.labels, said(task.test.images)), of(TEST_SEED, COARSE)
+    found = {"200": evaluate(*plain), "half": evaluate(*half)}
+    figures = {
+        "accuracy": found["200"].accuracy,
+        "AUC": found["200"].auc,
+        "half as dense": found["half"].accuracy,
+        "half as dense, AUC": found["half"].auc,
+        "calibration error, 200": found["200"].calibration_error,
+        "half as dense, calibration error": found["half"].calibration_error,
+    }
+    if more:
+        pairs = zip(plain, of(MORE_SEED), strict=True)
+        both = evaluate(*(np.concatenate(parts) for parts in pairs))
+        figures |= {
+            "accuracy, 400": both.accuracy,
+            "calibration error, 400": both.calibration_error,
+        }
+    return figures
+
+
 def row(effect: str, population: int, learn: str, cache: Path, kept: Path) -> dict[str, Any]:
     """Fit and test."""
     task = load_task(f"kinds:{effect}:4:{population}", cache=cache)
@@ -65,32 +99,23 @@ def row(effect: str, population: int, learn: str, cache: Path, kept: Path) -> di
     model = mc.SurfaceClassifier(template=task.template, size=task.size, seed=population)
     model.fit(as_images(images), labels)
     seconds = time.process_time() - start
-
-    def judged(images: Any, labels: Any) -> tuple[Any, Any]:
-        return labels, model.predict_proba(as_images(images))
-
-    def of(first: int, variant: str = "") -> tuple[Any, Any]:
-        images, codes = pictures(first, population, task.template, kept, variant)
-        return judged(images, codes[:, KINDS.index(effect)])
-
-    plain, half = judged(task.test.images, task.test.labels), of(TEST_SEED, COARSE)
-    more = of(MORE_SEED)
-    both = tuple(np.concatenate(parts) for parts in zip(plain, more, strict=True))
-    found = {name: evaluate(*one) for name, one in (("200", plain), ("half", half), ("400", both))}
     return {
         "effect": effect,
         "population": population,
         "learned": learn,
-        "accuracy": found["200"].accuracy,
-        "half as dense": found["half"].accuracy,
-        "half as dense, AUC": found["half"].auc,
-        "accuracy, 400": found["400"].accuracy,
-        "calibration error, 200": found["200"].calibration_error,
-        "half as dense, calibration error": found["half"].calibration_error,
-        "calibration error, 400": found["400"].calibration_error,
+        **judged(lambda x: model.predict_proba(as_images(x)), task, population, kept),
         "verdict": str(model.quality_),
         "CPU s": seconds,
     }
+
+
+def keep(made: dict[str, Any]) -> None:
+    """Put a row in the place of an earlier one of the same fit, and write."""
+    path = RESULTS / "meshings.json"
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    rows = [one for one in rows if any(one[name] != made[name] for name in WHICH)] + [made]
+    print_table([made])
+    write("meshings", {"environment": environment("numpy", "torch"), "rows": rows})
 
 
 def main() -> None:
@@ -109,11 +134,8 @@ def main() -> None:
     for population in args.seeds:
         for effect in args.effects:
             known = {"effect": effect, "population": population, "learned": args.learn}
-            if any(known.items() <= one.items() for one in rows):
-                continue
-            rows.append(row(effect, population, args.learn, args.cache, args.kept))
-            print_table(rows[-1:])
-            write("meshings", {"environment": environment("numpy", "torch"), "rows": rows})
+            if not any(known.items() <= one.items() for one in rows):
+                keep(row(effect, population, args.learn, args.cache, args.kept))
 
 
 if __name__ == "__main__":

@@ -59,6 +59,8 @@ class SurfaceClassifier(ClassifierMixin, SurfaceEstimator):
         (and the cache) between fits.
     channels : tuple of str
         Of those that `meshconv.channels` gives.
+    detail : float
+        At which length normals are taken, a share of the side of the images, see `PrepareConfig`.
     repair : bool
         Mend scans first.
     measures : bool or 'axial'
@@ -130,6 +132,7 @@ class SurfaceClassifier(ClassifierMixin, SurfaceEstimator):
         backbone: str = NetworkConfig.backbone,
         template: Template | None = None,
         channels: tuple[str, ...] = PrepareConfig.channels,
+        detail: float = PrepareConfig.detail,
         repair: bool = PrepareConfig.repair,
         measures: bool | str = PrepareConfig.measures,
         mirror: bool = TrainConfig.mirror,

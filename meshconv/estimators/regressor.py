@@ -33,7 +33,7 @@ class SurfaceRegressor(RegressorMixin, SurfaceEstimator):
         as good by chance (``quality_``); 0 for none.
     size, network_size, density, ratio, warm_start, head, width, direct, emphasis, backbone
         As of `SurfaceClassifier`; the density starts from where images go with the measure.
-    template, channels, repair, mirror, epochs, batch_size, learning_rate, density_epochs
+    template, channels, detail, repair, mirror, epochs, batch_size, learning_rate, density_epochs
         As of `SurfaceClassifier`.
     noise, variation
         As of `SurfaceClassifier`; `variation` mixes differences of scans of about the same measure.
@@ -74,6 +74,7 @@ class SurfaceRegressor(RegressorMixin, SurfaceEstimator):
         backbone: str = NetworkConfig.backbone,
         template: Template | None = None,
         channels: tuple[str, ...] = PrepareConfig.channels,
+        detail: float = PrepareConfig.detail,
         repair: bool = PrepareConfig.repair,
         mirror: bool = TrainConfig.mirror,
         epochs: int = TrainConfig.epochs,

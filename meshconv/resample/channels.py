@@ -15,8 +15,8 @@ from meshconv.operators.thickness import local_thickness
 from meshconv.registration.frame import Frame
 from meshconv.resample.alignment import Alignment, align, centroid, vertex_areas
 
-_POSITION, _NORMAL = ("x", "y", "z"), ("normal_x", "normal_y", "normal_z")
-_DIFFERENCE = ("difference_x", "difference_y", "difference_z")
+POSITION, NORMAL = ("x", "y", "z"), ("normal_x", "normal_y", "normal_z")
+DIFFERENCE = ("difference_x", "difference_y", "difference_z")
 _CURVATURE = ("mean_curvature", "gaussian_curvature", "shape_index")
 
 
@@ -83,10 +83,10 @@ def channels(
 def field_names(surface: Surface, *, mapped: bool, framed: bool) -> tuple[str, ...]:
     """Return which fields there are of a surface with or without a map and a template."""
     return (
-        *_POSITION,
-        *_NORMAL,
+        *POSITION,
+        *NORMAL,
         *(("log_conformal_factor",) if mapped else ()),
-        *(_DIFFERENCE if framed else ()),
+        *(DIFFERENCE if framed else ()),
         *_CURVATURE,
         *(() if surface.boundary_loops else ("thickness",)),
     )
@@ -112,10 +112,10 @@ def fields_of(
     position, normal = surface.vertices - centroid(surface), surface.vertex_normals
     if alignment is not None:
         position, normal = (alignment.pose.directions(x) for x in (position, normal))
-        if asked & set(_DIFFERENCE):
-            fields |= dict(zip(_DIFFERENCE, alignment.difference.T, strict=True))
-    fields |= dict(zip(_POSITION, position.T, strict=True))
-    fields |= dict(zip(_NORMAL, normal.T, strict=True))
+        if asked & set(DIFFERENCE):
+            fields |= dict(zip(DIFFERENCE, alignment.difference.T, strict=True))
+    fields |= dict(zip(POSITION, position.T, strict=True))
+    fields |= dict(zip(NORMAL, normal.T, strict=True))
     if parameterization is not None and "log_conformal_factor" in asked:
         fields["log_conformal_factor"] = _log_conformal_factor(parameterization)
     if asked & set(_CURVATURE):

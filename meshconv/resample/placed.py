@@ -22,6 +22,7 @@ from meshconv.registration.preparation import power_of_ten, size_ratio
 from meshconv.registration.template_fit import Mirror, TemplateFit
 from meshconv.resample.alignment import Alignment, align
 from meshconv.resample.channels import chosen, field_names, fields_of
+from meshconv.resample.detail import image_at, needed
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.resampler import Resampler
 
@@ -111,9 +112,23 @@ class Placed:
         asked = chosen(names, there)
         return fields_of(self.surface, self.parameterization, self.alignment, asked, rings)
 
-    def image(self, names: Sequence[str] | None = None) -> GeometryImage:
-        """Return channels as an image in the frame."""
-        return self.resampler.to_image(self.channels(names))
+    def image(self, names: Sequence[str] | None = None, *, detail: float = 0.0) -> GeometryImage:
+        """Return channels as an image in the frame.
+
+        Parameters
+        ----------
+        names : sequence of str, optional
+            As of `channels`.
+        detail : float
+            0: fields as the vertices have them, linear between these. Else positions and
+            differences are read to second order, and normals are those of the surface in the image,
+            blurred to this standard deviation, a share of the side, where its mesh does not blur it
+            by more: meshes of any density look alike. What classifiers use is in `PrepareConfig`.
+        """
+        if not detail:
+            return self.resampler.to_image(self.channels(names))
+        asked = chosen(names, field_names(self.surface, mapped=True, framed=True))
+        return image_at(self.resampler, self.channels(needed(asked)), asked, detail)
 
 
 def place(

@@ -128,7 +128,7 @@ def explain(fitted: Fitted, scan: Any, *, method: str = "density") -> Explanatio
         given.surface, frame, size=how.size, mend=how.repair, mirror=given.mirrored
     )
     say_doubts([(given.name, placed.doubts)])
-    image = placed.image(how.channels)
+    image = placed.image(how.channels, detail=how.detail)
     task = fitted.network.tasks[0] if len(fitted.network.tasks) > 1 else None
     x = fitted.standardizer(image.channels[None].astype(np.float32))
     saliency = unit_range(attribute(fitted.network, x, method=method, task=task)[0])

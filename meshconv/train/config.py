@@ -38,6 +38,11 @@ class PrepareConfig:
         Nodes per side.
     channels : tuple of str
         Of those that `meshconv.channels` gives.
+    detail : float
+        At which length normals are taken, whatever mesh the scan has: the standard deviation of a
+        blur, as a share of the side, see `meshconv.resample.placed.Placed.image`; positions are
+        read to second order. 0: as the mesh has them; then what was learned on dense meshes does
+        not hold on coarse ones.
     repair : bool
         Mend the scan first (`meshconv.repair`); a scan that needs it and does not get it is
         refused.
@@ -48,6 +53,7 @@ class PrepareConfig:
 
     size: int = 129
     channels: tuple[str, ...] = CHANNELS
+    detail: float = 0.006
     repair: bool = True
     measures: bool | str = False
 
@@ -56,6 +62,7 @@ class PrepareConfig:
         grid_size(self.size)
         if not self.channels:
             raise ArgumentError("channels: at least one is needed")
+        in_range(self.detail, 0.0, 0.25, "detail")
         if self.measures not in MEASURED:
             raise ArgumentError(f"measures must be True, False or 'axial', found {self.measures!r}")
 

@@ -35,7 +35,7 @@ from meshconv.train.scan_measures import measures_of
 from meshconv.train.scans import EXPECTED, ScanLike, Unread, all_of, population_of, unread
 from meshconv.train.skipped import Skipped
 
-_VERSION = 3  # of the images: raise it when preparation gives other values
+_VERSION = 4  # of the images: raise it when preparation gives other values
 _IMAGE = "image.channels"  # what the arrays of a cache file are called
 _MEASURED = "measures"
 _DOUBTS = "doubts"
@@ -62,7 +62,7 @@ def prepare(
     template : Template
         The frame.
     config : PrepareConfig, optional
-        Size, channels, repair.
+        Size, channels, detail, repair.
     cache : str or PathLike, optional
         A folder of finished images, one file each, named by the content of scan, template and
         settings. A damaged one is made anew, with a `CacheWarning`. Several processes may share it.
@@ -134,7 +134,7 @@ def image_of(placed: Placed, config: PrepareConfig) -> GeometryImage:
     ArgumentError
         If there is no such channel, or no node lies on the scan.
     """
-    return placed.image(config.channels)
+    return placed.image(config.channels, detail=config.detail)
 
 
 @dataclass(frozen=True, eq=False)

@@ -166,6 +166,7 @@ def test_a_saved_classifier_answers_alike_and_a_changed_file_is_refused(
         lambda arrays, head: head.update(progress={"losses": [[]]}),
         lambda arrays, head: head.update(skipped=[[0, "a"]]),
         lambda arrays, head: head["settings"].update(width="wide"),
+        lambda arrays, head: head["settings"].pop("detail"),  # as before images had one detail
         lambda arrays, head: head.pop("classes"),
         lambda arrays, head: head.update(params=head.pop("settings")),
         lambda arrays, head: arrays.pop("standardizer.mean"),

@@ -92,6 +92,7 @@ def test_the_cache_answers_and_knows_what_it_depends_on(
         ([moved], CONFIG),
         ([replace(faces[0], mirrored=True)], CONFIG),
         (faces, replace(CONFIG, repair=False)),
+        (faces, replace(CONFIG, detail=0.01)),
     ):
         with pytest.raises(pytest.fail.Exception, match="computed again"):
             prepare(scans, template, config=config, cache=cache)

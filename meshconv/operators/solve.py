@@ -19,7 +19,7 @@ from meshconv._check import as_array, one_of
 from meshconv._types import BoolArray, FloatArray
 from meshconv.errors import ArrayTypeError, NonFiniteError, SolverError
 from meshconv.operators.cholesky import factor as cholesky
-from meshconv.operators.square import held_unknowns, mirrors, positions, square
+from meshconv.operators.square import beside_free, held_unknowns, mirrors, positions, square
 
 BACKENDS = ("auto", "superlu")
 _REFINE = 1e-12  # residuals above this are worth a step of iterative refinement,
@@ -229,12 +229,17 @@ class FixedValueSolver:
     def __init__(
         self, matrix: Any, fixed: ArrayLike, *, coordinates: ArrayLike | None = None
     ) -> None:
-        self._matrix = square(matrix)
-        self.fixed, held = held_unknowns(fixed, self._matrix.shape[0])
-        self.free = np.flatnonzero(~held)
+        A = square(matrix)
+        self._n = A.shape[0]
+        self.fixed, held = held_unknowns(fixed, self._n)
+        self.free, self._part = np.flatnonzero(~held), beside_free(A, held)
+        if not isinstance(self._part, slice):
+            A, held = square(A[self._part][:, self._part]), held[self._part]
+        self._matrix, self._held = A, held
         self._solver = None if held.all() else SPDSolver.__new__(SPDSolver)
         if self._solver is not None:
-            self._solver._begin(self._matrix, coordinates, "auto", held)
+            where = None if coordinates is None else positions(coordinates)[self._part]
+            self._solver._begin(A, where, "auto", held)
             self._solver.settle()
 
     @property
@@ -243,19 +248,18 @@ class FixedValueSolver:
         return 0.0 if self._solver is None else self._solver.residual
 
     def solve(self, values: ArrayLike, rhs: ArrayLike | None = None) -> FloatArray:
-        """Return x (n,) or (n, k) with x[fixed] = values (K,) or (K, k) and (L x - rhs)[free] =
-        0.
-        """
+        """Return x (n,) or (n, k): x[fixed] = values (K,) or (K, k), (L x - rhs)[free] = 0."""
         given = _right_hand_side(values, len(self.fixed), "values")
-        n = self._matrix.shape[0]
-        x = np.zeros((n, *given.shape[1:]))
+        x = np.zeros((self._n, *given.shape[1:]))
         x[self.fixed] = given
         if self._solver is not None:
-            b = self._matrix @ -x if given.any() else np.zeros_like(x)
+            here = x[self._part]
+            b = self._matrix @ -here if given.any() else np.zeros_like(here)
             if rhs is not None:
-                b += _right_hand_side(rhs, n)
-            x = self._solver.solve(b)
-            x[self.fixed] = given
+                b += _right_hand_side(rhs, self._n)[self._part]
+            found = self._solver.solve(b)
+            found[self._held] = here[self._held]
+            x[self._part] = found
         return x
 
 

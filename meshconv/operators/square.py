@@ -57,6 +57,14 @@ def held_unknowns(fixed: ArrayLike, n: int) -> tuple[IntArray, BoolArray]:
     return index.astype(np.int64), held
 
 
+def beside_free(A: Any, held: BoolArray) -> IntArray | slice:
+    """Return the free unknowns and those next to them, ascending, where these are few; else all."""
+    free = np.flatnonzero(~held)
+    if 2 * len(free) >= len(held):
+        return slice(None)
+    return np.union1d(A[free].indices, free)
+
+
 def positions(coordinates: ArrayLike) -> FloatArray:
     """Return where each unknown lies in space (n, d), checked."""
     points = np.ascontiguousarray(as_array(coordinates, "coordinates"), dtype=np.float64)

@@ -9,7 +9,7 @@ from scipy import sparse
 from meshconv.errors import ArgumentError, ArrayTypeError
 from meshconv.operators.cholesky import fronts
 from meshconv.operators.solve import FixedValueSolver
-from meshconv.operators.square import held_unknowns, square
+from meshconv.operators.square import beside_free, held_unknowns, square
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -39,6 +39,19 @@ def test_free_unknowns_solve_their_own_block(seed: int, kind: str) -> None:
     inner = dense[np.ix_(free, free)]
     expected = np.linalg.solve(inner, rhs[free] - dense[np.ix_(free, fixed)] @ values)
     np.testing.assert_allclose(found[free], expected, rtol=1e-10, atol=1e-14)
+
+
+def test_what_no_free_unknown_touches_plays_no_part() -> None:
+    path = sparse.diags_array(
+        [-np.ones(29), 2.0 * np.ones(30), -np.ones(29)], offsets=[-1, 0, 1], format="csr"
+    )
+    held = np.ones(30, dtype=bool)
+    held[[4, 5, 29]] = False
+    np.testing.assert_array_equal(beside_free(path, held), [3, 4, 5, 6, 28, 29])
+    values = np.arange(27.0)
+    x = FixedValueSolver(path, np.flatnonzero(held), coordinates=np.arange(30.0)).solve(values)
+    np.testing.assert_array_equal(x[held], values)
+    np.testing.assert_allclose(x[~held], [10 / 3, 11 / 3, 13.0], rtol=1e-14)
 
 
 @pytest.mark.parametrize("entry", [-1.0, 0.0])

@@ -17,7 +17,7 @@ import numpy as np
 
 from meshconv._check import FloatArray, IntArray
 from meshconv.maps.stay import SPHERE
-from meshconv.mesh.connectivity import counted_order
+from meshconv.mesh.vector import fixed
 
 _BARRIER = 0.1
 _FLAT = 1e-14  # area / longest side below which rounding decides the sign of an area
@@ -29,20 +29,36 @@ class Stars:
 
     Attributes
     ----------
-    face : (3F,) int64
-    ring : (3F, 2) int64
+    face : (3F,) int32
+    ring : (3F, 2) int32
         The two other corners, counter-clockwise.
     """
 
     def __init__(self, faces: IntArray, n: int) -> None:
-        self.face, corner = np.divmod(counted_order(faces.ravel()), 3)
-        self.start = np.append(0, np.cumsum(np.bincount(faces.ravel(), minlength=n)))
-        after = 3 * self.face[:, None] + (corner[:, None] + [1, 2]) % 3
-        self.ring = faces.ravel()[after]
+        self.start = np.zeros(n + 1, dtype=np.int64)
+        self.face = np.empty(3 * len(faces), dtype=np.int32)
+        self.ring = np.empty((3 * len(faces), 2), dtype=np.int32)
+        _collect(fixed(faces), self.start, self.face, self.ring)
 
     def at_corners(self, per_face: FloatArray) -> FloatArray:
         """Return values (F,) of the faces in rows, (3F,)."""
         return per_face[self.face]
+
+
+@nb.njit(cache=True)
+def _collect(faces, start, face, ring):  # type: ignore[no-untyped-def]
+    """Fill the rows, the faces of each vertex ascending; `start` is 0 before."""
+    n = len(start) - 1
+    for f in range(len(faces)):
+        for k in range(3):
+            start[faces[f, k]] += 1
+    for v in range(n):
+        start[v + 1] += start[v]  # where the rows of v end
+    for f in range(len(faces) - 1, -1, -1):
+        for k in range(3):
+            start[faces[f, k]] -= 1
+            s = start[faces[f, k]]
+            face[s], ring[s, 0], ring[s, 1] = f, faces[f, (k + 1) % 3], faces[f, (k + 2) % 3]
 
 
 @nb.njit(cache=True, inline="always")

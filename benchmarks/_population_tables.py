@@ -60,7 +60,7 @@ def raw(found: Mapping[str, Any]) -> Table:
     return head, rows, "python benchmarks/raw_scans.py spines ventricles"
 
 
-def tasks(found: Mapping[str, Any]) -> Table:
+def tasks(found: Mapping[str, Any], command: str = "") -> Table:
     """Populations by the benchmark command: images, measures and both."""
     rows = []
     keys = dict.fromkeys((row["task"], row["model"]) for row in found["rows"])
@@ -73,7 +73,25 @@ def tasks(found: Mapping[str, Any]) -> Table:
     head = ["data set", "model", "splits", "accuracy", "AUC", "calibration error"]
     head += ["training accuracy", "CPU minutes a split"]
     names = " ".join(dict.fromkeys(row["task"] for row in found["rows"]))
-    return head, rows, f"meshconv benchmark {names} --seeds 3 --out populations.json"
+    command = command or f"meshconv benchmark {names} --seeds 3 --out populations.json"
+    return head, rows, command
+
+
+def frames(found: Mapping[str, Any]) -> Table:
+    """The same faces in a frame made of training scans and in that of the generator's mean."""
+    cells = {(row["task"], row["model"]): row for row in found["rows"]}
+    rows = []
+    for (task, model), ours in cells.items():
+        best = cells.get((f"{task}:perfect", model))
+        if best is not None:
+            _, effect, size, _ = task.split(":")
+            shown = [f"{one[key]:.3f}" for key in ("accuracy", "auc") for one in (ours, best)]
+            rows.append([effect, size, model, *shown, f"{best['auc'] - ours['auc']:+.3f}"])
+    head = ["effect", "mm", "model", "accuracy", "in the perfect frame", "AUC"]
+    head += ["in the perfect frame", "loss of AUC"]
+    names = " ".join(dict.fromkeys(task for task, _ in cells))
+    models = " ".join(f"'{model}'" for model in dict.fromkeys(model for _, model in cells))
+    return head, rows, f"meshconv benchmark {names} --models {models} --out frames.json"
 
 
 def _over(rows: Sequence[Mapping[str, Any]], name: str) -> str:

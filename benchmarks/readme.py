@@ -31,6 +31,9 @@ OTHERS = (
     'python benchmarks/classify.py --effects cleft_like_L --models "points of the mesh"'
     ' "saliency sampler" "ResNet-18" "edges of the mesh" --seeds 1 --name classify_others'
 )
+DENSITIES = (
+    "meshconv benchmark ventricles finches --models 'DECNN 33' 'plain 33' --out populations.json"
+)
 SHIFTS = (
     "python benchmarks/kinds.py --seeds 3 --millimetres 2.5 --effects cleft_like_L saddle_nose"
     " micrognathia alar_widening hemimandible_R malar_flattening metopic_ridge hypertelorism"
@@ -371,6 +374,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "measures of populations": lambda: table(*populations.measured(read("populations"))),
     "raw scans": lambda: table(*populations.raw(read("raw_scans"))),
     "populations": lambda: table(*populations.tasks(read("population_tasks"))),
+    "densities of populations": lambda: table(
+        *populations.tasks(read("population_density"), DENSITIES)
+    ),
     "deletion": lambda: table(*populations.deletion(read("deletion"))),
     "ventricles": lambda: table(*populations.ventricles(read("ventricles"))),
     "rivals": lambda: table(*populations.rivals(read("registration"))),

@@ -122,6 +122,6 @@ def meshings(rows: Sequence[Row], command: str) -> Table:
     lines = []
     for row in rows:
         figures = [shown(row[key], "{:.3f}") if key in row else "-" for key in columns]
-        of = [f"{row['effect']} 4 mm", str(row["population"]), row["learned"]]
+        of = [f"{row['effect']} 4 mm", str(row["population"]), row["learned"], row["images"]]
         lines.append([*of, *figures])
-    return ["effect", "population", "learned from", *columns.values()], lines, command
+    return ["effect", "population", "learned from", "images", *columns.values()], lines, command

@@ -23,7 +23,7 @@ from _common import RESULTS, one_thread
 one_thread()
 
 import torch
-from meshings import AS_THEY_COME, WHICH, judged, keep
+from meshings import AS_THEY_COME, IMAGES, WHICH, judged, keep
 
 from meshconv.benchmark.effects import KINDS
 from meshconv.benchmark.page import (
@@ -91,7 +91,7 @@ def main() -> None:
         print(as_text(table(record.rows)[-1:]), flush=True)
         if args.kept and model == MAIN[0] and fitted.probabilities is not None:
             effect, population = task.name.split(":")[1], int(task.name.split(":")[3])
-            which = dict(zip(WHICH, (effect, population, AS_THEY_COME), strict=True))
+            which = dict(zip(WHICH, (effect, population, AS_THEY_COME, IMAGES), strict=True))
             more = population == args.seeds[0]
             found = judged(
                 lambda x: fitted.probabilities(Part(x, None)),

@@ -34,11 +34,13 @@ from meshconv.benchmark.effects import KINDS, FactorialFaces
 from meshconv.benchmark.task import Task
 from meshconv.benchmark.tasks import TEST_SEED, TRAIN_SEED, VARIANTS, load_task
 from meshconv.stats.metrics import evaluate
+from meshconv.train.config import PrepareConfig
 from meshconv.train.prepare import prepare
 
 MORE_SEED = 300  # of the 200 faces beside those of `TEST_SEED`
 AS_THEY_COME, COARSE = "as they come", "half as dense"
-WHICH = ("effect", "population", "learned")  # what names a row
+WHICH = ("effect", "population", "learned", "images")  # what names a row
+IMAGES = f"detail {PrepareConfig.detail:g}"  # 0: linear between vertices, whose normals they have
 
 
 def pictures(
@@ -103,6 +105,7 @@ def row(effect: str, population: int, learn: str, cache: Path, kept: Path) -> di
         "effect": effect,
         "population": population,
         "learned": learn,
+        "images": IMAGES,
         **judged(lambda x: model.predict_proba(as_images(x)), task, population, kept),
         "verdict": str(model.quality_),
         "CPU s": seconds,
@@ -133,7 +136,8 @@ def main() -> None:
     rows = json.loads(path.read_text())["rows"] if path.exists() else []
     for population in args.seeds:
         for effect in args.effects:
-            known = {"effect": effect, "population": population, "learned": args.learn}
+            which = (effect, population, args.learn, IMAGES)
+            known = dict(zip(WHICH, which, strict=True))
             if not any(known.items() <= one.items() for one in rows):
                 keep(row(effect, population, args.learn, args.cache, args.kept))
 

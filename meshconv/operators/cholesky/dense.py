@@ -13,6 +13,7 @@ from numba.extending import get_cython_function_address
 
 from meshconv._types import FloatArray, IntArray
 from meshconv.operators.cholesky.lanes import substitute_4, subtract_1, subtract_4
+from meshconv.operators.cholesky.levels import inner
 
 
 def _external(module: str, name: str, n_arguments: int) -> Any:
@@ -119,7 +120,7 @@ def eliminate_few(p: int, b: int, panel: FloatArray, update: FloatArray) -> int:
     return -1
 
 
-@njit(cache=True)
+@inner
 def _triangle(panel: FloatArray, at: int, size: int, wide: int) -> int:
     """Factor the square of up to four columns at `at`, with reciprocals on its diagonal; return -1
     or the first bad pivot.

@@ -22,7 +22,7 @@ from meshconv.operators.cholesky.dense import eliminate, tables
 from meshconv.operators.cholesky.fronts import Fronts, lay_out
 from meshconv.operators.cholesky.hops import hop_coordinates
 from meshconv.operators.cholesky.lanes import add_run, prefetch
-from meshconv.operators.cholesky.levels import AnyInt
+from meshconv.operators.cholesky.levels import AnyInt, inner
 from meshconv.operators.cholesky.ordering import nested_dissection
 from meshconv.operators.cholesky.pattern import near_in_memory
 from meshconv.operators.threads import one_blas_thread
@@ -128,7 +128,7 @@ class Cholesky:
         return out
 
 
-@njit(cache=True)
+@inner
 def _scatter(matrix: Any, entries: Any, low: int, high: int, rows: Any, panel: FloatArray) -> None:
     """Add the matrix entries of the pivots' columns, on and below the diagonal, into the columns of
     a front that has `rows` below its pivots.
@@ -145,7 +145,7 @@ def _scatter(matrix: Any, entries: Any, low: int, high: int, rows: Any, panel: F
             panel[target[e]] += data[source[e]] * scale[k] * scale[row]
 
 
-@njit(cache=True)
+@inner
 def _extend_add(
     child: FloatArray, where: Any, p: int, size: int, panel: FloatArray, update: FloatArray
 ) -> None:
@@ -166,7 +166,7 @@ def _extend_add(
             i = end
 
 
-@njit(cache=True)
+@inner
 def _keep(panel: FloatArray, p: int, kept: FloatArray) -> float:
     """Copy the columns of a front from the diagonal on; return the smallest pivot."""
     size, top, smallest = len(panel) // p, 0, np.inf
@@ -180,7 +180,7 @@ def _keep(panel: FloatArray, p: int, kept: FloatArray) -> float:
     return float(smallest)
 
 
-@njit(cache=True)
+@inner
 def _runs(local: IntArray, ends: IntArray) -> None:
     """Where the run of consecutive numbers ends that each belongs to."""
     end = len(local)

@@ -23,7 +23,7 @@ import numpy as np
 from numba import njit
 
 from meshconv._types import FloatArray, IntArray
-from meshconv.operators.cholesky.levels import LEVELS, AnyInt, best_axis, best_level
+from meshconv.operators.cholesky.levels import LEVELS, AnyInt, best_axis, best_level, inner
 from meshconv.operators.cholesky.refine import refine
 
 _LARGE = 200  # unknowns from which on the best place of a cut is sought
@@ -129,7 +129,7 @@ def _dissect(pattern: Any, space: Any, order: IntArray, fronts: IntArray, work: 
     return count
 
 
-@njit(cache=True)
+@inner
 def _divide(space: Any, some: IntArray, label: int, sizes: IntArray, work: Any) -> Any:
     """Mark the unknowns as `label` or ``label + 1``: the two sides of the best level of the best
     axis; return both.
@@ -151,7 +151,7 @@ def _divide(space: Any, some: IntArray, label: int, sizes: IntArray, work: Any) 
     return axis, place
 
 
-@njit(cache=True)
+@inner
 def _mark(
     points: FloatArray,
     axis: int,
@@ -174,7 +174,7 @@ def _mark(
     sizes[0], sizes[1], sizes[2] = left, len(some) - left, 0
 
 
-@njit(cache=True)
+@inner
 def _middle(points: FloatArray, axis: int, some: IntArray, scratch: FloatArray) -> Any:
     """The median, and how many of what lies at it belong to the smaller half."""
     n = len(some)
@@ -188,7 +188,7 @@ def _middle(points: FloatArray, axis: int, some: IntArray, scratch: FloatArray) 
     return place, n // 2 - before if 4 * before < n else 0
 
 
-@njit(cache=True)
+@inner
 def _select(x: FloatArray, n: int, k: int) -> float:
     """The k-th smallest of the first n numbers (Hoare's quickselect); they are rearranged."""
     low, high = 0, n - 1
@@ -249,7 +249,7 @@ def _separate(
             sizes[2] += 1
 
 
-@njit(cache=True)
+@inner
 def _arrange(some: IntArray, zone: IntArray, label: int, sizes: IntArray, right: IntArray) -> None:
     """Rearrange a set into left, right, separator."""
     left = kept = cut = 0

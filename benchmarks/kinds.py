@@ -22,6 +22,7 @@ from _common import RESULTS, one_thread
 
 one_thread()
 
+import numpy as np
 import torch
 from meshings import AS_THEY_COME, IMAGES, WHICH, judged, keep
 
@@ -94,7 +95,7 @@ def main() -> None:
             which = dict(zip(WHICH, (effect, population, AS_THEY_COME, IMAGES), strict=True))
             more = population == args.seeds[0]
             found = judged(
-                lambda x: fitted.probabilities(Part(x, None)),
+                lambda x: fitted.probabilities(Part(x, np.zeros(len(x), dtype=np.int64))),
                 task,
                 population,
                 args.kept,

@@ -19,7 +19,8 @@ def signed_areas(points: FloatArray, faces: IntArray) -> FloatArray:
 
     `points` are (V, 2) in the plane, or (V, 3): on the sphere, or of the plane at height 1.
     """
-    return plane_areas(points, faces) if points.shape[1] == 2 else sphere_areas(points, faces)
+    flat = points.shape[1] == 2 or bool((points[:, 2] == 1.0).all())
+    return plane_areas(points, faces) if flat else sphere_areas(points, faces)
 
 
 def folded(points: FloatArray, faces: IntArray) -> IntArray:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from meshconv.maps.folds import covers_once, folded
+from meshconv.maps.folds import covers_once, folded, signed_areas
+from meshconv.maps.locate import lift
 from meshconv.maps.stay import SPHERE
 from meshconv.maps.untangle import untangle
 from meshconv.mesh import shapes
+from meshconv.mesh.areas import sphere_areas
 
 
 def wound(turns: int, meridians: int) -> tuple[np.ndarray, np.ndarray]:
@@ -42,3 +44,13 @@ def test_spheres_cover_themselves_once_in_any_pose_and_refinement() -> None:
         surface = shapes.icosphere(level)
         assert covers_once(surface.vertices, surface.faces)
         assert not covers_once(surface.vertices, surface.faces[:, ::-1])
+
+
+def test_the_plane_at_height_one_is_the_plane() -> None:
+    rng = np.random.default_rng(0)
+    plane, faces = rng.random((50, 2)) * 1e-170, rng.integers(0, 50, (200, 3))
+    np.testing.assert_array_equal(signed_areas(lift(plane), faces), signed_areas(plane, faces))
+    plane *= 1e165
+    areas = signed_areas(lift(plane), faces)
+    np.testing.assert_array_equal(areas, signed_areas(plane, faces))
+    np.testing.assert_allclose(areas, sphere_areas(lift(plane), faces), rtol=1e-12, atol=0)

@@ -169,7 +169,8 @@ def advance(
     """Return the unfolded points nearest to `goal` that single moves reach from an unfolded
     start.
     """
-    s = Stars(faces, len(start))
+    moving = (start != goal).any(axis=1)  # what is there already has no need of its star
+    s = Stars(faces[moving[faces].any(axis=1)], len(start))
     points = start.copy()
     still = _STILL * float(np.sqrt(np.abs(signed_areas(start, faces)).sum() / len(start)))
     _advance(points, goal, s.start, s.ring, kinds, sweeps, still)

@@ -79,6 +79,8 @@ def test_a_tuned_network_learns_as_long_as_held_out_scans_say(template):
     assert model_named("plain 17/4, 4 x longer")(task, 0, 1).epochs == 4
     with pytest.raises(ArgumentError, match="kinds:EFFECT:MM"):
         load_task("kinds:smile:4")
+    with pytest.raises(ArgumentError, match="found kinds:sign:4:5:nearly"):
+        load_task("kinds:sign:4:5:nearly")
 
 
 def test_versions_of_decnn_differ_in_what_they_do_with_the_density(template):
@@ -333,6 +335,9 @@ def test_kinds_lie_in_a_frame_of_faces_that_are_learned_from(tmp_path):
     there = fit.pose.points(fit.upright.vertices)
     nearest = cKDTree(model.mean.vertices).query(there)[1]
     assert np.corrcoef(effect_site(model, "sign")[nearest], task.truth)[0, 1] > 0.9
+    perfect = load_task("kinds:sign:4:5:perfect", n=8, cache=tmp_path)
+    np.testing.assert_array_equal(perfect.train.labels, task.train.labels)
+    np.testing.assert_allclose(perfect.truth, effect_site(model, "sign"), atol=0.1)
 
 
 @pytest.mark.parametrize(

@@ -80,18 +80,21 @@ def tasks(found: Mapping[str, Any], command: str = "") -> Table:
 def frames(found: Mapping[str, Any]) -> Table:
     """The same faces in a frame made of training scans and in that of the generator's mean."""
     cells = {(row["task"], row["model"]): row for row in found["rows"]}
-    rows = []
+    rows, losses = list[list[str]](), dict[str, list[float]]()
     for (task, model), ours in cells.items():
         best = cells.get((f"{task}:perfect", model))
         if best is not None:
             _, effect, size, _ = task.split(":")
             shown = [f"{one[key]:.3f}" for key in ("accuracy", "auc") for one in (ours, best)]
-            rows.append([effect, size, model, *shown, f"{best['auc'] - ours['auc']:+.3f}"])
+            losses.setdefault(model, []).append(best["auc"] - ours["auc"])
+            rows.append([effect, size, model, *shown, f"{losses[model][-1]:+.3f}"])
+    for model, each in losses.items():
+        rows.append(["mean", "", model, "", "", "", "", f"{sum(each) / len(each):+.3f}"])
     head = ["effect", "mm", "model", "accuracy", "in the perfect frame", "AUC"]
     head += ["in the perfect frame", "loss of AUC"]
-    names = " ".join(dict.fromkeys(task for task, _ in cells))
+    names = " ".join(list(dict.fromkeys(task for task, _ in cells))[:2])
     models = " ".join(f"'{model}'" for model in dict.fromkeys(model for _, model in cells))
-    return head, rows, f"meshconv benchmark {names} --models {models} --out frames.json"
+    return head, rows, f"meshconv benchmark {names} ... --scans 100 --models {models}"
 
 
 def _over(rows: Sequence[Mapping[str, Any]], name: str) -> str:

@@ -377,6 +377,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "densities of populations": lambda: table(
         *populations.tasks(read("population_density"), DENSITIES)
     ),
+    "frames": lambda: table(*populations.frames(read("frames"))),
     "deletion": lambda: table(*populations.deletion(read("deletion"))),
     "ventricles": lambda: table(*populations.ventricles(read("ventricles"))),
     "rivals": lambda: table(*populations.rivals(read("registration"))),

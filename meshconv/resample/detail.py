@@ -30,6 +30,8 @@ _LEVELS = 4  # blurs between which is interpolated, linear in the variance
 _REACH = 4.0  # standard deviations of a kernel
 _TINY = 1e-9
 _EDGE_ON = 1e-6  # sides of a cell in one line
+_ROUNDING = 1e-12  # sides of a cell, of the size of the surface
+_NEXT = [1, 2, 0]  # corner
 
 
 def needed(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -65,7 +67,7 @@ def image_at(
         normals = _shown_normals(resampler, position, otherwise, detail)
         found |= dict(zip(NORMAL, normals, strict=True))
     channels = np.stack([found[name] for name in names])
-    return GeometryImage(np.where(mask, channels, np.nan), names, mask)
+    return GeometryImage(np.where(mask, channels, np.nan), names, mask, detail)
 
 
 def _shown_normals(
@@ -102,19 +104,38 @@ def second_order(resampler: Resampler, fields: Sequence[FloatArray]) -> list[Flo
 
     With weights w_i of the corners p_i and their slopes g_i, it is half the sum of
     w_i g_i . (x - p_i): a quadratic, whose error is half the sum of w_i (p_i - x)' H (p_i - x), has
-    g_i = g + H (p_i - x).
+    g_i = g + H (p_i - x). That is four times the sum of w_i w_j q over the sides of the face, where
+    q = (g_i - g_j) . (p_j - p_i) / 8 is what the middle of a side lacks. A quadratic with its
+    extremum at an end of the side rises by four times q to the other: q is at most a quarter of the
+    range of the field around either end, lest slopes of faces without height, along a border or
+    between vertices that nearly coincide, be carried far.
     """
     flat, weights = resampler.parameterization, resampler.vertex_to_pixel
-    nodes = weights @ flat.coordinates
-    found = []
+    start = weights.indices.reshape(-1, 3)  # corners of the face over each node inside
+    end, share = start[:, _NEXT], weights.data.reshape(-1, 3)
+    side, shares = flat.coordinates[end] - flat.coordinates[start], share * share[:, _NEXT]
     used = np.zeros(flat.surface.n_vertices, dtype=bool)
-    used[weights.indices] = True
+    used[start] = True
     faces = flat.surface.faces[used[flat.surface.faces].any(axis=1)]  # few where it is dense
-    for slope in vertex_slopes(flat.coordinates, faces, fields):
-        ahead = (nodes * (weights @ slope)).sum(axis=1)
-        lacking = ahead - weights @ (flat.coordinates * slope).sum(axis=1)
-        found.append(lacking.reshape(resampler.size, resampler.size) / 2)
+    found = []
+    for field, slope in zip(fields, vertex_slopes(flat.coordinates, faces, fields), strict=True):
+        around = _range_around(faces, field)
+        most = np.minimum(around[start], around[end]) / 4
+        bend = ((slope[start] - slope[end]) * side).sum(axis=2) / 8
+        lacking = np.zeros(resampler.mask.shape)
+        lacking[resampler.mask] = 4 * (shares * np.clip(bend, -most, most)).sum(axis=1)
+        found.append(lacking)
     return found
+
+
+def _range_around(faces: IntArray, field: FloatArray) -> FloatArray:
+    """Return largest less smallest value (V,) of a field among each vertex and its neighbours."""
+    corners, low, high = field[faces], field.copy(), field.copy()
+    least, most = corners.min(axis=1), corners.max(axis=1)
+    for corner in faces.T:
+        np.minimum.at(low, corner, least)
+        np.maximum.at(high, corner, most)
+    return high - low
 
 
 def vertex_slopes(
@@ -198,14 +219,18 @@ def brought_to(
 
 def normals_of(position: FloatArray, mask: BoolArray, otherwise: FloatArray) -> FloatArray:
     """Return the unit normals (3, N, N) of a surface whose position an image holds, by differences
-    of neighbours inside the mask; those given where there are none, NaN outside the mask.
+    of neighbours inside the mask; where there are none, those given, brought to unit length; NaN
+    outside the mask.
     """
     inside = np.where(mask, position, np.nan)
     along_v, along_u = (_slope(inside, axis) for axis in (1, 2))
     normal = np.cross(along_u, along_v, axis=0)
     length = np.linalg.norm(normal, axis=0)
     longest = np.maximum((along_u**2).sum(axis=0), (along_v**2).sum(axis=0))
-    flat = length <= _EDGE_ON * longest  # as where the seam of a sphere is its own mirror image
+    smallest = (_ROUNDING * np.abs(position).max(where=mask, initial=0.0)) ** 2
+    flat = length <= np.maximum(_EDGE_ON * longest, smallest)  # as where a sphere's seam is folded
+    size = np.linalg.norm(otherwise, axis=0)
+    otherwise = otherwise / np.where(size > 0, size, 1.0)
     normal = np.where(flat, otherwise, normal / np.where(flat, 1.0, length))
     return np.where(mask, normal, np.nan)
 

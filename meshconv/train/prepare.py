@@ -35,7 +35,7 @@ from meshconv.train.scan_measures import measures_of
 from meshconv.train.scans import EXPECTED, ScanLike, Unread, all_of, population_of, unread
 from meshconv.train.skipped import Skipped
 
-_VERSION = 4  # of the images: raise it when preparation gives other values
+_VERSION = 5  # of the images: raise it when preparation gives other values
 _IMAGE = "image.channels"  # what the arrays of a cache file are called
 _MEASURED = "measures"
 _DOUBTS = "doubts"
@@ -264,6 +264,7 @@ def _stack(done: list[_Done], skipped: list[Skipped], config: PrepareConfig) -> 
         np.array([one.index for one in done], dtype=np.int64),
         tuple(skipped),
         np.stack([one.measures for one in done]) if config.measures else None,
+        config.detail,
     )
 
 

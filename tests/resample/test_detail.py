@@ -7,6 +7,7 @@ import pytest
 from scipy.spatial import Delaunay
 
 from meshconv import Parameterization, Resampler, Surface, Template, place
+from meshconv.errors import ArgumentError
 from meshconv.mesh.shapes import face, icosphere
 from meshconv.resample.detail import (
     brought_to,
@@ -172,3 +173,53 @@ def test_a_scan_in_its_frame_gives_what_is_asked_for_in_that_order():
     np.testing.assert_array_equal(some.mask, more.mask)
     assert np.nanmean(np.abs(some["normal_z"] - more["normal_z"])) < 0.03
     np.testing.assert_array_equal(placed.image(names, detail=0).channels, more.channels[:2])
+
+
+def _errors(points, noise: float) -> tuple[float, float]:
+    """Return the largest error of a wave, read linearly and to second order."""
+    faces = Delaunay(points).simplices
+    a, b, c = points[faces].swapaxes(0, 1)
+    area = np.linalg.det(np.stack([b - a, c - a], axis=1))
+    faces[area < 0] = faces[area < 0][:, ::-1]
+    surface = Surface(np.column_stack([points, 0 * points[:, 0]]), faces[area != 0])
+    grid = Resampler(Parameterization(surface, points, "rectangle"), 65)
+    u, v = np.meshgrid(*(np.linspace(0, 1, 65),) * 2)
+    field = np.cos(6 * points[:, 0]) * np.sin(6 * points[:, 1] + 0.3)
+    field += noise * np.random.default_rng(0).normal(size=len(points))
+    missing = grid.to_image(field)["0"] - np.cos(6 * u) * np.sin(6 * v + 0.3)
+    (more,) = second_order(grid, [field])
+    return float(np.nanmax(np.abs(missing))), float(np.nanmax(np.abs(missing + more)))
+
+
+def test_slopes_of_faces_without_height_are_not_carried_far():
+    rng = np.random.default_rng(1)
+    corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1.0]])
+    square = np.stack(np.meshgrid(*(np.linspace(0, 1, 30),) * 2), axis=-1).reshape(-1, 2)
+    beside = np.clip(square + 1e-5 * rng.normal(size=square.shape), 0, 1)[rng.random(900) < 0.5]
+    for exponent in (1, 4):  # along the border only its corners are vertices
+        inside = rng.uniform(size=(1500, 2)) ** exponent
+        linear, second = _errors(np.concatenate([corners, inside]), 1e-3)
+        assert second < 1.1 * linear
+    linear, second = _errors(np.concatenate([square, beside]), 1e-3)  # pairs that nearly coincide
+    assert second < 5 * linear < 0.1
+
+
+def test_normals_that_the_vertices_give_are_unit_ones_too():
+    mask, point = np.ones((2, 2), dtype=bool), np.array([3.0, -2.0, 7.0])
+    position = point[:, None, None] + 1e-15 * np.random.default_rng(0).normal(size=(3, 2, 2))
+    given = np.zeros((3, 2, 2))
+    given[1] = 0.4
+    np.testing.assert_allclose(normals_of(position, mask, given), given / 0.4)
+    ball = icosphere(2)
+    fields = dict(zip(("x", "y", "z", *NORMALS), (*ball.vertices.T,) * 2, strict=True))
+    grid = Resampler(Parameterization(ball, ball.vertices, "sphere"), 2)  # its nodes are one place
+    normals = image_at(grid, fields, NORMALS, DETAIL).channels
+    np.testing.assert_allclose(normals[2], -1.0)
+
+
+def test_a_detail_that_is_none_is_refused():
+    placed = place(face(300), Template.from_surface(face(300)), size=9)
+    for detail in (-0.1, 0.3, np.nan):
+        with pytest.raises(ArgumentError, match="detail must lie in"):
+            placed.image(NORMALS, detail=detail)
+    assert placed.image().detail == 0.0 and placed.image(detail=0.01).detail == 0.01

@@ -11,7 +11,7 @@ from functools import cache
 from threading import Lock
 from typing import Any, NamedTuple
 
-_SET = "MALLOC_TRIM_THRESHOLD_"
+_MOST_MAPS, _MAP_FROM, _SET = "MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"
 _LARGE = 500_000  # vertices from which on arrays are beyond what glibc keeps by itself ...
 _LARGEST = 2_000_000  # ... and up to which the gaps between them are worth their memory
 
@@ -28,6 +28,7 @@ class _Thresholds(NamedTuple):
 
 _CODES = _Thresholds(-4, -3, -1)  # M_MMAP_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
 _BY_ITSELF = _Thresholds(1 << 16, 1 << 25, 1 << 26)  # what glibc reaches where none is set
+_AT_FIRST = _Thresholds(1 << 16, 1 << 17, 1 << 17)  # where it is kept from learning
 _ALL = _Thresholds(0, 1 << 25, -1)  # nothing is mapped, nothing handed back
 
 _lock = Lock()
@@ -63,10 +64,12 @@ def kept_for_large(n_vertices: int) -> Iterator[None]:
     if not _LARGE <= n_vertices < _LARGEST or _library() is None:
         yield
         return
-    with _during(_ALL):
-        yield
-    if _ALL not in _active:
-        _library().malloc_trim(ctypes.c_size_t(0))
+    try:
+        with _during(_ALL):
+            yield
+    finally:
+        if _ALL not in _active:
+            _library().malloc_trim(ctypes.c_size_t(0))
 
 
 @contextmanager
@@ -84,12 +87,12 @@ def _during(wanted: _Thresholds) -> Iterator[None]:
 
 
 def _outside() -> _Thresholds:
-    """What the environment says, or what glibc reaches by itself."""
-    given = os.environ.get(_SET, "")
-    if not given.isdigit():
+    """What the environment says, or what glibc reaches by itself where that says nothing."""
+    said = [os.environ.get(name, "") for name in (_MOST_MAPS, _MAP_FROM, _SET)]
+    if not any(one.isdigit() for one in said):
         return _BY_ITSELF
-    map_from = int(os.environ.get("MALLOC_MMAP_THRESHOLD_", "131072"))
-    return _Thresholds(_BY_ITSELF.most_maps, map_from, min(int(given), 2**31 - 1))
+    pairs = zip(said, _AT_FIRST, strict=True)
+    return _Thresholds(*(min(int(a), 2**31 - 1) if a.isdigit() else b for a, b in pairs))
 
 
 def _set(thresholds: _Thresholds) -> None:

@@ -86,10 +86,8 @@ class SPDSolver:
     def refactor(self, matrix: Any) -> None:
         """Factor another matrix of this size; the same pattern keeps the elimination order."""
         A = square(matrix)
-        if self._points is not None and len(self._points) != A.shape[0]:
-            raise ArrayTypeError(
-                f"coordinates have {len(self._points)} rows for a matrix of {A.shape[0]}"
-            )
+        if self._points is not None:
+            positions(self._points, A.shape[0])
         diagonal = A.diagonal()
         if self._held is not None:
             diagonal[self._held] = np.inf  # a scale of 0: they stay where they are
@@ -238,7 +236,7 @@ class FixedValueSolver:
         self._matrix, self._held = A, held
         self._solver = None if held.all() else SPDSolver.__new__(SPDSolver)
         if self._solver is not None:
-            where = None if coordinates is None else positions(coordinates)[self._part]
+            where = None if coordinates is None else positions(coordinates, self._n)[self._part]
             self._solver._begin(A, where, "auto", held)
             self._solver.settle()
 

@@ -65,10 +65,12 @@ def beside_free(A: Any, held: BoolArray) -> IntArray | slice:
     return np.union1d(A[free].indices, free)
 
 
-def positions(coordinates: ArrayLike) -> FloatArray:
-    """Return where each unknown lies in space (n, d), checked."""
+def positions(coordinates: ArrayLike, n: int | None = None) -> FloatArray:
+    """Return where each unknown (of n) lies in space (n, d), checked."""
     points = np.ascontiguousarray(as_array(coordinates, "coordinates"), dtype=np.float64)
     points = points.reshape(len(points), -1)
     if not np.isfinite(points).all():
         raise NonFiniteError("coordinates are not finite")
+    if n not in (None, len(points)):
+        raise ArrayTypeError(f"coordinates have {len(points)} rows for a matrix of {n}")
     return points

@@ -65,3 +65,18 @@ def test_threads_keep_memory_until_the_last_is_done() -> None:
             pass
         assert wanted == [kept._ALL] * 3
     assert len(wanted) == 4 and wanted[-1].most_maps > 0
+
+
+def test_what_the_environment_says_of_one_threshold_stands(monkeypatch) -> None:
+    names = [f"MALLOC_{name}_" for name in ("MMAP_MAX", "MMAP_THRESHOLD", "TRIM_THRESHOLD")]
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    assert kept._outside() == kept._BY_ITSELF
+    for place, name in enumerate(names):
+        monkeypatch.setenv(name, "4711")
+        assert kept._outside() == tuple(
+            4711 if k == place else value for k, value in enumerate(kept._AT_FIRST)
+        )
+        monkeypatch.setenv(name, "128K")  # glibc does not know it either
+        assert kept._outside() == kept._BY_ITSELF
+        monkeypatch.delenv(name)

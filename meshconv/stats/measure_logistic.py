@@ -10,9 +10,8 @@ import numpy as np
 from scipy.special import log_softmax
 
 from meshconv._check import FloatArray, IntArray
-from meshconv.errors import ArgumentError
 from meshconv.stats.folds import grouped_folds, rarest
-from meshconv.stats.normal_scores import NormalScores
+from meshconv.stats.normal_scores import NormalScores, require_finite
 
 STRENGTHS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)  # C of scikit-learn
 
@@ -71,10 +70,7 @@ class LogisticModel:
         >>> float((model.logits(x).argmax(axis=1) == y).mean()) > 0.9
         True
         """
-        bad = np.argwhere(~np.isfinite(measures))
-        if len(bad):
-            row, column = bad[0].tolist()
-            raise ArgumentError(f"measure {column} of scan {row} is not finite", count=len(bad))
+        require_finite(measures)
         weight = "balanced" if balanced else None
         fewest = rarest(index, subjects)[0]
         losses = np.zeros(len(STRENGTHS))

@@ -11,6 +11,7 @@ from meshconv._check import FloatArray, IntArray
 from meshconv.stats.measure_kernel import FamilyKernel
 
 _MOST_ROWS = 1500  # learned from: a kernel has their square
+_BLOCK = 1024  # scans that are asked about at once
 _RIDGE = 1.0  # penalty, where a scan is as alike to itself as can be: 1
 _NARROW = 0.3  # misses of a rating that cost nothing, in its standard deviation
 
@@ -32,7 +33,8 @@ class KernelMachine:
 
     def __call__(self, measures: FloatArray) -> FloatArray:
         """Return what is said of measures (m, M): (m, T)."""
-        return np.asarray(self.kernel(measures) @ self.weights + self.bias)
+        parts = [measures[k : k + _BLOCK] for k in range(0, max(len(measures), 1), _BLOCK)]
+        return np.concatenate([self.kernel(part) @ self.weights + self.bias for part in parts])
 
     @classmethod
     def of_classes(

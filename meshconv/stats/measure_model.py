@@ -30,7 +30,7 @@ class MeasureModel:
     logistic : LogisticModel
     machine : KernelMachine, optional
         Its outputs are logits, from what it says of subjects it has not seen; None where a class
-        has a single subject.
+        has a single subject, or what it says of those goes against what they are.
     """
 
     logistic: LogisticModel
@@ -76,8 +76,12 @@ class MeasureModel:
         shown, whose = _held_out(measures, index, subjects, options)
         if len(np.unique(whose)) < int(index.max()) + 1:
             return cls(linear, None)
-        slopes = logistic(shown, whose, _FREE, "balanced" if balanced else None)
-        return cls(linear, KernelMachine.of_classes(measures, index, **options).through(*slopes))
+        slopes, bias = logistic(shown, whose, _FREE, "balanced" if balanced else None)
+        apart = shown - shown.mean(axis=0)
+        if np.vdot(apart, apart @ slopes) <= 0:  # it would be believed the wrong way round
+            return cls(linear, None)
+        machine = KernelMachine.of_classes(measures, index, **options)
+        return cls(linear, machine.through(slopes, bias))
 
     def logits(self, measures: FloatArray) -> FloatArray:
         """Return the logits (n, K) of measures (n, M)."""

@@ -103,3 +103,24 @@ def test_what_is_not_finite_is_named_whatever_learns_from_it():
     x[3, 2] = np.inf
     with pytest.raises(ArgumentError, match="measure 2 of scan 3 is not finite"):
         MeasureModel.fit(x, index)
+
+
+def test_a_kernel_that_is_wrong_of_the_unseen_is_not_believed_the_other_way_round():
+    left_out = 0
+    for seed in (100, 101, 102, 103, 104, 105):
+        rng = np.random.default_rng(seed)
+        x, index = rng.normal(size=(40, 30)), rng.permutation(np.arange(40) % 2)
+        x[:, 0] += 0.8 * index  # hardly to be seen among so many
+        model = MeasureModel.fit(x, index)
+        left_out += model.machine is None
+        right = model.logits(x).argmax(axis=1) == index
+        assert right.mean() > 0.5
+    assert left_out > 0
+
+
+def test_many_scans_are_asked_about_as_one():
+    x, index = _checkers(60)
+    machine = KernelMachine.of_classes(x, index, family=FAMILY)
+    many = np.concatenate([x] * 40)
+    np.testing.assert_allclose(machine(many), np.concatenate([machine(x)] * 40), atol=1e-12)
+    assert machine(x[:0]).shape == (0, 2)

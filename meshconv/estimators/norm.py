@@ -123,7 +123,7 @@ class NormativeModel(ImageNorm):
             table = table[ready.kept]
         known = ready.channel_names
         found = super().fit(np.asarray(ready.images), table, channels=known, **options)
-        config = replace(config, size=ready.images.shape[-1], channels=known)
+        config = replace(ready.preparation(config), size=ready.images.shape[-1], channels=known)
         return replace(found, template=frame, config=config)
 
     def score(self, image: Any, covariates: ArrayLike | None = None) -> Any:

@@ -21,7 +21,7 @@ from meshconv.saliency.explain import Explanation, explain, template_saliency
 from meshconv.stats.folds import warn_shared_subjects
 from meshconv.train.config import Settings
 from meshconv.train.fit import fit
-from meshconv.train.fitted import predict
+from meshconv.train.fitted import predict, require_alike
 from meshconv.train.fitted_file import load_fitted, save_fitted
 from meshconv.train.frames import population_template
 from meshconv.train.inputs import as_prepared, labels_of, weights_of
@@ -144,10 +144,18 @@ class SurfaceEstimator(FittedParts, BaseEstimator, ABC):
         return new
 
     def prepared(self, X: Scans) -> Prepared:
-        """Return the images that scans become in the frame of what was fitted."""
+        """Return the images that scans become in the frame of what was fitted.
+
+        Raises
+        ------
+        ArgumentError
+            If images are given whose channels or detail differ from those that it learned from.
+        """
         check_is_fitted(self)
         own = self._reading()
-        return as_prepared(X, lambda scans: prepare(scans, **self.fitted_.preparation, **own))
+        found = as_prepared(X, lambda scans: prepare(scans, **self.fitted_.preparation, **own))
+        require_alike(found, self.fitted_)
+        return found
 
     def _reading(self) -> dict[str, Any]:
         names = ("cache", "workers", "client", "progress")

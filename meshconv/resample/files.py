@@ -14,7 +14,8 @@ _KIND = "geometry image"
 def save_image(path: str | PathLike[str], image: GeometryImage) -> None:
     """Write an image with its channel names and mask to an .npz file; replaces what is there."""
     arrays = {"channels": image.channels, "mask": image.mask}
-    write_container(path, _KIND, {"names": list(image.names)}, arrays)
+    head = {"names": list(image.names), "detail": image.detail}
+    write_container(path, _KIND, head, arrays)
 
 
 def load_image(path: str | PathLike[str]) -> GeometryImage:
@@ -28,7 +29,9 @@ def load_image(path: str | PathLike[str]) -> GeometryImage:
         If the file is damaged or something else.
     """
     with read_container(path, _KIND) as (head, arrays):
-        names = tuple(head["names"])
+        names, detail = tuple(head["names"]), head.get("detail")
         if not all(isinstance(name, str) for name in names):
             raise CheckpointError("the channel names are no words")
-        return GeometryImage(arrays["channels"], names, arrays["mask"])
+        if detail is not None and type(detail) not in (int, float):
+            raise CheckpointError("the detail is no number")
+        return GeometryImage(arrays["channels"], names, arrays["mask"], detail)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,9 @@ class GeometryImage:
         One for each channel, all different.
     mask : (N, N) array_like of bool
         True where the surface is.
+    detail : float, optional
+        At which positions and normals were taken, see `meshconv.resample.placed.Placed.image`; None
+        where it is not known.
 
     Raises
     ------
@@ -41,6 +44,7 @@ class GeometryImage:
     channels: FloatArray
     names: tuple[str, ...]
     mask: BoolArray
+    detail: float | None = None
 
     def __post_init__(self) -> None:
         channels = as_array(self.channels, "channels")
@@ -87,13 +91,12 @@ class GeometryImage:
 
     def select(self, names: Sequence[str]) -> GeometryImage:
         """Return the image with these channels only, in this order."""
-        return GeometryImage(
-            self.channels[[self._index(name) for name in names]], tuple(names), self.mask
-        )
+        rows = [self._index(name) for name in names]
+        return replace(self, channels=self.channels[rows], names=tuple(names))
 
     def filled(self, value: float = 0.0) -> GeometryImage:
         """Return the image with `value` everywhere outside the mask."""
-        return GeometryImage(np.where(self.mask, self.channels, value), self.names, self.mask)
+        return replace(self, channels=np.where(self.mask, self.channels, value))
 
     def _index(self, name: str) -> int:
         if name not in self.names:

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from meshconv._check import FloatArray, IntArray, require_kind
+from meshconv._check import FloatArray, IntArray, in_range, require_kind
 from meshconv.errors import RegistrationWarning
 from meshconv.maps.parameterization import Parameterization
 from meshconv.mesh.surface import Surface
@@ -124,7 +124,13 @@ class Placed:
             differences are read to second order, and normals are those of the surface in the image,
             blurred to this standard deviation, a share of the side, where its mesh does not blur it
             by more: meshes of any density look alike. What classifiers use is in `PrepareConfig`.
+
+        Raises
+        ------
+        ArgumentError
+            If there is no field of a name, or the detail is not in 0..0.25.
         """
+        detail = float(in_range(detail, 0.0, 0.25, "detail"))
         if not detail:
             return self.resampler.to_image(self.channels(names))
         asked = chosen(names, field_names(self.surface, mapped=True, framed=True))

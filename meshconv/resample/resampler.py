@@ -136,7 +136,7 @@ class Resampler:
             values = field_array(fields, n_vertices, "fields").reshape(n_vertices, -1)
             names = tuple(str(k) for k in range(values.shape[1]))
         pixels = (self.vertex_to_pixel @ values).T.reshape(-1, self.size, self.size)
-        return GeometryImage(np.where(self.mask, pixels, fill), names, self.mask)
+        return GeometryImage(np.where(self.mask, pixels, fill), names, self.mask, 0.0)
 
     def to_vertices(self, image: GeometryImage | ArrayLike) -> FloatArray:
         """Return the values at the vertices: (N, N) to (V,); (C, N, N) or `GeometryImage` to (V,

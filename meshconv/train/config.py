@@ -5,8 +5,8 @@ compared when a run is resumed, written beside results.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from meshconv._check import in_range, one_of, whole_number
@@ -258,6 +258,10 @@ class Settings:
             NetworkConfig(**some(NetworkConfig)),
             TrainConfig(**some(TrainConfig)),
         )
+
+    def made(self, preparation: Callable[[PrepareConfig], PrepareConfig]) -> Settings:
+        """Return the same with what images say of how they were made."""
+        return replace(self, prepare=preparation(self.prepare))
 
     def options(self) -> dict[str, Any]:
         """Return all options by name: the inverse of `of`."""

@@ -98,7 +98,7 @@ def fit(
     >>> fit(as_prepared(images), ["a"] * 10 + ["b"] * 10, settings).classes.tolist()
     ['a', 'b']
     """
-    settings = settings or Settings()
+    settings = (settings or Settings()).made(prepared.preparation)
     if settings.train.mirror and template is None:
         raise ArgumentError("mirror=True needs a template", hint="fit on scans, or pass template=")
     target = target if isinstance(target, Target) else ClassTarget.of(target, len(prepared))

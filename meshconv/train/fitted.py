@@ -109,6 +109,19 @@ class Fitted:
         return {"template": self.frame, "config": self.settings.prepare}
 
 
+def require_alike(prepared: Prepared, fitted: Fitted) -> None:
+    """Raise `ArgumentError` if images say that they were made otherwise than those learned from."""
+    how = fitted.settings.prepare
+    if prepared.detail is None or fitted.channel_names != how.channels:  # it is not known
+        return
+    if (prepared.channel_names, prepared.detail) != (how.channels, how.detail):
+        raise ArgumentError(
+            f"images of {', '.join(prepared.channel_names)} at detail {prepared.detail:g}, learned"
+            f" from {', '.join(how.channels)} at {how.detail:g}",
+            hint="prepare them with fitted_.preparation, or pass the scans",
+        )
+
+
 def predict(fitted: Fitted, prepared: Prepared) -> FloatArray:
     """Return the probability of each class for each image, (n, K), columns as in
     ``fitted.classes``, calibrated if the quality was measured; of a network of measures these,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -126,13 +127,13 @@ def _refuse_shape(shape: tuple[int, ...]) -> None:
 def _from_images(images: Sequence[GeometryImage]) -> Prepared:
     first = images[0]
     for k, image in enumerate(images):
-        if image.names != first.names or image.size != first.size:
+        if (image.names, image.size, image.detail) != (first.names, first.size, first.detail):
             raise ArrayTypeError(
-                f"image {k} has channels {list(image.names)} and size {image.size},"
-                f" image 0 {list(first.names)} and {first.size}"
+                f"image {k} has channels {list(image.names)}, size {image.size} and detail"
+                f" {image.detail}, image 0 {list(first.names)}, {first.size} and {first.detail}"
             )
     stack = np.stack([image.filled(np.nan).channels for image in images]).astype(np.float32)
-    return _bare(stack, first.names)
+    return replace(_bare(stack, first.names), detail=first.detail)
 
 
 def _bare(images: Any, channel_names: tuple[str, ...]) -> Prepared:

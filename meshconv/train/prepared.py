@@ -4,7 +4,7 @@ left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from meshconv._check import FloatArray, IntArray
 from meshconv.datasets.on_demand import OnDemand
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.image_stack import in_files, some_of
+from meshconv.train.config import PrepareConfig
 from meshconv.train.skipped import Skipped
 
 
@@ -37,6 +38,8 @@ class Prepared(OnDemand[GeometryImage]):
         The others.
     measures : (n, M) float64, optional
         `meshconv.shape_measures` of each scan, where they were asked for.
+    detail : float, optional
+        At which positions and normals were taken, see `PrepareConfig`; None where it is not known.
     """
 
     images: Any
@@ -47,6 +50,7 @@ class Prepared(OnDemand[GeometryImage]):
     kept: IntArray
     skipped: tuple[Skipped, ...] = ()
     measures: FloatArray | None = None
+    detail: float | None = None
     _kind = "image"
 
     def __post_init__(self) -> None:
@@ -58,7 +62,17 @@ class Prepared(OnDemand[GeometryImage]):
     def item(self, k: int) -> GeometryImage:
         """Return image k."""
         image = self.images[k]
-        return GeometryImage(image, self.channel_names, np.isfinite(image).all(axis=0))
+        mask = np.isfinite(image).all(axis=0)
+        return GeometryImage(image, self.channel_names, mask, self.detail)
+
+    def preparation(self, asked: PrepareConfig) -> PrepareConfig:
+        """Return how other scans become such images: as was asked, but of the size, the channels
+        and the detail that these have, where they say it.
+        """
+        if self.detail is None:
+            return asked
+        size = int(self.images.shape[-1])
+        return replace(asked, size=size, channels=self.channel_names, detail=self.detail)
 
     def take(self, rows: ArrayLike) -> Prepared:
         """Return some of the images, in the order of `rows`, with all that is known of them."""
@@ -72,4 +86,5 @@ class Prepared(OnDemand[GeometryImage]):
             self.labels[k],
             self.kept[k],
             measures=None if self.measures is None else self.measures[k],
+            detail=self.detail,
         )

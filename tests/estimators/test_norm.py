@@ -1,5 +1,7 @@
 """A norm from scans: a changed cheek is found on the scan's own vertices."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,8 @@ from meshconv.estimators.norm import NormativeModel
 from meshconv.mesh.shapes import face
 from meshconv.registration.template import Template
 from meshconv.saliency.evaluate import agreement
-from meshconv.train.config import CHANNELS
+from meshconv.train.config import CHANNELS, PrepareConfig
+from meshconv.train.prepare import prepare
 from meshconv.viz.explained import as_explained
 
 SIZE = 33
@@ -48,3 +51,16 @@ def test_scans_and_their_images_are_one_norm(norm):
         NormativeModel.fit(images)
     with pytest.raises(ArgumentError, match="the norm has 1 covariates"):
         norm.score(scan)
+
+
+def test_a_scan_is_judged_at_the_detail_of_the_images():
+    scans = ProceduralFaces(2, amplitude=0.0, n_vertices=300, seed=4)
+    frame = Template.from_surface(face(400))
+    rough = prepare(scans, frame, config=PrepareConfig(size=17, detail=0.0))
+    many = rough.take([0, 1] * 11)
+    noise = np.random.default_rng(0).normal(size=many.images.shape).astype(np.float32)
+    many = replace(many, images=many.images + 0.1 * noise, subjects=("",) * 22)
+    assert rough.detail == rough[0].detail == many.detail == 0.0
+    norm = NormativeModel.fit(many, template=frame)
+    assert norm.config.detail == 0.0
+    np.testing.assert_allclose(norm.score(scans[1]).z, norm.score(rough.images[1]).z, atol=1e-3)

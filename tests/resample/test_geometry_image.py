@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from meshconv.errors import ArgumentError, ArrayTypeError, NonFiniteError
+from meshconv.resample.files import load_image, save_image
 from meshconv.resample.geometry_image import GeometryImage
 
 MASK = np.array([[True, True], [True, False]])
@@ -48,3 +49,12 @@ def test_refusals():
 def test_it_prints_in_a_line():
     image = GeometryImage(np.zeros((2, 9, 9)), ["a", "b"], np.ones((9, 9), dtype=bool))
     assert str(image) == "GeometryImage(2 channels of 9 x 9: a, b; 81 nodes on the surface)"
+
+
+def test_an_image_says_its_detail_wherever_it_goes(tmp_path):
+    image = GeometryImage(GOOD, ["a", "b"], MASK, 0.02)
+    save_image(tmp_path / "image.npz", image)
+    known = load_image(tmp_path / "image.npz")
+    assert {one.detail for one in (image.select(["b"]), image.filled(), known)} == {0.02}
+    save_image(tmp_path / "image.npz", GeometryImage(GOOD, ["a", "b"], MASK))
+    assert load_image(tmp_path / "image.npz").detail is None

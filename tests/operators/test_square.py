@@ -91,3 +91,11 @@ def test_what_is_no_matrix_or_list_of_unknowns_is_refused() -> None:
             held_unknowns(fixed, 3)
     with pytest.raises(ArrayTypeError, match="list of indices"):
         held_unknowns([0.5], 3)
+
+
+@pytest.mark.parametrize("fixed", [[0], list(range(2, 30))])
+@pytest.mark.parametrize("rows", [29, 31, 2])
+def test_positions_are_of_all_unknowns_however_few_are_free(fixed, rows):
+    path = sparse.diags_array([-np.ones(29), np.full(30, 2.0), -np.ones(29)], offsets=[-1, 0, 1])
+    with pytest.raises(ArrayTypeError, match=f"coordinates have {rows} rows for a matrix of 30"):
+        FixedValueSolver(path, fixed, coordinates=np.zeros((rows, 3)))

@@ -15,6 +15,9 @@ from sklearn.metrics import roc_auc_score
 from meshconv._check import FloatArray, as_array, field_array
 from meshconv.errors import ArgumentError, ArrayTypeError
 
+_DIGITS = 12  # of a share of the largest value, that count
+_TINY = float(np.finfo(np.float64).tiny)
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -23,7 +26,8 @@ class Agreement:
     Attributes
     ----------
     auc : float
-        Chance that a vertex inside the region has more saliency than one outside (ties count half).
+        Chance that a vertex inside the region has more saliency than one outside (ties count half,
+        and what differs by 1e-12 of the largest is a tie).
     correlation : float
         Pearson's, with the truth's values; 0 where one of them is constant.
     mass : float
@@ -95,13 +99,21 @@ def agreement(
             f"{where} has no area: nothing to compare", hint="areas of the vertices, above 0"
         )
     total = (w * s).sum()
+    level = _without_rounding(s)
     return Agreement(
-        float(roc_auc_score(inside, s, sample_weight=w)),
-        _correlation(s, t, w),
+        float(roc_auc_score(inside, level, sample_weight=w)),
+        _correlation(level, t, w),
         float((w * s)[inside].sum() / total) if total > 0 else 0.0,
         float(w[inside].sum() / w.sum()),
         bool(inside[s.argmax()]),
     )
+
+
+def _without_rounding(values: FloatArray) -> FloatArray:
+    """Return the values as shares of the largest, those equal that rounding alone tells apart: a
+    map that was constant before it was brought to other vertices has no ranks.
+    """
+    return np.asarray(np.round(values / max(values.max(), _TINY), _DIGITS))
 
 
 def _at_least_zero(values: ArrayLike, shape: tuple[int, ...], name: str) -> FloatArray:

@@ -33,6 +33,16 @@ def test_closed_forms():
     assert perfect.correlation == pytest.approx(1) and wrong.correlation == pytest.approx(-1)
 
 
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
+def test_a_constant_map_says_nothing_whatever_rounding_made_of_it(size):
+    rng = np.random.default_rng(0)
+    truth, areas = np.r_[1.0, rng.random(199)], rng.random(200) + 0.1
+    rounded = size * (1 + 1e-15 * (truth > 0.5))  # on the side of the truth
+    found = agreement(rounded, truth, areas=areas)
+    assert found.auc == pytest.approx(0.5, abs=1e-12) and abs(found.correlation) < 1e-9
+    assert agreement(size * (1 + 1e-9 * (truth > 0.3)), truth, areas=areas).auc == 1.0
+
+
 def test_denser_vertices_do_not_count_more():
     saliency, truth = np.array([1.0, 2.0, 3.0]), np.array([0.0, 0.0, 1.0])
     once = agreement(saliency, truth, areas=[1.0, 2.0, 1.0])

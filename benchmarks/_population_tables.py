@@ -79,7 +79,11 @@ def tasks(found: Mapping[str, Any], command: str = "") -> Table:
 
 def frames(found: Mapping[str, Any]) -> Table:
     """The same faces in a frame made of training scans and in that of the generator's mean."""
-    cells = {(row["task"], row["model"]): row for row in found["rows"]}
+    cells: dict[tuple[str, str], dict[str, float]] = {}
+    for task, model in dict.fromkeys((row["task"], row["model"]) for row in found["rows"]):
+        seeds = [one for one in found["rows"] if (one["task"], one["model"]) == (task, model)]
+        keys = ("accuracy", "auc")
+        cells[task, model] = {key: sum(one[key] for one in seeds) / len(seeds) for key in keys}
     rows, losses = list[list[str]](), dict[str, list[float]]()
     for (task, model), ours in cells.items():
         best = cells.get((f"{task}:perfect", model))
@@ -94,7 +98,11 @@ def frames(found: Mapping[str, Any]) -> Table:
     head += ["in the perfect frame", "loss of AUC"]
     names = " ".join(list(dict.fromkeys(task for task, _ in cells))[:2])
     models = " ".join(f"'{model}'" for model in dict.fromkeys(model for _, model in cells))
-    return head, rows, f"meshconv benchmark {names} ... --scans 100 --models {models}"
+    return (
+        head,
+        rows,
+        f"meshconv benchmark {names} ... --scans {found['settings']['scans']} --models {models}",
+    )
 
 
 def _over(rows: Sequence[Mapping[str, Any]], name: str) -> str:

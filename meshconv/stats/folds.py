@@ -56,6 +56,20 @@ def grouped_folds(
         yield train.astype(np.int64), test.astype(np.int64)
 
 
+def inner_folds(
+    index: IntArray, subjects: Sequence[Any] | None, *, seed: int
+) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield (train, test) indices of up to five folds, by which something is chosen inside a fit:
+    those in which every class is learned from; none where a class has a single subject.
+    """
+    fewest = rarest(index, subjects)[0]
+    if fewest < 2:
+        return
+    for rows, held in grouped_folds(index, subjects, folds=min(5, fewest), seed=seed):
+        if len(np.unique(index[rows])) == len(np.unique(index)):
+            yield rows, held
+
+
 def hold_out(
     labels: ArrayLike, subjects: Sequence[Any] | None = None, *, share: float = 0.2, seed: int = 0
 ) -> tuple[IntArray, IntArray]:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from meshconv._check import FloatArray, IntArray
-from meshconv.stats.folds import grouped_folds, rarest
+from meshconv.stats.folds import inner_folds
 from meshconv.stats.normal_scores import NormalScores, require_finite
 
 STRENGTHS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)  # C of scikit-learn
@@ -72,13 +72,8 @@ class LogisticModel:
         """
         require_finite(measures)
         weight = "balanced" if balanced else None
-        fewest = rarest(index, subjects)[0]
         losses = np.zeros(len(STRENGTHS))
-        for rows, held in (
-            grouped_folds(index, subjects, folds=min(5, fewest), seed=seed) if fewest > 1 else ()
-        ):
-            if len(np.unique(index[rows])) < len(np.unique(index)):
-                continue
+        for rows, held in inner_folds(index, subjects, seed=seed):
             scores = NormalScores.of(measures[rows])
             learn, judge = scores(measures[rows]), scores(measures[held])
             for k, strength in enumerate(STRENGTHS):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from meshconv._check import FloatArray, IntArray
-from meshconv.stats.folds import grouped_folds, rarest
+from meshconv.stats.folds import inner_folds
 from meshconv.stats.measure_kernel import FamilyKernel
 from meshconv.stats.measure_logistic import LogisticModel, logistic
 from meshconv.stats.measure_machine import KernelMachine
@@ -146,14 +146,9 @@ def _held_out(
     """Return what a kernel says of scans whose subjects it has not seen, and their classes;
     nothing where a class has a single subject.
     """
-    fewest, classes = rarest(index, subjects)[0], int(index.max()) + 1
-    shown, whose = [np.zeros((0, classes))], [index[:0]]
-    if fewest > 1:
-        split = grouped_folds(index, subjects, folds=min(5, fewest), seed=options["seed"])
-        for rows, held in split:
-            if len(np.unique(index[rows])) < classes:
-                continue
-            machine = KernelMachine.of_classes(measures[rows], index[rows], **options)
-            shown.append(machine(measures[held]))
-            whose.append(index[held])
+    shown, whose = [np.zeros((0, int(index.max()) + 1))], [index[:0]]
+    for rows, held in inner_folds(index, subjects, seed=options["seed"]):
+        machine = KernelMachine.of_classes(measures[rows], index[rows], **options)
+        shown.append(machine(measures[held]))
+        whose.append(index[held])
     return np.concatenate(shown), np.concatenate(whose)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from meshconv.errors import ArgumentError, MeshConvWarning
-from meshconv.stats.folds import grouped_folds, hold_out, warn_shared_subjects
+from meshconv.stats.folds import grouped_folds, hold_out, inner_folds, warn_shared_subjects
 
 
 def test_no_subject_on_both_sides_and_classes_in_proportion():
@@ -69,3 +69,13 @@ def test_few_members_give_the_nearest_share_there_is():
 def test_an_impossible_share_is_refused(share):
     with pytest.raises(ArgumentError, match="share held out must lie above 0 and below 1"):
         hold_out([0, 1] * 10, share=share)
+
+
+def test_inner_folds_learn_from_every_class_and_are_none_of_a_single_subject():
+    index, subjects = np.repeat([0, 1], [20, 6]), [f"{k // 2}" for k in range(26)]
+    folds = list(inner_folds(index, subjects, seed=0))
+    assert len(folds) == 3  # subjects of the rarer class
+    for rows, held in folds:
+        assert set(index[rows]) == {0, 1}
+        assert not {subjects[k] for k in rows} & {subjects[k] for k in held}
+    assert list(inner_folds(index, [*subjects[:20], *["x"] * 6], seed=0)) == []

@@ -2,6 +2,7 @@
 killed, beside one process.
 
     python benchmarks/many.py                        # 2,000 scans, 15 CPU minutes
+    python benchmarks/many.py --unprofiled           # as docs/guide/scaling.md advises
     python benchmarks/many.py --shards --scans 400   # the shards, 3 minutes: needs two idle cores
 
 Generated faces of 600 vertices, one file each. Blocks of scans go through one process and through
@@ -86,8 +87,9 @@ def between(before: dict[int, float], after: dict[int, float]) -> float:
     return sum(time - before.get(pid, 0.0) for pid, time in after.items())
 
 
-def through_dask(folder: Path, scratch: Path, n: int) -> dict[str, Any]:
+def through_dask(folder: Path, scratch: Path, n: int, profiled: bool = True) -> dict[str, Any]:
     """One process and two workers in turn, block by block."""
+    import dask
     from distributed import Client, LocalCluster
 
     command = [sys.executable, __file__, "--serve", str(folder), str(scratch / "serial")]
@@ -97,6 +99,7 @@ def through_dask(folder: Path, scratch: Path, n: int) -> dict[str, Any]:
     alone = subprocess.Popen(command, **pipes)  # type: ignore[call-overload]
     alone_started = float(alone.stdout.readline())
     begin = spent()
+    dask.config.set({"distributed.worker.profile.enabled": profiled})
     local = LocalCluster(2, threads_per_worker=1, dashboard_address=None)
     with local as cluster, Client(cluster) as client:
         made(folder, scratch / "first too", slice(4), client)
@@ -114,7 +117,7 @@ def through_dask(folder: Path, scratch: Path, n: int) -> dict[str, Any]:
         alone.wait()
     one, two = map(sum, zip(*blocks, strict=True))
     return {
-        "through": "Dask, two workers",
+        "through": "Dask, two workers" + ("" if profiled else ", their profiler off"),
         "scans": n,
         "one process": one,
         "two": two,
@@ -170,6 +173,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--scans", type=int, default=2000)
     parser.add_argument("--shards", action="store_true", help="two shards instead")
+    parser.add_argument(
+        "--unprofiled", action="store_true", help="without the profiler of Dask's workers"
+    )
     parser.add_argument("--serve", nargs=2, type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
@@ -180,7 +186,10 @@ def main() -> None:
         folder, scratch = Path(place) / "study", Path(place)
         folder.mkdir()
         write_study(folder, args.scans)
-        row = (as_shards if args.shards else through_dask)(folder, scratch, args.scans)
+        if args.shards:
+            row = as_shards(folder, scratch, args.scans)
+        else:
+            row = through_dask(folder, scratch, args.scans, profiled=not args.unprofiled)
     print_table([{name: str(value) for name, value in row.items() if name != "ratios of blocks"}])
     path = RESULTS / "many.json"
     rows = json.loads(path.read_text())["rows"] if path.exists() else []

@@ -7,6 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import meshconv as mc
+from meshconv.cli.frames import (
+    add_frame,
+    add_frame_command,
+    add_own,
+    draw_sheet,
+    frame_of,
+    own,
+    prepared,
+)
 from meshconv.cli.options import (
     Commands,
     add,
@@ -22,17 +31,14 @@ from meshconv.errors import ArgumentError
 
 if TYPE_CHECKING:
     from meshconv import FolderDataset, Template
+    from meshconv.datasets.scan import Population
 
 
 def add_commands(commands: Commands) -> None:
     """Add the commands of this file."""
-    frame = add_study(add(commands, "frame", _make_frame, "scans -> the frame of them all"))
-    frame.add_argument("-o", "--output", type=Path, help="the frame, one file (.npz)")
-    frame.add_argument("--force", action="store_true", help="replace the output if it exists")
-    frame.add_argument("--count", type=int, default=8, help="how many scans it is the mean of")
-    _add_frame(frame)
+    add_frame_command(commands)
     ready = add_study(add(commands, "prepare", _prepare, "scans -> registered images, cached"))
-    _add_frame(ready, needs_cache=True)
+    add_frame(ready, needs_cache=True)
     ready.add_argument(
         "--shard",
         type=_shard,
@@ -43,7 +49,7 @@ def add_commands(commands: Commands) -> None:
         add(commands, "train", _train, "learn from a folder of scans and a table of labels")
     )
     add_output(train, "the classifier, one file")
-    _add_frame(train)
+    add_frame(train)
     _add_network(train)
     tested = add_model(add(commands, "evaluate", _evaluate, "test figures with intervals"))
     add_preparation(add_study(tested))
@@ -54,51 +60,28 @@ def add_commands(commands: Commands) -> None:
     report.add_argument("--scans", type=int, default=12, help="how many scans are shown")
 
 
-def _add_frame(parser: argparse.ArgumentParser, *, needs_cache: bool = False) -> None:
-    help_text = "the frame (.npz); by default the mean of the first scans"
-    parser.add_argument("--template", type=Path, help=help_text)
-    parser.add_argument(
-        "--turn",
-        type=float,
-        default=0.0,
-        metavar="DEGREES",
-        help=(
-            "turn the frame counter-clockwise, as seen from the front: 180 if the report"
-            " shows it upside down"
-        ),
-    )
-    parser.add_argument(
-        "--sheet",
-        type=Path,
-        metavar="PAGE",
-        help="one HTML page with a picture of each scan in the frame, doubtful ones first",
-    )
-    _add_own(parser, "--size", type=int, help="nodes per side of the images")
-    add_preparation(parser, needs_cache=needs_cache)
-
-
 def _add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint", type=Path, help="written after every epoch; training goes on from it"
     )
-    _add_own(parser, "--epochs", type=int)
-    _add_own(parser, "--network-size", type=int, help="nodes per side that the network sees")
-    _add_own(parser, "--density", choices=("auto", "shared", "sample", "uniform"))
-    _add_own(
+    add_own(parser, "--epochs", type=int)
+    add_own(parser, "--network-size", type=int, help="nodes per side that the network sees")
+    add_own(parser, "--density", choices=("auto", "shared", "sample", "uniform"))
+    add_own(
         parser,
         "--head",
         choices=("flatten", "mean", "mean+max", "auto"),
         help="tell places apart (flatten), pool over them, or try both on held-out scans (auto)",
     )
-    _add_own(parser, "--mirror", action="store_true", help="also learn from mirror images")
-    _add_own(
+    add_own(parser, "--mirror", action="store_true", help="also learn from mirror images")
+    add_own(
         parser,
         "--verdict",
         type=int,
         metavar="FOLDS",
         help="folds that say how good it is on subjects it has not seen; 0 for none",
     )
-    _add_own(parser, "--seed", type=int)
+    add_own(parser, "--seed", type=int)
     parser.add_argument(
         "--device", help="cpu, cuda, cuda:1, ...; under torchrun cuda is each its own"
     )
@@ -112,52 +95,6 @@ def _shard(text: str) -> tuple[int, int]:
     return int(which), int(count)
 
 
-def _add_own(parser: argparse.ArgumentParser, name: str, **options: Any) -> None:
-    """Add an option of `SurfaceClassifier`, which has the default."""
-    parser.add_argument(name, default=argparse.SUPPRESS, **options)
-
-
-def _own(args: argparse.Namespace) -> dict[str, Any]:
-    """Return those options of `SurfaceClassifier` that were given."""
-    names = ("size", "epochs", "network_size", "density", "head", "mirror", "verdict", "seed")
-    return {name: getattr(args, name) for name in names if hasattr(args, name)}
-
-
-def _frame(args: argparse.Namespace, scans: FolderDataset) -> Template:
-    """The frame that was given, or the mean of the first scans; turned if asked for."""
-    from meshconv.train.frames import population_template
-
-    count = getattr(args, "count", 8)
-    given = None if args.template is None else mc.Template.load(args.template)
-    template = given or population_template(scans, count=count, on_error=args.on_error)
-    template = template.turned(args.turn) if args.turn else template
-    if args.sheet is not None:
-        from meshconv.viz.contact_sheet import contact_sheet
-
-        contact_sheet(args.sheet, scans, template, overwrite=True)
-    return template
-
-
-def _make_frame(args: argparse.Namespace) -> int:
-    if args.output is not None:
-        refuse_existing(args)
-    template = _frame(args, study(args))
-    if args.output is not None:
-        template.save(args.output)
-    emit(
-        args,
-        {
-            "vertices": template.surface.n_vertices,
-            "domain": template.parameterization.domain,
-            "known_fits": len(template.population),  # by which new ones are judged
-            **({"turn": template.open_turn} if template.open_turn else {}),
-            "output": None if args.output is None else str(args.output),
-            "sheet": None if args.sheet is None else str(args.sheet),
-        },
-    )
-    return 0
-
-
 def _untaught(model: Any) -> list[str]:
     """What training had to leave out, a line each."""
     return [f"left out of training: {one.name} ({one.reason})" for one in model.skipped_]
@@ -165,23 +102,15 @@ def _untaught(model: Any) -> list[str]:
 
 def _prepare(args: argparse.Namespace) -> int:
     from meshconv.datasets.scan import shard
-    from meshconv.train.config import PrepareConfig
-    from meshconv.train.prepare import prepare
 
     scans = study(args)
-    template = _frame(args, scans)
+    template = frame_of(args, scans)
     if args.template is None:
         args.cache.mkdir(parents=True, exist_ok=True)
         template.save(args.cache / "template.npz")
-    done = prepare(
-        scans if args.shard is None else shard(scans, *args.shard),
-        template,
-        config=PrepareConfig(**_own(args)),
-        cache=args.cache,
-        workers=args.workers,
-        client=args.client,
-        on_error=args.on_error,
-    )
+    some: Population = scans if args.shard is None else shard(scans, *args.shard)
+    done = prepared(args, some, template, args.on_error)
+    draw_sheet(args, some, template, done)
     data = {
         "prepared": len(done),
         "channels": list(done.channel_names),
@@ -199,8 +128,8 @@ def _train(args: argparse.Namespace) -> int:
     scans.check_classes()
     with joined(args.device) as (ranks, device):
         model = mc.SurfaceClassifier(
-            **_own(args),
-            template=ranks.from_first(lambda: _frame(args, scans)),
+            **own(args),
+            template=ranks.from_first(lambda: _drawn(args, scans)),
             on_error=args.on_error,
             cache=args.cache,
             workers=args.workers,
@@ -212,6 +141,13 @@ def _train(args: argparse.Namespace) -> int:
         if ranks.leads:
             _trained(args, model)
     return 0
+
+
+def _drawn(args: argparse.Namespace, scans: FolderDataset) -> Template:
+    """Return the frame, its sheet drawn if it was asked for."""
+    template = frame_of(args, scans)
+    draw_sheet(args, scans, template)
+    return template
 
 
 def _trained(args: argparse.Namespace, model: Any) -> None:

@@ -25,6 +25,7 @@ from meshconv.resample.channels import chosen, field_names, fields_of
 from meshconv.resample.detail import image_at, needed
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.resampler import Resampler
+from meshconv.resample.standing import Standing
 
 _NEAR = 2.0  # times the template's size: a scan in another unit is as near once it is converted
 _NAMED = 20  # doubtful scans in a warning
@@ -91,6 +92,18 @@ class Placed:
             ((converted,) if self.unit != 1.0 else ())
             + (() if 1 / far < ratio < far else (strange,))
             + (self.fit.doubts or self.fit.cut_off)
+        )
+
+    @property
+    def standing(self) -> Standing:
+        """How the scan as it came lies in the frame: what is kept when the surface is let go."""
+        fit, pose = self.fit, self.fit.pose
+        seen = pose.scale * pose.rotation * ([-1.0, 1.0, 1.0] if fit.mirrored else 1.0)
+        return Standing(
+            np.column_stack([seen * self.unit, pose.translation]),
+            fit.mirrored != fit.inside_out,
+            fit.score.value,
+            self.doubts,
         )
 
     @cached_property

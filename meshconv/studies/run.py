@@ -40,7 +40,6 @@ from meshconv.train.frames import population_template
 from meshconv.train.network import area_element
 from meshconv.train.prepare import prepare
 from meshconv.train.prepared import Prepared
-from meshconv.train.skipped import Skipped
 from meshconv.train.target import ClassTarget, MeasureTarget, Target
 from meshconv.viz.contact_sheet import contact_sheet
 
@@ -156,7 +155,7 @@ def study(
     result = StudyResult(
         frame,
         ready,
-        work.registration(frame),
+        work.registration(ready, frame),
         tuple(work.found(what, name, ready, frame) for what, name in columns),
         area_element(frame, size),
         covariates_alone(inputs, ready, cv) if group else None,
@@ -219,20 +218,16 @@ class _Work:
             progress=self.progress,
         )
 
-    def registration(self, frame: Template) -> tuple[Registration, ...]:
+    def registration(self, ready: Prepared, frame: Template) -> tuple[Registration, ...]:
         """Write the contact sheet; return how each scan lies."""
+        scans = self.inputs.scans
 
         def make() -> list[list[str]]:
-            scans, sheet = self.inputs.scans, self.out / "frame.html"
-            rows = []
-            for k, one in enumerate(contact_sheet(sheet, scans, frame, overwrite=True)):
-                known = (
-                    ["left out", one.reason]
-                    if isinstance(one, Skipped)
-                    else [f"{one.score.value:.3f}", "; ".join(one.doubts)]
-                )
-                rows.append([scans.name(k), *known])
-            return rows
+            contact_sheet(self.out / "frame.html", scans, ready, frame, overwrite=True)
+            rows = {one.index: ["left out", one.reason] for one in ready.skipped}
+            for k, one in zip(ready.kept, ready.standings or (), strict=True):
+                rows[int(k)] = [f"{one.score:.3f}", "; ".join(one.doubts)]
+            return [[scans.name(k), *rows[k]] for k in sorted(rows)]
 
         rows = self._once("registration.csv", read_csv, make, write_csv)
         return tuple((name, value, doubts) for name, value, doubts in rows)

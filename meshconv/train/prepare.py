@@ -26,6 +26,7 @@ from meshconv.registration.frame import Frame
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.image_stack import ImageStack
 from meshconv.resample.placed import Placed, quietly_placed, say_doubts
+from meshconv.resample.standing import Standing
 from meshconv.stats.shape_measures import MEASURES
 from meshconv.train.checkpoint import read_checkpoint, write_checkpoint
 from meshconv.train.config import PrepareConfig
@@ -35,10 +36,10 @@ from meshconv.train.scan_measures import measures_of
 from meshconv.train.scans import EXPECTED, ScanLike, Unread, all_of, population_of, unread
 from meshconv.train.skipped import Skipped
 
-_VERSION = 5  # of the images: raise it when preparation gives other values
+_VERSION = 6  # of the images: raise it when preparation gives other values
 _IMAGE = "image.channels"  # what the arrays of a cache file are called
 _MEASURED = "measures"
-_DOUBTS = "doubts"
+_STANDING = "standing"
 _IN_MEMORY = 1 << 29  # bytes of images beyond which they stay in the cache
 
 
@@ -115,7 +116,7 @@ def prepare(
         raise all_of(skipped, len(scans)) from skipped[0].error
     if not done:
         raise ArgumentError(f"none of {len(scans)} scans could be prepared; first {skipped[0]}")
-    say_doubts([(one.name, one.doubts) for one in done])
+    say_doubts([(one.name, one.standing.doubts) for one in done])
     return _stack(done, skipped, job.config)
 
 
@@ -149,7 +150,7 @@ class _Done:
     label: int
     image: NDArray[np.float32] | Path
     measures: FloatArray
-    doubts: tuple[str, ...]
+    standing: Standing
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,14 +191,14 @@ class _Job:
         try:
             placed = place_scan(scan, self.template, self.config)
             made = image_of(placed, self.config)
-            measures = measures_of(placed.surface, self.config)
+            measures, standing = measures_of(placed.surface, self.config), placed.standing
         except EXPECTED as error:
             return Skipped(index, scan.name, error)
         image = made.channels.astype(np.float32)
         if path is not None:
             more = {_MEASURED: measures} if self.config.measures else {}
-            write_checkpoint(path, {_IMAGE: image, **more}, {_DOUBTS: list(placed.doubts)})
-        return _Done(*whose, image if path is None else path, measures, placed.doubts)
+            write_checkpoint(path, {_IMAGE: image, **more}, {_STANDING: standing.as_dict()})
+        return _Done(*whose, image if path is None else path, measures, standing)
 
     def _key(self, scan: Scan) -> str:
         """Return a name made of all that the image depends on."""
@@ -233,21 +234,21 @@ def _warm(template: Frame) -> None:
     _ = template.modes, template.curvature, template.on_border
 
 
-def _cached(path: Path, config: PrepareConfig) -> tuple[FloatArray, tuple[str, ...]] | None:
-    """Return the measures and the doubts of an image that the cache has whole and sound."""
+def _cached(path: Path, config: PrepareConfig) -> tuple[FloatArray, Standing] | None:
+    """Return the measures and the standing of an image that the cache has whole and sound."""
     try:
         arrays, head = read_checkpoint(path)
-        image, doubts = arrays[_IMAGE], tuple(head[_DOUBTS])
+        image, standing = arrays[_IMAGE], Standing.from_dict(head[_STANDING])
         measures = np.asarray(arrays[_MEASURED] if config.measures else [], dtype=np.float64)
     except MissingFileError:
         return None
-    except (CheckpointError, KeyError) as error:
+    except (CheckpointError, KeyError, ValueError) as error:
         warnings.warn(f"cached image made anew: {error}", CacheWarning, stacklevel=4)
         return None
     expected = (len(config.channels), config.size, config.size)
     whole = not config.measures or bool(len(measures) and np.isfinite(measures).all())
     sound = whole and image.shape == expected and bool(np.isfinite(image).any())
-    return (measures, doubts) if sound else None
+    return (measures, standing) if sound else None
 
 
 def _image_in(path: Path) -> NDArray[Any]:
@@ -265,6 +266,7 @@ def _stack(done: list[_Done], skipped: list[Skipped], config: PrepareConfig) -> 
         tuple(skipped),
         np.stack([one.measures for one in done]) if config.measures else None,
         config.detail,
+        tuple(one.standing for one in done),
     )
 
 

@@ -14,6 +14,7 @@ from meshconv._check import FloatArray, IntArray
 from meshconv.datasets.on_demand import OnDemand
 from meshconv.resample.geometry_image import GeometryImage
 from meshconv.resample.image_stack import in_files, some_of
+from meshconv.resample.standing import Standing
 from meshconv.train.config import PrepareConfig
 from meshconv.train.skipped import Skipped
 
@@ -40,6 +41,8 @@ class Prepared(OnDemand[GeometryImage]):
         `meshconv.shape_measures` of each scan, where they were asked for.
     detail : float, optional
         At which positions and normals were taken, see `PrepareConfig`; None where it is not known.
+    standings : tuple of n Standing, optional
+        How each scan lies in the frame; None where it is not known.
     """
 
     images: Any
@@ -51,6 +54,7 @@ class Prepared(OnDemand[GeometryImage]):
     skipped: tuple[Skipped, ...] = ()
     measures: FloatArray | None = None
     detail: float | None = None
+    standings: tuple[Standing, ...] | None = None
     _kind = "image"
 
     def __post_init__(self) -> None:
@@ -87,4 +91,5 @@ class Prepared(OnDemand[GeometryImage]):
             self.kept[k],
             measures=None if self.measures is None else self.measures[k],
             detail=self.detail,
+            standings=None if self.standings is None else tuple(self.standings[j] for j in k),
         )

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meshconv.errors import ArgumentError
+from meshconv.errors import ArgumentError, RepairWarning
 from meshconv.io.atomic import write_bytes_atomic
 from meshconv.mesh.surface import Surface
 from meshconv.mesh_repair.repair import repair
-from meshconv.registration.fit import quiet_fit
-from meshconv.registration.template import Template
-from meshconv.registration.template_fit import TemplateFit
-from meshconv.train.scans import EXPECTED, ScanLike, read
+from meshconv.registration.frame import Frame
+from meshconv.resample.standing import Standing
+from meshconv.train.prepared import Prepared
+from meshconv.train.scans import ScanLike, read
 from meshconv.train.skipped import Skipped
 from meshconv.viz import style
 from meshconv.viz.picture import place_camera, polydata, quiet_plotter, surface_frame, views_extent
@@ -38,12 +39,14 @@ class Tile(NamedTuple):
 def contact_sheet(
     path: str | PathLike[str],
     scans: Sequence[ScanLike],
-    template: Template,
+    prepared: Prepared,
+    template: Frame,
     *,
     title: str = "Scans in the frame",
     size: int = 160,
+    pictures: int = 2000,
     overwrite: bool = False,
-) -> tuple[TemplateFit | Skipped, ...]:
+) -> None:
     """Write one page with a picture of each scan as it lies in the frame, and its score.
 
     Doubtful scans come first, the worst at the top; then the others, the least certain first. All
@@ -55,69 +58,79 @@ def contact_sheet(
     path : str or PathLike
         An HTML file.
     scans : sequence of Scan, Surface or path
-        Read, mended and registered one by one.
+        Read one by one, and drawn as they lay when they were prepared.
+    prepared : Prepared
+        What `prepare` made of them in this frame.
     template : Template
         The frame.
     title : str
     size : int
         Pixels of a picture's side.
+    pictures : int
+        How many scans are shown, the doubtful ones and the least certain ones first, at some 15 kB
+        each; the rest stand in a table.
     overwrite : bool
         Whether an existing file may be replaced.
-
-    Returns
-    -------
-    fits : tuple of TemplateFit or Skipped
-        How each scan lies, in the order given; why it does not, for one that cannot be used.
 
     Raises
     ------
     ArgumentError
-        If there are no scans.
+        If it is not known how the images' scans lie in the frame.
     RenderingUnavailableError, MissingDependencyError
         Without OpenGL, PyVista or Jinja2.
     MeshIOError
         If the file cannot be written; an existing one is then left as it was.
     """
-    if len(scans) == 0:
-        raise ArgumentError("there are no scans to show")
+    if prepared.standings is None:
+        raise ArgumentError(
+            "it is not known how these images' scans lie in the frame: they are not of `prepare`"
+        )
+    standings = prepared.standings
+    order = sorted(
+        range(len(prepared)), key=lambda k: (not standings[k].doubts, standings[k].score)
+    )
     camera = _Camera(template, size)
-    found: list[TemplateFit | Skipped] = []
-    tiles: list[tuple[float, Tile]] = []
-    for one in read(scans):
-        fit = one if isinstance(one, Skipped) else _fit(*one, template)
-        found.append(fit)
-        if isinstance(fit, TemplateFit):
-            name = "" if isinstance(one, Skipped) else one[1].name
-            score = fit.score.value
-            seen = camera(Surface(fit.pose.points(fit.upright.vertices), fit.upright.faces))
-            tiles.append((score, Tile(name, seen, f"{score:.2f}", fit.doubts)))
-    ordered = [tile for _, tile in sorted(tiles, key=lambda pair: (not pair[1].doubts, pair[0]))]
-    skipped = [one for one in found if isinstance(one, Skipped)]
+    shown = [
+        Tile(prepared.names[k], camera(surface), f"{standings[k].score:.2f}", standings[k].doubts)
+        for k, surface in _stood(scans, prepared, standings, order[:pictures])
+    ]
     page = render(
         "contact_sheet.html",
         title=title,
         frame=camera(template.surface),
         open_turn=template.open_turn,
-        doubtful=[tile for tile in ordered if tile.doubts],
-        others=[tile for tile in ordered if not tile.doubts],
-        skipped=left_out(skipped),
+        doubtful=[tile for tile in shown if tile.doubts],
+        others=[tile for tile in shown if not tile.doubts],
+        unseen=[
+            (prepared.names[k], f"{standings[k].score:.2f}", "; ".join(standings[k].doubts))
+            for k in order[pictures:]
+        ],
+        skipped=left_out(prepared.skipped),
     )
     write_bytes_atomic(path, page.encode("utf-8", "backslashreplace"), overwrite=overwrite)
-    return tuple(found)
 
 
-def _fit(index: int, scan: Any, template: Template) -> TemplateFit | Skipped:
-    try:
-        clean = repair(scan.surface, target=template.parameterization.domain).surface
-        return quiet_fit(clean, template, landmarks=None, mirror=scan.mirrored)  # the page says it
-    except EXPECTED as error:
-        return Skipped(index, scan.name, error)
+def _stood(
+    scans: Sequence[ScanLike],
+    prepared: Prepared,
+    standings: Sequence[Standing],
+    rows: Sequence[int],
+) -> Iterator[tuple[int, Surface]]:
+    """Yield rows of the images, each with its scan in the template's space."""
+    found = read(scans, [int(prepared.kept[k]) for k in rows])
+    for k, one in zip(rows, found, strict=True):
+        if isinstance(one, Skipped):
+            raise one.as_error()  # it was there when it was prepared
+        with warnings.catch_warnings():  # what was mended was said then
+            warnings.simplefilter("ignore", RepairWarning)
+            clean = repair(one[1].surface)
+        yield k, standings[k].surface(clean.surface)
 
 
 class _Camera:
     """Pictures of surfaces in a template's space, all from one place and at one scale."""
 
-    def __init__(self, template: Template, size: int) -> None:
+    def __init__(self, template: Frame, size: int) -> None:
         self.centre = surface_frame(template.surface)[0]
         self.extent = 1.15 * views_extent(template.surface, ("front",))
         self.plotter = quiet_plotter(size)

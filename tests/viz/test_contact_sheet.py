@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +12,11 @@ import pytest
 
 from meshconv import Scan, Surface, Template
 from meshconv.cli import main
-from meshconv.errors import ArgumentError, MeshIOError
+from meshconv.errors import ArgumentError, MeshIOError, RegistrationWarning
 from meshconv.io import save
 from meshconv.mesh.shapes import bumpy_heightfield, face, icosphere
-from meshconv.registration.template_fit import TemplateFit
-from meshconv.train.skipped import Skipped
+from meshconv.train.config import PrepareConfig
+from meshconv.train.prepare import prepare
 from meshconv.viz.contact_sheet import contact_sheet
 
 
@@ -23,26 +25,44 @@ def frame() -> Template:
     return Template.from_population([face(400, identity=k, triangulation=k) for k in range(5)])
 
 
-def test_doubtful_scans_come_first_and_nothing_is_code(frame: Template, tmp_path: Path) -> None:
+def test_doubtful_scans_come_first_and_nothing_is_code(
+    frame: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scans = [
         Scan(face(400, identity=9), 0, "right <b>", "a"),
         Scan(bumpy_heightfield(16), 0, "strange <script>", "b"),
         Scan(icosphere(1), 0, "closed &", "c"),
     ]
     page = tmp_path / "sheet.html"
-    found = contact_sheet(page, scans, frame, size=64)
-    assert [type(one) for one in found] == [TemplateFit, TemplateFit, Skipped]
+    with pytest.warns(RegistrationWarning, match="looked at"):
+        ready = prepare(scans, frame, config=PrepareConfig(size=17), on_error="skip")
+    monkeypatch.setattr("meshconv.registration.template_fit.bend", None)  # nothing is fitted again
+    contact_sheet(page, scans, ready, frame, size=64)
     text = page.read_text("utf-8")
     doubtful, left, right = (text.index(f"<h2>{x}") for x in ("To be", "Left out", "Without"))
     assert doubtful < text.index("strange &lt;script&gt;</b>") < left
     assert left < text.index("closed &amp;</th>") < right < text.index("right &lt;b&gt;</b>")
     assert "<script" not in text and not re.search(r'src="(?!data:image/png)', text)
     assert text.count("data:image/png") == 3  # the frame and two scans
-    assert f"{found[1].score.value:.2f}</span>" in text and found[1].doubts[0] in text
+    assert ready.standings is not None
+    strange = ready.standings[1]
+    assert f"{strange.score:.2f}</span>" in text and strange.doubts[0] in unescape(text)
     with pytest.raises(MeshIOError, match="exists"):
-        contact_sheet(page, scans[:1], frame, size=64)
-    with pytest.raises(ArgumentError, match="no scans"):
-        contact_sheet(page, [], frame)
+        contact_sheet(page, scans, ready, frame, size=64)
+    with pytest.raises(ArgumentError, match="not known how"):
+        contact_sheet(tmp_path / "b.html", scans, replace(ready, standings=None), frame)
+
+
+def test_of_thousands_the_least_certain_are_drawn(frame: Template, tmp_path: Path) -> None:
+    scans = [face(400, identity=k, triangulation=k) for k in range(3)]
+    ready = prepare(scans, frame, config=PrepareConfig(size=17))
+    contact_sheet(tmp_path / "sheet.html", scans, ready, frame, size=32, pictures=1)
+    text = (tmp_path / "sheet.html").read_text("utf-8")
+    assert ready.standings is not None
+    worst = int(np.argmin([one.score for one in ready.standings]))
+    drawn, listed = text.split("<h2>Without a picture (2)</h2>")
+    assert f"scan {worst}</b>" in drawn and "</b>" not in listed
+    assert all(f"scan {k}</th>" in listed for k in range(3) if k != worst)
 
 
 def test_the_command_makes_frame_and_sheet(tmp_path: Path) -> None:

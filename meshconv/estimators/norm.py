@@ -122,7 +122,7 @@ class NormativeModel(ImageNorm):
         if table is not None and len(table) != len(ready):
             table = table[ready.kept]
         known = ready.channel_names
-        found = super().fit(np.asarray(ready.images), table, channels=known, **options)
+        found = super().fit(ready.images, table, channels=known, **options)
         config = replace(ready.preparation(config), size=ready.images.shape[-1], channels=known)
         return replace(found, template=frame, config=config)
 

@@ -36,12 +36,11 @@ def sampled(n: int) -> IntArray:
     return np.unique(np.linspace(0, n - 1, min(n, ROWS)).round().astype(np.int64))
 
 
-def add_products(products: Rows, x: Rows, sample: IntArray) -> None:
-    """Add, in place, those of rows (n, d) with the sample's, (n, m)."""
+def add_products(products: Rows, x: Rows, own: Rows) -> None:
+    """Add, in place, those of rows (n, d) with others (m, d), (n, m)."""
     if products.size:
-        own = x[sample].T
         for k in range(0, len(x), ROWS):
-            products[k : k + ROWS] += x[k : k + ROWS] @ own
+            products[k : k + ROWS] += x[k : k + ROWS] @ own.T
 
 
 def common_weights(products: Rows, sample: IntArray, count: int) -> Rows | None:

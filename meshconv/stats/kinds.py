@@ -128,7 +128,8 @@ def _residual(coarse: Coarse, statistics: Statistics) -> Kind:
     sample = sampled(n)
     products = np.zeros((n, len(sample)), dtype=np.float32)
     for block in _blocks(places):
-        add_products(products, coarse.level[:, :, *block.T].reshape(n, -1), sample)
+        flat = coarse.level[:, :, *block.T].reshape(n, -1)
+        add_products(products, flat, flat[sample])
     weights = common_weights(products, sample, component_count("auto", len(sample) - 1))
     parts = []
     for block in _blocks(places):

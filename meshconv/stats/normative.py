@@ -12,15 +12,17 @@ from scipy.ndimage import gaussian_filter
 
 from meshconv._check import BoolArray, FloatArray
 from meshconv.errors import ArgumentError, ArrayTypeError
+from meshconv.stats.components import Rows
 from meshconv.stats.covariates import covariate_table
 from meshconv.stats.departure import Departure
 from meshconv.stats.displacement import along, mean_normals
-from meshconv.stats.expectation import Expectation, robust
+from meshconv.stats.expectation import Expectation, Parts, Unseen, robust
 from meshconv.stats.group_statistic import image_stack
-
-Rows = NDArray[np.float32]
+from meshconv.stats.strips import Strips
 
 _LEAST = 20  # scans in a norm
+_LEAST_SCALE = 1e-12
+_BLOCK = 64  # scans blurred at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +102,9 @@ class ImageNorm:
 
         Parameters
         ----------
-        images : (n, C, N, N) array
-            NaN outside each image's mask; one scan of each subject, at least 20.
+        images : (n, C, N, N) array or ImageStack
+            NaN outside each image's mask; one scan of each subject, at least 20. Read a strip of
+            the grid at a time: they may lie in files.
         covariates : (n,) or (n, Z) array_like, optional
             Age, sex, ...: what is expected changes linearly with them.
         channels : sequence of C str
@@ -128,16 +131,15 @@ class ImageNorm:
         if n < _LEAST:
             raise ArgumentError(f"a norm needs {_LEAST} scans or more, found {n}")
         table, names = covariate_table(covariates, n), tuple(channels)
-        reached = np.isfinite(images).all(axis=1).mean(axis=0) >= least_share
-        normals = mean_normals(images[:, :, reached], names)
-        if normals is None:
-            raise ArgumentError("channels: positions and normals are needed for a norm")
-        x, there = _heights(images, reached, names, normals, blur)
-        expected = Expectation.fit(x, there, table, components)
-        left = expected.unseen(x, there, table)
-        scale = _blurred(robust(left, there)[None] ** 2, reached, blur)[0] ** 0.5
-        distances = np.sort(_distance(left / np.maximum(scale, 1e-12), there))
-        departure = Departure.fit(images, reached, table, components)
+        strips = Strips(images, np.arange(n))
+        reached = strips.reach(np.ones((1, n), dtype=bool))[0] / n >= least_share
+        if not reached.any():
+            raise ArgumentError(f"no pixel is reached by {least_share:.0%} of the images")
+        heights, normals = Heights.of(strips, reached, names, blur)
+        expected = Expectation.fit(heights, table, components)
+        scale, distances = _spread(expected.unseen(heights, table), heights, reached, blur)
+        del heights
+        departure = Departure.fit(strips, reached, table, components)
         return cls(reached, normals, scale, distances, names, blur, expected, departure)
 
     def score(self, image: NDArray[Any], covariates: ArrayLike | None = None) -> NormativeScore:
@@ -157,9 +159,12 @@ class ImageNorm:
             raise ArgumentError(
                 f"the norm has {len(self._expected.beta) - 1} covariates, found {table.shape[1]}"
             )
-        x, there = _heights(image[None], self.reached, self.channels, self.normals, self.blur)
-        z = self._expected.left(x[0], there[0], table) / np.maximum(self.scale, 1e-12)
-        distance = float(_distance(z[None], there)[0])
+        x = along(image[None][:, :, self.reached], self.channels, self.normals)
+        there = np.isfinite(x)
+        x = _evened(x, there, self.reached, self.blur)
+        left = self._expected.left(x, there[0], table)[0]
+        z = left / np.maximum(self.scale, _LEAST_SCALE)
+        distance = float(_distance(_sum_of_squares(z[None]), there)[0])
         above = int((self.distances >= distance).sum())
         out = np.full(self.reached.shape, np.nan)
         out[self.reached] = np.where(there[0], z, np.nan)
@@ -167,23 +172,73 @@ class ImageNorm:
         return NormativeScore(out, departure, distance, (1 + above) / (1 + len(self.distances)))
 
 
-def _distance(z: FloatArray, there: BoolArray) -> FloatArray:
-    return np.sqrt((z**2).sum(axis=1) / np.maximum(there.sum(axis=1), 1))
+@dataclass(frozen=True, eq=False)
+class Heights:
+    """Blurred positions of the norm along its normals, as `meshconv.stats.expectation.Scans`."""
+
+    x: Rows  # (n, D), 0 where they are not there
+    there: BoolArray
+    places: tuple[slice, ...]
+
+    @classmethod
+    def of(
+        cls, strips: Strips, reached: BoolArray, channels: Sequence[str], blur: float
+    ) -> tuple[Heights, FloatArray]:
+        """Return those of images, and the normals (3, D)."""
+        size = (strips.shape[0], int(reached.sum()))
+        x, normals, places = np.empty(size, dtype=np.float32), np.empty((3, size[1])), []
+        for _, place, values in strips.parts(reached):
+            own = mean_normals(values, channels)
+            if own is None:
+                raise ArgumentError("channels: positions and normals are needed for a norm")
+            x[:, place], normals[:, place] = along(values, channels, own), own
+            places.append(place)
+        there = np.isfinite(x)
+        for k in range(0, len(x), _BLOCK):
+            some = slice(k, k + _BLOCK)
+            x[some] = _evened(x[some], there[some], reached, blur)
+        return cls(x, there, tuple(places)), normals
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(n, 1, D)."""
+        return len(self.x), 1, self.x.shape[1]
+
+    def __iter__(self) -> Parts:
+        """Yield pixels, their values (n, 1, d), and where they are there."""
+        for place in self.places:
+            yield place, self.x[:, None, place], self.there[:, place]
 
 
-def _heights(
-    images: NDArray[Any],
-    reached: BoolArray,
-    channels: Sequence[str],
-    normals: FloatArray,
-    blur: float,
-) -> tuple[Rows, BoolArray]:
-    """Return blurred positions along normals, (n, D), 0 where they are not there, and where."""
-    x = along(images[:, :, reached], channels, normals)
-    there = np.isfinite(x)
-    x = np.where(there, x, 0)
+def _spread(
+    unseen: Unseen, heights: Heights, reached: BoolArray, blur: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return the blurred standard deviation (D,) of what is not expected, and each scan's distance,
+    sorted.
+    """
+    scale = np.empty(heights.x.shape[1])
+    for place, left, there in unseen:
+        scale[place] = robust(left[:, 0], there)
+    scale = _blurred(scale[None] ** 2, reached, blur)[0] ** 0.5
+    total = np.zeros(len(heights.x))
+    for place, left, _ in unseen:
+        total += _sum_of_squares(left[:, 0] / np.maximum(scale[place], _LEAST_SCALE))
+    return scale, np.sort(_distance(total, heights.there))
+
+
+def _sum_of_squares(z: FloatArray) -> FloatArray:
+    return np.asarray(np.einsum("nd,nd->n", z, z))
+
+
+def _distance(total: FloatArray, there: BoolArray) -> FloatArray:
+    return np.sqrt(total / np.maximum(there.sum(axis=1), 1))
+
+
+def _evened(x: Rows, there: BoolArray, reached: BoolArray, blur: float) -> Rows:
+    """Return heights (n, D) blurred over what is there, 0 elsewhere."""
     share = _blurred(there.astype(np.float32), reached, blur)
-    return np.where(there, _blurred(x, reached, blur) / np.maximum(share, 1e-3), 0), there
+    known = _blurred(np.where(there, x, np.float32(0)), reached, blur)
+    return np.where(there, known / np.maximum(share, np.float32(1e-3)), 0)
 
 
 def _blurred(rows: NDArray[Any], reached: BoolArray, blur: float) -> NDArray[Any]:

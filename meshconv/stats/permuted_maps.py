@@ -68,7 +68,7 @@ class Study:
                 f" {members.sum(axis=1).tolist()}"
             )
         strips = Strips(images, row, subject)
-        reach = _reach(strips, members)
+        reach = strips.reach(members)
         enough = (reach.sum(axis=0) / n >= least_share) & (reach >= 2).all(axis=0)
         if not enough.any():
             raise ArgumentError(
@@ -83,12 +83,7 @@ class Study:
 
     def parts(self) -> Iterator[tuple[slice, slice, NDArray[Any]]]:
         """Yield lines of the grid, which of the D pixels lie there, and their values (n, C, d)."""
-        ends = np.append(0, np.cumsum(self.reached.sum(axis=1)))
-        for lines in self.strips:
-            inside = self.reached[lines]
-            if inside.any():
-                place = slice(int(ends[lines.start]), int(ends[lines.stop]))
-                yield lines, place, self.strips.read(lines)[:, :, inside]
+        return self.strips.parts(self.reached)
 
     def rows(self, values: NDArray[Any]) -> tuple[Rows, BoolArray]:
         """Return values (n, D) less their mean (of the subject, if rows are compared within), 0
@@ -193,7 +188,8 @@ def tested(
     products = np.zeros((n, len(sample) if count else 0), dtype=np.float32)
     for _, place, left in study.residuals():
         found[:, place] = _ratios(study.model, left, orders)
-        add_products(products, left.reshape(n, -1), sample)
+        flat = left.reshape(n, -1)
+        add_products(products, flat, flat[sample])
     _standardize(found, study.reached, blur)
     weights = common_weights(products, sample, count)
     if weights is None:
@@ -238,14 +234,3 @@ def _standardize(maps: Rows, reached: BoolArray, blur: float) -> None:
 
 def _members(groups: IntArray) -> BoolArray:
     return np.asarray(groups == np.arange(groups.max() + 1)[:, None])
-
-
-def _reach(strips: Strips, members: BoolArray) -> IntArray:
-    """Return how many rows of each group reach a pixel in all channels, (K, N, N)."""
-    _, _, height, width = strips.shape
-    out = np.zeros((len(members), height, width), dtype=np.int64)
-    for lines in strips:
-        there = np.isfinite(strips.read(lines)).all(axis=1)
-        for group, own in enumerate(members):
-            out[group, lines] = there[own].sum(axis=0)
-    return out

@@ -56,6 +56,26 @@ class Strips:
             part = part[np.argsort(self.row)]
         return part if self.subject is None else np.where(self._whole(part), part, np.nan)
 
+    def reach(self, members: BoolArray) -> IntArray:
+        """Return how many of some rows, (K, n), reach a pixel in all channels, (K, N, N)."""
+        out = np.zeros((len(members), *self.shape[2:]), dtype=np.int64)
+        for lines in self:
+            there = np.isfinite(self.read(lines)).all(axis=1)
+            for group, own in enumerate(members):
+                out[group, lines] = there[own].sum(axis=0)
+        return out
+
+    def parts(self, reached: BoolArray) -> Iterator[tuple[slice, slice, NDArray[Any]]]:
+        """Yield lines of the grid, which of the D pixels of a mask (N, N) lie there, and their
+        values (n, C, d).
+        """
+        ends = np.append(0, np.cumsum(reached.sum(axis=1)))
+        for lines in self:
+            inside = reached[lines]
+            if inside.any():
+                place = slice(int(ends[lines.start]), int(ends[lines.stop]))
+                yield lines, place, self.read(lines)[:, :, inside]
+
     def _whole(self, part: NDArray[Any]) -> BoolArray:
         """Return where all rows of a row's subject reach, (n, 1, h, N)."""
         subject = self.subject if self.subject is not None else np.arange(len(part))

@@ -118,7 +118,7 @@ def test_what_a_sample_has_in_common_is_taken_out_of_all():
     for name, sample in (("all", np.arange(300)), ("some", np.arange(0, 300, 5))):
         products = np.zeros((300, len(sample)), dtype=np.float32)
         for part in np.array_split(np.arange(400), 7):
-            add_products(products, x[:, part], sample)
+            add_products(products, x[:, part], x[sample][:, part])
         weights = common_weights(products, sample, 3)
         left[name] = x - weights @ x[sample]
     others = np.setdiff1d(np.arange(300), np.arange(0, 300, 5))

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from meshconv._check import BoolArray, FloatArray
 from meshconv.stats.components import Rows
-from meshconv.stats.expectation import Expectation, Parts, Unseen
+from meshconv.stats.expectation import Expectation, Parts, Unseen, quantiles
 from meshconv.stats.strips import Strips
 
 _POOL = 0.03  # standard deviation of the Gaussian over the statistic, in sides
@@ -22,6 +22,7 @@ _SHRINK = 0.05  # of a covariance's mean variance, added to it
 _LEAST = 1e-12  # of the statistic
 _CONSTANT = 1e-12  # of a channel's mean square: less variance than this is rounding
 _BLOCK = 64  # scans pooled at once
+_QUARTERS = (0.25, 0.5, 0.75)
 _QUARTILES = 1.349  # standard deviations between those of a normal distribution
 
 
@@ -68,9 +69,8 @@ class Departure:
             found[some] = _log_pooled(found[some], there[some], reached)
         middle, spread = np.empty(found.shape[1]), np.empty(found.shape[1])
         for place in places:
-            middle[place], spread[place] = _robust(
-                np.where(there[:, place], found[:, place], np.nan)
-            )
+            low, middle[place], high = quantiles(found[:, place], there[:, place], _QUARTERS)
+            spread[place] = (high - low) / _QUARTILES
         middle, spread = (_smooth(one, reached, _POOL) for one in (middle, spread))
         return cls(reached, channels.scale, precision, middle, np.maximum(spread, 1e-6), expected)
 
@@ -129,12 +129,6 @@ def _scale(strips: Strips, reached: BoolArray) -> FloatArray:
     return np.where(varies, np.sqrt(np.nanmean(variance, axis=1)), 1.0)
 
 
-def _robust(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return medians of columns, and standard deviations by the quartiles' distance."""
-    low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
-    return middle, (high - low) / _QUARTILES
-
-
 def _precision(unseen: Unseen, shape: tuple[int, int, int], reached: BoolArray) -> FloatArray:
     _, c, d = shape
     covariance = np.empty((c, c, d))
@@ -149,7 +143,10 @@ def _precision(unseen: Unseen, shape: tuple[int, int, int], reached: BoolArray) 
 
 def _square(left: NDArray[Any], precision: FloatArray) -> FloatArray:
     """Return the quadratic form (n, d) of what is not expected (n, C, d)."""
-    return np.asarray(np.einsum("nid,dij,njd->nd", left, precision, left, optimize=True))
+    out = np.zeros(left.shape[::2])
+    for i, own in enumerate(precision.transpose(1, 2, 0)):  # one product would be of all at once
+        out += left[:, i] * sum(left[:, j] * factor for j, factor in enumerate(own))
+    return out
 
 
 def _log_pooled(square: NDArray[Any], there: BoolArray, reached: BoolArray) -> FloatArray:

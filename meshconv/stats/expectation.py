@@ -118,7 +118,10 @@ class Expectation:
 
     @cached_property
     def _products(self) -> FloatArray:
-        return sum(_squared(self.rows[:, k]) for k in range(self.rows.shape[1]))
+        total = np.zeros((len(self.rows), len(self.rows)))
+        for k in range(self.rows.shape[1]):
+            total += _squared(self.rows[:, k])
+        return total
 
     def _system(self, there: BoolArray) -> Any:
         """Return the factor of the rows' products, over pixels that are there, and the ridge."""
@@ -160,7 +163,7 @@ def _linear(x: Rows, there: BoolArray, design: FloatArray) -> tuple[FloatArray, 
     """Return the coefficients (1 + Z, d) of values (n, d), and beyond what size what they leave
     does not count: a few odd scans must not move the norm.
     """
-    middle = np.nan_to_num(np.nanmedian(np.where(there, x, np.nan), axis=0))
+    middle = quantiles(x, there, (0.5,))[0].astype(np.float32)
     beta = np.linalg.lstsq(design, np.where(there, x, middle), rcond=None)[0]
     left = np.where(there, x - design @ beta, 0)
     limit = _CLIP * robust(left, there)
@@ -208,7 +211,25 @@ def _solved(system: Any, products: FloatArray, own: NDArray[np.int64]) -> FloatA
 
 def robust(left: NDArray[Any], there: BoolArray) -> FloatArray:
     """Return the standard deviation (D,) of what is there, of which a few may be anything."""
-    size = np.nan_to_num(np.nanmedian(np.where(there, np.abs(left), np.nan), axis=0)) * _MAD
-    inside = there & (np.abs(left) <= _CLIP * size)
-    mean = np.where(inside, left, 0) ** 2
-    return np.asarray(np.sqrt(mean.sum(axis=0) / np.maximum(inside.sum(axis=0), 1)) / _INSIDE)
+    left = np.abs(left)
+    inside = there & (left <= _CLIP * _MAD * quantiles(left, there, (0.5,))[0])
+    square = np.einsum("nd,nd,nd->d", left, left, inside, dtype=np.float64)
+    return np.asarray(np.sqrt(square / np.maximum(inside.sum(axis=0), 1)) / _INSIDE)
+
+
+def quantiles(values: NDArray[Any], there: BoolArray, at: tuple[float, ...]) -> FloatArray:
+    """Return quantiles (q, D) of what is there of values (n, D), linear between two; 0 if nothing
+    is.
+    """
+    x = np.where(there, values, np.inf)
+    x.sort(axis=0)
+    last = np.maximum(there.sum(axis=0) - 1, 0)
+    out = np.empty((len(at), x.shape[1]))
+    for k, q in enumerate(at):
+        low = np.floor(q * last).astype(np.int64)
+        below, above = (
+            np.take_along_axis(x, j[None], axis=0)[0].astype(np.float64)
+            for j in (low, np.minimum(low + 1, last))
+        )
+        out[k] = below + (q * last - low) * (above - below)
+    return np.where(there.any(axis=0), out, 0)

@@ -1,17 +1,26 @@
 """A norm: z of scans it has not seen are standard normal, and a local change stands out."""
 
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import roc_auc_score
+from test_strips import OnlyInPart
 
 from meshconv.errors import ArgumentError, ArrayTypeError
+from meshconv.stats import components, departure, normative, strips
+from meshconv.stats.departure import Channels
+from meshconv.stats.expectation import Expectation
 from meshconv.stats.normative import ImageNorm
+from meshconv.stats.strips import Strips
 
 CHANNELS = (
     *("difference_x", "difference_y", "difference_z"),
     *("normal_x", "normal_y", "normal_z"),
 )
+RNG = np.random.default_rng(0)
 NORMAL = np.array([0.0, 0.6, 0.8])
 
 
@@ -106,3 +115,89 @@ def test_impossible_norms_are_refused(norm):
         ImageNorm.fit(images, channels=["a", "b", "c", "d", "e", "f"])
     with pytest.raises(ArrayTypeError, match=r"the image must be \(6, 17, 17\)"):
         norm.score(images[0, :, :5, :5])
+
+
+def _masked(n, seed, size=17):
+    """Images whose every channel varies, most of them with a border of their own."""
+    rng = np.random.default_rng(seed)
+    images = _scans(n, seed, size=size)
+    images[:, 3:] += 0.1 * gaussian_filter(rng.normal(size=images[:, 3:].shape), (0, 0, 2, 2))
+    row, column = np.mgrid[:size, :size] - size // 2
+    for one in images[::2]:
+        one[:, np.hypot(row, column) > rng.uniform(0.6, 0.8) * size] = np.nan
+    return images.astype(np.float32)
+
+
+def _same(found, expected, rtol):
+    for name in ("z", "departure", "distance", "p"):
+        of_both = (getattr(one, name) for one in (found, expected))
+        np.testing.assert_allclose(*of_both, rtol=rtol, atol=rtol, err_msg=name)
+
+
+@pytest.mark.parametrize("enough", [800, 30])
+def test_images_in_parts_give_the_same_norm_to_the_bit(enough, monkeypatch):
+    monkeypatch.setattr(components, "ROWS", enough)
+    images, age = _masked(60, 21), np.random.default_rng(22).normal(size=60)
+    other = _masked(2, 23)
+    whole = ImageNorm.fit(images, age, channels=CHANNELS)
+    monkeypatch.setattr(strips, "_CELLS", 2 * images[..., 0, :].size)
+    monkeypatch.setattr(strips, "_SHARE", 0.0)
+    inside, apart = (
+        ImageNorm.fit(x, age, channels=CHANNELS) for x in (images, OnlyInPart(images, 2 / 17))
+    )
+    np.testing.assert_array_equal(apart.distances, inside.distances)
+    for one in other:
+        _same(apart.score(one, 0.5), inside.score(one, 0.5), 0.0)
+        _same(apart.score(one, 0.5), whole.score(one, 0.5), 1e-4)
+
+
+def test_each_scan_of_the_norm_is_judged_by_the_others(monkeypatch):
+    """In closed form as by a norm from which it was taken out, whether it is a row or none."""
+    images, none = _masked(41, 31), np.zeros((41, 0))
+    strip = Strips(images, np.arange(41))
+    reached = np.isfinite(images).all(axis=(0, 1))
+    channels = Channels(strip, reached, np.ones(6))
+    monkeypatch.setattr(components, "ROWS", 21)
+    norm = Expectation.fit(channels, none, 4)
+    left = np.concatenate([part for _, part, _ in norm.unseen(channels, none)], axis=2)
+    x, there = images[:, :, reached], np.ones(int(reached.sum()), dtype=bool)
+    leverage = 1 - 1 / 41
+    for k in (2, 20):  # of rows
+        others = replace(norm, rows=np.delete(norm.rows, k // 2, axis=0))
+        expected = others.left(x[k], there, none[:1])
+        np.testing.assert_allclose(left[k] * leverage, expected, atol=1e-4)
+    np.testing.assert_allclose(left[7] * leverage, norm.left(x[7], there, none[:1]), atol=1e-4)
+
+
+def test_a_norm_of_images_in_a_file_takes_less_than_they_do(tmp_path, monkeypatch):
+    n, size = 1000, 25
+    images = RNG.normal(size=(n, 6, size, size)).astype(np.float32)
+    images[::50, :, :3] = np.nan
+    np.save(tmp_path / "images.npy", images)
+    monkeypatch.setattr(components, "ROWS", 50)
+    monkeypatch.setattr(strips, "_CELLS", 0)
+    for module in (normative, departure):  # what is the same for images of any number
+        monkeypatch.setattr(module, "_BLOCK", 8)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    tracemalloc.start()
+    norm = ImageNorm.fit(mapped, channels=CHANNELS)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.55 * mapped.nbytes
+    assert len(norm.distances) == n
+
+
+def test_a_channel_that_does_not_vary_is_no_departure():
+    """Its rounding is not a scale."""
+    images = _scans(40, 51)
+    images[:, :3] += 0.1 * np.random.default_rng(52).normal(size=images[:, :3].shape)
+    scale = ImageNorm.fit(images.astype(np.float32), channels=CHANNELS)._departure.scale
+    np.testing.assert_array_equal(scale[3:], 1.0)
+    assert scale[:3].min() > 0.05 and scale[:3].max() < 10
+
+
+def test_no_pixel_that_enough_scans_reach_is_refused():
+    images = _scans(24, 0)
+    images[::2, :, :8] = images[1::2, :, 8:] = np.nan
+    with pytest.raises(ArgumentError, match="no pixel is reached by 80%"):
+        ImageNorm.fit(images, channels=CHANNELS, least_share=0.8)

@@ -9,7 +9,7 @@ import numpy as np
 
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.maps.locate import volume
-from meshconv.maps.star_energy import Stars, star_energy, star_step, wake
+from meshconv.maps.star_energy import Stars, energy_change, star_step, wake
 from meshconv.maps.stay import stay
 
 _TAKEN_BACK = 1000
@@ -51,9 +51,7 @@ def _relax(points, faces, start, ring, target, kinds, free, sweeps):  # type: ig
             if not free[v]:
                 continue
             x, y, z = points[v, 0], points[v, 1], points[v, 2]
-            _, sx, sy, sz, altitude, _ = star_step(
-                v, x, y, z, points, start, ring, target, kinds[v]
-            )
+            sx, sy, sz, altitude = star_step(v, x, y, z, points, start, ring, target, kinds[v])
             length = np.sqrt(sx * sx + sy * sy + sz * sz)
             if length > 0.0 and altitude > 0.0:
                 f = min(0.5, _REACH * altitude / length)
@@ -77,17 +75,17 @@ def _settle(points, order, start, ring, target, kinds, sweeps):  # type: ignore[
                 continue
             awake[v] = False
             x, y, z = points[v, 0], points[v, 1], points[v, 2]
-            energy, sx, sy, sz, altitude, _ = star_step(
-                v, x, y, z, points, start, ring, target, kinds[v]
-            )
+            sx, sy, sz, altitude = star_step(v, x, y, z, points, start, ring, target, kinds[v])
             f = 1.0
             if sx * sx + sy * sy + sz * sz < (_STILL * altitude) ** 2:
                 continue
             while f > 0.01:
-                tx, ty, tz = stay(x + f * sx, y + f * sy, z + f * sz, kinds[v])
-                after, lowest = star_energy(v, tx, ty, tz, points, start, ring, target, kinds[v])
-                if after < energy and lowest > 0.0:
-                    points[v, 0], points[v, 1], points[v, 2] = tx, ty, tz
+                to = stay(x + f * sx, y + f * sy, z + f * sz, kinds[v])
+                change, lowest = energy_change(
+                    v, (x, y, z), to, points, start, ring, target, kinds[v]
+                )
+                if change < 0.0 and lowest > 0.0:
+                    points[v, 0], points[v, 1], points[v, 2] = to
                     wake(v, start, ring, awake)
                     break
                 f *= 0.5

@@ -53,17 +53,19 @@ def walk(px, py, pz, face, points, faces, across, limit):  # type: ignore[no-unt
     w0 = w1 = w2 = 1.0 / 3.0
     for _ in range(limit):
         i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
-        ax, ay, az = points[i, 0], points[i, 1], points[i, 2]
-        bx, by, bz = points[j, 0], points[j, 1], points[j, 2]
-        cx, cy, cz = points[k, 0], points[k, 1], points[k, 2]
-        w0 = volume(px, py, pz, bx, by, bz, cx, cy, cz)
-        w1 = volume(px, py, pz, cx, cy, cz, ax, ay, az)
-        w2 = volume(px, py, pz, ax, ay, az, bx, by, bz)
+        ax, ay, az = points[i, 0] - px, points[i, 1] - py, points[i, 2] - pz
+        bx, by, bz = points[j, 0] - px, points[j, 1] - py, points[j, 2] - pz
+        cx, cy, cz = points[k, 0] - px, points[k, 1] - py, points[k, 2] - pz
+        w0 = pz * (bx * cy - by * cx)
+        w1 = pz * (cx * ay - cy * ax)
+        w2 = pz * (ax * by - ay * bx)
+        if not az == bz == cz == 0.0:  # on the sphere
+            w0 += px * (by * cz - bz * cy) + py * (bz * cx - bx * cz)
+            w1 += px * (cy * az - cz * ay) + py * (cz * ax - cx * az)
+            w2 += px * (ay * bz - az * by) + py * (az * bx - ax * bz)
         total = w0 + w1 + w2
-        if total > 0.0:
-            w0, w1, w2 = w0 / total, w1 / total, w2 / total
-        if min(w0, w1, w2) >= _INSIDE:
-            return face, w0, w1, w2, True
+        if min(w0, w1, w2) >= _INSIDE * total and total > 0.0:
+            return face, w0 / total, w1 / total, w2 / total, True
         step, lowest = -1, 0.0
         if w0 < lowest and across[face, 0] >= 0:
             step, lowest = across[face, 0], w0

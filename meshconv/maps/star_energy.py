@@ -21,6 +21,7 @@ from meshconv.mesh.vector import fixed
 
 _BARRIER = 0.1
 _FLAT = 1e-14  # area / longest side below which rounding decides the sign of an area
+FLAT = 2.0 * _FLAT  # the same of the altitude
 _FAR = 1e6  # radii of the domain: a step this long is a division by nothing
 
 
@@ -71,12 +72,21 @@ def wake(v, start, ring, awake):  # type: ignore[no-untyped-def]
 
 @nb.njit(cache=True, inline="always")
 def _barrier(ratio):  # type: ignore[no-untyped-def]
-    """phi at area / target, its first and its second derivative."""
+    """phi at area / target."""
     near = max(ratio, _BARRIER)
     over = ratio - near
     bend = 1.0 / (near * near)
     rise = 1.0 - 1.0 / near + bend * over
-    return near - 1.0 - np.log(near) + (rise - 0.5 * bend * over) * over, rise, bend
+    return near - 1.0 - np.log(near) + (rise - 0.5 * bend * over) * over
+
+
+@nb.njit(cache=True, inline="always")
+def _slopes(ratio):  # type: ignore[no-untyped-def]
+    """The first and the second derivative of phi at area / target."""
+    near = max(ratio, _BARRIER)
+    inverse = 1.0 / near
+    bend = inverse * inverse
+    return 1.0 - inverse + bend * (ratio - near), bend
 
 
 @nb.njit(cache=True, inline="always")
@@ -95,23 +105,27 @@ def _face(s, x, y, z, points, ring, kind):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True)
-def star_energy(v, x, y, z, points, start, ring, target, kind):  # type: ignore[no-untyped-def]
-    """Energy around vertex v if at (x, y, z), and the smallest area there."""
-    energy, lowest = 0.0, np.inf
+def energy_change(v, here, there, points, start, ring, target, kind):  # type: ignore[no-untyped-def]
+    """What a move of vertex v from here to there adds to its energy, and the smallest area there.
+
+    One logarithm for each face: the two energies alone would need two, and lose digits.
+    """
+    change, lowest = 0.0, np.inf
     for s in range(start[v], start[v + 1]):
-        area, flat = _face(s, x, y, z, points, ring, kind)
-        lowest = min(lowest, area - flat)
-        ratio = 0.5 * area / target[s]
-        if ratio >= _BARRIER:
-            energy += target[s] * (ratio - 1.0 - np.log(ratio))
+        before, _ = _face(s, here[0], here[1], here[2], points, ring, kind)
+        after, flat = _face(s, there[0], there[1], there[2], points, ring, kind)
+        lowest = min(lowest, after - flat)
+        old, new = 0.5 * before / target[s], 0.5 * after / target[s]
+        if min(old, new) >= _BARRIER:
+            change += target[s] * (new - old - np.log(new / old))
         else:
-            energy += target[s] * _barrier(ratio)[0]
-    return energy, lowest
+            change += target[s] * (_barrier(new) - _barrier(old))
+    return change, lowest
 
 
 @nb.njit(cache=True)
 def lowest_area(v, x, y, z, points, start, ring, kind):  # type: ignore[no-untyped-def]
-    """The smallest area around vertex v if at (x, y, z), as in `star_energy`."""
+    """The smallest area around vertex v if at (x, y, z), as in `energy_change`."""
     lowest = np.inf
     for s in range(start[v], start[v + 1]):
         area, flat = _face(s, x, y, z, points, ring, kind)
@@ -121,31 +135,29 @@ def lowest_area(v, x, y, z, points, start, ring, kind):  # type: ignore[no-untyp
 
 @nb.njit(cache=True)
 def star_step(v, x, y, z, points, start, ring, target, kind):  # type: ignore[no-untyped-def]
-    """Energy around vertex v if at (x, y, z), Newton's step (3 numbers), smallest altitude and area
-    there.
+    """Newton's step (3 numbers) of vertex v at (x, y, z), and the smallest altitude of a face
+    there; not above `FLAT` where one is folded.
     """
     if kind == SPHERE:
         return _step_on_sphere(v, x, y, z, points, start, ring, target)
-    energy = gu = gv = huu = huv = hvv = 0.0
-    altitude = lowest = np.inf
+    gu = gv = huu = huv = hvv = 0.0
+    least = np.inf
     for s in range(start[v], start[v + 1]):
         j, k = ring[s, 0], ring[s, 1]
         ax, ay = points[j, 0] - x, points[j, 1] - y
         bx, by = points[k, 0] - x, points[k, 1] - y
         ex, ey = bx - ax, by - ay
-        longest = np.sqrt(max(ex * ex + ey * ey, ax * ax + ay * ay, bx * bx + by * by))
-        area = 0.5 * (ax * by - ay * bx)
-        lowest = min(lowest, area - _FLAT * longest)
-        altitude = min(altitude, 2.0 * area / longest) if longest > 0.0 else 0.0
-        p = target[s]
-        more, rise, bend = _barrier(area / p)
-        energy += p * more
+        longest = max(ex * ex + ey * ey, ax * ax + ay * ay, bx * bx + by * by)
+        area = ax * by - ay * bx
+        least = min(least, area * abs(area) / longest) if longest > 0.0 else min(least, 0.0)
+        inverse = 1.0 / target[s]
+        rise, bend = _slopes(0.5 * area * inverse)
         du, dv = -0.5 * ey, 0.5 * ex
-        bend /= p
+        bend *= inverse
         gu, gv = gu + rise * du, gv + rise * dv
         huu, huv, hvv = huu + bend * du * du, huv + bend * du * dv, hvv + bend * dv * dv
     su, sv = _newton(gu, gv, huu, huv, hvv)
-    return energy, su, sv, 0.0, altitude, lowest
+    return su, sv, 0.0, np.sqrt(max(least, 0.0))
 
 
 @nb.njit(cache=True, inline="always")
@@ -162,8 +174,8 @@ def _newton(gu, gv, huu, huv, hvv):  # type: ignore[no-untyped-def]
 
 @nb.njit(cache=True)
 def _step_on_sphere(v, x, y, z, points, start, ring, target):  # type: ignore[no-untyped-def]
-    energy = gu = gv = huu = huv = hvv = 0.0
-    altitude = lowest = np.inf
+    gu = gv = huu = huv = hvv = 0.0
+    least = np.inf
     # tangent frame made from the axis farthest from the point
     if abs(x) < 0.7:
         ux, uy, uz = 0.0, z, -y
@@ -178,19 +190,13 @@ def _step_on_sphere(v, x, y, z, points, start, ring, target):  # type: ignore[no
         bx, by, bz = points[k, 0] - x, points[k, 1] - y, points[k, 2] - z
         nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
         ex, ey, ez = bx - ax, by - ay, bz - az
-        longest = np.sqrt(
-            max(
-                ex * ex + ey * ey + ez * ez,
-                ax * ax + ay * ay + az * az,
-                bx * bx + by * by + bz * bz,
-            )
+        longest = max(
+            ex * ex + ey * ey + ez * ez, ax * ax + ay * ay + az * az, bx * bx + by * by + bz * bz
         )
-        area = 0.5 * (nx * x + ny * y + nz * z)
-        lowest = min(lowest, area - _FLAT * longest)
-        altitude = min(altitude, 2.0 * area / longest) if longest > 0.0 else 0.0
-        p = target[s]
-        more, rise, bend = _barrier(area / p)
-        energy += p * more
+        area = nx * x + ny * y + nz * z
+        least = min(least, area * abs(area) / longest) if longest > 0.0 else min(least, 0.0)
+        inverse = 1.0 / target[s]
+        rise, bend = _slopes(0.5 * area * inverse)
         # the volume's gradient is the cross product of the two other corners, n + v x (b - a) ...
         dx, dy, dz = (
             0.5 * (nx + y * ez - z * ey),
@@ -198,8 +204,9 @@ def _step_on_sphere(v, x, y, z, points, start, ring, target):  # type: ignore[no
             0.5 * (nz + x * ey - y * ex),
         )
         du, dv = dx * ux + dy * uy + dz * uz, dx * vx + dy * vy + dz * vz
-        bend /= p
+        bend *= inverse
         gu, gv = gu + rise * du, gv + rise * dv
         huu, huv, hvv = huu + bend * du * du, huv + bend * du * dv, hvv + bend * dv * dv
     su, sv = _newton(gu, gv, huu, huv, hvv)
-    return energy, su * ux + sv * vx, su * uy + sv * vy, su * uz + sv * vz, altitude, lowest
+    step = su * ux + sv * vx, su * uy + sv * vy, su * uz + sv * vz
+    return *step, np.sqrt(max(least, 0.0))

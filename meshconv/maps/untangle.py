@@ -9,7 +9,7 @@ from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.maps.area_energy import dense_first, half_volumes
 from meshconv.maps.even_folds import grow
 from meshconv.maps.folds import covers_once, folded, signed_areas
-from meshconv.maps.star_energy import Stars, lowest_area, star_energy, star_step, wake
+from meshconv.maps.star_energy import FLAT, Stars, energy_change, lowest_area, star_step, wake
 from meshconv.maps.stay import CIRCLE, SPHERE, stay
 
 _PATIENCE = 10  # sweeps without a fold less, after which a patch is given up
@@ -34,18 +34,17 @@ def _descend(points, order, start, ring, target, kinds, patience, budget):  # ty
                 continue
             visits += 1
             x, y, z = points[v, 0], points[v, 1], points[v, 2]
-            energy, sx, sy, sz, altitude, lowest = star_step(
-                v, x, y, z, points, start, ring, target, kinds[v]
-            )
-            awake[v] = lowest <= 0.0
-            folded += lowest <= 0.0
+            sx, sy, sz, altitude = star_step(v, x, y, z, points, start, ring, target, kinds[v])
+            awake[v] = altitude <= FLAT
+            folded += altitude <= FLAT
             if sx * sx + sy * sy + sz * sz < (_QUIET * altitude) ** 2:
                 continue
             f = 1.0
             while f > 0.1:
-                tx, ty, tz = stay(x + f * sx, y + f * sy, z + f * sz, kinds[v])
-                if star_energy(v, tx, ty, tz, points, start, ring, target, kinds[v])[0] < energy:
-                    points[v, 0], points[v, 1], points[v, 2] = tx, ty, tz
+                to = stay(x + f * sx, y + f * sy, z + f * sz, kinds[v])
+                change = energy_change(v, (x, y, z), to, points, start, ring, target, kinds[v])
+                if change[0] < 0.0:
+                    points[v, 0], points[v, 1], points[v, 2] = to
                     wake(v, start, ring, awake)
                     break
                 f *= 0.5

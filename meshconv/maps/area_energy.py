@@ -15,6 +15,7 @@ from meshconv.maps.stay import stay
 _TAKEN_BACK = 1000
 _LOWEST = 0.05  # distance from the centre that a flat face on the sphere is taken to have at least
 _REACH = 0.3  # of the smallest altitude; below 1/2 no face can turn over, whatever its corners do
+_BEYOND = 1.7  # of Newton's step of a single vertex: its neighbours will follow (over-relaxation)
 _STILL = 1e-3  # of the smallest altitude: steps shorter than this are not made
 
 
@@ -76,7 +77,7 @@ def _settle(points, order, start, ring, target, kinds, sweeps):  # type: ignore[
             awake[v] = False
             x, y, z = points[v, 0], points[v, 1], points[v, 2]
             sx, sy, sz, altitude = star_step(v, x, y, z, points, start, ring, target, kinds[v])
-            f = 1.0
+            f = _BEYOND
             if sx * sx + sy * sy + sz * sz < (_STILL * altitude) ** 2:
                 continue
             while f > 0.01:

@@ -30,15 +30,15 @@ def face_vectors(points: FloatArray, faces: IntArray) -> tuple[FloatArray, Float
     corner = points[faces].swapaxes(0, 1)
     sides = corner[[2, 0, 1]] - corner[[1, 2, 0]]
     normal = 0.5 * np.cross(sides[0], sides[1])
-    area = np.linalg.norm(normal, axis=1)
-    longest = (sides**2).sum(axis=2).max(axis=0)
+    area = np.sqrt(np.einsum("fi,fi->f", normal, normal))
+    longest = np.einsum("kfi,kfi->kf", sides, sides).max(axis=0)
     normal /= np.maximum(area, 1e-300)[:, None]
     return sides, normal, np.maximum(area, _THINNEST * longest)
 
 
 def stiffness(faces: IntArray, sides: FloatArray, area: FloatArray, n: int) -> sparse.csr_array:
     """Return the P1 stiffness matrix (n, n): sides_i . sides_j / (4 area), summed over faces."""
-    products = [(sides[k - 2] * sides[k - 1]).sum(axis=1) for k in range(3)]
+    products = [np.einsum("fi,fi->f", sides[k - 2], sides[k - 1]) for k in range(3)]
     return assemble(faces, np.column_stack(products) / (-4.0 * area)[:, None], n, -1.0)
 
 

@@ -42,23 +42,25 @@ from meshconv.train.dataset import Standardizer
 from meshconv.train.loop import predict_logits, train
 from meshconv.train.prepared import Prepared
 
+_UNALIGNED: dict[str, Any] = {"density": "sample", "ratio": 30.0}
+
 
 def decnn(task: Task, seed: int, epochs: int, **options: Any) -> Trained:
     """`SurfaceClassifier` on the task's images; ``density='uniform'``: the plain network on the
     same grid.
     """
-    own: dict[str, Any] = (
-        {"density": "auto"} if task.aligned else {"density": "sample", "ratio": 30.0}
-    )
+    own: dict[str, Any] = {"density": "auto"} if task.aligned else _UNALIGNED
+    if not task.aligned and task.template is None:
+        own = own | {"head": "mean+max"}  # pictures share no places
     chosen = own | options
-    folds = TrainConfig.verdict if chosen["density"] == "auto" else 0  # the benchmark tests
+    if chosen["density"] != "auto":  # the benchmark tests
+        chosen = {"verdict": 0} | chosen
     model = mc.SurfaceClassifier(
         size=task.size,
         template=task.template,
         seed=seed,
         epochs=epochs,
         variation=task.variation,
-        verdict=folds,
         **chosen,
     )
     start = time.process_time()
@@ -193,6 +195,7 @@ PLAIN_VERSIONS: dict[str, dict[str, Any]] = {
     ", pooled": PLAIN | {"head": "mean+max"},  # where scans have no places in common
     ", pooled, with measures": PLAIN | {"head": "mean+max", "measures": "axial"},
 }
+_WAYS: dict[str, Callable[..., Trained]] = {", tuned": tuned, ", 4 x longer": four_times}
 _ALONE: dict[str, Any] = {"density": "shared", "direct": True}  # one network with a density
 VERSIONS: dict[str, dict[str, Any]] = {  # of DECNN, for an ablation
     "": {},
@@ -214,20 +217,14 @@ def _of_a_grid(name: str) -> Model | None:
     if found is None:
         return None
     kind, size, width, version = found[1], int(found[2]), int(found[3] or 8), found[4] or ""
-    if kind == "DECNN":
-        options = VERSIONS.get(version)
-        return (
-            None if options is None else partial(decnn, network_size=size, width=width, **options)
-        )
-    if version == ", points":
+    if version == ", points" and kind == "plain":
         return partial(point_sampled, network_size=size, width=width)
-    how: dict[str, Callable[..., Trained]] = {
-        ", tuned": partial(tuned, decnn),
-        ", 4 x longer": partial(four_times, decnn),
-    }
-    plain = PLAIN if version in how else PLAIN_VERSIONS.get(version)
-    chosen = how.get(version, decnn)
-    return None if plain is None else partial(chosen, network_size=size, width=width, **plain)
+    how: Callable[..., Trained] = decnn
+    for ending, way in _WAYS.items():
+        if version.endswith(ending):
+            how, version = partial(way, decnn), version.removesuffix(ending)
+    chosen = (VERSIONS if kind == "DECNN" else PLAIN_VERSIONS).get(version)
+    return None if chosen is None else partial(how, network_size=size, width=width, **chosen)
 
 
 def _on_meshes(name: str, task: Task, seed: int, epochs: int) -> Trained:
@@ -279,9 +276,10 @@ def model_named(name: str) -> Model:
     name : str
         ``DECNN N``, ``plain N`` (a convolutional network on a uniform grid of N x N nodes, averaged
         over area), ``plain N, points`` (every so many-th pixel), ``plain N, direct heads`` (DECNN
-        without a density), ``plain N, 4 x longer`` or ``plain N, tuned``, ``plain N, pooled`` (over
-        places) or ``plain N, pooled, with measures`` (of shape, beside it), N followed by ``/W``
-        for W channels in the first stage, ``DECNN N`` by one of `VERSIONS`; or one of `OTHERS`.
+        without a density), ``plain N, pooled`` (over places) or ``plain N, pooled, with measures``
+        (of shape, beside it), N followed by ``/W`` for W channels in the first stage, ``DECNN N``
+        by one of `VERSIONS`, all of them with ``, 4 x longer`` or ``, tuned`` behind; or one of
+        `OTHERS`.
 
     Raises
     ------
@@ -292,7 +290,7 @@ def model_named(name: str) -> Model:
     if model is None:
         raise ArgumentError(
             f"no model {name!r}; there are DECNN N[/W],"
-            " plain N[/W][, points|, direct heads|, 4 x longer|, tuned],"
+            " plain N[/W][, points|, direct heads|, pooled][, 4 x longer|, tuned],"
             f" {', '.join(OTHERS)}"
         )
     return model

@@ -22,6 +22,7 @@ from meshconv.nn.density_estimator import DensityEstimator, emphasis, every_othe
 from meshconv.nn.equalize import METHODS, equalizing_grid, normalize_density, smooth_upsample
 from meshconv.nn.heads import (
     HEADS,
+    added,
     class_counts,
     direct_heads,
     linear_heads,
@@ -53,7 +54,8 @@ class DECNN(nn.Module):
         Nodes per side of the equalized grid the backbone sees: coarser than the image saves cost.
     density : {'shared', 'task', 'sample', 'uniform'}
         One density for the population, one for each task (the backbone then runs once a task, on
-        that task's grid), one for each sample, or none (a plain network at the same cost).
+        that task's grid), one for each sample, of the evidence in it (`EvidenceNetwork`, whose
+        logits are added), or none (a plain network at the same cost).
     ratio : float
         Largest / smallest density, at least 1.
     backbone : 'small', callable or nn.Module
@@ -147,11 +149,11 @@ class DECNN(nn.Module):
         self._classes = class_counts(n_classes)
         self.tasks = tuple(self._classes)
         self.n_densities = len(self.tasks) if density == "task" else 1
-        of = {"count": self.n_densities}
-        of["n_evidence"] = sum(self._classes.values()) if density == "sample" else 0
-        n, seen, nodes = self.network_size, in_channels + 2 * self.coordinates, density_nodes
+        of: dict[str, Any] = {"nodes": density_nodes, "ratio": ratio, "count": self.n_densities}
+        of["classes"] = (*self._classes.values(),) if density == "sample" else ()
+        n, seen = self.network_size, in_channels + 2 * self.coordinates
         with seeded(seed):
-            self.density = DensityEstimator(in_channels, size=size, nodes=nodes, ratio=ratio, **of)
+            self.density = DensityEstimator(in_channels, size=size, places=self.coordinates, **of)
             probe = next(self.parameters()).new_zeros(1, seen, n, n)
             self.backbone = made_backbone(backbone, probe, width=width, coarsest=5 if flat else 9)
             self.heads = linear_heads(self._classes, feature_count(self.backbone, probe, head))
@@ -164,7 +166,8 @@ class DECNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
         """Return logits (B, n_classes), or a dict of them by task, of images (B, C, N, N)."""
-        return self.classify(self.equalize(x))
+        seen, evidence = self.equalize_with_evidence(x)
+        return added(self.classify(seen), evidence)
 
     def classify(self, equalized: Tensor) -> Tensor | dict[str, Tensor]:
         """Return the logits of what `equalize` gave."""
@@ -190,9 +193,7 @@ class DECNN(nn.Module):
         return not self.density.logits.requires_grad
 
     def settle(self) -> bool:
-        """Fix a density that all images share, so that they are seen once; False if each has its
-        own.
-        """
+        """Fix a density that all images share: seen once. False if each has its own."""
         if self.density.network is None and self.density.logits.requires_grad:
             self.density.requires_grad_(False)
             self._settled = True
@@ -205,20 +206,20 @@ class DECNN(nn.Module):
             self._settled = False
 
     def equalize(self, x: Tensor) -> Tensor:
-        """Return the images on the equalized grids of T densities, (B, T, C', n, n), emphasized.
-
-        T: the number of tasks if each has a density, else 1. Coordinates come behind the channels.
+        """Return the images on the equalized grids of T densities, (B, T, C', n, n), emphasized:
+        one a task if each has its own, else 1. Coordinates come behind the channels.
         """
         return self.equalize_with_evidence(x)[0]
 
     def equalize_with_evidence(self, x: Tensor) -> tuple[Tensor, Tensor | dict[str, Tensor] | None]:
         """Return `equalize`, and the logits of the evidence that each image's own density is made
-        of, if it is: their loss teaches the density where to look.
+        of, if it is: their loss teaches the density where to look, and nothing else does.
         """
         self._check(x)
         stages = averages(x, self.network_size)
         size = None if self.emphasis else self._flow_size  # else at the nodes of the flow alone
         density, evidence = self.density.with_evidence(x, stages, size=size)
+        density = density if evidence is None else density.detach()
         each, fields = (self.n_densities, -1), (self._grid(density), density)
         of_grid = zip(*(torch.unflatten(field, 0, each) for field in fields), strict=True)
         seen = torch.stack([self._through(stages, *pair) for pair in of_grid], dim=1).to(x.dtype)
@@ -281,12 +282,11 @@ class DECNN(nn.Module):
 
     @torch.no_grad()
     def set_area(self, area: Any) -> None:
-        """Set the area of surface each node stands for, (N, N): then equal attention is equal area
-        of *surface*.
+        """Set the area of *surface*, in any unit, that each node stands for, (N, N).
 
-        Of any unit. It multiplies the density in the flow, not in the saliency; a range of more
-        than 10 to 1 on top of `ratio` needs more `steps`, see `density_error`. NaN, and what is not
-        positive, counts as the smallest positive value.
+        Then equal attention is equal area of it. It multiplies the density in the flow, not in the
+        saliency; a range of more than 10 to 1 on top of `ratio` needs more `steps`, see
+        `density_error`. NaN, and what is not positive, counts as the smallest positive value.
         """
         positive = torch.as_tensor(area, dtype=torch.float32).clone()
         positive[~(positive > 0)] = torch.nan

@@ -4,6 +4,7 @@ image.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,7 +16,8 @@ from meshconv.nn.equalize import bounded_density
 from meshconv.nn.sample import full_precision, gather, node_grid
 from meshconv.resample.grid import grid_size
 
-_GAIN = 2.0  # logits of the density for one standard deviation of evidence
+_GAIN = 3.0  # logits of the density for a share of the evidence e times as large
+_LEAST = 1e-3  # share of the evidence below which places are alike
 _SHARPNESS = 1 / 3  # of the soft maximum over places: 0 would be their mean
 
 
@@ -35,9 +37,11 @@ class DensityEstimator(nn.Module):
         Largest / smallest density.
     count : int
         How many densities: one for all, or one for each task.
-    n_evidence : int
-        Above 0, each image has a density of its own: to the logits are added those of an
-        `EvidenceNetwork` with as many classes.
+    classes : sequence of int
+        If any, each image has a density of its own: to the logits are added those of an
+        `EvidenceNetwork` for these numbers of classes, one a task.
+    places : bool
+        See there.
     """
 
     logits: Tensor
@@ -50,14 +54,15 @@ class DensityEstimator(nn.Module):
         nodes: int | None = None,
         ratio: float = 10.0,
         count: int = 1,
-        n_evidence: int = 0,
+        classes: Sequence[int] = (),
+        places: bool = False,
     ) -> None:
         super().__init__()
         self.size, self.ratio = grid_size(size), ratio
         nodes = max(5, (self.size - 1) // 4 + 1) if nodes is None else nodes
         self.nodes = n = grid_size(nodes, "density_nodes")
         self.logits = nn.Parameter(torch.zeros(count, 1, n, n))
-        self.network = EvidenceNetwork(in_channels, n_evidence, n) if n_evidence else None
+        self.network = EvidenceNetwork(in_channels, classes, n, places=places) if classes else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the density (1, T or B, 1, size, size), mean 1, of images (B, C, N, N)."""
@@ -129,20 +134,26 @@ class DensityEstimator(nn.Module):
 
 
 class EvidenceNetwork(nn.Module):
-    """Where an image holds evidence for any class: a small network whose class maps are the
-    density's logits.
+    """Where an image holds evidence for its class: a small network whose class maps say which
+    share of the answer comes from which place, and what the answer is.
 
-    It learns from two sides: its class maps, pooled, are asked for the class themselves (a loss of
-    their own), and the classifier behind the density pays for room in the right place. Evidence
-    without the first starts from nothing, and finds small objects late or never.
+    A class has as much evidence as the soft maximum of its map over places, so that one place that
+    no other class has is enough; this is asked for the class itself, in a loss of its own. The
+    share of a place in it, the slope of the soft maximum, makes the density. What a classifier
+    behind the density would pay for is no good guide: it moves places that are found already.
 
     Parameters
     ----------
-    in_channels, n_classes, nodes : int
-        The image is read at twice the resolution of `nodes`, by the first stage alone: in less than
-        half of the time, objects among clutter are found as well.
+    in_channels : int
+    classes : sequence of int
+        Of each task.
+    nodes : int
+        Of the density. The image is read at four times their resolution, by first stages of few
+        channels, since what is small is lost in averages.
+    places : bool
+        Whether the network knows where in the image it is: where a place means the same in all.
     width : int
-        Channels of the first stage.
+        Channels of the second stage.
 
     References
     ----------
@@ -150,32 +161,47 @@ class EvidenceNetwork(nn.Module):
     Collobert, 2015, doi:10.1109/CVPR.2015.7298780, eq. (3) (the soft maximum over places).
     """
 
-    def __init__(self, in_channels: int, n_classes: int, nodes: int, *, width: int = 16) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        classes: Sequence[int],
+        nodes: int,
+        *,
+        places: bool,
+        width: int = 16,
+    ) -> None:
         super().__init__()
-        self.nodes = nodes
-        wide = 3 * width // 2
+        self.classes, self.nodes, self.places = tuple(classes), nodes, places
+        narrow, wide = 3 * width // 4, 3 * width // 2
         self.features = nn.Sequential(
-            stage(in_channels + 2, width, stride=2), stage(width, wide), stage(wide, wide)
+            stage(in_channels + 2 * places, narrow, stride=2),
+            stage(narrow, width, stride=2),
+            stage(width, wide),
+            stage(wide, wide),
         )
-        self.evidence = nn.Conv2d(wide, n_classes, 1)
-        self.correction = nn.Conv2d(wide, 1, 3, padding=1)
-        nn.init.zeros_(self.correction.weight)
-        nn.init.zeros_(self.correction.bias)  # type: ignore[arg-type]
+        self.evidence = nn.Conv2d(wide, sum(self.classes), 1)
 
     def forward(self, x: Tensor, stages: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Return the logits of the density (B, 1, nodes, nodes), and of the classes (B, K)."""
-        n = 2 * self.nodes - 1
+        n = 4 * self.nodes - 3
         there = [one for one in stages or averages(x, n) if one.shape[-1] == n]
         seen = (there or [area_sample(x, node_grid(n, full_precision(x)))])[0].to(x.dtype)
-        placed = with_places(seen, node_grid(n, x))
+        placed = with_places(seen, node_grid(n, x)) if self.places else seen
         # channels last: four fifths of the time of these convolutions on a CPU
         features = self.features(placed.contiguous(memory_format=torch.channels_last))
-        evidence = full_precision(self.evidence(features))
-        strongest = evidence.amax(dim=1, keepdim=True)
-        spread = strongest.std(dim=(2, 3), keepdim=True, correction=0)
-        standing_out = (strongest - strongest.mean(dim=(2, 3), keepdim=True)) / (spread + 1e-3)
-        soft = torch.logsumexp(_SHARPNESS * evidence.flatten(2), dim=2) / _SHARPNESS
-        return _GAIN * standing_out + self.correction(features), soft
+        evidence = _SHARPNESS * full_precision(self.evidence(features))
+        soft = torch.logsumexp(evidence.flatten(2), dim=2) / _SHARPNESS
+        return _GAIN * torch.log(self._share(evidence, soft) + _LEAST), soft
+
+    def _share(self, evidence: Tensor, soft: Tensor) -> Tensor:
+        """Return what part of the answer comes from each place (B, 1, nodes, nodes), mean 1: of
+        each class as probable as it is, the tasks alike.
+        """
+        each = (evidence.shape[-2] * evidence.shape[-1]) * evidence.flatten(2).softmax(dim=2)
+        of_task = torch.split_with_sizes(soft, list(self.classes), dim=1)
+        probable = torch.cat([logits.softmax(dim=1) for logits in of_task], dim=1)
+        share = torch.einsum("bk,bkp->bp", probable, each) / len(self.classes)
+        return share.view_as(evidence[:, :1])
 
 
 def every_other(field: Tensor, size: int) -> Tensor:

@@ -15,6 +15,7 @@ from meshconv.nn.decnn import DECNN
 from meshconv.nn.heads import DirectHead
 
 _DIRECT = "{}, direct"  # the part that direct heads are
+_EVIDENCE = "{}, evidence"  # the part that the evidence of each image's own density is
 
 
 class Ensemble(nn.Module):
@@ -31,7 +32,8 @@ class Ensemble(nn.Module):
     Attributes
     ----------
     parts : tuple of P str
-        What has a weight: the members and, if they are apart, their direct heads.
+        What has a weight: the members, their direct heads, if these are apart, and the evidence
+        that each image's own density is made of.
     weights : (P,) Tensor
         At least 0. All alike and of sum 1 until `weigh`.
     offset : (K,) Tensor
@@ -74,6 +76,7 @@ class Ensemble(nn.Module):
         parts: list[str] = []
         for name, one in members.items():
             parts += [name] + [_DIRECT.format(name)] * (apart and one.direct is not None)
+            parts += [_EVIDENCE.format(name)] * (one.density.network is not None)
         self.parts = tuple(parts)
         self.register_buffer("weights", torch.full((len(parts),), 1 / len(parts)))
         head = cast(nn.Linear, next(iter(members.values())).heads["to_label"])
@@ -101,7 +104,10 @@ class Ensemble(nn.Module):
 
     def by_part(self, x: Tensor) -> dict[str, Tensor]:
         """Return the logits (B, K) of each part, of images (B, C, N, N)."""
-        return self._parts(self.equalize(x), direct=True)
+        seen, led = self.equalize_with_evidence(x)
+        said = self._parts(seen, direct=True)
+        said |= {_EVIDENCE.format(name): one.to(seen.dtype) for name, one in (led or {}).items()}
+        return {part: said[part] for part in self.parts}
 
     def classify(self, equalized: Tensor) -> dict[str, Tensor]:
         """Return the logits (B, K) of each member, of what `equalize` gave: each is trained for

@@ -5,6 +5,7 @@ the image itself.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -109,3 +110,15 @@ def task_logits(features: Tensor, heads: nn.ModuleDict, *, several: bool) -> lis
     """
     step = len(heads) if several else 1
     return [head(features[k % step :: step]) for k, head in enumerate(heads.values())]
+
+
+def added(
+    logits: Tensor | dict[str, Tensor], more: Tensor | dict[str, Tensor] | None
+) -> Tensor | dict[str, Tensor]:
+    """Return the sum of two logits, of one task or by task, in the dtype of the first."""
+    if more is None:
+        return logits
+    if isinstance(logits, Tensor):
+        return logits + cast(Tensor, more).to(logits.dtype)
+    other = cast(dict[str, Tensor], more)
+    return {task: one + other[task].to(one.dtype) for task, one in logits.items()}

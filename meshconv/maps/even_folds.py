@@ -60,26 +60,32 @@ def _average(points, patch, start, ring, kinds, border, sweeps):  # type: ignore
 
 
 def evened(
-    points: FloatArray, faces: IntArray, kinds: IntArray, free: BoolArray, border: BoolArray
+    points: FloatArray,
+    stars: Stars,
+    kinds: IntArray,
+    free: BoolArray,
+    border: BoolArray,
+    bad: IntArray,
 ) -> tuple[FloatArray, bool]:
-    """Return points (V, 3) with folds opened, and whether all are.
+    """Return points (V, 3) with the folded faces `bad` opened, and whether all are. What is far
+    from them is not looked at.
 
     Around what is folded, vertices move to the mean of their neighbours, in patches that grow from
     round to round: a harmonic map with equal weights, which folds nothing if the patch has a convex
     image (Tutte, 1963, How to draw a graph. doi:10.1112/plms/s3-13.1.743).
     """
-    s = Stars(faces, len(points))
     points, rings = points.copy(), float(_RINGS)
     for _ in range(_ROUNDS):
-        bad = folded(points, faces)
         if not len(bad):
             return points, True
         near = np.zeros(len(points), dtype=bool)
-        near[faces[bad]] = True
+        near[stars.faces[bad]] = True
         still = border & ~near
-        grow(near, np.flatnonzero(near), s.start, s.ring, int(rings))
+        grow(near, np.flatnonzero(near), stars.start, stars.ring, int(rings))
         patch = np.flatnonzero(near & free & ~still)
         sweeps = _SWEEPS + 2 * int(rings)
-        _average(points, patch, s.start, s.ring, kinds, border, sweeps)
+        _average(points, patch, stars.start, stars.ring, kinds, border, sweeps)
+        maybe = np.union1d(bad, stars.beside(patch))
+        bad = maybe[folded(points, stars.faces[maybe])]
         rings = min(_GROWTH * rings, _WIDEST)
-    return points, not len(folded(points, faces))
+    return points, not len(bad)

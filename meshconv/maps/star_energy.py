@@ -30,12 +30,14 @@ class Stars:
 
     Attributes
     ----------
+    faces : (F, 3) int64
     face : (3F,) int32
     ring : (3F, 2) int32
         The two other corners, counter-clockwise.
     """
 
     def __init__(self, faces: IntArray, n: int) -> None:
+        self.faces = faces
         self.start = np.zeros(n + 1, dtype=np.int64)
         self.face = np.empty(3 * len(faces), dtype=np.int32)
         self.ring = np.empty((3 * len(faces), 2), dtype=np.int32)
@@ -44,6 +46,12 @@ class Stars:
     def at_corners(self, per_face: FloatArray) -> FloatArray:
         """Return values (F,) of the faces in rows, (3F,)."""
         return per_face[self.face]
+
+    def beside(self, vertices: IntArray) -> IntArray:
+        """Return the faces around these vertices, ascending."""
+        count = self.start[vertices + 1] - self.start[vertices]
+        row = np.repeat(self.start[vertices + 1] - np.cumsum(count), count)
+        return np.unique(self.face[row + np.arange(len(row))])
 
 
 @nb.njit(cache=True)

@@ -161,16 +161,14 @@ def _between(start: FloatArray, goal: FloatArray, way: FloatArray, kinds: IntArr
 def advance(
     start: FloatArray,
     goal: FloatArray,
-    faces: IntArray,
+    stars: Stars,
     kinds: IntArray,
     sweeps: int = 200,
 ) -> FloatArray:
     """Return the unfolded points nearest to `goal` that single moves reach from an unfolded
     start.
     """
-    moving = (start != goal).any(axis=1)  # what is there already has no need of its star
-    s = Stars(faces[moving[faces].any(axis=1)], len(start))
     points = start.copy()
-    still = _STILL * float(np.sqrt(np.abs(signed_areas(start, faces)).sum() / len(start)))
-    _advance(points, goal, s.start, s.ring, kinds, sweeps, still)
+    still = _STILL * float(np.sqrt(np.abs(signed_areas(start, stars.faces)).sum() / len(start)))
+    _advance(points, goal, stars.start, stars.ring, kinds, sweeps, still)
     return points

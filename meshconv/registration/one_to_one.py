@@ -12,6 +12,7 @@ from meshconv.maps.even_folds import evened
 from meshconv.maps.folds import folded, signed_areas
 from meshconv.maps.locate import lift
 from meshconv.maps.parameterization import Parameterization
+from meshconv.maps.star_energy import Stars
 from meshconv.maps.stay import DISK, SPHERE
 from meshconv.maps.untangle import advance, untangle
 from meshconv.mesh.surface import Surface
@@ -36,27 +37,34 @@ def one_to_one(
     """
     kinds = np.full(surface.n_vertices, SPHERE if domain == "sphere" else DISK)
     goal = wanted if domain == "sphere" else lift(wanted)
-    if not len(folded(goal, surface.faces)):
+    bad = folded(goal, surface.faces)
+    if not len(bad):
         return wanted
-    start = _opened(surface, goal, kinds, marks)
+    stars = Stars(surface.faces, len(goal))
+    start = _opened(surface, goal, stars, kinds, marks, bad)
     if start is None:
         start = _start(surface, domain, wanted, own_map)
-    points = advance(start, goal, surface.faces, kinds)
+    points = advance(start, goal, stars, kinds)
     return points if domain == "sphere" else points[:, :2]
 
 
 def _opened(
-    surface: Surface, goal: FloatArray, kinds: IntArray, marks: IntArray
+    surface: Surface,
+    goal: FloatArray,
+    stars: Stars,
+    kinds: IntArray,
+    marks: IntArray,
+    bad: IntArray,
 ) -> FloatArray | None:
-    """Return points near the goal without folds, or None: by averages around the folds, and what
-    they leave by the energy of areas.
+    """Return points near the goal without its folded faces, or None: by averages around
+    them, and what these leave by the energy of areas.
     """
     border, free = np.zeros(len(goal), dtype=bool), np.ones(len(goal), dtype=bool)
     for loop in surface.boundary_loops:
         border[loop] = True
     free[marks] = False
     for movable in (free, np.ones_like(free)) if len(marks) else (free,):
-        points, clean = evened(goal, surface.faces, kinds, movable, border)
+        points, clean = evened(goal, stars, kinds, movable, border, bad)
         if not clean:
             target = _wanted_areas(points, surface)
             budget = _BUDGET + len(points)

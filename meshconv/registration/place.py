@@ -41,7 +41,8 @@ class Nearest(NamedTuple):
 def nearest(frame: Frame, bent: Bent, points: FloatArray) -> Nearest:
     """Find the nearest points of the bent template, of points in its space."""
     face, weights, there = closest_points(points, bent.vertices, frame.surface.faces)
-    return Nearest(face, weights, np.linalg.norm(there - points, axis=1))
+    away = there - points
+    return Nearest(face, weights, np.sqrt(np.einsum("vk,vk->v", away, away)))
 
 
 def place(
@@ -96,7 +97,7 @@ def _beyond_border(
     A vertex whose nearest point lies on the border takes the barycentric coordinates of that face's
     plane, which continue the frame affinely.
     """
-    outside = (weights * ~frame.on_border[corners]).sum(axis=1) < 1e-9
+    outside = np.einsum("vk,vk->v", weights, ~frame.on_border[corners]) < 1e-9
     continued = plane_coordinates(points[outside], bent.vertices[corners[outside]])
     sound = np.isfinite(continued).all(axis=1) & (np.abs(continued).max(axis=1) < _REACH)
     weights, touching = weights.copy(), near.copy()
@@ -138,7 +139,7 @@ def _squeezed(uv: FloatArray) -> FloatArray:
     """Squeeze the plane beyond radius _SQUEEZE into the rest of the unit disk, smoothly,
     one-to-one.
     """
-    r = np.linalg.norm(uv, axis=1)
+    r = np.hypot(uv[:, 0], uv[:, 1])
     room = 1.0 - _SQUEEZE
     beyond = np.maximum(r - _SQUEEZE, 0.0)
     new = np.where(r > _SQUEEZE, _SQUEEZE + room * beyond / (beyond + room), r)

@@ -7,6 +7,7 @@ from meshconv._check import FloatArray
 from meshconv.maps.even_folds import evened
 from meshconv.maps.folds import folded
 from meshconv.maps.locate import lift
+from meshconv.maps.star_energy import Stars
 from meshconv.maps.stay import DISK, SPHERE
 from meshconv.mesh.shapes import delaunay_sphere, disk
 from meshconv.mesh.surface import Surface
@@ -16,7 +17,8 @@ def _opened(surface: Surface, points: FloatArray, kind: int = DISK) -> tuple[Flo
     border, free = (np.full(len(points), value) for value in (False, True))
     for loop in surface.boundary_loops:
         border[loop] = True
-    return evened(points, surface.faces, np.full(len(points), kind), free, border)
+    stars, bad = Stars(surface.faces, len(points)), folded(points, surface.faces)
+    return evened(points, stars, np.full(len(points), kind), free, border, bad)
 
 
 def _rough(rings: int = 25, noise: float = 1.0) -> tuple[Surface, FloatArray]:

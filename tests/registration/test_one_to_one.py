@@ -9,6 +9,7 @@ from meshconv.errors import FoldError
 from meshconv.maps.folds import folded
 from meshconv.maps.locate import lift
 from meshconv.maps.parameterization import Parameterization
+from meshconv.maps.star_energy import Stars
 from meshconv.maps.stay import DISK
 from meshconv.maps.untangle import advance, untangle
 from meshconv.mesh.shapes import delaunay_sphere, disk
@@ -104,9 +105,9 @@ def test_an_advance_ends_where_no_vertex_can_go_on() -> None:
     flat, _, rough = _dense(0.8, rings=20)
     start, goal = lift(0.95 * flat.vertices[:, :2]), lift(rough)
     kinds = np.full(len(start), DISK)
-    there = advance(start, goal, flat.faces, kinds)
+    there = advance(start, goal, Stars(flat.faces, flat.n_vertices), kinds)
     assert not len(folded(there, flat.faces))
-    further = advance(there, goal, flat.faces, kinds)
+    further = advance(there, goal, Stars(flat.faces, flat.n_vertices), kinds)
     assert np.linalg.norm(further - there, axis=1).max() < 2e-3 / 20
     assert np.median(np.linalg.norm(there - goal, axis=1)) < np.median(
         np.linalg.norm(start - goal, axis=1)

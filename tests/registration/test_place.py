@@ -9,6 +9,7 @@ from meshconv.errors import FoldError, RegistrationWarning
 from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.maps.folds import signed_areas
 from meshconv.maps.locate import lift
+from meshconv.maps.star_energy import Stars
 from meshconv.maps.stay import DISK, INTERIOR
 from meshconv.maps.untangle import advance, untangle
 from meshconv.mesh.closest import closest_points
@@ -81,7 +82,7 @@ def test_a_vertex_moves_towards_its_goal_as_far_as_its_faces_and_the_disk_allow(
         goal = start.copy()
         goal[v] *= factor  # beyond the disk; behind its neighbours, where its faces would fold
         kinds = np.full(len(goal), DISK)
-        home = advance(lift(start), lift(goal), flat.faces, kinds)
+        home = advance(lift(start), lift(goal), Stars(flat.faces, flat.n_vertices), kinds)
         assert (signed_areas(home, flat.faces) > 0).all()
         assert low - 1e-9 <= np.linalg.norm(home[v, :2]) <= high + 1e-9
         others = np.arange(len(home)) != v

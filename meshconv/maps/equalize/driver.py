@@ -12,6 +12,7 @@ from meshconv.maps.equalize.flow import Poisson, trace
 from meshconv.maps.folds import folded, refuse_folds, signed_areas
 from meshconv.maps.locate import face_neighbours, lift
 from meshconv.maps.parameterization import Parameterization
+from meshconv.maps.star_energy import Stars
 from meshconv.maps.stay import CIRCLE, INTERIOR, SPHERE
 from meshconv.maps.untangle import advance, back_to, goes_once, untangle
 from meshconv.mesh.curve import nearby_order
@@ -163,7 +164,7 @@ class FlowMesh:
             points = back_to(start, moved, self.faces, self.kinds, together)
             if self.border.in_turn(points):
                 break
-        nearer = advance(points, moved, self.faces, self.kinds)
+        nearer = advance(points, moved, Stars(self.faces, len(points)), self.kinds)
         points = nearer if self.border.in_turn(nearer) else points
         return points if goes_once(points, self.faces, self.kinds) else start
 

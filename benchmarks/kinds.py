@@ -24,7 +24,7 @@ one_thread()
 
 import numpy as np
 import torch
-from meshings import AS_THEY_COME, IMAGES, WHICH, judged, keep
+from meshings import AS_THEY_COME, judged, keep, which
 
 from meshconv.benchmark.effects import KINDS
 from meshconv.benchmark.page import (
@@ -40,6 +40,7 @@ from meshconv.benchmark.run import Record, run, settings
 from meshconv.benchmark.task import Part, Task
 from meshconv.benchmark.tasks import load_task
 from meshconv.datasets.morphable import EFFECTS
+from meshconv.train.config import TrainConfig
 from meshconv.viz.picture import save_figure
 
 MAIN = ("DECNN 33", "plain 33", "PCA 99.9 % + RBF-SVM")
@@ -92,16 +93,15 @@ def main() -> None:
         print(as_text(table(record.rows)[-1:]), flush=True)
         if args.kept and model == MAIN[0] and fitted.probabilities is not None:
             effect, population = task.name.split(":")[1], int(task.name.split(":")[3])
-            which = dict(zip(WHICH, (effect, population, AS_THEY_COME, IMAGES), strict=True))
-            more = population == args.seeds[0]
+            more = population == args.seeds[0] and effect in KINDS
             found = judged(
                 lambda x: fitted.probabilities(Part(x, np.zeros(len(x), dtype=np.int64))),
                 task,
-                population,
                 args.kept,
                 more=more,
             )
-            keep({**which, **found, "CPU s": fitted.seconds})
+            named = which(effect, population, AS_THEY_COME, TrainConfig.verdict)
+            keep({**named, **found, "CPU s": fitted.seconds})
 
     load = partial(load_task, n=args.scans, cache=args.cache)
     names: list[str] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from _face_tables import Table, by_task, mean, shown, spread, values
 
@@ -122,6 +122,43 @@ def meshings(rows: Sequence[Row], command: str) -> Table:
     lines = []
     for row in rows:
         figures = [shown(row[key], "{:.3f}") if key in row else "-" for key in columns]
-        of = [f"{row['effect']} 4 mm", str(row["population"]), row["learned"], row["images"]]
+        peak = "4 mm" if row["effect"] in KINDS else "2.5 mm"
+        of = [f"{row['effect']} {peak}", str(row["population"]), row["learned"], row["images"]]
         lines.append([*of, *figures])
     return ["effect", "population", "learned from", "images", *columns.values()], lines, command
+
+
+def going_on(rows: Sequence[Row], command: str) -> Table:
+    """Ways in which a density goes on learning: accuracy and AUC on every effect and population;
+    last, what each gains over the first map, where it finds the site, and what it costs.
+    """
+    names = list(dict.fromkeys(row["mechanism"] for row in rows))
+    cases = list(dict.fromkeys((row["effect"], row["population"]) for row in rows))
+    found = {(row["mechanism"], row["effect"], row["population"]): row for row in rows}
+
+    def over(name: str, figure: Callable[[Row, Row], float]) -> list[float]:
+        pairs = [(found.get((name, *case)), found[(names[0], *case)]) for case in cases]
+        return [figure(own, first) for own, first in pairs if own is not None]
+
+    lines = []
+    for case in cases:
+        own = [found.get((name, *case)) for name in names]
+        cells = [f"{one['accuracy']:.3f} ({one['AUC']:.3f})" if one else "-" for one in own]
+        lines.append([f"{case[0]}, {case[1]}", *cells])
+    figures = {
+        f"{key}, less the first map's": lambda own, first, key=key: own[key] - first[key]
+        for key in ("accuracy", "AUC", "AUC, its network")
+    }
+    for title, figure in figures.items():
+        lines.append([title, *(spread(over(name, figure)) for name in names)])
+    lines.append(["site", *(shown(mean(over(name, _site))) for name in names)])
+    lines.append(["CPU s", *(shown(mean(over(name, _cost)), "{:.0f}") for name in names)])
+    return ["effect, population", *names], lines, command
+
+
+def _site(own: Row, _first: Row) -> float:
+    return float(own["AUC, site"])
+
+
+def _cost(own: Row, _first: Row) -> float:
+    return float(own["CPU s of it"])

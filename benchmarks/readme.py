@@ -351,6 +351,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "meshings": lambda: table(
         *kinds.meshings(read("meshings")["rows"], "python benchmarks/meshings.py")
     ),
+    "going on": lambda: table(
+        *kinds.going_on(read("going_on")["rows"], "python benchmarks/going_on.py")
+    ),
     "others": lambda: table(
         *faces.others(read("classify_others")["rows"], OTHERS), minutes("classify_others")
     ),

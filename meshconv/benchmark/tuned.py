@@ -27,7 +27,7 @@ def tuned(
     trial = replace(task, train=task.train.take(rows), test=task.train.take(held), variants={})
     tried, seconds = [], 0.0
     for rate, longer in itertools.product(_RATES, _LONGER):
-        one = fit(trial, seed, longer * epochs, learning_rate=rate, verdict=0, **options)
+        one = fit(trial, seed, longer * epochs, learning_rate=rate, trial=True, **options)
         loss = -np.log(np.maximum(_of_own_class(one, trial.test), 1e-12)).mean()
         tried.append((loss, rate, longer))
         seconds += one.seconds

@@ -45,6 +45,7 @@ class DensityEstimator(nn.Module):
     """
 
     logits: Tensor
+    certain: Tensor  # the logits, had what they start from been certain
 
     def __init__(
         self,
@@ -62,6 +63,7 @@ class DensityEstimator(nn.Module):
         nodes = max(5, (self.size - 1) // 4 + 1) if nodes is None else nodes
         self.nodes = n = grid_size(nodes, "density_nodes")
         self.logits = nn.Parameter(torch.zeros(count, 1, n, n))
+        self.register_buffer("certain", torch.zeros(count, 1, n, n), persistent=False)
         self.network = EvidenceNetwork(in_channels, classes, n, places=places) if classes else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -102,9 +104,17 @@ class DensityEstimator(nn.Module):
         coarse = self.coarse(statistic, "statistic")
         low, high = coarse.min(), coarse.max()
         scaled = (coarse - low) / (high - low).clamp_min(torch.finfo(coarse.dtype).tiny)
-        self.logits[slice(None) if which is None else which] = (
-            strength * (8 * scaled - 4) if high > low else torch.zeros_like(coarse)
-        )
+        rows = slice(None) if which is None else which
+        self.certain[rows] = 8 * scaled - 4 if high > low else torch.zeros_like(coarse)
+        self.logits[rows] = strength * self.certain[rows]
+
+    @torch.no_grad()
+    def doubt(self) -> Tensor:
+        """Return how many times as dense each place would be, (count, 1, size, size), had the map
+        that the density started from been certain; 1 without a map.
+        """
+        as_if = bounded_density(self.certain, ratio=self.ratio, size=self.size)
+        return as_if / bounded_density(self.logits, ratio=self.ratio, size=self.size)
 
     def coarse(self, values: Any, name: str) -> Tensor:
         """Return a map (1, 1, nodes, nodes) averaged from (N, N); NaN is the smallest value, inf

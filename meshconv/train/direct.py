@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from meshconv._check import FloatArray, IntArray
+from meshconv.nn.decnn import DECNN
 from meshconv.nn.ensemble import Ensemble
 from meshconv.nn.heads import DirectHead
+from meshconv.nn.sample import gather
 from meshconv.stats.folds import subject_numbers
 from meshconv.stats.ridge import fit_ridge
 from meshconv.train.config import TrainConfig
@@ -22,6 +24,8 @@ from meshconv.train.ranks import Ranks
 from meshconv.train.run import device_of
 from meshconv.train.stacking import stacked
 from meshconv.train.two_stage import Images, seen_once, two_stages
+
+_DOUBT = 1.5  # power of what a density in doubt would be more: few scans need a narrow prior
 
 
 def solve_direct_heads(
@@ -33,7 +37,13 @@ def solve_direct_heads(
     *,
     config: TrainConfig,
 ) -> None:
-    """Make each direct head a ridge regression of the classes on what its member sees.
+    """Make each direct head a ridge regression of the classes on what its member sees, as it would
+    be emphasized had the map that the density started from been certain.
+
+    A density waits until its map is beyond chance, for it says where groups differ. A head says
+    nothing of that, and scans held out say how much it counts: few scans point to the right place
+    long before that is sure. (Shifts of 2.5 mm, 100 faces, the seven of 24 whose evidence had a p
+    above .002: mean AUC on 200 others .72 so, .70 with a power of 1, .61 by what is sure.)
 
     Classes are corners of a simplex, so that this is linear discriminant analysis (Hastie, Buja,
     Tibshirani, 1995, doi:10.1214/aos/1176324456), of the penalty that is best for subjects left
@@ -71,7 +81,12 @@ def solve_direct_heads(
         seen = torch.cat([seen_once(two_stages(network), one, device) for one in views])
         seen = seen if len(counts) == len(seen) else seen[torch.from_numpy(counts)]
         image = seen[:, :, : network.in_channels]
-        return [part.solved(head, image[:, k], config.seed) for k, head in heads.items()]
+        members = list(network.networks.values())
+        doubts = {k: _doubt(members[k], views[0][:1].to(device)) for k in heads}
+        return [
+            part.solved(head, image[:, k], doubts[k].to(seen), config.seed)
+            for k, head in heads.items()
+        ]
 
     for head, found in zip(heads.values(), Ranks.here().from_first(solved), strict=True):
         head.set(*found)
@@ -85,13 +100,29 @@ class _Part:
     weight: FloatArray
     subject: IntArray
 
-    def solved(self, head: DirectHead, seen: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-        """Return what to `set` a head to, of what it sees, (n, C, m, m)."""
+    def solved(
+        self, head: DirectHead, seen: Tensor, doubt: Tensor, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return what to `set` a head to, of what it sees, (n, C, m, m), as if that were times the
+        doubt (m, m).
+        """
         corners = head.contrast.cpu().double().numpy()
-        features = seen.flatten(1).cpu().float().numpy()
+        features = seen.mul_(doubt).flatten(1).cpu().float().numpy()
         found = fit_ridge(
             features, corners[self.index], weight=self.weight, subject=self.subject, seed=seed
         )
         logits = found.held_out @ corners.T
         scale = stacked(logits[None], self.index[found.rows])[0]
-        return torch.from_numpy(scale * found.weights), torch.from_numpy(scale * found.bias)
+        weights = doubt.cpu().double().expand(seen.shape[1:]).reshape(-1, 1)
+        return weights * torch.from_numpy(scale * found.weights), torch.from_numpy(
+            scale * found.bias
+        )
+
+
+def _doubt(member: DECNN, image: Tensor) -> Tensor:
+    """Return by what the nodes that a member sees, (m, m), are emphasized where its density is in
+    doubt.
+    """
+    with torch.no_grad():
+        doubt = gather(member.density.doubt(), member.sampling_grid(image))[0, 0]
+    return doubt**_DOUBT

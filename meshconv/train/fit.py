@@ -269,7 +269,7 @@ def _network(
     if looking and settings.network.warm_start:
         subjects, seed = learn.prepared.subjects, settings.train.seed
         found = find_evidence(images, learn.target.values, subjects=subjects, seed=seed)
-        for one in looking if found.strength else []:
+        for one in looking:
             one.init_density(found.map, strength=found.strength)
     if looking and template is not None:
         area = area_element(template, images.shape[-1])

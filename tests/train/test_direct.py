@@ -102,3 +102,27 @@ def test_a_class_that_weighs_nothing_has_no_say() -> None:
     alone = network("uniform")
     solve(alone, images, index, class_weight={0: 1.0, 1: 0.0, 2: 0.0})
     assert not logits_of(alone, images)["uniform, direct"].any()
+
+
+@torch.no_grad()
+def test_a_map_that_is_not_sure_narrows_the_prior_of_its_head_alone() -> None:
+    index, place = np.arange(N) % 3, np.zeros((SIZE, SIZE))
+    place[3:6, 9:12] = 1.0
+    noise = np.random.default_rng(0).normal(size=(2, N, 2, SIZE, SIZE))
+    images, others = torch.from_numpy(noise + 0.4 * (index - 1)[:, None, None, None] * place)
+    both = network("shared", "uniform").double()
+    both.networks["shared"].init_density(place, strength=0.0)
+    assert both.networks["shared"].saliency(images[:1]).std() == 0  # it says nothing of where
+    solve(both, images, index)
+    doubt = both.networks["shared"].density.doubt()[0, 0]
+    assert doubt.max() > 3 * doubt.min()
+    seen = both.equalize(images)[:, 0, : both.in_channels]
+    narrowed = (seen * doubt[::2, ::2] ** 1.5).flatten(1).float().numpy()
+    corners = both.direct_heads[0].contrast.double().numpy()
+    ridge = fit_ridge(narrowed, corners[index])
+    told = (narrowed @ ridge.weights + ridge.bias) @ corners.T
+    found = logits_of(both, images)["shared, direct"]
+    assert np.corrcoef(found.ravel(), told.ravel())[0, 1] > 1 - 1e-6
+    said = logits_of(both, others)
+    right = {part: (one.argmax(1) == index).mean() for part, one in said.items()}
+    assert right["shared, direct"] > right["uniform, direct"] + 0.1

@@ -25,7 +25,7 @@ _EXTRA = 30  # rounds allowed besides those asked for, where one flow cannot go 
 _GAIN = 0.99  # a round that leaves more than this of what was to be done does not count as gain
 _LITTLE = 0.95  # of the error: a flow over a part of the way that leaves more is the last
 _ENOUGH = 0.1  # of the tolerance: errors this small end flows over a part of the way
-_POLISH = (10, 0.88)  # after steep rounds: sweeps in a block, and what the last leaves of the error
+_POLISH = (8, 0.9)  # after steep rounds: sweeps in a block, and what the last leaves of the error
 _LAST_RESORT = (50, 0.995)  # the same, where the tolerance is not met
 _BLOCKS = 10  # of sweeps, at most
 

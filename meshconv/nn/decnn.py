@@ -55,7 +55,7 @@ class DECNN(nn.Module):
     density : {'shared', 'task', 'sample', 'uniform'}
         One density for the population, one for each task (the backbone then runs once a task, on
         that task's grid), one for each sample, of the evidence in it (`EvidenceNetwork`, whose
-        logits are added), or none (a plain network at the same cost).
+        class logits are added), or none (a plain network at the same cost).
     ratio : float
         Largest / smallest density, at least 1.
     backbone : 'small', callable or nn.Module

@@ -115,10 +115,14 @@ def task_logits(features: Tensor, heads: nn.ModuleDict, *, several: bool) -> lis
 def added(
     logits: Tensor | dict[str, Tensor], more: Tensor | dict[str, Tensor] | None
 ) -> Tensor | dict[str, Tensor]:
-    """Return the sum of two logits, of one task or by task, in the dtype of the first."""
+    """Return the sum of two logits, of one task or by task, in the dtype of the first. Of a
+    measure, one value, the first alone: evidence for classes adds up, but two estimates of a
+    measure would be twice as much.
+    """
     if more is None:
         return logits
     if isinstance(logits, Tensor):
-        return logits + cast(Tensor, more).to(logits.dtype)
+        measure = logits.shape[1] == 1
+        return logits if measure else logits + cast(Tensor, more).to(logits.dtype)
     other = cast(dict[str, Tensor], more)
-    return {task: one + other[task].to(one.dtype) for task, one in logits.items()}
+    return {task: cast(Tensor, added(one, other[task])) for task, one in logits.items()}

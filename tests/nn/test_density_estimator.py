@@ -105,3 +105,17 @@ def test_what_is_said_is_that_of_the_classifier_and_of_the_evidence():
         both.weigh([0.0, 1.0])
         torch.testing.assert_close(both(x), evidence)
     assert both.shares() == {"sample": 1.0}
+
+
+def test_two_estimates_of_a_measure_are_not_added():
+    """Each of them is taught the whole of it."""
+    for outputs in (1, {"age": 1, "sex": 2}):
+        model = DECNN(1, outputs, size=33, network_size=17, density="sample", seed=0).eval()
+        x = torch.rand(3, 1, 33, 33)
+        with torch.no_grad():
+            said, alone = model(x), model.classify(model.equalize(x))
+        if outputs == 1:
+            torch.testing.assert_close(said, alone, rtol=0, atol=0)
+        else:
+            torch.testing.assert_close(said["age"], alone["age"], rtol=0, atol=0)
+            assert (said["sex"] - alone["sex"]).abs().min() > 0

@@ -53,6 +53,8 @@ def _average(points, patch, start, ring, kinds, border, sweeps):  # type: ignore
                     if border[j] or not border[v]:
                         x, y, z = x + points[j, 0], y + points[j, 1], z + points[j, 2]
                         count += 1
+            if x == y == z == 0.0:  # neighbours all around a sphere have no mean on it
+                x, y, z, count = points[v, 0], points[v, 1], points[v, 2], 1
             moved[q, 0], moved[q, 1], moved[q, 2] = stay(x / count, y / count, z / count, kinds[v])
         for q in range(len(patch)):
             for d in range(3):

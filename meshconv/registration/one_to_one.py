@@ -68,6 +68,8 @@ def _opened(
         if not clean:
             target = _wanted_areas(points, surface)
             budget = _BUDGET + len(points)
+            if not target.min() > 0.0:  # averages drew all of a small sphere into one point
+                return None
             points, clean = untangle(points, surface.faces, target, kinds, movable, budget)
         if clean:
             return points

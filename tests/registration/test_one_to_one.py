@@ -112,3 +112,32 @@ def test_an_advance_ends_where_no_vertex_can_go_on() -> None:
     assert np.median(np.linalg.norm(there - goal, axis=1)) < np.median(
         np.linalg.norm(start - goal, axis=1)
     )
+
+
+def _of_sphere(sphere: Surface, wanted: np.ndarray) -> np.ndarray:
+    own = Parameterization(sphere, sphere.vertices, "sphere")
+    return one_to_one(sphere, "sphere", wanted, NO_MARKS, lambda: own)
+
+
+@pytest.mark.parametrize("n", [8, 10, 12, 20])
+def test_a_sphere_of_few_vertices_that_averages_draw_into_a_point_is_opened(n: int) -> None:
+    for seed in range(6):
+        sphere = delaunay_sphere(n, seed=seed)
+        wanted = sphere.vertices + 0.8 * np.random.default_rng(seed).normal(size=(n, 3))
+        wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
+        points = _of_sphere(sphere, wanted)
+        assert not len(folded(points, sphere.faces))
+
+
+def test_neighbours_all_around_the_sphere_have_no_mean() -> None:
+    octahedron = Surface(
+        np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1.0]]),
+        np.array(
+            [*([0, 2, 4], [2, 1, 4], [1, 3, 4], [3, 0, 4])]
+            + [*([2, 0, 5], [1, 2, 5], [3, 1, 5], [0, 3, 5])]
+        ),
+    )
+    wanted = octahedron.vertices.copy()
+    wanted[4] = [0.1, 0.05, -np.sqrt(1 - 0.0125)]
+    points = _of_sphere(octahedron, wanted)
+    assert not len(folded(points, octahedron.faces))

@@ -19,6 +19,7 @@ from meshconv.stats.components import ROWS, Rows, add_products, component_count,
 Parts = Iterator[tuple[slice, Rows, BoolArray]]
 
 _CLIP = 4.0  # robust standard deviations beyond which a value does not count
+_ALONE = 1e-9  # of what covariates leave of a scan: it alone says what is expected of it
 _ROUNDS = 4  # of filling in what scans of the norm do not reach
 _MAD = 1.4826  # standard deviation of a normal distribution / median absolute deviation
 _INSIDE = 0.9995  # standard deviation of a normal distribution less what is beyond 4
@@ -144,13 +145,16 @@ class Unseen:
     def __iter__(self) -> Parts:
         """Yield as `Scans` do."""
         design, rows = _design(self.table), self.expected.rows
-        leverage = np.einsum("np,pn->n", design, np.linalg.pinv(design))
-        for place, x, there in self.scans:
+        share = 1.0 - np.einsum("np,pn->n", design, np.linalg.pinv(design))
+        judged = share > _ALONE
+        share = np.where(judged, share, 1.0)
+        for place, x, known in self.scans:
+            there = known & judged[:, None]
             left = self.expected.beside(x, there, design, place)
             for k in range(left.shape[1]):
                 if self.weights is not None:
                     left[:, k] -= self.weights @ rows[:, k, place]
-                left[:, k] /= (1 - leverage)[:, None]
+                left[:, k] /= share[:, None]
                 left[:, k] *= there
             yield place, left, there
 

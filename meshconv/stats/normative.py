@@ -73,7 +73,8 @@ class ImageNorm:
         Robust standard deviation of what is not expected of a scan, each judged by the others,
         blurred.
     distances : (n,) float64
-        Of those scans, sorted.
+        Of those scans, sorted; without any that the others cannot judge: one that reaches none of
+        these pixels, or alone has a value of a covariate.
     channels : tuple of str
     blur : float
     """
@@ -164,7 +165,7 @@ class ImageNorm:
         x = _evened(x, there, self.reached, self.blur)
         left = self._expected.left(x, there[0], table)[0]
         z = left / np.maximum(self.scale, _LEAST_SCALE)
-        distance = float(_distance(_sum_of_squares(z[None]), there)[0])
+        distance = float(_distance(_sum_of_squares(z[None]), there.sum(axis=1))[0])
         above = int((self.distances >= distance).sum())
         out = np.full(self.reached.shape, np.nan)
         out[self.reached] = np.where(there[0], z, np.nan)
@@ -213,25 +214,26 @@ class Heights:
 def _spread(
     unseen: Unseen, heights: Heights, reached: BoolArray, blur: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the blurred standard deviation (D,) of what is not expected, and each scan's distance,
-    sorted.
+    """Return the blurred standard deviation (D,) of what is not expected, and the distances of
+    the scans that others judge, sorted.
     """
     scale = np.empty(heights.x.shape[1])
     for place, left, there in unseen:
         scale[place] = robust(left[:, 0], there)
     scale = _blurred(scale[None] ** 2, reached, blur)[0] ** 0.5
-    total = np.zeros(len(heights.x))
-    for place, left, _ in unseen:
+    total, count = np.zeros((2, len(heights.x)))
+    for place, left, there in unseen:
         total += _sum_of_squares(left[:, 0] / np.maximum(scale[place], _LEAST_SCALE))
-    return scale, np.sort(_distance(total, heights.there))
+        count += there.sum(axis=1)
+    return scale, np.sort(_distance(total, count)[count > 0])
 
 
 def _sum_of_squares(z: FloatArray) -> FloatArray:
     return np.asarray(np.einsum("nd,nd->n", z, z))
 
 
-def _distance(total: FloatArray, there: BoolArray) -> FloatArray:
-    return np.sqrt(total / np.maximum(there.sum(axis=1), 1))
+def _distance(total: FloatArray, count: FloatArray) -> FloatArray:
+    return np.sqrt(total / np.maximum(count, 1))
 
 
 def _evened(x: Rows, there: BoolArray, reached: BoolArray, blur: float) -> Rows:

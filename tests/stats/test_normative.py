@@ -201,3 +201,19 @@ def test_no_pixel_that_enough_scans_reach_is_refused():
     images[::2, :, :8] = images[1::2, :, 8:] = np.nan
     with pytest.raises(ArgumentError, match="no pixel is reached by 80%"):
         ImageNorm.fit(images, channels=CHANNELS, least_share=0.8)
+
+
+def test_a_scan_that_alone_has_a_value_of_a_covariate_says_nothing():
+    """Whatever it is, covariates leave nothing of it: rounding over rounding is no distance."""
+    images, alone = _masked(40, 61), (np.arange(40) == 3).astype(float)
+    age = RNG.normal(size=40)
+    found = ImageNorm.fit(images, np.column_stack([age, alone]), channels=CHANNELS)
+    without = ImageNorm.fit(images[alone == 0], age[alone == 0], channels=CHANNELS)
+    assert len(found.distances) == 39
+    np.testing.assert_allclose(found.distances, without.distances, rtol=0.05)
+    one = _masked(1, 62)[0]
+    a, b = found.score(one, [0.5, 0.0]), without.score(one, [0.5])
+    for name in ("z", "departure"):
+        x, y = getattr(a, name), getattr(b, name)
+        both = np.isfinite(x) & np.isfinite(y)
+        assert np.abs(x - y)[both].max() < 0.3

@@ -4,7 +4,9 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from io import FileIO
 from math import prod
 from os import PathLike, fspath
 from typing import Any
@@ -93,33 +95,55 @@ class ImageStack:
         first, *rest = key if isinstance(key, tuple) else (key,)
         rows = np.arange(len(self))[first]
         if rows.ndim == 0:
-            return np.asarray(self._read(int(rows))[tuple(rest)])
+            return np.asarray(next(self._each([int(rows)]))[tuple(rest)])
         if not len(rows):
             return np.empty(self.shape[1:], self.dtype)[None][:0][(slice(None), *rest)]
-        out = np.empty((len(rows), *self._read(int(rows[0]))[tuple(rest)].shape), self.dtype)
-        for place, k in enumerate(rows.tolist()):
-            out[place] = self._read(k)[tuple(rest)]
+        shape = np.broadcast_to(self.dtype.type(0), self.shape[1:])[tuple(rest)].shape
+        out = np.empty((len(rows), *shape), self.dtype)
+        for place, image in enumerate(self._each(rows.tolist())):
+            out[place] = image[tuple(rest)]
         return out
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
-        return (self._read(k) for k in range(len(self)))
+        return (image.copy() for image in self._each(range(len(self))))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
             raise ValueError("images in files cannot be an array without being read")
         return np.asarray(self[:], dtype=dtype)
 
-    def _read(self, k: int) -> NDArray[Any]:
-        name, shape = self.files[int(self.file[k])], self.shape[1:]
+    def _each(self, rows: Iterable[int]) -> Iterator[NDArray[Any]]:
+        """Yield one image after the other, each in the place of the last; a file is opened once for
+        those of it that follow each other.
+        """
+        image, last = np.empty(self.shape[1:], self.dtype), -1
+        with ExitStack() as open_file:
+            for k in rows:
+                if self.file[k] != last:
+                    last = int(self.file[k])
+                    open_file.close()
+                    file = open_file.enter_context(_opened(self.files[last]))
+                self._fill(image, file, k)
+                yield image
+
+    def _fill(self, image: NDArray[Any], file: FileIO, k: int) -> None:
+        name = self.files[int(self.file[k])]
         try:
-            found = np.fromfile(name, self.dtype, prod(shape), offset=int(self.offset[k]))
-        except FileNotFoundError as error:
-            raise MissingFileError("the images in it are gone", path=name) from error
+            file.seek(int(self.offset[k]))
+            size = file.readinto(image.data)
         except OSError as error:
             raise CheckpointError(f"cannot be read ({error.strerror})", path=name) from error
-        if len(found) < prod(shape):
+        if size < image.nbytes:
             raise CheckpointError(f"image {k} is cut short", path=name, hint="prepare it again")
-        return found.reshape(shape)
+
+
+def _opened(name: str) -> FileIO:
+    try:
+        return open(name, "rb", buffering=0)
+    except FileNotFoundError as error:
+        raise MissingFileError("the images in it are gone", path=name) from error
+    except OSError as error:
+        raise CheckpointError(f"cannot be read ({error.strerror})", path=name) from error
 
 
 def in_files(images: Any) -> Any:

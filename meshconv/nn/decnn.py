@@ -213,13 +213,13 @@ class DECNN(nn.Module):
 
     def equalize_with_evidence(self, x: Tensor) -> tuple[Tensor, Tensor | dict[str, Tensor] | None]:
         """Return `equalize`, and the logits of the evidence that each image's own density is made
-        of, if it is: their loss teaches the density where to look, and nothing else does.
+        of, if it is: in training their loss, and nothing else, teaches the density where to look.
         """
         self._check(x)
         stages = averages(x, self.network_size)
         size = None if self.emphasis else self._flow_size  # else at the nodes of the flow alone
         density, evidence = self.density.with_evidence(x, stages, size=size)
-        density = density if evidence is None else density.detach()
+        density = density.detach() if evidence is not None and self.training else density
         each, fields = (self.n_densities, -1), (self._grid(density), density)
         of_grid = zip(*(torch.unflatten(field, 0, each) for field in fields), strict=True)
         seen = torch.stack([self._through(stages, *pair) for pair in of_grid], dim=1).to(x.dtype)

@@ -166,8 +166,8 @@ class Ensemble(nn.Module):
         self.offset.copy_(torch.as_tensor(offset))
 
     def shares(self) -> dict[str, float]:
-        """Return the share of each member in the weights, with its direct head; all alike where
-        no part has any.
+        """Return the share of each member in the weights, with its direct head and its evidence;
+        all alike where no part has any.
         """
         total = dict.fromkeys(self.members, 0.0)
         for part, weight in zip(self.parts, self.weights.tolist(), strict=True):

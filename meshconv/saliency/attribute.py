@@ -49,7 +49,8 @@ def attribute(
         pixel adds to the target's logit on the way from the mean image (0), where it adds: see
         `contributions`. ``gradcam``: last
         convolution's channels weighted by their mean gradient, brought back through the equalizing
-        map; direct heads are no part of it. The last three know no class: ``landing``: how many of
+        map; direct heads and the evidence of each image's own density are no part of it. The last
+        three know no class: ``landing``: how many of
         the backbone's last windows see each place, over the number in a plain network without a
         density. ``attention``: how much of each place a ``recalibration`` backbone keeps, the mean
         over its layers, brought back through the equalizing map. ``levels``: how many nodes an

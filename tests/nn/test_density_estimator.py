@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch.nn import functional
 
@@ -119,3 +120,20 @@ def test_two_estimates_of_a_measure_are_not_added():
         else:
             torch.testing.assert_close(said["age"], alone["age"], rtol=0, atol=0)
             assert (said["sex"] - alone["sex"]).abs().min() > 0
+
+
+@pytest.mark.parametrize("head", ["mean+max", "flatten"])
+def test_gradients_of_what_is_said_see_what_moves_the_places_too(head):
+    """As differences do: or explanations would be of another answer than the one given."""
+    model = DECNN(1, 2, size=33, network_size=17, density="sample", ratio=30.0, head=head, seed=0)
+    model = model.double().eval()
+    with torch.no_grad():
+        model.density.network.evidence.weight.mul_(20)  # as of a trained one
+        model.heads["to_label"].weight.mul_(20)
+    g = torch.Generator().manual_seed(0)
+    x, way = (torch.randn(2, 1, 33, 33, generator=g, dtype=torch.float64) for _ in range(2))
+    x.requires_grad_()
+    slope = (torch.autograd.grad(model(x)[:, 0].sum(), x)[0] * way).sum()
+    with torch.no_grad():
+        there, back = (model(x + step * way)[:, 0].sum() for step in (1e-5, -1e-5))
+    assert abs(slope / ((there - back) / 2e-5) - 1) < 0.1

@@ -132,9 +132,8 @@ def test_a_sphere_of_few_vertices_that_averages_draw_into_a_point_is_opened(n: i
 def test_neighbours_all_around_the_sphere_have_no_mean() -> None:
     octahedron = Surface(
         np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1.0]]),
-        np.array(
-            [*([0, 2, 4], [2, 1, 4], [1, 3, 4], [3, 0, 4])]
-            + [*([2, 0, 5], [1, 2, 5], [3, 1, 5], [0, 3, 5])]
+        np.reshape(
+            [0, 2, 4, 2, 1, 4, 1, 3, 4, 3, 0, 4, 2, 0, 5, 1, 2, 5, 3, 1, 5, 0, 3, 5], (8, 3)
         ),
     )
     wanted = octahedron.vertices.copy()

@@ -45,7 +45,7 @@ class DensityEstimator(nn.Module):
     """
 
     logits: Tensor
-    certain: Tensor  # the logits, had what they start from been certain
+    missing: Tensor  # what logits would have more, had what they start from been certain
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class DensityEstimator(nn.Module):
         nodes = max(5, (self.size - 1) // 4 + 1) if nodes is None else nodes
         self.nodes = n = grid_size(nodes, "density_nodes")
         self.logits = nn.Parameter(torch.zeros(count, 1, n, n))
-        self.register_buffer("certain", torch.zeros(count, 1, n, n), persistent=False)
+        self.register_buffer("missing", torch.zeros(count, 1, n, n), persistent=False)
         self.network = EvidenceNetwork(in_channels, classes, n, places=places) if classes else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -105,15 +105,16 @@ class DensityEstimator(nn.Module):
         low, high = coarse.min(), coarse.max()
         scaled = (coarse - low) / (high - low).clamp_min(torch.finfo(coarse.dtype).tiny)
         rows = slice(None) if which is None else which
-        self.certain[rows] = 8 * scaled - 4 if high > low else torch.zeros_like(coarse)
-        self.logits[rows] = strength * self.certain[rows]
+        whole = 8 * scaled - 4 if high > low else torch.zeros_like(coarse)
+        self.logits[rows] = strength * whole
+        self.missing[rows] = (1 - strength) * whole
 
     @torch.no_grad()
     def doubt(self) -> Tensor:
         """Return how many times as dense each place would be, (count, 1, size, size), had the map
         that the density started from been certain; 1 without a map.
         """
-        as_if = bounded_density(self.certain, ratio=self.ratio, size=self.size)
+        as_if = bounded_density(self.logits + self.missing, ratio=self.ratio, size=self.size)
         return as_if / bounded_density(self.logits, ratio=self.ratio, size=self.size)
 
     def coarse(self, values: Any, name: str) -> Tensor:

@@ -137,3 +137,14 @@ def test_gradients_of_what_is_said_see_what_moves_the_places_too(head):
     with torch.no_grad():
         there, back = (model(x + step * way)[:, 0].sum() for step in (1e-5, -1e-5))
     assert abs(slope / ((there - back) / 2e-5) - 1) < 0.1
+
+
+def test_what_a_density_learns_is_not_in_doubt():
+    for strength, surely in ((None, True), (1.0, True), (0.3, False)):
+        model = DECNN(1, 2, size=33, network_size=17, seed=0)
+        if strength is not None:
+            model.init_density(torch.rand(33, 33), strength=strength)
+        with torch.no_grad():
+            model.density.logits += torch.randn(model.density.logits.shape)
+        doubt = model.density.doubt()
+        assert bool((doubt == 1).all()) is surely

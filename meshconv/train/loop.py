@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from meshconv.errors import ArgumentError, SolverError
 from meshconv.train.config import TrainConfig
-from meshconv.train.labels import ByTask, Labels, checked_labels, loss
+from meshconv.train.labels import ByTask, Labels, by_task, checked_labels, loss
 from meshconv.train.optimizer import set_rate
 from meshconv.train.progress import Progress, State, restore, store
 from meshconv.train.run import Augment, Run, device_of, digest
@@ -135,11 +135,19 @@ def _one_epoch(run: Run, seen: Tensor | None, epoch: int) -> float:
 
 
 def _held_out_loss(run: Run, images: Images, tasks: ByTask, epoch: int) -> float:
-    look = run.look
+    """Return the loss of images that are not learned from, made up as that of those that are."""
+
+    def said(x: Tensor) -> dict[Any, Tensor]:
+        seen, evidence = run.look.equalize_with_evidence(x)
+        each = {"": run.look.classify(seen)} | ({} if evidence is None else {"led": evidence})
+        return {(of, task): z for of, own in each.items() for task, z in by_task(own).items()}
 
     def measured() -> float:
-        logits = predict_logits(run.model, images, of=lambda x: look.classify(look.equalize(x)))
-        return loss(logits, tasks, run.weights).item()
+        found, total = predict_logits(run.model, images, of=said), 0.0
+        for of, share in (("", 1.0), ("led", run.config.evidence)):
+            logits = {task: z for (one, task), z in found.items() if one == of}
+            total += share * loss(logits, tasks, run.weights).item() if logits else 0.0
+        return total
 
     found = run.ranks.from_first(measured)
     if not math.isfinite(found):

@@ -200,6 +200,17 @@ def test_early_stopping_keeps_the_best_epoch():
     assert again == pytest.approx(min(progress.validation_losses), rel=1e-5)
 
 
+def test_held_out_images_are_asked_for_the_evidence_that_leads_to_their_places_too():
+    images, labels = _data()
+    model = DECNN(2, 2, size=SIZE, network_size=5, width=4, density="sample", dropout=0.0, seed=0)
+    config = TrainConfig(epochs=1, noise=0.0, evidence=0.3, variation=0.0)
+    found = train(model, images, labels, config=config, validation=(images[:10], labels[:10]))
+    with torch.no_grad():
+        seen, evidence = model.equalize_with_evidence(images[:10])
+        of = [nn.functional.cross_entropy(z, labels[:10]) for z in (model.classify(seen), evidence)]
+    assert found.validation_losses[0] == pytest.approx(float(of[0] + 0.3 * of[1]), rel=1e-5)
+
+
 def test_patience_without_validation_is_refused():
     with pytest.raises(ArgumentError, match="needs a validation set"):
         train(_model(), *_data(), config=TrainConfig(patience=2))

@@ -17,16 +17,17 @@ from meshconv._check import FloatArray, IntArray
 from meshconv.benchmark.task import Task
 from meshconv.nn.decnn import DECNN
 from meshconv.nn.ensemble import Ensemble
+from meshconv.resample.area_element import area_element
 from meshconv.saliency.attribute import contributions
 from meshconv.stats.evidence import find_evidence
-from meshconv.stats.folds import grouped_folds
+from meshconv.stats.folds import grouped_folds, hold_out
 from meshconv.train.config import Settings, TrainConfig
 from meshconv.train.dataset import Standardizer
 from meshconv.train.direct import solve_direct_heads
 from meshconv.train.loop import predict_logits, train
-from meshconv.train.network import area_element, new_network
+from meshconv.train.network import new_network
 from meshconv.train.stacking import Stack, best_stack, log_frequencies
-from meshconv.train.variation import class_variation, noisy
+from meshconv.train.turns import learn_in_turn
 
 FIRST, UNIFORM, STEEPER = "first map", "uniform", "steeper"
 FOLDS, FOLD_EPOCHS = 3, 30  # of the networks that judge scans they have not seen
@@ -204,49 +205,16 @@ def steeper(start: Start) -> Tensor:
     return start.first * (_STEEP if losses[1] < losses[0] else 1.0)
 
 
-def from_other_half(start: Start) -> Tensor:
-    """Return the mean of two densities: each learned by the loss of one half of the scans, from
-    which the weights did not learn: these learned from the other half, in turn with it.
-
-    Liu, Simonyan, Yang, 2019, arXiv 1806.09055 (first order).
+def of_other_scans(start: Start) -> Tensor:
+    """Return a density that learned by the loss of scans from which the weights did not learn: the
+    option `density_turns` of the package.
     """
-    order = torch.randperm(len(start.labels), generator=torch.Generator().manual_seed(start.seed))
-    one, other = order.chunk(2)
-    return (_in_turn(start, one, other) + _in_turn(start, other, one)) / 2
-
-
-def _in_turn(
-    start: Start, own: Tensor, other: Tensor, *, epochs: int = 20, rate: float = 0.05
-) -> Tensor:
-    """Return a density that learned from other scans than the weights behind it."""
-    index = torch.from_numpy(start.labels)
-    x = Standardizer.fit(start.task.train.images)(start.task.train.images)
-    network, generator = start.network(start.first), torch.Generator().manual_seed(start.seed)
-    density = network.density.logits
-    weights = [one for one in network.parameters() if one is not density]
-    of_weights = torch.optim.AdamW(weights, lr=3e-3, weight_decay=1e-2)
-    of_density = torch.optim.Adam([density], lr=rate, betas=(0.5, 0.99))
-
-    def step(optimizer: torch.optim.Optimizer, batch: Tensor, *, varied: bool) -> None:
-        density.requires_grad_(not varied)
-        images = x[batch]
-        if varied:
-            images = images + class_variation(x, index, len(batch), scale=1.0, generator=generator)
-        seen = network.equalize(images)
-        seen = noisy(seen, network.in_channels, noise=0.1, generator=generator) if varied else seen
-        said = network.classify(seen)
-        network.zero_grad()
-        functional.cross_entropy(said, index[batch], label_smoothing=0.1).backward()
-        optimizer.step()
-
-    network.train()
-    for epoch in range(epochs):
-        orders = [rows[torch.randperm(len(rows), generator=generator)] for rows in (own, other)]
-        for one, beside in zip(*(order.split(32) for order in orders), strict=False):
-            step(of_weights, one, varied=True)
-            if epoch >= 2:  # weights that know nothing say nothing of where to look
-                step(of_density, beside, varied=False)
-    return density.detach().clone()
+    images = Standardizer.fit(start.task.train.images)(start.task.train.images)
+    network, index = start.network(start.first), torch.from_numpy(start.labels)
+    halves = hold_out(start.labels, share=0.5, seed=start.seed)
+    config = TrainConfig(seed=start.seed, density_turns=20)
+    learn_in_turn(network, images, index, halves, config=config)
+    return network.density.logits.detach().clone()
 
 
 def by_leave_one_out(start: Start, *, steps: int = 10, rate: float = 0.15) -> Tensor:

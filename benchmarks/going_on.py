@@ -35,8 +35,8 @@ from _going_on import (
     Start,
     by_leave_one_out,
     evidence_of_errors,
-    from_other_half,
     of_densities,
+    of_other_scans,
     out_of_fold,
     saliency_of_unseen,
     steeper,
@@ -85,7 +85,7 @@ def true_site(start: Start) -> Tensor:
 MECHANISMS: dict[str, Callable[[Start], Tensor]] = {
     FIRST: lambda start: start.first,
     GRADIENT: by_gradient,
-    "by gradient, of other scans": from_other_half,
+    "by gradient, of other scans": of_other_scans,
     "by leave-one-out, closed form": by_leave_one_out,
     ONE_ROUND: one_round,
     TWO_ROUNDS: two_rounds,

@@ -73,8 +73,8 @@ class SurfaceClassifier(ClassifierMixin, SurfaceEstimator):
     mirror : bool
         Show mirror images of training scans too, mirrored in the frame. For effects that may be on
         either side.
-    epochs, batch_size, learning_rate, label_smoothing, density_epochs, noise, variation,
-    precision
+    epochs, batch_size, learning_rate, label_smoothing, density_epochs, density_turns, noise,
+    variation, precision
         See `TrainConfig`.
     class_weight : 'balanced', None, or dict of class to float
         How much each class weighs in the loss.
@@ -141,6 +141,7 @@ class SurfaceClassifier(ClassifierMixin, SurfaceEstimator):
         learning_rate: float = TrainConfig.learning_rate,
         label_smoothing: float = TrainConfig.label_smoothing,
         density_epochs: int = TrainConfig.density_epochs,
+        density_turns: int = TrainConfig.density_turns,
         noise: float = TrainConfig.noise,
         variation: float = TrainConfig.variation,
         class_weight: str | Mapping[Any, float] | None = TrainConfig.class_weight,

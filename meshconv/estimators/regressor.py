@@ -33,7 +33,8 @@ class SurfaceRegressor(RegressorMixin, SurfaceEstimator):
         as good by chance (``quality_``); 0 for none.
     size, network_size, density, ratio, warm_start, head, width, direct, emphasis, backbone
         As of `SurfaceClassifier`; the density starts from where images go with the measure.
-    template, channels, detail, repair, mirror, epochs, batch_size, learning_rate, density_epochs
+    template, channels, detail, repair, mirror, epochs, batch_size, learning_rate, density_epochs,
+    density_turns
         As of `SurfaceClassifier`.
     noise, variation
         As of `SurfaceClassifier`; `variation` mixes differences of scans of about the same measure.
@@ -81,6 +82,7 @@ class SurfaceRegressor(RegressorMixin, SurfaceEstimator):
         batch_size: int = TrainConfig.batch_size,
         learning_rate: float = TrainConfig.learning_rate,
         density_epochs: int = TrainConfig.density_epochs,
+        density_turns: int = TrainConfig.density_turns,
         noise: float = TrainConfig.noise,
         variation: float = TrainConfig.variation,
         patience: int = TrainConfig.patience,

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from meshconv._check import whole_number
 from meshconv.io.atomic import write_bytes_atomic
 from meshconv.registration.template import Template
+from meshconv.resample.area_element import area_element
 from meshconv.stats.effect_map import EffectMap
 from meshconv.stats.group import group_map, score_map
 from meshconv.stats.power import Power, power
@@ -37,7 +38,6 @@ from meshconv.train.fit import fit
 from meshconv.train.fitted import Fitted
 from meshconv.train.fitted_file import load_fitted, save_fitted
 from meshconv.train.frames import population_template
-from meshconv.train.network import area_element
 from meshconv.train.prepare import prepare
 from meshconv.train.prepared import Prepared
 from meshconv.train.target import ClassTarget, MeasureTarget, Target

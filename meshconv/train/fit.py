@@ -21,7 +21,6 @@ from meshconv.errors import ArgumentError, MeshConvWarning
 from meshconv.nn.decnn import DECNN
 from meshconv.nn.ensemble import Ensemble
 from meshconv.registration.frame import Frame
-from meshconv.stats.evidence import find_evidence
 from meshconv.stats.folds import grouped_folds, rarest
 from meshconv.stats.shape_measures import families_of
 from meshconv.train.blend import Blend, Measured, measured_rows
@@ -33,13 +32,15 @@ from meshconv.train.labels import Labels
 from meshconv.train.loop import train
 from meshconv.train.measure_quality import AnyQuality
 from meshconv.train.mirror import FrameMirror, MirrorImages
-from meshconv.train.network import area_element, new_network
+from meshconv.train.network import new_network
 from meshconv.train.prepared import Prepared
 from meshconv.train.quality import Quality
 from meshconv.train.ranks import Ranks
 from meshconv.train.reading import Classes, Measures
+from meshconv.train.start import start_looking
 from meshconv.train.study import Study
 from meshconv.train.target import ClassTarget, Target
+from meshconv.train.two_stage import Images
 
 _FEW_SUBJECTS = "small sample: a class has only {} subjects,"
 _CANDIDATES = ("flatten", "mean")  # of head="auto"
@@ -203,8 +204,8 @@ def _trained(
     learn = study.take(rows)
     standardizer = Standardizer.fit(learn.prepared.images)
     reading = learn.target.reading()
-    network = _network(learn, standardizer, head, reading)
     images, augment = standardizer.of(learn.prepared.images), _augment(study, standardizer)
+    network = _network(learn, images, head, reading)
     held_out = study.take(held) if len(held) else None
     progress = train(
         network,
@@ -250,32 +251,18 @@ def _of_each(network: DECNN | Ensemble, labels: Labels) -> Labels:
 
 
 def _network(
-    learn: Study, standardizer: Standardizer, head: str, reading: Classes | Measures
+    learn: Study, images: Images, head: str, reading: Classes | Measures
 ) -> DECNN | Ensemble:
-    """Return untrained networks; those with a density start from where the classes differ, and know
-    the area of their frame.
-    """
-    settings, template, images = learn.settings, learn.template, learn.prepared.images
+    """Return untrained networks that look where the classes differ."""
     network = new_network(
-        settings,
-        standardizer.mean.shape,
+        learn.settings,
+        tuple(images.shape[1:]),
         outputs=reading.outputs,
         head=head,
-        in_frame=template is not None,
-    )
-    members = network.networks if isinstance(network, Ensemble) else {"": network}
-    alone = settings.network.density
-    looking = [one for name, one in members.items() if (name or alone) != "uniform"]
-    if looking and settings.network.warm_start:
-        subjects, seed = learn.prepared.subjects, settings.train.seed
-        found = find_evidence(images, learn.target.values, subjects=subjects, seed=seed)
-        for one in looking:
-            one.init_density(found.map, strength=found.strength)
-    if looking and template is not None:
-        area = area_element(template, images.shape[-1])
-        for one in looking:
-            one.set_area(area)
-    return network.to(learn.device)
+        in_frame=learn.template is not None,
+    ).to(learn.device)
+    start_looking(network, learn, images, learn.target.labels(reading))
+    return network
 
 
 def _identity(study: Study, head: str, reading: Classes | Measures) -> dict[str, Any]:

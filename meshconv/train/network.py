@@ -1,20 +1,12 @@
-"""The networks that settings ask for, as images and what is learned of them have it, and the area
-that its nodes stand for.
-"""
+"""The networks that settings ask for, as images and what is learned of them have it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
-from meshconv._check import FloatArray
 from meshconv.nn.decnn import DECNN
 from meshconv.nn.ensemble import Ensemble
 from meshconv.nn.layers.adapted_backbone import ADAPTED
-from meshconv.registration.frame import Frame
-from meshconv.resample.channels import channels
-from meshconv.resample.resampler import Resampler
 from meshconv.train.config import Settings
 
 _STEPS = 8  # of the flow where the area element multiplies the density
@@ -69,13 +61,3 @@ def new_network(
     if not isinstance(outputs, int) or outputs == 1:
         return network(densities[0])
     return Ensemble({of: network(of) for of in densities}, apart=asked.direct is None)
-
-
-def area_element(template: Frame, size: int) -> FloatArray:
-    """Area of surface that each node of the frame stands for, (size, size), within a factor of 3 of
-    the median.
-    """
-    flat = template.parameterization
-    area = np.exp(2 * channels(flat.surface, flat)["log_conformal_factor"])
-    middle = np.median(area)
-    return Resampler(flat, size).to_image(np.clip(area, middle / 3, 3 * middle)).channels[0].copy()

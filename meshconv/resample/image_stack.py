@@ -127,13 +127,14 @@ class ImageStack:
                 yield image
 
     def _fill(self, image: NDArray[Any], file: FileIO, k: int) -> None:
-        name = self.files[int(self.file[k])]
+        name, numbers, done = self.files[int(self.file[k])], image.reshape(-1).view(np.uint8), 0
         try:
             file.seek(int(self.offset[k]))
-            size = file.readinto(image.data)
+            while size := file.readinto(numbers[done:].data):  # a network may give it in pieces
+                done += size
         except OSError as error:
             raise CheckpointError(f"cannot be read ({error.strerror})", path=name) from error
-        if size < image.nbytes:
+        if done < image.nbytes:
             raise CheckpointError(f"image {k} is cut short", path=name, hint="prepare it again")
 
 

@@ -1,11 +1,13 @@
 """Images in files read as the array they are, some at a time."""
 
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from meshconv.errors import CheckpointError, MissingFileError
+from meshconv.resample import image_stack
 from meshconv.resample.image_stack import ImageStack, in_files, some_of
 
 
@@ -77,3 +79,17 @@ def test_files_that_are_gone_or_cut_are_named(mapped, tmp_path):
     (tmp_path / "images.npy").unlink()
     with pytest.raises(MissingFileError, match=r"images\.npy"):
         stack[0]
+
+
+class _InPieces(FileIO):
+    """As a network's file may be: no read gives more than seven bytes."""
+
+    def readinto(self, into):
+        return super().readinto(memoryview(into)[:7])
+
+
+def test_what_comes_in_pieces_is_put_together(array, mapped, monkeypatch):
+    monkeypatch.setattr(image_stack, "_opened", _InPieces)
+    stack = in_files(mapped)
+    assert isinstance(stack, ImageStack)
+    np.testing.assert_array_equal(stack[1:3], array[1:3])

@@ -8,7 +8,7 @@ import numpy as np
 from meshconv._check import BoolArray, FloatArray, IntArray
 from meshconv.maps.area_energy import dense_first, half_volumes
 from meshconv.maps.even_folds import grow
-from meshconv.maps.folds import covers_once, folded, signed_areas
+from meshconv.maps.folds import covers_once, folded
 from meshconv.maps.star_energy import FLAT, Stars, energy_change, lowest_area, star_step, wake
 from meshconv.maps.stay import CIRCLE, SPHERE, stay
 
@@ -169,6 +169,6 @@ def advance(
     start.
     """
     points = start.copy()
-    still = _STILL * float(np.sqrt(np.abs(signed_areas(start, stars.faces)).sum() / len(start)))
+    still = _STILL * float(np.sqrt(np.ptp(start[:, 0]) * np.ptp(start[:, 1]) / len(start)))
     _advance(points, goal, stars.start, stars.ring, kinds, sweeps, still)
     return points

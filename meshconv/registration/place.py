@@ -140,7 +140,8 @@ def _squeezed(uv: FloatArray) -> FloatArray:
     one-to-one.
     """
     r = np.hypot(uv[:, 0], uv[:, 1])
-    room = 1.0 - _SQUEEZE
-    beyond = np.maximum(r - _SQUEEZE, 0.0)
-    new = np.where(r > _SQUEEZE, _SQUEEZE + room * beyond / (beyond + room), r)
-    return uv * (new / np.maximum(r, _SQUEEZE * 1e-3))[:, None] if (r > _SQUEEZE).any() else uv
+    far = np.flatnonzero(r > _SQUEEZE)
+    room, beyond = 1.0 - _SQUEEZE, r[far] - _SQUEEZE
+    squeezed = uv.copy()
+    squeezed[far] *= ((_SQUEEZE + room * beyond / (beyond + room)) / r[far])[:, None]
+    return squeezed

@@ -82,3 +82,27 @@ def test_vertices_of_a_sphere_stay_on_it() -> None:
 def test_what_is_inside_out_is_not_said_to_be_open() -> None:
     flat, points = _rough(6, 0.0)
     assert not _opened(flat, points * [1, -1, 1])[1]
+
+
+def test_faces_beside_vertices_are_those_with_one_of_them() -> None:
+    faces = disk(6).faces
+    stars, some = Stars(faces, faces.max() + 1), np.array([3, 40, 41])
+    np.testing.assert_array_equal(
+        stars.beside(some), np.flatnonzero(np.isin(faces, some).any(axis=1))
+    )
+    assert not len(stars.beside(some[:0]))
+
+
+def test_what_is_opened_leaves_the_folds_that_may_not_move() -> None:
+    """They are said to be there, although only the faces around what moved are looked at again."""
+    flat, _ = _rough()
+    points = lift(0.9 * flat.vertices[:, :2])
+    points[[40, 700], 0] += 0.06
+    free, border = np.ones(len(points), dtype=bool), np.zeros(len(points), dtype=bool)
+    free[np.linalg.norm(points - points[700], axis=1) < 0.3] = False
+    stars, kinds = Stars(flat.faces, len(points)), np.full(len(points), DISK)
+    found, clean = evened(points, stars, kinds, free, border, folded(points, flat.faces))
+    left = folded(found, flat.faces)
+    beside = np.flatnonzero((flat.faces == 700).any(axis=1))
+    np.testing.assert_array_equal(left, np.intersect1d(folded(points, flat.faces), beside))
+    assert not clean and len(left)

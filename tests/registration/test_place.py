@@ -20,7 +20,7 @@ from meshconv.mesh_repair.repair import repair
 from meshconv.registration.fit import fit_template, register
 from meshconv.registration.frame import Bent
 from meshconv.registration.landmarks import NO_LANDMARKS
-from meshconv.registration.place import nearest, place
+from meshconv.registration.place import _squeezed, nearest, place
 from meshconv.registration.template import Template
 
 
@@ -134,3 +134,13 @@ def test_no_unit_of_length_is_too_large_or_small(scale: float) -> None:
     plain = register(scan, template).coordinates
     found = register(Surface(scan.vertices * scale, scan.faces), template).coordinates
     assert np.abs(found - plain).max() < 1e-3
+
+
+def test_only_what_lies_beyond_the_template_is_squeezed() -> None:
+    """What is at the very middle, too, stays where it is."""
+    wanted = np.array([[1e-4, 0.0], [0.0, 0.0], [0.5, -0.6], [1.2, 0.0], [0.0, 30.0]])
+    found = _squeezed(wanted)
+    np.testing.assert_array_equal(found[:3], wanted[:3])
+    radius = np.linalg.norm(found, axis=1)
+    assert 0.97 < radius[3] < radius[4] < 1.0
+    np.testing.assert_array_equal(_squeezed(wanted[:3]), wanted[:3])

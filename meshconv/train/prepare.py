@@ -123,7 +123,7 @@ def prepare(
 def place_scan(scan: Scan, template: Frame, config: PrepareConfig) -> Placed:
     """Return one scan in the frame, with everything that is needed to come back; quietly."""
     return quietly_placed(
-        scan.surface, template, size=config.size, mend=config.repair, mirror=scan.mirrored
+        scan.surface, template, size=config.size, mend=config.repair, mirror=bool(scan.mirrored)
     )
 
 
@@ -202,7 +202,7 @@ class _Job:
 
     def _key(self, scan: Scan) -> str:
         """Return a name made of all that the image depends on."""
-        total = hashlib.sha256(self.key + bytes([scan.mirrored]))
+        total = hashlib.sha256(self.key + bytes([bool(scan.mirrored)]))
         _add_arrays(total, scan.surface.vertices, scan.surface.faces)
         return total.hexdigest()
 

@@ -66,7 +66,8 @@ def test_a_transform_that_is_none_is_refused(bad: np.ndarray) -> None:
 
 
 def test_a_cache_keeps_it(frame: Template, tmp_path) -> None:
-    scans = [Scan(face(400, identity=k), 0, str(k), "") for k in range(3)]
+    no = np.False_  # as a table's column gives it
+    scans = [Scan(face(400, identity=k), 0, str(k), "", mirrored=no) for k in range(3)]
     fresh, found = (
         prepare(scans, frame, config=PrepareConfig(size=17), cache=tmp_path) for _ in range(2)
     )

@@ -211,7 +211,8 @@ class EvidenceNetwork(nn.Module):
         each = (evidence.shape[-2] * evidence.shape[-1]) * evidence.flatten(2).softmax(dim=2)
         of_task = torch.split_with_sizes(soft, list(self.classes), dim=1)
         probable = torch.cat([logits.softmax(dim=1) for logits in of_task], dim=1)
-        share = torch.einsum("bk,bkp->bp", probable, each) / len(self.classes)
+        # no matrix product: autocast would make it of 8 bits
+        share = (probable[..., None] * each).sum(dim=1) / len(self.classes)
         return share.view_as(evidence[:, :1])
 
 

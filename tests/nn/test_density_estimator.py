@@ -68,6 +68,8 @@ def test_shares_are_the_slopes_of_the_soft_maximum_over_places():
     slope = torch.autograd.grad(weighed, evidence)[0].sum(1, keepdim=True)
     torch.testing.assert_close(share, 81 * slope)
     torch.testing.assert_close(share.mean((1, 2, 3)), torch.ones(4))
+    with torch.autocast("cpu", dtype=torch.bfloat16):  # 8 bits place nothing
+        torch.testing.assert_close(network._share(evidence, soft), share)
 
 
 def test_evidence_knows_places_only_where_the_head_does():

@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--millimetres", type=float, default=4.0, help="peak of the effects")
     parser.add_argument("--effects", nargs="+", default=list(KINDS), choices=(*KINDS, *EFFECTS))
     parser.add_argument("--models", nargs="+", default=list(MAIN), help="see model_named")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[2, 3, 4])
     parser.add_argument("--scans", type=int, default=400, help="to learn from")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--cache", type=Path, default=Path("out/faces"))

@@ -352,7 +352,10 @@ TABLES: dict[str, Callable[[], str]] = {
         *kinds.meshings(read("meshings")["rows"], "python benchmarks/meshings.py")
     ),
     "going on": lambda: table(
-        *kinds.going_on(read("going_on")["rows"], "python benchmarks/going_on.py")
+        *kinds.going_on(
+            read("going_on")["rows"],
+            "python benchmarks/going_on.py --effects sign micrognathia",
+        )
     ),
     "others": lambda: table(
         *faces.others(read("classify_others")["rows"], OTHERS), minutes("classify_others")

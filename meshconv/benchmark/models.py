@@ -278,8 +278,8 @@ def model_named(name: str) -> Model:
         over area), ``plain N, points`` (every so many-th pixel), ``plain N, direct heads`` (DECNN
         without a density), ``plain N, pooled`` (over places) or ``plain N, pooled, with measures``
         (of shape, beside it), N followed by ``/W`` for W channels in the first stage, ``DECNN N``
-        by one of `VERSIONS`, all of them with ``, 4 x longer`` or ``, tuned`` behind; or one of
-        `OTHERS`.
+        by one of `VERSIONS`, all but ``points`` with ``, 4 x longer`` or ``, tuned`` behind; or one
+        of `OTHERS`.
 
     Raises
     ------

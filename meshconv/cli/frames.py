@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from meshconv.train.prepared import Prepared
 
 
+_SMALL = 17  # nodes per side of images that are for a sheet alone
+
+
 def add_frame_command(commands: Commands) -> None:
     """Add the command that makes a frame."""
     frame = add_study(add(commands, "frame", _make_frame, "scans -> the frame of them all"))
@@ -74,16 +77,22 @@ def frame_of(args: argparse.Namespace, scans: FolderDataset) -> Template:
 
 
 def prepared(
-    args: argparse.Namespace, scans: Sequence[Any], template: Template, on_error: str
+    args: argparse.Namespace,
+    scans: Sequence[Any],
+    template: Template,
+    on_error: str,
+    **more: int,
 ) -> Prepared:
-    """Return the scans in the frame, as the options say."""
+    """Return the scans in the frame, as the options say; `more` are other settings of the images
+    than these have.
+    """
     from meshconv.train.config import PrepareConfig
     from meshconv.train.prepare import prepare
 
     return prepare(
         scans,
         template,
-        config=PrepareConfig(**({"size": args.size} if hasattr(args, "size") else {})),
+        config=PrepareConfig(**({"size": args.size} if hasattr(args, "size") else {}) | more),
         cache=args.cache,
         workers=args.workers,
         client=args.client,
@@ -103,7 +112,9 @@ def draw_sheet(
     if args.sheet is not None:
         from meshconv.viz.contact_sheet import contact_sheet
 
-        found = prepared(args, scans, template, "skip") if ready is None else ready
+        # without a cache nobody else wants these images
+        small = {"size": _SMALL} if args.cache is None else {}
+        found = prepared(args, scans, template, "skip", **small) if ready is None else ready
         contact_sheet(args.sheet, scans, found, template, overwrite=True)
 
 

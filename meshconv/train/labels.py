@@ -131,7 +131,8 @@ def loss(
             )
         weight = _row_weights(target, weights.get(task), sample_weight).to(each)
         own = each if sample_weight is None else each * sample_weight.to(each)
-        losses.append(own.sum() / weight.sum() * (1.0 if parts is None else parts[task]))
+        total = weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)  # of no weight: a loss of 0
+        losses.append(own.sum() / total * (1.0 if parts is None else parts[task]))
     return torch.stack(losses).sum()
 
 

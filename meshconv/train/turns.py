@@ -91,7 +91,8 @@ class _Half:
         rate, decay = self.config.learning_rate, self.config.weight_decay
         of_weights = torch.optim.AdamW(free, lr=rate, weight_decay=decay)
         of_density = torch.optim.Adam([logits], lr=_RATE, betas=_MOMENTA)
-        with torch.random.fork_rng(devices=[]):
+        device = device_of(network)
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self.config.seed)  # dropout
             for turn in range(self.config.density_turns):
                 self._teach(model, of_weights, own)

@@ -75,7 +75,7 @@ def contact_sheet(
     Raises
     ------
     ArgumentError
-        If it is not known how the images' scans lie in the frame.
+        If it is not known how the images' scans lie in the frame, or the images are of other scans.
     RenderingUnavailableError, MissingDependencyError
         Without OpenGL, PyVista or Jinja2.
     MeshIOError
@@ -85,14 +85,16 @@ def contact_sheet(
         raise ArgumentError(
             "it is not known how these images' scans lie in the frame: they are not of `prepare`"
         )
-    standings = prepared.standings
+    if len(prepared) and prepared.kept.max() >= len(scans):
+        raise ArgumentError(f"{len(scans)} scans, but an image is of scan {prepared.kept.max()}")
+    standings, domain = prepared.standings, template.parameterization.domain
     order = sorted(
         range(len(prepared)), key=lambda k: (not standings[k].doubts, standings[k].score)
     )
     camera = _Camera(template, size)
     shown = [
         Tile(prepared.names[k], camera(surface), f"{standings[k].score:.2f}", standings[k].doubts)
-        for k, surface in _stood(scans, prepared, standings, order[:pictures])
+        for k, surface in _stood(scans, prepared, standings, order[:pictures], domain)
     ]
     page = render(
         "contact_sheet.html",
@@ -115,15 +117,18 @@ def _stood(
     prepared: Prepared,
     standings: Sequence[Standing],
     rows: Sequence[int],
+    domain: str,
 ) -> Iterator[tuple[int, Surface]]:
     """Yield rows of the images, each with its scan in the template's space."""
     found = read(scans, [int(prepared.kept[k]) for k in rows])
     for k, one in zip(rows, found, strict=True):
         if isinstance(one, Skipped):
             raise one.as_error()  # it was there when it was prepared
+        if one[1].name != prepared.names[k]:
+            raise ArgumentError(f"scan {one[0]} is {one[1].name!r}, not {prepared.names[k]!r}")
         with warnings.catch_warnings():  # what was mended was said then
             warnings.simplefilter("ignore", RepairWarning)
-            clean = repair(one[1].surface)
+            clean = repair(one[1].surface, target=domain)
         yield k, standings[k].surface(clean.surface)
 
 

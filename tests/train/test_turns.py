@@ -9,6 +9,7 @@ from meshconv.nn.decnn import DECNN
 from meshconv.train.config import Settings, TrainConfig
 from meshconv.train.fit import fit
 from meshconv.train.inputs import as_prepared
+from meshconv.train.labels import loss
 from meshconv.train.turns import learn_in_turn
 
 CONFIG = TrainConfig(density_turns=6, batch_size=16, seed=1)
@@ -128,3 +129,11 @@ def test_no_subject_teaches_both_the_weights_and_the_density(monkeypatch):
 def test_negative_turns_are_refused():
     with pytest.raises(ArgumentError, match="density_turns"):
         TrainConfig(density_turns=-1)
+
+
+def test_a_batch_of_no_weight_asks_for_nothing():
+    logits = torch.zeros(3, 2, requires_grad=True)
+    rows = {"to_label": torch.tensor([1, 1, 1])}
+    asked = loss({"to_label": logits}, rows, {"to_label": torch.tensor([1.0, 0.0])})
+    asked.backward()
+    assert asked.item() == 0.0 and not logits.grad.any()

@@ -51,6 +51,10 @@ def test_doubtful_scans_come_first_and_nothing_is_code(
         contact_sheet(page, scans, ready, frame, size=64)
     with pytest.raises(ArgumentError, match="not known how"):
         contact_sheet(tmp_path / "b.html", scans, replace(ready, standings=None), frame)
+    with pytest.raises(ArgumentError, match="an image is of scan 1"):
+        contact_sheet(tmp_path / "b.html", scans[:1], ready, frame)
+    with pytest.raises(ArgumentError, match="scan 0 is 'strange <script>'"):
+        contact_sheet(tmp_path / "b.html", scans[1::-1], ready.take([0]), frame)
 
 
 def test_of_thousands_the_least_certain_are_drawn(frame: Template, tmp_path: Path) -> None:

@@ -161,4 +161,4 @@ def _site(own: Row, _first: Row) -> float:
 
 
 def _cost(own: Row, _first: Row) -> float:
-    return float(own["CPU s of it"])
+    return float(own.get("CPU s of it", "nan"))

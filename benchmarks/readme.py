@@ -181,43 +181,37 @@ def files() -> str:
     return table(head, rows, "python benchmarks/io.py")
 
 
-def images() -> str:
+def images(*names: str) -> str:
     """DECNN and plain networks on images."""
-    lines = []
-    for name in ("classify_images", "classify_cluttered", "classify_cells"):
-        rows = read(name)["rows"]
+    lines, told = [], []
+    for name in names:
+        found = read(name)
+        rows = found["rows"]
         for task, model in dict.fromkeys((row["task"], row["model"]) for row in rows):
             mine = [row for row in rows if (row["task"], row["model"]) == (task, model)]
-            boxes = [
-                row["mass_in_box"] / row["area_of_box"] for row in mine if "mass_in_box" in row
-            ]
-            shown = [
-                faces.spread(faces.values(mine, model)),
-                faces.shown(faces.mean(faces.values(mine, model, "auc"))),
-            ]
-            lines.append(
-                [
-                    task,
-                    model,
-                    str(mine[0]["parameters"]),
-                    *shown,
-                    faces.shown(faces.mean(boxes), "{:.2f}"),
-                ]
-            )
-    head = [
-        "data set",
-        "network, grid / width",
-        "parameters",
-        "accuracy",
-        "AUC",
-        "density on the object / by area",
+            lines.append([task, model, str(mine[0]["parameters"]), *_on_images(mine, model)])
+        tasks, models = (dict.fromkeys(row[key] for row in rows) for key in ("task", "model"))
+        seeds = len({row["seed"] for row in rows})
+        said = " ".join(f'"{model}"' for model in models)
+        told.append(
+            f"python benchmarks/classify.py --sets {' '.join(tasks)} --models {said} --seeds"
+            f" {seeds} --scans {found['settings']['scans']} --epochs {found['settings']['epochs']}"
+            f" --name {name}"
+        )
+    head = ["data set", "network, grid / width", "parameters", "accuracy", "AUC"]
+    head += ["density on the object / by area", "CPU s"]
+    return table(head, lines, "`, `".join(told), minutes(*names))
+
+
+def _on_images(mine: list[dict[str, Any]], model: str) -> list[str]:
+    """Return accuracy, AUC, room on the object and time of one network's rows."""
+    boxes = [row["mass_in_box"] / row["area_of_box"] for row in mine if "mass_in_box" in row]
+    return [
+        faces.spread(faces.values(mine, model)),
+        faces.shown(faces.mean(faces.values(mine, model, "auc"))),
+        faces.shown(faces.mean(boxes), "{:.2f}"),
+        f"{faces.mean([row['cpu_s'] for row in mine]):.0f}",
     ]
-    models = " ".join(dict.fromkeys(f'"{row["model"]}"' for row in read("classify_images")["rows"]))
-    options = (
-        f"--sets pneumonia mnist --models {models} --seeds 2 --epochs 20 --name classify_images"
-    )
-    took = minutes("classify_images")
-    return table(head, lines, f"python benchmarks/classify.py {options}", took)
 
 
 def adrenal() -> str:
@@ -244,9 +238,8 @@ def headline() -> str:
     marks = {row["landmarks"]: row for row in read("registration")["rows"]}
     ply = next(row for row in read("io")["rows"] if row["file"].startswith("STL"))
     organ = {row["method"]: row for row in read("adrenal")["means"]}
-    cells = [row for row in read("classify_cluttered")["rows"] if row["task"] == "platelets"]
-    cells = cells or [r for r in read("classify_cells")["rows"] if r["task"] == "platelets"]
-    platelets = {m: faces.mean(faces.values(cells, m)) for m in ("DECNN 33", "plain 33/12")}
+    cells, rival = read("classify_platelets")["rows"], "plain 33/16, pooled, tuned"
+    platelets = {m: faces.mean(faces.values(cells, m)) for m in ("DECNN 33, tuned", rival)}
     angle = disk["choi_human_face", "meshconv"], disk["choi_human_face", "igl lscm"]
     rows = [
         [
@@ -305,8 +298,8 @@ def headline() -> str:
         ],
         [
             "*is there a platelet in this field: accuracy*",
-            f"{platelets['DECNN 33']:.3f}",
-            f"**{platelets['plain 33/12']:.3f}** (plain CNN, half the size)",
+            f"{platelets['DECNN 33, tuned']:.3f}",
+            f"**{platelets[rival]:.3f}** (plain CNN of as many parameters)",
             "python benchmarks/classify.py",
         ],
     ]
@@ -360,7 +353,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "others": lambda: table(
         *faces.others(read("classify_others")["rows"], OTHERS), minutes("classify_others")
     ),
-    "images": images,
+    "images": lambda: images("classify_platelets", "classify_cluttered"),
+    "images before": lambda: images("classify_images", "classify_cells"),
     "adrenal": adrenal,
     "equivariance": lambda: table(*layers.equivariance(read("layers_scale"))),
     "whole networks": lambda: table(*layers.networks(read("layers_scale"))),

@@ -354,6 +354,7 @@ TABLES: dict[str, Callable[[], str]] = {
         *faces.others(read("classify_others")["rows"], OTHERS), minutes("classify_others")
     ),
     "images": lambda: images("classify_platelets", "classify_cluttered"),
+    "images aligned": lambda: images("classify_blood", "classify_xrays"),
     "images before": lambda: images("classify_images", "classify_cells"),
     "adrenal": adrenal,
     "equivariance": lambda: table(*layers.equivariance(read("layers_scale"))),

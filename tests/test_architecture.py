@@ -7,6 +7,7 @@ import importlib
 import subprocess
 import sys
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import grimp
@@ -97,6 +98,12 @@ def test_the_stub_says_what_is_public() -> None:
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="No meshconv attribute nonsense"):
         _ = meshconv.nonsense
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """pytest imports them by name: of two, one is not run."""
+    names = sorted(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [one for one, other in pairwise(names) if one == other] == []
 
 
 def _sources() -> list[Path]:

@@ -94,7 +94,7 @@ def _settle(points, order, start, ring, target, kinds, sweeps):  # type: ignore[
 
 def relax(
     points: FloatArray,
-    faces: IntArray,
+    stars: Stars,
     target: FloatArray,
     kinds: IntArray,
     free: BoolArray,
@@ -103,15 +103,15 @@ def relax(
     """Return points (V, 3) with areas nearer to `target` (F,), by local moves; no upright face
     folds.
     """
-    s = Stars(faces, len(points))
-    goal = s.at_corners(half_volumes(points, faces, target))
-    moved: FloatArray = _relax(points, faces, s.start, s.ring, goal, kinds, free, sweeps)
+    faces, start, ring = stars.faces, stars.start, stars.ring
+    goal = stars.at_corners(half_volumes(points, faces, target))
+    moved: FloatArray = _relax(points, faces, start, ring, goal, kinds, free, sweeps)
     return moved
 
 
 def settle(
     points: FloatArray,
-    faces: IntArray,
+    stars: Stars,
     target: FloatArray,
     kinds: IntArray,
     free: BoolArray,
@@ -122,10 +122,9 @@ def settle(
     Far stronger than `relax`, which moves all vertices at once, but not symmetric where the surface
     is: each vertex sees those before it moved. Order as in `untangle`.
     """
-    s = Stars(faces, len(points))
-    moved, goal = points.copy(), s.at_corners(half_volumes(points, faces, target))
-    order = dense_first(faces, target, np.flatnonzero(free), len(points))
-    _settle(moved, order, s.start, s.ring, goal, kinds, sweeps)
+    moved, goal = points.copy(), stars.at_corners(half_volumes(points, stars.faces, target))
+    order = dense_first(stars.faces, target, np.flatnonzero(free), len(points))
+    _settle(moved, order, stars.start, stars.ring, goal, kinds, sweeps)
     return moved
 
 

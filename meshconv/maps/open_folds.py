@@ -14,6 +14,7 @@ from meshconv.maps.face_maps import beltrami_between
 from meshconv.maps.folds import folded as folds_of
 from meshconv.maps.locate import lift
 from meshconv.maps.parameterization import Parameterization
+from meshconv.maps.star_energy import Stars
 from meshconv.maps.stay import INTERIOR
 from meshconv.maps.untangle import untangle
 from meshconv.operators.solve import FixedValueSolver
@@ -31,7 +32,7 @@ def opened(
     free[fixed] = False
     target = p.face_areas * (np.abs(folded.face_areas).sum() / p.face_areas.sum())
     kinds, goal = np.full(n, INTERIOR), lift(folded.coordinates)
-    points, done = untangle(goal, faces, target, kinds, free)
+    points, done = untangle(goal, Stars(faces, n), target, kinds, free)
     if not done:
         points, done = _in_small_steps(lift(p.coordinates), goal, faces, fixed)
     mapped = folded.with_coordinates(np.where(free[:, None], points[:, :2], folded.coordinates))

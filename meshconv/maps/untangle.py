@@ -87,7 +87,7 @@ def _advance(points, goal, start, ring, kinds, sweeps, still):  # type: ignore[n
 
 def untangle(
     points: FloatArray,
-    faces: IntArray,
+    stars: Stars,
     target: FloatArray,
     kinds: IntArray,
     free: BoolArray,
@@ -102,18 +102,18 @@ def untangle(
     The patch is 3, then 9, then 27 rings of faces around what is folded. Vertices are visited from
     dense to sparse, so that the result does not depend on how they are numbered.
     """
-    s = Stars(faces, len(points))
-    points, goal = points.copy(), s.at_corners(half_volumes(points, faces, target))
+    faces = stars.faces
+    points, goal = points.copy(), stars.at_corners(half_volumes(points, faces, target))
     for rings in (3, 9, 27):
         bad = folded(points, faces)
         if not len(bad) or budget <= 0:
             break
         near = np.zeros(len(points), dtype=bool)
         near[faces[bad]] = True
-        grow(near, np.flatnonzero(near), s.start, s.ring, rings)
+        grow(near, np.flatnonzero(near), stars.start, stars.ring, rings)
         patch = np.flatnonzero(near & free)
         order = dense_first(faces, target, patch, len(points))
-        budget -= _descend(points, order, s.start, s.ring, goal, kinds, _PATIENCE, budget)
+        budget -= _descend(points, order, stars.start, stars.ring, goal, kinds, _PATIENCE, budget)
     return points, not len(folded(points, faces)) and goes_once(points, faces, kinds)
 
 

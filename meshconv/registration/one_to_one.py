@@ -70,7 +70,7 @@ def _opened(
             budget = _BUDGET + len(points)
             if not target.min() > 0.0:  # averages drew all of a small sphere into one point
                 return None
-            points, clean = untangle(points, surface.faces, target, kinds, movable, budget)
+            points, clean = untangle(points, stars, target, kinds, movable, budget)
         if clean:
             return points
     return None

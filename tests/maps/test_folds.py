@@ -7,6 +7,7 @@ import pytest
 
 from meshconv.maps.folds import covers_once, folded, signed_areas
 from meshconv.maps.locate import lift
+from meshconv.maps.star_energy import Stars
 from meshconv.maps.stay import SPHERE
 from meshconv.maps.untangle import untangle
 from meshconv.mesh import shapes
@@ -35,7 +36,8 @@ def test_a_map_that_winds_around_the_sphere_has_no_folds_but_does_not_cover_it_o
     assert len(folded(points, faces)) == 0
     assert covers_once(points, faces) == (turns == 1)
     kinds, free = np.full(len(points), SPHERE), np.ones(len(points), dtype=bool)
-    _, done = untangle(points, faces, np.full(len(faces), 4 * np.pi / len(faces)), kinds, free)
+    stars, share = Stars(faces, len(points)), np.full(len(faces), 4 * np.pi / len(faces))
+    _, done = untangle(points, stars, share, kinds, free)
     assert done == (turns == 1)
 
 

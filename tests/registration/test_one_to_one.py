@@ -94,9 +94,10 @@ def test_an_attempt_ends_when_its_budget_is_used_up() -> None:
     flat, _, rough = _dense(0.8, rings=20)
     points, area = lift(rough), np.full(flat.n_faces, np.pi / flat.n_faces)
     free, kinds = np.ones(len(points), dtype=bool), np.full(len(points), DISK)
-    once, clean = untangle(points, flat.faces, area, kinds, free, 1)
+    stars = Stars(flat.faces, len(points))
+    once, clean = untangle(points, stars, area, kinds, free, 1)
     assert not clean
-    opened, clean = untangle(points, flat.faces, area, kinds, free)
+    opened, clean = untangle(points, stars, area, kinds, free)
     assert clean and not len(folded(opened, flat.faces))
     assert len(folded(once, flat.faces)) < len(folded(points, flat.faces))
 

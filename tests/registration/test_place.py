@@ -66,11 +66,11 @@ def test_nothing_leaves_the_disk_while_it_is_unfolded() -> None:
     points, area = lift(wanted), np.full(surface.n_faces, np.pi / surface.n_faces)
     assert (signed_areas(points, surface.faces) <= 0).any()
     kinds = np.full(surface.n_vertices, DISK)
-    free = np.ones(surface.n_vertices, dtype=bool)
-    found, clean = untangle(points, surface.faces, area, kinds, free)
+    free, stars = np.ones(surface.n_vertices, dtype=bool), Stars(surface.faces, len(points))
+    found, clean = untangle(points, stars, area, kinds, free)
     assert clean and (signed_areas(found, surface.faces) > 0).all()
     assert np.linalg.norm(found[:, :2], axis=1).max() <= 1 + 1e-12
-    loose, _ = untangle(points, surface.faces, area, np.full(len(kinds), INTERIOR), free)
+    loose, _ = untangle(points, stars, area, np.full(len(kinds), INTERIOR), free)
     assert np.linalg.norm(loose[:, :2], axis=1).max() > 1 + 1e-6  # areas alone do not hold it
 
 

@@ -20,6 +20,7 @@ from meshconv.maps.conformal.edge_weights import relaxed, tame
 from meshconv.maps.conformal.without_folds import as_complex, unfolded
 from meshconv.maps.folds import covers_once, folded, signed_areas
 from meshconv.maps.moebius import centred_on_sphere, moebius_sphere, upright_on_sphere
+from meshconv.maps.star_energy import Stars
 from meshconv.maps.stay import SPHERE
 from meshconv.maps.untangle import untangle
 from meshconv.mesh.areas import thirds_of_area
@@ -110,7 +111,8 @@ def _opened(surface: Surface, points: FloatArray) -> FloatArray:
         return points
     share = np.maximum(surface.face_areas / surface.area, 1e-3 / surface.n_faces)
     kinds, free = np.full(len(points), SPHERE), np.ones(len(points), dtype=bool)
-    opened, done = untangle(points, surface.faces, 4 * np.pi * share, kinds, free)
+    stars = Stars(surface.faces, len(points))
+    opened, done = untangle(points, stars, 4 * np.pi * share, kinds, free)
     return opened if done else points
 
 

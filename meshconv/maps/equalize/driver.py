@@ -85,7 +85,7 @@ def _settled(
     error = mesh.error(points, population)
     for _ in range(_BLOCKS):
         target = mesh.targets(points, population)
-        moved = settle(points, mesh.faces, target, mesh.kinds, mesh.free, sweeps)
+        moved = settle(points, mesh.stars, target, mesh.kinds, mesh.free, sweeps)
         before, error = error, mesh.error(moved, population)
         if error < before:
             points = moved
@@ -122,6 +122,7 @@ class FlowMesh:
         refuse_folds(points, self.faces)
         self.across = face_neighbours(self.faces)
         n = len(self.used)
+        self.stars = Stars(self.faces, n)
         self.first_face = np.empty(n, dtype=np.int64)
         self.first_face[self.faces] = np.arange(len(self.faces))[:, None]
         self.border = Border(points, self.faces, p.domain)
@@ -164,7 +165,7 @@ class FlowMesh:
             points = back_to(start, moved, self.faces, self.kinds, together)
             if self.border.in_turn(points):
                 break
-        nearer = advance(points, moved, Stars(self.faces, len(points)), self.kinds)
+        nearer = advance(points, moved, self.stars, self.kinds)
         points = nearer if self.border.in_turn(nearer) else points
         return points if goes_once(points, self.faces, self.kinds) else start
 
@@ -205,12 +206,12 @@ def _round(
         rho = poisson.density(poisson.area * rho[mesh.faces].mean(axis=1))
     moved = mesh.carried(start, poisson.flux(rho), rho, steps)
     target = mesh.targets(start, goal)
-    points, unfolded = untangle(moved, mesh.faces, target, mesh.kinds, mesh.free)
+    points, unfolded = untangle(moved, mesh.stars, target, mesh.kinds, mesh.free)
     if unfolded:
-        points = relax(points, mesh.faces, target, mesh.kinds, mesh.free, _SWEEPS)
+        points = relax(points, mesh.stars, target, mesh.kinds, mesh.free, _SWEEPS)
         return points, bool(steep), ""
     points = mesh.as_far_as_open(start, points)
-    points = settle(points, mesh.faces, target, mesh.kinds, mesh.free, 2 * _SWEEPS)
+    points = settle(points, mesh.stars, target, mesh.kinds, mesh.free, 2 * _SWEEPS)
     folds = len(folded(moved, mesh.faces))
     note = f"stepped back from {folds} folded faces that could not be opened"
     return points, bool(steep), note

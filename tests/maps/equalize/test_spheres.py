@@ -18,6 +18,7 @@ from meshconv.maps.area_energy import relax, settle
 from meshconv.maps.conformal.conformal_map import conformal_map
 from meshconv.maps.equalize.density_map import density_equalizing_map, misplaced_mass
 from meshconv.maps.parameterization import Parameterization
+from meshconv.maps.star_energy import Stars
 from meshconv.maps.stay import SPHERE
 from meshconv.maps.untangle import back_to
 from meshconv.mesh.shapes import icosphere
@@ -134,7 +135,8 @@ def test_local_moves_lower_the_error_and_fold_nothing(move):
     p = conformal_map(surface, domain="sphere")
     target = surface.face_areas * (p.face_areas.sum() / surface.area)
     kinds, free = np.full(surface.n_vertices, SPHERE), np.ones(surface.n_vertices, dtype=bool)
-    points = move(p.coordinates, surface.faces, target, kinds, free, 20)
+    stars = Stars(surface.faces, surface.n_vertices)
+    points = move(p.coordinates, stars, target, kinds, free, 20)
     q = p.with_coordinates(points)
     assert folds(q) == 0
     assert misplaced_mass(q, target) < 0.7 * misplaced_mass(p, target)

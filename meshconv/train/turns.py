@@ -17,12 +17,12 @@ from meshconv.train.config import TrainConfig
 from meshconv.train.labels import ByTask, Labels, by_task, class_weights, loss, strata
 from meshconv.train.ranks import Ranks
 from meshconv.train.run import device_of
-from meshconv.train.two_stage import Images
+from meshconv.train.two_stage import Images, seen_once, two_stages
 from meshconv.train.variation import class_variation, noisy
 
 _RATE, _MOMENTA = 0.05, (0.5, 0.99)  # of the density's logits, Adam
 _WEIGHTS_ALONE = 2  # turns: weights that know nothing say nothing of where to look
-_MOST, _AT_ONCE = 256, 64  # images of each half in a turn, and looked at at once
+_MOST = 256  # images of each half in a turn
 
 
 def learn_in_turn(
@@ -103,11 +103,8 @@ class _Half:
     def _teach(self, model: DECNN, optimizer: torch.optim.Optimizer, rows: Tensor) -> None:
         """Let the weights learn one epoch under the density as it is."""
         some, config, device = self._some(rows), self.config, device_of(model)
-        with torch.no_grad():
-            starts = range(0, len(some), _AT_ONCE)
-            parts = [some[k : k + _AT_ONCE] for k in starts]
-            parts = [model.equalize(self.images[part].to(device)) for part in parts]
-        seen, among = torch.cat(parts), strata({name: of[some] for name, of in self.tasks.items()})
+        seen = seen_once(two_stages(model), self.images[some], device).to(device)
+        among = strata({name: of[some] for name, of in self.tasks.items()})
         for batch in self._batches(len(some)):
             x, n, generator = seen[batch], len(batch), self.generator
             if config.variation:

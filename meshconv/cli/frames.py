@@ -81,18 +81,17 @@ def prepared(
     scans: Sequence[Any],
     template: Template,
     on_error: str,
-    **more: int,
+    size: int | None = None,
 ) -> Prepared:
-    """Return the scans in the frame, as the options say; `more` are other settings of the images
-    than these have.
-    """
+    """Return the scans in the frame, as the options say, of another size if that is given."""
     from meshconv.train.config import PrepareConfig
     from meshconv.train.prepare import prepare
 
+    asked: int = getattr(args, "size", PrepareConfig.size)
     return prepare(
         scans,
         template,
-        config=PrepareConfig(**({"size": args.size} if hasattr(args, "size") else {}) | more),
+        config=PrepareConfig(size=size or asked),
         cache=args.cache,
         workers=args.workers,
         client=args.client,
@@ -113,8 +112,8 @@ def draw_sheet(
         from meshconv.viz.contact_sheet import contact_sheet
 
         # without a cache nobody else wants these images
-        small = {"size": _SMALL} if args.cache is None else {}
-        found = prepared(args, scans, template, "skip", **small) if ready is None else ready
+        size = _SMALL if args.cache is None else None
+        found = prepared(args, scans, template, "skip", size) if ready is None else ready
         contact_sheet(args.sheet, scans, found, template, overwrite=True)
 
 

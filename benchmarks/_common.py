@@ -71,6 +71,12 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
         print("  ".join(text.ljust(w) for text, w in zip(line, width, strict=True)).rstrip())
 
 
+def rows_in(name: str) -> list[dict[str, Any]]:
+    """Return the rows of results/`name`.json; none where it is not there yet."""
+    path = RESULTS / f"{name}.json"
+    return list(json.loads(path.read_text())["rows"]) if path.exists() else []
+
+
 def write(name: str, record: Mapping[str, Any]) -> Path:
     """Write results/`name`.json."""
     RESULTS.mkdir(exist_ok=True)

@@ -142,20 +142,22 @@ class Unseen:
 
     def stack(self, density: str, index: IntArray) -> Stack:
         """Return how much the networks of a density and the uniform one count, as `fit` learns."""
-        logits = np.stack([self.parts[part] for part in of_densities((density, UNIFORM))])
-        return best_stack(logits, index, self.fold, log_frequencies(index, "balanced"))
+        logits, often = self._logits(density), log_frequencies(index, "balanced")
+        return best_stack(logits, index, self.fold, often)
 
     def loss(self, density: str, index: IntArray) -> float:
         """Return the mean log loss of a density's networks with the uniform one."""
-        logits = np.stack([self.parts[part] for part in of_densities((density, UNIFORM))])
-        summed = torch.from_numpy(self.stack(density, index)(logits))
-        return float(functional.cross_entropy(summed, torch.from_numpy(index)))
+        return float(functional.cross_entropy(self._said(density, index), torch.from_numpy(index)))
 
     def errors(self, density: str, index: IntArray) -> FloatArray:
         """Return label less probability, (n,)."""
-        logits = np.stack([self.parts[part] for part in of_densities((density, UNIFORM))])
-        summed = torch.from_numpy(self.stack(density, index)(logits))
-        return np.asarray(index - torch.softmax(summed, dim=1)[:, 1].numpy())
+        return np.asarray(index - torch.softmax(self._said(density, index), dim=1)[:, 1].numpy())
+
+    def _said(self, density: str, index: IntArray) -> Tensor:
+        return torch.from_numpy(self.stack(density, index)(self._logits(density)))
+
+    def _logits(self, density: str) -> FloatArray:
+        return np.stack([self.parts[part] for part in of_densities((density, UNIFORM))])
 
 
 def out_of_fold(start: Start, given: Tensor | None) -> Unseen:

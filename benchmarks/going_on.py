@@ -15,14 +15,13 @@ at once: break off, call again, and the rest is done.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from _common import RESULTS, environment, one_thread, print_table, write
+from _common import environment, one_thread, print_table, rows_in, write
 
 one_thread()
 
@@ -158,8 +157,7 @@ def main() -> None:
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    path = RESULTS / f"{args.name}.json"
-    made = json.loads(path.read_text())["rows"] if path.exists() else []
+    made = rows_in(args.name)
     for population in args.seeds:
         for effect in args.effects:
             which = {"effect": effect, "population": population}

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import signal
 import subprocess
 import sys
@@ -29,7 +28,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from _common import RESULTS, environment, one_thread, print_table, write
+from _common import environment, one_thread, print_table, rows_in, write
 
 one_thread()
 
@@ -191,10 +190,8 @@ def main() -> None:
         else:
             row = through_dask(folder, scratch, args.scans, profiled=not args.unprofiled)
     print_table([{name: str(value) for name, value in row.items() if name != "ratios of blocks"}])
-    path = RESULTS / "many.json"
-    rows = json.loads(path.read_text())["rows"] if path.exists() else []
-    rows = [one for one in rows if one["through"] != row["through"]] + [row]
-    write("many", {"environment": environment("numpy", "distributed"), "rows": rows})
+    rows = [one for one in rows_in("many") if one["through"] != row["through"]] + [row]
+    path = write("many", {"environment": environment("numpy", "distributed"), "rows": rows})
     print(f"wrote {path}")
 
 

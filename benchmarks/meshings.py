@@ -16,7 +16,6 @@ same of a network that kinds.py fitted: ``kinds.py --kept``.)
 from __future__ import annotations
 
 import argparse
-import json
 import time
 import warnings
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from _common import RESULTS, environment, one_thread, print_table, write
+from _common import environment, one_thread, print_table, rows_in, write
 
 one_thread()
 
@@ -143,8 +142,7 @@ def which(effect: str, population: int, learn: str, folds: int) -> dict[str, Any
 
 def keep(made: dict[str, Any]) -> None:
     """Put a row in the place of an earlier one of the same fit, and write."""
-    path = RESULTS / "meshings.json"
-    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    rows = rows_in("meshings")
     rows = [one for one in rows if any(one[name] != made[name] for name in WHICH)] + [made]
     print_table([made])
     write("meshings", {"environment": environment("numpy", "torch"), "rows": rows})
@@ -167,8 +165,7 @@ def main() -> None:
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    path = RESULTS / "meshings.json"
-    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    rows = rows_in("meshings")
     for population, effect, learn in product(args.seeds, args.effects, args.learn):
         known = which(effect, population, learn, args.folds)
         if not any(known.items() <= one.items() for one in rows):

@@ -24,13 +24,12 @@ of sets that are not run stay in it, and it says which.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 import warnings
 from pathlib import Path
 from typing import Any
 
-from _common import RESULTS, environment, one_thread, print_table, write
+from _common import environment, one_thread, print_table, rows_in, write
 
 one_thread()
 
@@ -250,8 +249,7 @@ def main() -> None:
         for row in makers[name](args.cache, args):
             rows.append(row)
             print(row, flush=True)
-    path = RESULTS / "populations.json"
-    before = json.loads(path.read_text())["rows"] if path.exists() else []
+    before = rows_in("populations")
     new = {row["population"] for row in rows}
     rows = [row for row in before if row["population"] not in new] + rows
     by = ("population", "measures", "model")

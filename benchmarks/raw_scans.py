@@ -17,7 +17,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from _common import RESULTS, environment, one_thread, print_table, write
+from _common import environment, one_thread, print_table, rows_in, write
 
 one_thread()
 
@@ -140,8 +140,7 @@ def main() -> None:
     means = summary(rows)
     print_table(means)
     record: dict[str, Any] = {"environment": environment("numpy", "torch")}
-    path = RESULTS / "raw_scans.json"
-    before = json.loads(path.read_text())["rows"] if path.exists() else []
+    before = rows_in("raw_scans")
     new = {(row["population"], row["model"]) for row in means}
     kept = [row for row in before if (row["population"], row["model"]) not in new]
     record["kept from earlier runs"] = [[row["population"], row["model"]] for row in kept]

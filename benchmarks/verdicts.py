@@ -13,7 +13,6 @@ again, and the rest is done.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 import warnings
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from _common import RESULTS, environment, one_thread, print_table, write
+from _common import environment, one_thread, print_table, rows_in, write
 
 one_thread()
 
@@ -135,8 +134,7 @@ def main() -> None:
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    path = RESULTS / f"{args.name}.json"
-    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    rows = rows_in(args.name)
     known = {row["study"] for row in rows}
     for number, (name, study) in enumerate(studies(args.cache, args.seed).items()):
         if name in known or not name.startswith(args.only):
